@@ -1,0 +1,17 @@
+"""lazygrad: a lazy computation-graph autodiff engine."""
+
+from lazygrad import optim
+from lazygrad.environment import VariableEnvironment
+from lazygrad.gradient import *
+from lazygrad.ops.arithmetic import *
+from lazygrad.ops.comparison import *
+from lazygrad.ops.cumulative import *
+from lazygrad.ops.elementary import *
+from lazygrad.ops.indexing import *
+from lazygrad.ops.movement import *
+from lazygrad.ops.passing import *
+from lazygrad.ops.products import *
+from lazygrad.ops.reduction import *
+from lazygrad.ops.sorting import *
+from lazygrad.ops.source import *
+from lazygrad.ops.special import *

@@ -1,0 +1,64 @@
+"""The NumPy backend, with SciPy for special functions and triangular systems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["NumpyBackend", "NumpyNamespace"]
+
+# NumPy has no such function; SciPy calls it by this name.
+_SPECIAL = {name: name for name in ("erf", "erfc", "erfinv", "gammaln", "log_ndtr", "polygamma", "i0e", "i1e")}
+_SPECIAL["digamma"] = "psi"
+
+
+def solve_triangular(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
+    """Solve triangular systems, one a matrix of the batch."""
+    from scipy.linalg import solve_triangular as solve
+
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a = np.broadcast_to(a, batch + a.shape[-2:])
+    b = np.broadcast_to(b, batch + b.shape[-2:])
+    out = np.empty(b.shape, np.result_type(a, b))
+    for place in np.ndindex(*batch):
+        if b.shape[-1] and b.shape[-2]:
+            out[place] = solve(a[place], b[place], lower=lower, trans=1 if transposed else 0, check_finite=False)
+    return out
+
+
+class NumpyNamespace:
+    """NumPy, and beside it the functions that kernels need and NumPy has not.
+
+    SciPy is imported when one of its functions is first used, as that takes longer than the rest of lazygrad.
+    """
+
+    solve_triangular = staticmethod(solve_triangular)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _SPECIAL:
+            import scipy.special
+
+            found = getattr(scipy.special, _SPECIAL[name])
+        else:
+            found = getattr(np, name)
+        setattr(self, name, found)
+        return found
+
+
+class NumpyBackend:
+    """Arrays in main memory."""
+
+    name = "numpy"
+    xp = NumpyNamespace()
+
+    def asarray(self, array: Any, dtype: Any = None) -> Any:
+        """A NumPy array."""
+        return np.asarray(array, dtype=dtype)
+
+    def to_numpy(self, array: Any) -> Any:
+        """The array itself."""
+        return np.asarray(array)
+
+    def synchronize(self) -> None:
+        """Nothing is ever outstanding."""

@@ -1,0 +1,323 @@
+"""Plan -> Program: a step as one Python function of NumPy calls that write into memory laid out beforehand.
+
+What never changes between runs is worked out once: where every array lies, every view of one, every
+dtype. What is left is a straight list of calls, whose source can be read: ``compiled.source()``.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.codegen.memory import Buffer, lay_out
+from lazygrad.codegen.recorder import OUT, Call, NotRecorded, Recorder, Value
+from lazygrad.define import Declared, Elementwise, Movement, item
+from lazygrad.graph import Node
+from lazygrad.plan import Plan
+from lazygrad.spec import Mismatch, Spec
+
+__all__ = ["Program"]
+
+Names = dict[str, Any]
+
+
+class Program:
+    """The source of a step, and how to make the arrays it names.
+
+    A name of an array that does not move (a variable, a buffer, a view of one) is a global of the
+    function, made when the program is bound. A name of one that does (a feed, what an opaque kernel
+    returns) is a local.
+    """
+
+    def __init__(self, plan: Plan, xp: Any, max_lines: int = 20_000) -> None:
+        self.plan = plan
+        self.xp = xp
+        self.lines: list[str] = []
+        self.nodes: list[int] = []  # for each line the node it computes
+        self.fixed: Names = {}  # functions and numbers, the same in every binding
+        self.recipes: list[tuple[str, Callable[[Names], Any]]] = []  # arrays, made in this order when bound
+        self.names: dict[int, str] = {}  # the name of each node's array
+        self.globals: set[str] = set()  # the names that are globals
+        self.contiguous: set[str] = set()
+        self.buffers: dict[str, Buffer] = {}
+        self.owner: dict[int, str] = {}  # the buffer that a node's array lies in
+        self.spares: dict[int, str] = {}  # a node whose result is written into a variable's spare array
+        self.inputs: list[int] = []
+        self.last_use = self._last_uses()
+        self._choose_spares()
+        for i, node in enumerate(plan.graph.nodes):
+            self._write(i, node)
+        self._finish()
+        self.nbytes = lay_out(list(self.buffers.values()))
+        self.source = self._source()
+        self.filename = f"<lazygrad step {id(self):x}>"
+        self.code = compile(self.source, self.filename, "exec")
+
+    def _last_uses(self) -> list[int]:
+        last = list(range(len(self.plan.graph.nodes)))
+        for i, node in enumerate(self.plan.graph.nodes):
+            for j in node.inputs:
+                last[j] = i
+        end = len(last)
+        for j in [*self.plan.values, *self.plan.updates.values()]:
+            last[j] = end
+        return last
+
+    def _choose_spares(self) -> None:
+        """A node that computes one variable's new value writes it where that will lie."""
+        for name, i in self.plan.updates.items():
+            node = self.plan.graph.nodes[i]
+            if i not in self.spares and not self.plan.static[i] and node.inputs and not isinstance(node.op, Movement):
+                self.spares[i] = name
+
+    # Names.
+
+    def _fix(self, prefix: str, value: Any) -> str:
+        for name, known in self.fixed.items():
+            if known is value:
+                return name
+        name = f"{prefix}{len(self.fixed)}" if prefix in self.fixed or prefix[-1:].isdigit() else prefix
+        while name in self.fixed:
+            name += "_"
+        self.fixed[name] = value
+        return name
+
+    def _recipe(self, name: str, make: Callable[[Names], Any]) -> str:
+        self.recipes.append((name, make))
+        self.globals.add(name)
+        return name
+
+    def _buffer(self, name: str, spec: Spec, first: int, last: int) -> str:
+        buffer = self.buffers[name] = Buffer(spec, first, last)
+        self.contiguous.add(name)
+        return self._recipe(name, lambda names: _view(names["_arena"], buffer))
+
+    def _line(self, i: int, text: str) -> None:
+        self.lines.append(text)
+        self.nodes.append(i)
+
+    # One node.
+
+    def _write(self, i: int, node: Node) -> None:
+        plan = self.plan
+        if i in plan.constants or node.op.name == "placeholder":
+            self.names[i] = f"x{i}"
+            self.contiguous.add(self.names[i])
+            self.inputs.append(i)
+        elif node.op.name == "variable":
+            key = node.params["name"]
+            self.names[i] = self._recipe(f"w{i}", lambda names: names["_live"][key])
+            self.contiguous.add(self.names[i])
+        elif plan.static[i]:
+            self._static(i, node)
+        elif node.op.name == "assign":
+            self.names[i] = self.names[node.inputs[0]]
+        elif getattr(node.op, "view", False) and self._moved(i, node):
+            pass
+        else:
+            self._compute(i, node)
+        for j in set(node.inputs):
+            name = self.names[j]
+            if self.last_use[j] == i and name not in self.globals and j not in self.inputs and j not in self.owner:
+                self._line(i, f"{name} = None")
+
+    def _static(self, i: int, node: Node) -> None:
+        operands = [self.names[j] for j in node.inputs]
+        xp, op, params = self.xp, node.op, node.params
+
+        def make(names: Names) -> Any:
+            made = op.kernel(xp, *[names[o] for o in operands], **params)
+            return made if isinstance(made, (tuple, np.ndarray)) else np.asarray(made)
+
+        self.names[i] = self._recipe(f"c{i}", make)
+
+    def _moved(self, i: int, node: Node) -> bool:
+        """A view: made once if its operand does not move. False where a copy is needed."""
+        (j,) = node.inputs
+        operand = self.names[j]
+        spec = node.spec
+        if node.op.name == "reshape" and operand not in self.contiguous:
+            return False
+        kernel = functools.partial(node.op.kernel, self.xp, **node.params)
+        if operand in self.globals:
+            self.names[i] = self._recipe(f"v{i}", lambda names: kernel(names[operand]))
+        else:
+            name = self.names[i] = f"v{i}"
+            self._line(i, f"{name} = {self._moving(node, operand, kernel)}")
+        if j in self.owner:
+            self._extend(i, self.owner[j])
+        if node.op.name == "reshape" or (isinstance(spec, Spec) and spec.size <= 1 and node.op is not item):
+            self.contiguous.add(self.names[i])
+        return True
+
+    def _moving(self, node: Node, operand: str, kernel: Callable[..., Any]) -> str:
+        """The cheapest expression for a view of an array that moves."""
+        if node.op is item:
+            return f"{operand}[{node.params['index']}]"
+        if node.op.name == "permute_dims":
+            return f"{operand}.transpose({tuple(node.params['axes'])})"
+        if node.op.name == "reshape":
+            return f"{operand}.reshape({tuple(node.params['shape'])})"
+        return f"{self._fix(node.op.name, kernel)}({operand})"
+
+    def _extend(self, i: int, owner: str) -> None:
+        """Node ``i`` lies in the buffer ``owner``, which must live as long as it."""
+        self.owner[i] = owner
+        buffer = self.buffers.get(owner)
+        if buffer is not None:
+            buffer.last = max(buffer.last, self.last_use[i])
+
+    def _compute(self, i: int, node: Node) -> None:
+        try:
+            calls, result = self._record(node)
+        except (NotRecorded, Mismatch):
+            self._call_kernel(i, node)
+            return
+        if result in (operands := [Value, *self._values]):  # the kernel returns an operand as it is
+            j = node.inputs[operands.index(result) - 1]
+            self.names[i] = self.names[j]
+            if j in self.owner:
+                self._extend(i, self.owner[j])
+            return
+        target = self._target(i, node, calls)
+        refs: dict[Any, str] = dict(zip(self._values, [self.names[j] for j in node.inputs], strict=True))
+        refs[result] = target
+        for k, call in enumerate(calls):
+            if call.result not in refs:
+                refs[call.result] = self._buffer(f"t{i}_{k}", call.result.spec, i, i)
+            listed = ", ".join(self._argument(a, refs, call.result) for a in call.arguments)
+            self._line(i, f"{self._fix(call.name, call.function)}({listed})")
+        self.names[i] = target
+
+    def _record(self, node: Node) -> tuple[list[Call], Value]:
+        """The calls that the kernel makes, and the value it returns; raises NotRecorded."""
+        if node.op.name == "reshape":  # of what is not contiguous: a copy in the old shape
+            return self._record_reshape(node)
+        op = node.op
+        if not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
+            raise NotRecorded(node.op.name)
+        recorder = Recorder(self.xp)
+        self._values = [Value(recorder, self.plan.spec(j)) for j in node.inputs]
+        try:
+            result = op.kernel(recorder, *self._values, **node.params)
+        except (AttributeError, TypeError) as reason:
+            raise NotRecorded(str(reason)) from None
+        if not isinstance(result, Value) or result.spec != node.spec:
+            raise NotRecorded("returns something else than declared")
+        return recorder.calls, result
+
+    def _record_reshape(self, node: Node) -> tuple[list[Call], Value]:
+        recorder = Recorder(self.xp)
+        (j,) = node.inputs
+        self._values = [Value(recorder, self.plan.spec(j))]
+        assert isinstance(node.spec, Spec)
+        result = Value(recorder, node.spec)
+        return [Call("copy_reshaped", _copy_reshaped, (OUT, self._values[0]), result)], result
+
+    def _target(self, i: int, node: Node, calls: list[Call]) -> str:
+        """The array that node ``i`` is written into: a variable's spare, a dying operand, or a new buffer."""
+        if i in self.spares:
+            key = self.spares[i]
+            name = self._recipe(f"n{i}", lambda names: names["_spare"][key])
+            self.contiguous.add(name)
+            return name
+        if isinstance(node.op, Elementwise) and len(calls) == 1:
+            for j in node.inputs:
+                owner = self.owner.get(j)
+                buffer = self.buffers.get(owner) if owner else None
+                if owner and buffer and buffer.last == i and self.names[j] == owner and buffer.spec == node.spec:
+                    self._extend(i, owner)
+                    return owner
+        assert isinstance(node.spec, Spec)
+        name = self._buffer(f"b{i}", node.spec, i, self.last_use[i])
+        self.owner[i] = name
+        return name
+
+    def _argument(self, argument: Any, refs: dict[Any, str], result: Value) -> str:
+        if argument is OUT:
+            return refs[result]
+        if isinstance(argument, Value):
+            return refs[argument]
+        if isinstance(argument, (np.ndarray, np.dtype)):
+            return self._constant(argument)
+        return repr(argument)
+
+    def _constant(self, value: Any) -> str:
+        if isinstance(value, np.dtype):
+            return self._fix(value.name, value)
+        for name, known in self.fixed.items():
+            if isinstance(known, np.ndarray) and known.dtype == value.dtype and known.tobytes() == value.tobytes():
+                return name
+        return self._fix(f"k{len(self.fixed)}", value)
+
+    def _call_kernel(self, i: int, node: Node) -> None:
+        """Call the kernel as it is; what it returns moves from run to run."""
+        op, name = node.op, f"y{i}"
+        operands = [self.names[j] for j in node.inputs]
+        if isinstance(op, Declared) and op.random:
+            kernel = functools.partial(op.kernel, **node.params)
+            operands.insert(0, f"draw({node.params['draw']})")
+        else:
+            kernel = functools.partial(op.kernel, self.xp, **node.params)
+        call = f"{self._fix(f'{op.name}_{i}', kernel)}({', '.join(operands)})"
+        if isinstance(node.spec, Spec):
+            call = f"asarray({call})"
+        self._line(i, f"{name} = {call}")
+        self.names[i] = name
+        for j in node.inputs:  # what it returns may be a view of an operand
+            if j in self.owner and self.owner[j] in self.buffers:
+                self._extend(i, self.owner[j])
+
+    def _finish(self) -> None:
+        """Write what is assigned but lies elsewhere into the spare arrays, and return copies of the values."""
+        end = len(self.plan.graph.nodes)
+        for name, i in self.plan.updates.items():
+            if self.spares.get(i) == name and self.names[i].startswith("n"):
+                continue
+            spare = self._recipe(f"s{len(self.recipes)}", functools.partial(_spare, name=name))
+            self._line(end - 1, f"copyto({spare}, {self.names[i]})")
+        values = ", ".join(f"{self.names[i]}.copy()" for i in self.plan.values)
+        self._line(end - 1, f"return ({values}{',' if values else ''})")
+
+    def _source(self) -> str:
+        arguments = ", ".join(self.names[i] for i in self.inputs)
+        lines = [f"def step({arguments}):"]
+        for text, i in zip(self.lines, self.nodes, strict=True):
+            remark = self.plan.origin(i).place if i < len(self.plan.graph.origins) and i >= 0 else ""
+            lines.append(f"    {text:<60}  # {remark}")
+        return "\n".join(lines) + "\n"
+
+    def bind(self, live: Names, spare: Names, draw: Callable[[int], Any], arena: Any) -> Callable[..., Any]:
+        """The function, over the arrays of the environment and ``arena``, a block of ``nbytes`` bytes."""
+        names: Names = {**self.fixed, "_live": live, "_spare": spare, "_arena": arena}
+        names.update(draw=draw, copyto=np.copyto, asarray=np.asarray)
+        for name, make in self.recipes:
+            names[name] = make(names)
+        exec(self.code, names)
+        for name in ("_live", "_spare", "_arena"):
+            del names[name]
+        linecache.cache.pop(self.filename, None)
+        return names["step"]  # type: ignore[no-any-return]
+
+    def node_at(self, line: int) -> int | None:
+        """The node that a line of the source computes."""
+        place = line - 2
+        return self.nodes[place] if 0 <= place < len(self.nodes) else None
+
+
+def _view(arena: Any, buffer: Buffer) -> Any:
+    spec = buffer.spec
+    block = arena[buffer.offset : buffer.offset + spec.nbytes]
+    return block.view(spec.dtype).reshape(spec.shape)
+
+
+def _spare(names: Names, name: str) -> Any:
+    return names["_spare"][name]
+
+
+def _copy_reshaped(out: Any, x: Any) -> None:
+    np.copyto(out.reshape(x.shape), x)

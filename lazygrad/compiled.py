@@ -1,0 +1,190 @@
+"""A compiled step: traced and planned once for each signature of its arguments."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazygrad.context import Context, is_array
+from lazygrad.errors import TraceError, report
+from lazygrad.evaluator import Update, as_feed, missing_feed
+from lazygrad.execute import Runner
+from lazygrad.graph import Graph, Tensor, freeze, here
+from lazygrad.plan import Plan
+from lazygrad.trees import leaves, rebuilt
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["Compiled"]
+
+MAX_SIGNATURES = 64  # the least recently used is forgotten first
+
+
+@dataclass
+class _Entry:
+    """What is known of one signature."""
+
+    runner: Runner
+    sources: list[tuple[str, Any]]  # for each input: ("argument" or "constant", which), or ("feed", name)
+    constants: Sequence[Any]
+    result: Any  # what the step returned
+    version: int
+
+
+class Compiled:
+    """A step that is traced at the first call with arguments of new shapes, dtypes or values.
+
+    Called like the step, without the context. Arrays may change from call to call; everything else is
+    part of the signature.
+    """
+
+    def __init__(self, env: VariableEnvironment, step: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, step, updated=())
+        self._env = env
+        self._step = step
+        self._entries: OrderedDict[Any, _Entry] = OrderedDict()
+        self._last: _Entry | None = None
+
+    def __call__(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """Run the step.
+
+        Raises:
+            TraceError: the step asks for a value, or returns nothing to compute; or an argument that
+                is not an array cannot be part of a signature.
+            FeedError: a placeholder has no array, or one that does not fit.
+        """
+        env = self._env
+        with env._lock:
+            env._check_idle()
+            arrays, key = _signature(args, kwargs, feeds)
+            entry = self._entries.get(key)
+            if entry is None or entry.version != env._version:
+                return self._first(key, args, kwargs, feeds or {}, arrays)
+            self._entries.move_to_end(key)
+            self._last = entry
+            return _result(entry.result, env._transact(entry.runner, self._inputs(entry, arrays, feeds)))
+
+    def _first(self, key: Any, args: Any, kwargs: Any, feeds: dict[str, Any], arrays: Sequence[Any]) -> Any:
+        """Trace, plan, and run for the first time; a failure leaves nothing behind."""
+        env = self._env
+        graph = Graph(env.dtype)
+        context = Context(env, graph, feeds, tracing=True)
+        with env._writing(graph):
+            result = context.call(self._step, args, kwargs)
+            roots, result = context.asked(result)
+            runner = Runner(Plan(graph, roots), env._backend)
+            entry = self._entry(context, runner, result)
+            values = env._transact(runner, self._inputs(entry, arrays, feeds))
+        entry.version = env._version
+        self._entries[key] = self._last = entry
+        if len(self._entries) > MAX_SIGNATURES:
+            self._entries.popitem(last=False)
+        return _result(entry.result, values)
+
+    def _entry(self, context: Context, runner: Runner, result: Any) -> _Entry:
+        arguments = list(context._arguments)
+        sources: list[tuple[str, Any]] = []
+        for i in runner.input_nodes:
+            params = runner.plan.graph.nodes[i].params
+            if "number" in params:
+                sources.append(("constant", params["number"]))
+            elif params["name"] in arguments:
+                sources.append(("argument", arguments.index(params["name"])))
+            else:
+                sources.append(("feed", params["name"]))
+        return _Entry(runner, sources, context.graph.constants, result, context.env._version)
+
+    def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
+        inputs = []
+        xp = self._env._backend.xp
+        for (kind, which), spec in zip(entry.sources, entry.runner.input_specs, strict=True):
+            if kind == "argument":
+                array = arrays[which]
+                if type(array) is not np.ndarray or not array.flags.c_contiguous or array.dtype != spec.dtype:
+                    array = as_feed(f"argument {which}", array, spec, xp)
+                inputs.append(array)
+            elif kind == "constant":
+                inputs.append(entry.constants[which])
+            elif feeds is not None and which in feeds:
+                inputs.append(as_feed(which, feeds[which], spec, xp))
+            else:
+                raise missing_feed(which, spec, feeds or {})
+        return inputs
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the last call.
+
+        Raises:
+            TraceError: there was none yet.
+        """
+        return self._known().runner.plan
+
+    def source(self) -> str:
+        """The source of what the last call ran, from its second call on."""
+        runner = self._known().runner
+        if runner.program is None:
+            return "# interpreted node by node; a program is written for the second call\n" + str(runner.plan.graph)
+        return runner.program.source
+
+    def _known(self) -> _Entry:
+        if self._last is None:
+            cure = "Call the compiled step once: it is planned for the arguments it is called with."
+            raise TraceError(report("the step has not been compiled yet", at=here(), cure=cure))
+        return self._last
+
+    def __repr__(self) -> str:
+        return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
+
+
+def _signature(args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None) -> tuple[list[Any], Any]:
+    """The arrays among the arguments, and the key of everything that a trace depends on."""
+    arrays: list[Any] = []
+    parts: list[Any] = []
+    for value in args:
+        if type(value) is np.ndarray:
+            arrays.append(value)
+            parts.append((value.shape, value.dtype))
+        else:
+            _tree_signature(value, "", arrays, parts)
+    for name, value in kwargs.items():
+        parts.append(name)
+        _tree_signature(value, name, arrays, parts)
+    for name, array in (feeds or {}).items():
+        parts.append((name, np.shape(array)))
+    return arrays, tuple(parts)
+
+
+def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any]) -> None:
+    for path, leaf in leaves(value, name):
+        if is_array(leaf):
+            leaf = leaf if hasattr(leaf, "flags") else np.asarray(leaf)
+            arrays.append(leaf)
+            parts.append((path, leaf.shape, leaf.dtype))
+            continue
+        try:
+            hash(key := (path, freeze(leaf)))
+        except TypeError:
+            cure = "Arguments that are not arrays are part of the signature, and must be hashable."
+            what = f"cannot compile for an argument of type {type(leaf).__name__}"
+            raise TraceError(report(what, at=here(), cure=cure)) from None
+        parts.append(key)
+
+
+def _result(tree: Any, values: Sequence[Any]) -> Any:
+    """What the step returned, with the arrays in place of the tensors."""
+    if type(tree) is Tensor:
+        return values[0]
+    rest = iter(values)
+    return rebuilt(
+        tree,
+        [next(rest) if type(x) is Tensor else None if type(x) is Update else x for _, x in leaves(tree)],
+    )
+
+

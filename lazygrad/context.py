@@ -1,0 +1,249 @@
+"""What a step is given: a graph to write, and the environment's variables to write it with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazygrad.define import tensor
+from lazygrad.errors import FeedError, GraphError, SpecError, TraceError, report
+from lazygrad.evaluator import Evaluator, Update, as_feed, unknown_feed
+from lazygrad.graph import Graph, Tensor, functions, here
+from lazygrad.ops.random import Random
+from lazygrad.ops.source import assign, numeric, placeholder, variable
+from lazygrad.spec import Mismatch, Spec, sized
+from lazygrad.trees import leaves, rebuilt
+from lazygrad.variables import Variable
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["Context", "is_array"]
+
+
+def is_array(x: Any) -> bool:
+    """Whether an argument of a step is an array, and so arrives as a placeholder."""
+    if isinstance(x, np.ndarray):
+        return True
+    return hasattr(x, "__array_interface__") or hasattr(x, "__cuda_array_interface__") or hasattr(x, "__array__")
+
+
+class Context:
+    """One call of a step: the graph it writes, and everything it may write it with.
+
+    Attributes:
+        env: the environment.
+        graph: the graph being written.
+        random: draws, see :class:`lazygrad.ops.random.Random`.
+        tracing: whether values can not be asked for, because the step is traced or compiled.
+    """
+
+    def __init__(self, env: VariableEnvironment, graph: Graph, feeds: dict[str, Any], tracing: bool) -> None:
+        self.env = env
+        self.graph = graph
+        self.tracing = tracing
+        self.random = Random(graph)
+        self.evaluated = False
+        self._given = feeds
+        self._placeholders: dict[str, Tensor] = {}
+        self._arguments: dict[str, Any] = {}
+        graph.context = self
+
+    def variable(self, key: str | Variable) -> Tensor:
+        """The value that a variable has before the run, as a tensor.
+
+        Args:
+            key: its path, ``"ns/name"``, or the variable.
+
+        Raises:
+            VariableError: there is no such variable; names those that are near.
+        """
+        path = key.path if isinstance(key, Variable) else key
+        read = self.graph.reads.get(path)
+        if read is not None:
+            return self.graph.tensor(read)
+        found = self.env._find(path)
+        t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)  # type: ignore[attr-defined]
+        self.graph.reads[path] = t.index
+        return t  # type: ignore[no-any-return]
+
+    def variables(self, namespace: str | None = None, trainable: bool | None = True) -> list[Tensor]:
+        """Variables in order of registration.
+
+        Args:
+            namespace: only those in this namespace and in namespaces within it; ``""`` is the default one alone.
+            trainable: only those that are trainable, or that are not; ``None`` for both.
+        """
+        return [self.variable(v) for v in self.env._select(namespace, trainable)]
+
+    def placeholder(self, name: str, shape: Any, dtype: Any = None) -> Tensor:
+        """A tensor whose array is fed when it is evaluated. The same name gives the same tensor.
+
+        Args:
+            name: by which it is fed.
+            shape: its sizes; -1 stands for the size of the array given as ``env.run(step, feeds={name: array})``.
+            dtype: the environment's, if not given.
+
+        Raises:
+            FeedError: a size is -1 and no array was given, or the array does not fit.
+            SpecError: the name stands for a placeholder of another shape or dtype.
+        """
+        dtype = np.dtype(dtype) if dtype is not None else self.graph.dtype
+        sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+        if any(size == -1 for size in sizes):
+            sizes = self._filled(name, sizes)
+        try:
+            spec = Spec(sized(sizes), dtype)
+        except Mismatch as reason:
+            raise SpecError(report(f"cannot make placeholder {name!r}", at=here(), cure=str(reason))) from None
+        known = self._placeholders.get(name)
+        if known is not None:
+            if known.spec != spec or name in self._arguments:
+                facts = [f"before:  {known.spec}, {known.origin.place}", f"now:     {spec}"]
+                cure = "Use another name, or the same shape and dtype."
+                if name in self._arguments:
+                    cure = "It is an argument of the step, which is a placeholder already: use the argument."
+                raise SpecError(report(f"there is a placeholder {name!r} already", at=here(), facts=facts, cure=cure))
+            return known
+        t = placeholder.write(self.graph, name=name, shape=spec.shape, dtype=spec.dtype)  # type: ignore[attr-defined]
+        self._placeholders[name] = t
+        return t  # type: ignore[no-any-return]
+
+    def _filled(self, name: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if name not in self._given:
+            cure = f"Give its array when the step is run: env.run(step, feeds={{{name!r}: array}})."
+            what = f"placeholder {name!r} has a size -1, and no array was given that it could be taken from"
+            raise FeedError(report(what, at=here(), cure=cure))
+        given = np.shape(self._given[name])
+        if len(given) != len(sizes) or any(a not in (-1, b) for a, b in zip(sizes, given, strict=True)):
+            facts = [f"placeholder:  {list(sizes)}", f"fed:          {list(given)}"]
+            raise FeedError(report(f"cannot feed {name!r}: its shape does not fit", at=here(), facts=facts))
+        return given
+
+    def constant(self, value: Any, dtype: Any = None) -> Tensor:
+        """A copy of an array, or a number, as a tensor. Python floats get the environment's dtype."""
+        if isinstance(value, float) and dtype is None:
+            dtype = self.graph.dtype
+        if isinstance(value, (Tensor, bool, int, float, np.generic)):
+            return tensor(value, self.graph, None if dtype is None else np.dtype(dtype))
+        return functions["constant"](self.graph, value, dtype, self.graph.dtype)  # type: ignore[no-any-return]
+
+    def assign(self, target: str | Variable | Tensor, value: Any) -> Update:
+        """An update op that gives a variable a new value, cast to the variable's dtype.
+
+        Raises:
+            SpecError: the shapes differ.
+            VariableError: there is no such variable.
+        """
+        if isinstance(target, Tensor):
+            node = target.graph.nodes[target.index]
+            if node.op is not variable:
+                facts = [f"target:  {target.spec}   {target.graph.describe(target.index)}"]
+                cure = "Give the variable, its name, or the tensor that ctx.variable(name) returned."
+                raise GraphError(report("cannot assign to what is not a variable", at=here(), facts=facts, cure=cure))
+            target = node.params["name"]
+        found = self.env._find(target.path if isinstance(target, Variable) else target)
+        new = tensor(value, self.graph, found.spec.dtype)
+        if new.shape != found.shape:
+            facts = [f"variable:  {found.spec}", f"value:     {new.spec}   {self.graph.describe(new.index)}"]
+            cure = "A variable keeps its shape: reshape the value, or lg.broadcast_to it."
+            raise SpecError(report(f"cannot assign to variable {found.path!r}", at=here(), facts=facts, cure=cure))
+        return Update([assign(new, name=found.path)])
+
+    def evaluator(self) -> Evaluator:
+        """An evaluator for this graph."""
+        return Evaluator(self)
+
+    # What the environment does with a context.
+
+    def call(self, step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the step, with placeholders in place of arrays."""
+        names = argument_names(step, len(args))
+        given = [self._placed(value, name) for name, value in zip(names, args, strict=True)]
+        return step(self, *given, **{name: self._placed(value, name) for name, value in kwargs.items()})
+
+    def _placed(self, tree: Any, name: str) -> Any:
+        return rebuilt(tree, [self._argument(name + path, leaf) for path, leaf in leaves(tree)])
+
+    def _argument(self, path: str, leaf: Any) -> Any:
+        if not is_array(leaf):
+            return leaf
+        array = numeric(leaf)
+        t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)  # type: ignore[attr-defined]
+        self._placeholders[path] = t
+        self._arguments[path] = array
+        return t
+
+    def _placeholder_spec(self, key: str | Tensor) -> tuple[str, Spec]:
+        if isinstance(key, Tensor):
+            node = key.graph.nodes[key.index]
+            if node.op is not placeholder or key.graph is not self.graph:
+                raise FeedError(report(f"cannot feed {key!r}: it is not a placeholder of this step", at=here()))
+            key = node.params["name"]
+        if key not in self._placeholders:
+            raise unknown_feed(key, self._placeholders)
+        return key, self._placeholders[key].spec
+
+    def _fed(self) -> dict[str, Any]:
+        """The arrays given before: arguments of the step, and ``feeds``."""
+        fed = dict(self._arguments)
+        for name, array in self._given.items():
+            _, spec = self._placeholder_spec(name)
+            fed[name] = as_feed(name, array, spec, self.env._backend.xp)
+        return fed
+
+    def fetch(self, result: Any) -> Any:
+        """What the step returned, with arrays in place of tensors and None in place of update ops."""
+        found = [leaf for _, leaf in leaves(result)]
+        asked = [leaf for leaf in found if isinstance(leaf, (Tensor, Update))]
+        if not asked:
+            if result is None and not self.evaluated and self.graph.nodes:
+                raise GraphError(nothing_asked(len(self.graph.nodes)))
+            return result
+        values = iter(self.evaluator().extend(asked).run())
+        return rebuilt(result, [next(values) if isinstance(leaf, (Tensor, Update)) else leaf for leaf in found])
+
+    def asked(self, result: Any) -> tuple[tuple[int, ...], Any]:
+        """The roots in what a traced step returned; raises TraceError if there are none."""
+        roots: list[int] = []
+        evaluator = self.evaluator()
+        for _, leaf in leaves(result):
+            if isinstance(leaf, Tensor):
+                evaluator.push(leaf)
+                roots.append(leaf.index)
+            elif isinstance(leaf, Update):
+                evaluator.push(leaf)
+                roots += [t.index for t in leaf.assignments]
+        if not roots:
+            raise TraceError(nothing_asked(len(self.graph.nodes)))
+        return tuple(roots), result
+
+
+def nothing_asked(nodes: int) -> str:
+    """The message for a step that returns nothing and evaluated nothing."""
+    return report(
+        f"the step wrote {nodes} nodes and asked for none of them: it returned None",
+        facts=["Nothing would be computed, and no variable changed."],
+        cure="Return what you want computed, such as `return loss, optimizer.minimize(loss)`.",
+    )
+
+
+_NAMES: dict[Any, list[str]] = {}
+
+
+def argument_names(step: Callable[..., Any], count: int) -> list[str]:
+    """What the step calls its positional arguments after the context."""
+    code = getattr(step, "__code__", None)
+    names = _NAMES.get(code) if code is not None else None
+    if names is None:
+        try:
+            parameters = list(inspect.signature(step).parameters.values())[1:]
+        except (TypeError, ValueError):
+            parameters = []
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if code is not None and len(_NAMES) < 10_000:
+            _NAMES[code] = names
+    return names[:count] + [f"argument{i}" for i in range(len(names), count)]

@@ -1,0 +1,42 @@
+"""The numbers of a random draw, from the seed, the number of the run, and the number of the draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Draws"]
+
+
+class Draws:
+    """Philox under one seed. Each (run, draw) is a counter of its own, so draws never share numbers.
+
+    A draw has 2⁶⁴ blocks of four numbers before it would meet the next one.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+        self._bits = np.random.Philox(key=self.key)
+        self._generator = np.random.Generator(self._bits)
+        self._buffer = np.zeros(4, np.uint64)
+
+    def at(self, run: int, draw: int) -> Any:
+        """The generator, set to the beginning of a draw. Use it before asking for another."""
+        self._bits.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": np.array([0, draw, run, 0], np.uint64), "key": self.key},
+            "buffer": self._buffer,
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+        return self._generator
+
+
+def fresh_seed() -> int:
+    """A seed from the operating system."""
+    entropy = np.random.SeedSequence().entropy
+    assert isinstance(entropy, int)
+    return entropy

@@ -1,0 +1,439 @@
+"""The environment: owns variables, runs steps, and commits what they change as a whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lazygrad import serialize
+from lazygrad.backends.base import Backend
+from lazygrad.backends.cupy import CupyBackend
+from lazygrad.backends.numpy import NumpyBackend
+from lazygrad.compiled import Compiled
+from lazygrad.context import Context
+from lazygrad.draws import Draws, fresh_seed
+from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
+from lazygrad.evaluator import missing_feed
+from lazygrad.execute import Runner
+from lazygrad.graph import Graph, here, writing
+from lazygrad.ops.source import numeric
+from lazygrad.plan import Plan
+from lazygrad.rewrite import prune
+from lazygrad.spec import Spec
+from lazygrad.variables import Namespace, Slot, Variable, joined
+
+__all__ = ["VariableEnvironment"]
+
+MAX_STEPS = 64  # steps whose graphs are remembered as guides, the least recently run forgotten first
+MAX_GUIDES = 4  # graphs remembered a step: training and evaluation, full and ragged batches
+MAX_GUIDE_NODES = 50_000
+
+
+class VariableEnvironment:
+    """Named variables, and the means to run functions that read and change them.
+
+    Args:
+        backend: ``"numpy"``, or ``"cupy"`` to keep the variables and compute on a GPU.
+        seed: makes random draws reproducible; without one they differ from process to process.
+        dtype: of what has no dtype of its own: draws, placeholders, Python floats. float32 or float64.
+
+    Raises:
+        BackendError: the backend is unknown, not installed, or finds no GPU.
+        SpecError: ``dtype`` is not a floating dtype.
+    """
+
+    def __init__(self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32") -> None:
+        self._backend = _backend(backend)
+        self.dtype = _floating(dtype)
+        self._variables: dict[str, Variable] = {}
+        self._draws = Draws(fresh_seed() if seed is None else _seed(seed))
+        # One attribute holds all that a commit changes: a bit for every variable, which says in which of
+        # its two arrays its value lies, and the number of runs that have drawn. So a commit is one store,
+        # which no exception and no interrupt can split.
+        self._state: tuple[int, int] = (0, 0)
+        self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._permanent = 0
+        self._executing = False
+        self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
+        self._names_taken: set[str] = set()
+
+    # Variables.
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend."""
+        return self._backend.name
+
+    def name(self, name: str) -> Slot:
+        """The slot ``name``; ``env.name("w").set(array)`` registers a variable.
+
+        Raises:
+            VariableError: the name is empty, or not printable.
+        """
+        return Slot(self, joined("", name))
+
+    def namespace(self, name: str) -> Namespace:
+        """The namespace ``name``; it need not have variables yet."""
+        return Namespace(self, joined("", name))
+
+    def default_namespace(self) -> Namespace:
+        """The namespace of variables without one."""
+        return Namespace(self, "")
+
+    def namespaces(self) -> list[Namespace]:
+        """The namespaces that have variables, in order of their first one."""
+        return [Namespace(self, path) for path in dict.fromkeys(v.namespace for v in self)]
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(list(self._variables.values()))
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._variables
+
+    def __getitem__(self, name: str) -> Any:
+        """A copy of a variable's array.
+
+        Raises:
+            VariableError: there is no such variable; names those that are near.
+        """
+        with self._lock:
+            return self._find(name).live(self._state[0]).copy()
+
+    def __setitem__(self, name: str, array: Any) -> None:
+        """Give an existing variable new numbers, cast to its dtype.
+
+        Raises:
+            VariableError: there is no such variable.
+            SpecError: the shapes differ.
+        """
+        with self._lock:
+            variable = self._find(name)
+            new = self._backend.asarray(numeric(array))
+            if tuple(new.shape) != variable.shape:
+                facts = [f"variable:  {variable.spec}", f"array:     {Spec(tuple(new.shape), new.dtype)}"]
+                cure = "A variable keeps its shape. Register another one under a new name."
+                raise SpecError(report(f"cannot set variable {name!r}", at=here(), facts=facts, cure=cure))
+            parity, runs = self._state
+            variable.spare(parity)[...] = new
+            self._state = (parity ^ 1 << variable._number, runs)
+
+    def _register(self, path: str, array: Any, trainable: bool) -> Variable:
+        with self._lock:
+            if path in self._variables:
+                cure = f"Write env[{path!r}] = array to give it new numbers, or use another name."
+                facts = [f"registered:  {self._variables[path].spec}"]
+                raise VariableError(report(f"there is a variable {path!r} already", at=here(), facts=facts, cure=cure))
+            own = self._backend.asarray(np.array(numeric(array, self.dtype)) if _on_host(array) else array.copy())
+            own = self._backend.xp.ascontiguousarray(own).reshape(own.shape)
+            number = 1 + max((v._number for v in self._variables.values()), default=-1)
+            self._state = (self._state[0] & ~(1 << number), self._state[1])
+            variable = self._variables[path] = Variable(self, path, own, bool(trainable), number)
+            self._version += bool(trainable)
+            if not self._depth:
+                self._permanent = len(self._variables)
+            return variable
+
+    def _find(self, path: Any) -> Variable:
+        found = self._variables.get(path)
+        if found is None:
+            cure = nearest(str(path), self._variables)
+            raise VariableError(report(f"there is no variable {path!r}", at=here(), cure=cure))
+        return found
+
+    def _select(self, namespace: str | None, trainable: bool | None) -> list[Variable]:
+        def within(v: Variable) -> bool:
+            return v.namespace == namespace or bool(namespace) and v.namespace.startswith(f"{namespace}/")
+
+        return [
+            v
+            for v in self._variables.values()
+            if (namespace is None or within(v)) and (trainable is None or v.trainable == trainable)
+        ]
+
+    # Steps.
+
+    def run(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """Call ``step(ctx, *args, **kwargs)`` and evaluate what it returns.
+
+        Args:
+            step: writes a graph, and returns tensors and update ops, in any nesting of tuples, lists and
+                dicts, or evaluates within.
+            args, kwargs: what the step takes; arrays, also nested ones, arrive as placeholders.
+            feeds: arrays for placeholders that the step makes, by name.
+
+        Returns:
+            What the step returned, with arrays in place of tensors and ``None`` in place of update ops.
+
+        Raises:
+            LazygradError: the step is wrong; its message says where. The environment is then as before.
+            Exception: what the step or a kernel raises; likewise.
+        """
+        with self._lock:
+            self._check_idle()
+            key = _code(step)
+            guides = self._guides.get(key, [])
+            graph = Graph(self.dtype, guides)
+            context = Context(self, graph, feeds or {}, tracing=False)
+            with self._writing(graph):
+                result = context.fetch(context.call(step, args, kwargs))
+                followed = graph.guide
+            if followed is None and 0 < len(graph.nodes) <= MAX_GUIDE_NODES:
+                self._guides[key] = [graph, *guides][:MAX_GUIDES]
+            if key in self._guides:
+                self._guides.move_to_end(key)
+                if len(self._guides) > MAX_STEPS:
+                    self._guides.popitem(last=False)
+            return result
+
+    def compile(self, step: Callable[..., Any]) -> Compiled:
+        """The step, traced once for each signature of its arguments and planned; also a decorator.
+
+        Raises:
+            TraceError: when it is called: the step asked for a value.
+        """
+        return Compiled(self, step)
+
+    def trace(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Graph:
+        """The graph of a step, with what it returned as roots; nothing is computed or changed."""
+        with self._lock:
+            graph = Graph(self.dtype)
+            context = Context(self, graph, feeds or {}, tracing=True)
+            before = len(self._variables)
+            with self._writing(graph):
+                roots, _ = context.asked(context.call(step, args, kwargs))
+                graph.roots = roots
+                traced = prune(graph)
+            traced.constants = []
+            traced.open = False
+            self._forget(before)
+            return traced
+
+    def _writing(self, graph: Graph) -> _Writing:
+        return _Writing(self, graph)
+
+    def _check_idle(self) -> None:
+        if self._executing:
+            raise GraphError(
+                report(
+                    "cannot run a step while one is being evaluated",
+                    at=here(),
+                    cure="A hook must not run steps of its own environment: keep the array, and run the step later.",
+                )
+            )
+
+    def _forget(self, count: int) -> None:
+        """Take back the registration of all variables after the first ``count``."""
+        for path in list(self._variables)[count:]:
+            del self._variables[path]
+
+    def _runner(self, graph: Graph, roots: tuple[int, ...]) -> Runner:
+        """The plan for these roots, made once for all graphs that follow the same guide."""
+        plans = graph.plans if graph.guide is None else graph.guide.plans
+        runner = plans.get(roots)
+        if runner is None:
+            if len(plans) >= 16:
+                plans.clear()
+            runner = plans[roots] = Runner(Plan(graph, roots), self._backend)
+        return runner  # type: ignore[no-any-return]
+
+    def _evaluate(self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any]) -> Sequence[Any]:
+        """Run the plan for ``roots`` with arrays for placeholders by name, as one transaction."""
+        graph.context.evaluated = True
+        runner = self._runner(graph, roots)
+        inputs = []
+        for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
+            params = runner.plan.graph.nodes[i].params
+            if "number" in params:
+                inputs.append(graph.constants[params["number"]])
+            elif params["name"] in fed:
+                inputs.append(fed[params["name"]])
+            else:
+                raise missing_feed(params["name"], spec, fed)
+        return self._transact(runner, inputs)
+
+    def _transact(self, runner: Runner, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Run a plan and commit. What can fail comes first; the commit is one store."""
+        self._check_idle()
+        parity, runs = self._state
+        plan = runner.plan
+        touched = [self._find(name) for name in {*plan.variables, *plan.updates}]
+        flips = 0
+        for name in plan.updates:
+            flips |= 1 << self._variables[name]._number
+        mask = 0
+        for v in touched:
+            mask |= 1 << v._number
+        self._executing = True
+        try:
+            with np.errstate(all="ignore"):
+                values = runner.run(
+                    inputs,
+                    parity & mask,
+                    lambda: {v.path: v.live(parity) for v in touched},
+                    lambda: {name: self._variables[name].spare(parity) for name in plan.updates},
+                    self._draw,
+                )
+            self._state = (parity ^ flips, runs + plan.draws)
+        finally:
+            self._executing = False
+        self._permanent = len(self._variables)
+        return values
+
+    def _draw(self, draw: int) -> Any:
+        return self._draws.at(self._state[1], draw)
+
+    # Files.
+
+    def save(self, path: str | Path) -> None:
+        """Write all variables and the random state to a JSON file, see ``docs/format.md``.
+
+        The file is written beside its place, synced and renamed: a crash leaves the old file whole.
+
+        Raises:
+            SaveError: the file cannot be written.
+        """
+        with self._lock:
+            serialize.write(Path(path), self._document())
+
+    @classmethod
+    def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
+        """A new environment from a file that :meth:`save` wrote, or from the Rust crate autograd.
+
+        Args:
+            path: the file.
+            backend: where the variables shall lie.
+            dtype: the default dtype; the file's, if not given. The variables of a file of the Rust crate,
+                which does not record a dtype, get it.
+
+        Raises:
+            SaveError: the file is missing, damaged, or of an unknown version.
+        """
+        document = serialize.read(Path(path), None if dtype is None else np.dtype(dtype))
+        env = cls(backend=backend, seed=document.seed, dtype=dtype or document.dtype)
+        for entry in document.entries:
+            env._register(entry.path, entry.array, entry.trainable)
+        env._state = (env._state[0], document.runs)
+        return env
+
+    def restore(self, path: str | Path, strict: bool = True) -> None:
+        """Give the variables the numbers in a file, and take up its random state.
+
+        What the file has beyond the variables of this environment is registered if it is not trainable,
+        as the state of an optimizer before its first step.
+
+        Args:
+            path: the file.
+            strict: whether the file must have every variable, and no other trainable one. If not, what
+                is missing on either side is left as it is.
+
+        Raises:
+            SaveError: the file is missing, damaged, of an unknown version, or of other variables, shapes
+                or dtypes. The environment is then as before.
+        """
+        with self._lock:
+            self._check_idle()
+            document = serialize.read(Path(path), None)
+            mine = {v.path: v.spec for v in self}
+            serialize.check_fits(Path(path), document, mine, strict)
+            parity, _ = self._state
+            flips = 0
+            for entry in document.entries:
+                variable = self._variables.get(entry.path)
+                if variable is not None:
+                    variable.spare(parity)[...] = self._backend.asarray(entry.array)
+                    flips |= 1 << variable._number
+            added = [e for e in document.entries if e.path not in mine and not e.trainable]
+            for entry in added:
+                self._register(entry.path, entry.array, False)
+            if document.has_random_state:
+                self._draws = Draws(document.seed)
+                self._guides.clear()
+                self._version += 1
+            self._state = (parity ^ flips, document.runs if document.has_random_state else self._state[1])
+
+    def _document(self) -> serialize.Document:
+        parity, runs = self._state
+        entries = [
+            serialize.Entry(v.path, self._backend.to_numpy(v.live(parity)), v.trainable) for v in self
+        ]
+        return serialize.Document(entries, np.dtype(self.dtype), self._draws.seed, runs)
+
+    def __repr__(self) -> str:
+        return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
+
+
+class _Writing:
+    """While it lasts a graph is being written; if it ends in an error, what the step registered is taken back."""
+
+    def __init__(self, env: VariableEnvironment, graph: Graph) -> None:
+        self.env = env
+        self.graph = graph
+
+    def __enter__(self) -> None:
+        env = self.env
+        if not env._depth:
+            env._permanent = len(env._variables)
+        env._depth += 1
+        writing.graphs.append(self.graph)
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        env = self.env
+        writing.graphs.pop()
+        self.graph.close()
+        env._depth -= 1
+        if kind is not None:
+            env._forget(env._permanent)
+        env._permanent = len(env._variables)
+
+
+def _on_host(array: Any) -> bool:
+    return not hasattr(array, "__cuda_array_interface__")
+
+
+def _code(step: Any) -> Any:
+    """What stays the same when a step is written anew, as a lambda in a loop is."""
+    while hasattr(step, "func"):  # functools.partial
+        step = step.func
+    step = getattr(step, "__func__", step)
+    if not hasattr(step, "__code__"):
+        step = getattr(type(step).__call__, "__func__", type(step).__call__)
+    return getattr(step, "__code__", step)
+
+
+def _backend(name: str) -> Backend:
+    if name == "numpy":
+        return NumpyBackend()
+    if name == "cupy":
+        return CupyBackend()
+    cure = nearest(str(name), ["numpy", "cupy"])
+    raise BackendError(report(f"there is no backend {name!r}", at=here(), cure=cure))
+
+
+def _floating(dtype: Any) -> np.dtype[Any]:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in (np.float32, np.float64):
+        cure = "Choose 'float32' or 'float64'; single variables may have any real dtype."
+        raise SpecError(report(f"cannot compute in {dtype!r} by default", at=here(), cure=cure))
+    return found
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
+        return int(seed)
+    cure = "A seed is a whole number that is not negative, or None for a fresh one."
+    raise SpecError(report(f"cannot use {seed!r} as a seed", at=here(), cure=cure))
+
+

@@ -1,0 +1,157 @@
+"""Every exception of lazygrad, and the one form in which they speak.
+
+::
+
+    LazygradError
+    ├── DefinitionError(TypeError)   an op, rule or optimizer is declared wrongly (at import)
+    ├── SpecError(ValueError)        shapes or dtypes do not fit (at the user's line)
+    ├── GraphError(ValueError)       a tensor outlived its context; tensors of two graphs meet
+    ├── GradientError(ValueError)    not differentiable
+    ├── FeedError(LookupError)       missing, unknown or misshapen feed
+    ├── VariableError(LookupError)   unknown, duplicate or misnamed variable
+    ├── TraceError(RuntimeError)     a value was asked for while the graph is being written
+    ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
+    └── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
+
+A message has four parts, in this order: what failed, where the user said it, the values that
+clashed, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+import os
+from collections.abc import Iterable
+from types import CodeType
+from typing import NamedTuple
+
+__all__ = [
+    "BackendError",
+    "DefinitionError",
+    "FeedError",
+    "GradientError",
+    "GraphError",
+    "LazygradError",
+    "Origin",
+    "SaveError",
+    "SpecError",
+    "TraceError",
+    "VariableError",
+    "nearest",
+    "report",
+]
+
+
+class LazygradError(Exception):
+    """The root of every exception that lazygrad raises on purpose."""
+
+
+class DefinitionError(LazygradError, TypeError):
+    """An op, a rule or an optimizer is declared wrongly."""
+
+
+class SpecError(LazygradError, ValueError):
+    """Shapes or dtypes do not fit together."""
+
+
+class GraphError(LazygradError, ValueError):
+    """A tensor is used outside the graph it belongs to."""
+
+
+class GradientError(LazygradError, ValueError):
+    """A derivative was asked for where there is none."""
+
+
+class FeedError(LazygradError, LookupError):
+    """A feed is missing, unknown or does not fit its placeholder."""
+
+
+class VariableError(LazygradError, LookupError):
+    """A variable is unknown, registered twice, or its name is not usable."""
+
+
+class TraceError(LazygradError, RuntimeError):
+    """A value was asked for where only the graph is known."""
+
+
+class BackendError(LazygradError, RuntimeError):
+    """A backend, or a program that draws pictures, is not installed or does not work."""
+
+
+class SaveError(LazygradError, ValueError):
+    """A file cannot be written, read or understood; nothing was changed."""
+
+
+class Origin(NamedTuple):
+    """Where the user wrote a node, and which part of the step it belongs to.
+
+    The line is found from the code object only when a message or a picture needs it: recording an
+    origin must cost nothing next to recording the node.
+    """
+
+    code: CodeType | None
+    lasti: int
+    part: str = "forward"
+
+    @property
+    def line(self) -> int:
+        """The line number in the user's file, 0 where it is unknown."""
+        if self.code is None:
+            return 0
+        for start, end, line in self.code.co_lines():
+            if start <= self.lasti < end and line is not None:
+                return line
+        return self.code.co_firstlineno
+
+    @property
+    def place(self) -> str:
+        """``file:line``, the file relative to the working folder where it lies below it."""
+        if self.code is None:
+            return "<unknown>"
+        return f"{_short(self.code.co_filename)}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """The user's own line of source, without its indentation; empty where it is unknown."""
+        return "" if self.code is None else linecache.getline(self.code.co_filename, self.line).strip()
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return self.place
+        place = f"{self.place}, in {self.code.co_name}"
+        return f"{self.text:<46}  {place}" if self.text else place
+
+
+def _short(filename: str) -> str:
+    """The path as the user would type it from here."""
+    if filename.startswith("<"):
+        return filename
+    try:
+        relative = os.path.relpath(filename)
+    except ValueError:  # another drive on Windows
+        return filename
+    return filename if relative.startswith("..") else relative
+
+
+def report(what: str, *, at: Origin | None = None, facts: Iterable[str] = (), cure: str = "") -> str:
+    """The four parts of a message: ``what`` failed, where, the ``facts`` that clashed, the ``cure``."""
+    parts = [what]
+    if at is not None and at.code is not None:
+        parts.append(f"    {at}")
+    body = [*facts, *([cure] if cure else [])]
+    if body:
+        parts.append("\n".join(f"    {line}" for line in body))
+    return "\n\n".join(parts)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that names what the user may have meant, or what there is."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return "Did you mean " + " or ".join(repr(n) for n in near) + "?"
+    if not names:
+        return "There are none yet."
+    shown = ", ".join(repr(n) for n in names[:8])
+    return f"There are: {shown}{', …' if len(names) > 8 else ''}."

@@ -1,0 +1,161 @@
+"""Update ops, and the evaluator that is told what to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazygrad.errors import FeedError, GraphError, TraceError, nearest, report
+from lazygrad.graph import Tensor, here
+from lazygrad.spec import Spec
+
+if TYPE_CHECKING:
+    from lazygrad.context import Context
+
+__all__ = ["Evaluator", "Update", "as_feed", "group"]
+
+
+class Update:
+    """Assignments to be made together: an update op. Nothing happens until it is pushed and run."""
+
+    def __init__(self, assignments: Iterable[Tensor]) -> None:
+        self.assignments = tuple(assignments)
+
+    def __repr__(self) -> str:
+        names = ", ".join(t.graph.nodes[t.index].params["name"] for t in self.assignments)
+        return f"<Update of {names or 'nothing'}>"
+
+
+def group(*updates: Update) -> Update:
+    """One update op that makes the assignments of several."""
+    return Update([t for update in updates for t in update.assignments])
+
+
+def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
+    """``array`` as the placeholder wants it, copied only if its dtype or layout differ.
+
+    Raises:
+        FeedError: the shape differs, or the dtype cannot be cast without changing its kind.
+    """
+    fed = array if hasattr(array, "dtype") and hasattr(array, "flags") else xp.asarray(array)
+    if fed.shape != spec.shape:
+        raise FeedError(
+            report(
+                f"cannot feed {name!r}: its shape does not fit",
+                at=here(),
+                facts=[f"placeholder:  {spec}", f"fed:          {Spec(fed.shape, fed.dtype)}"],
+                cure=f"Feed an array of shape {list(spec.shape)}.",
+            )
+        )
+    if fed.dtype == spec.dtype:
+        return xp.ascontiguousarray(fed).reshape(spec.shape)
+    if not np.can_cast(fed.dtype, spec.dtype, "same_kind"):
+        raise FeedError(
+            report(
+                f"cannot feed {name!r}: {fed.dtype} does not become {spec.dtype} by itself",
+                at=here(),
+                facts=[f"placeholder:  {spec}", f"fed:          {Spec(fed.shape, fed.dtype)}"],
+                cure=f"Cast it first, with array.astype('{spec.dtype}').",
+            )
+        )
+    return xp.ascontiguousarray(fed.astype(spec.dtype)).reshape(spec.shape)
+
+
+class Evaluator:
+    """What to compute, collected; :meth:`run` computes it in one transaction.
+
+    Every variable is read as it was before the run, whatever the order of the pushes. Updates take
+    effect when everything has been computed; if anything fails, nothing has changed.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._pushed: list[Tensor | Update] = []
+        self._feeds: dict[str, Any] = {}
+
+    def push(self, x: Tensor | Update) -> Evaluator:
+        """Ask for the value of a tensor, or for an update to be made.
+
+        Raises:
+            GraphError: ``x`` is neither, or belongs to another call of the step.
+        """
+        if not isinstance(x, (Tensor, Update)):
+            raise GraphError(
+                report(
+                    f"cannot push {x!r:.60}",
+                    at=here(),
+                    cure="Push a tensor, or an update op such as optimizer.update(variables, grads).",
+                )
+            )
+        for t in [x] if isinstance(x, Tensor) else x.assignments:
+            if t.graph is not self._context.graph:
+                raise GraphError(
+                    report(
+                        f"cannot push {t!r}: it belongs to another graph",
+                        at=here(),
+                        cure="Every call of a step writes its own graph. Push tensors made in this call.",
+                    )
+                )
+        self._pushed.append(x)
+        return self
+
+    def extend(self, xs: Iterable[Tensor | Update]) -> Evaluator:
+        """Push several."""
+        for x in xs:
+            self.push(x)
+        return self
+
+    def feed(self, placeholder: str | Tensor, array: Any) -> Evaluator:
+        """Give a placeholder its array for this run.
+
+        Raises:
+            FeedError: there is no such placeholder, or the array does not fit it.
+        """
+        name, spec = self._context._placeholder_spec(placeholder)
+        self._feeds[name] = as_feed(name, array, spec, self._context.env._backend.xp)
+        return self
+
+    def run(self) -> list[Any]:
+        """Compute everything pushed; one entry a push, in push order, ``None`` for an update op.
+
+        The arrays are the caller's: no later run changes them.
+
+        Raises:
+            FeedError: a placeholder that is needed has no array.
+            TraceError: the step is being traced or compiled.
+            Exception: what a kernel raises, with a note that names the user's line.
+        """
+        context = self._context
+        if context.tracing:
+            raise TraceError(
+                report(
+                    "cannot evaluate: the step is being traced, and no values exist yet",
+                    at=here(),
+                    cure="Return the tensor from the step instead of evaluating it; "
+                    "the compiled step then returns its value.",
+                )
+            )
+        roots: list[int] = []
+        for x in self._pushed:
+            roots += [x.index] if isinstance(x, Tensor) else [t.index for t in x.assignments]
+        values = iter(context.env._evaluate(context.graph, tuple(roots), {**context._fed(), **self._feeds}))
+        return [next(values) if isinstance(x, Tensor) else None for x in self._pushed]
+
+
+def missing_feed(name: str, spec: Spec, given: Iterable[str]) -> FeedError:
+    """The error for a placeholder without an array."""
+    return FeedError(
+        report(
+            f"placeholder {name!r} has no array",
+            at=here(),
+            facts=[f"placeholder:  {spec}"],
+            cure=f"Feed it: .feed({name!r}, array), or env.run(step, feeds={{{name!r}: array}}).",
+        )
+    )
+
+
+def unknown_feed(name: str, known: Iterable[str]) -> FeedError:
+    """The error for an array without a placeholder."""
+    return FeedError(report(f"there is no placeholder {name!r}", at=here(), cure=nearest(name, known)))

@@ -1,0 +1,453 @@
+"""Derivatives: walk the list of nodes, append the nodes of the derivative.
+
+Reverse mode walks from the end to the front and asks each op for the cotangents of its operands; forward
+mode walks to the end with tangents. Neither recurses, so a graph may be of any depth. This is the only
+place that knows that an elementwise op broadcasts: a cotangent is summed to its operand's shape here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from lazygrad.define import Declared, Elementwise, flat, item, opaque, tensor
+from lazygrad.errors import GradientError, SpecError, report
+from lazygrad.graph import Array, Graph, Node, Tensor, here
+from lazygrad.ops.arithmetic import add, multiply
+from lazygrad.ops.movement import broadcast_to, concat, reshape, stack
+from lazygrad.ops.passing import stop_gradient
+from lazygrad.ops.reduction import sum, sum_to
+from lazygrad.ops.source import eye, full_like, zeros, zeros_like
+from lazygrad.spec import Spec, kept
+
+__all__ = [
+    "custom_gradient",
+    "grad",
+    "hessian",
+    "hessian_vector_product",
+    "jacobian",
+    "jvp",
+    "stop_gradient",
+]
+
+
+def _tensors(what: str, xs: Any) -> list[Tensor]:
+    listed = [xs] if isinstance(xs, Tensor) else xs
+    if not isinstance(listed, Iterable) or isinstance(listed, (str, np.ndarray)):
+        listed = [listed]
+    found = list(listed)
+    for x in found:
+        if not isinstance(x, Tensor):
+            raise GradientError(
+                report(
+                    f"cannot differentiate: {what} is {x!r:.60}, not a tensor",
+                    at=here(),
+                    cure="Give a tensor of this step, such as ctx.variable(name), or a list of them.",
+                )
+            )
+    return found
+
+
+def _same_graph(tensors: Sequence[Tensor]) -> Graph:
+    graph = tensors[0].graph
+    for t in tensors:
+        tensor(t, graph)
+    return graph
+
+
+def _differentiable(what: str, xs: Sequence[Tensor]) -> None:
+    for x in xs:
+        if not np.issubdtype(x.dtype, np.inexact):
+            raise GradientError(
+                report(
+                    f"cannot differentiate {what} {x.spec}",
+                    at=here(),
+                    facts=[f"tensor:  {x.spec}   {x.graph.describe(x.index)}"],
+                    cure="Whole numbers and booleans have no derivative: cast with .astype('float32') first.",
+                )
+            )
+
+
+@overload
+def grad(ys: Any, xs: Tensor, grad_ys: Any = None) -> Tensor: ...
+@overload
+def grad(ys: Any, xs: Sequence[Tensor], grad_ys: Any = None) -> list[Tensor]: ...
+def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
+    """Gradient of the sum of ``ys`` with respect to each of ``xs``, by reverse mode.
+
+    Args:
+        ys: a tensor or a list of them, of any shape. The gradient of an array is that of the sum of
+            its elements.
+        xs: a tensor, or a list of them.
+        grad_ys: cotangents to start from, one a y, in place of ones: the result is then the
+            vector-Jacobian product.
+
+    Returns:
+        For each x a tensor of its shape and dtype, in a list if ``xs`` is one. An x that no y depends
+        on gets zeros.
+
+    Raises:
+        GradientError: a y or an x is not a floating tensor, or the path leads through an op, or an
+            operand of one, that has no derivative.
+        SpecError: a cotangent has another shape than its y.
+    """
+    y_list, x_list = _tensors("y", ys), _tensors("x", xs)
+    if not y_list or not x_list:
+        return [] if not x_list else [zeros_like(x) for x in x_list]
+    seeds = None if grad_ys is None else grad_ys if isinstance(grad_ys, (list, tuple)) else [grad_ys]
+    graph = _same_graph([*y_list, *x_list])
+    _differentiable("the value", y_list)
+    _differentiable("with respect to", x_list)
+    if seeds is not None:
+        seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
+    used = tuple(t.index for t in [*y_list, *x_list, *(seeds or [])])
+    with _Part(graph, "gradient"):
+        result = graph.replay(
+            ("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds)
+        )
+    return result[0] if isinstance(xs, Tensor) else result
+
+
+def _seed(y: Tensor, g: Any) -> Tensor:
+    g = tensor(g, y.graph, y.dtype)
+    if g.shape != y.shape:
+        cure = f"A cotangent has the shape of its y, {list(y.shape)}."
+        raise SpecError(report(f"cannot start from {g.spec} for {y.spec}", at=here(), cure=cure))
+    return g
+
+
+class _Part:
+    """While it lasts, nodes are marked as belonging to a part of the step, at the user's line."""
+
+    def __init__(self, graph: Graph, part: str) -> None:
+        self.graph = graph
+        self.before = graph.origin
+        self.part = self.before.part if self.before is not None and self.before.part == "update" else part
+        self.origin = (self.before or here())._replace(part=self.part)
+
+    def __enter__(self) -> _Part:
+        self.graph.origin = self.origin
+        return self
+
+    def at(self, index: int) -> None:
+        """Put what follows at the line of node ``index``, which is being differentiated."""
+        self.graph.origin = self.graph.origins[index]._replace(part=self.part)
+
+    def back(self) -> None:
+        """Put what follows at the user's line again."""
+        self.graph.origin = self.origin
+
+    def __exit__(self, *_: object) -> None:
+        self.graph.origin = self.before
+
+
+def _depending(graph: Graph, start: Iterable[int], end: int) -> bytearray:
+    """For every node up to ``end`` whether it depends on one of ``start`` in a way that can be differentiated."""
+    nodes = graph.nodes
+    depends = bytearray(end + 1)
+    starts = [i for i in start if i <= end]
+    for i in starts:
+        depends[i] = 1
+    for i in range(min(starts, default=end + 1), end + 1):
+        node = nodes[i]
+        if depends[i] or not node.inputs:
+            continue
+        for j in node.inputs:
+            if depends[j]:
+                spec = node.spec
+                depends[i] = not isinstance(spec, Spec) or spec.dtype.kind == "f"
+                break
+    return depends
+
+
+def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor] | None) -> list[Tensor]:
+    end = max(y.index for y in ys)
+    depends = _depending(graph, [x.index for x in xs], end)
+    part = _Part(graph, "gradient")
+    cotangents: dict[int, Any] = {}
+    for k, y in enumerate(ys):
+        if depends[y.index]:
+            _accumulate(cotangents, y.index, full_like(y, 1) if seeds is None else seeds[k])
+    wanted = {x.index for x in xs}
+    kept_cotangents: dict[int, Tensor] = {}
+    with part:
+        for i in range(end, min(wanted) - 1, -1):
+            g = cotangents.pop(i, None)
+            if g is None:
+                continue
+            if i in wanted:
+                kept_cotangents[i] = g
+            node = graph.nodes[i]
+            if node.inputs:
+                part.at(i)
+                for j, cotangent in _pull(graph, i, node, g, depends):
+                    _accumulate(cotangents, j, cotangent)
+        part.back()
+        return [kept_cotangents[x.index] if x.index in kept_cotangents else zeros_like(x) for x in xs]
+
+
+def _accumulate(cotangents: dict[int, Any], index: int, g: Any) -> None:
+    """Add to what has arrived; the cotangent of a node with several results is a dict, one entry a result."""
+    before = cotangents.get(index)
+    if before is None:
+        cotangents[index] = g
+    elif isinstance(g, dict):
+        for k, part in g.items():
+            before[k] = part if k not in before else add(before[k], part)
+    else:
+        cotangents[index] = add(before, g)
+
+
+def _pull(graph: Graph, index: int, node: Node, g: Any, depends: bytearray) -> Iterable[tuple[int, Any]]:
+    """The cotangents of the operands of one node, from that of its result."""
+    if node.op is item:
+        yield node.inputs[0], {node.params["index"]: g}
+        return
+    op = node.op
+    assert isinstance(op, Declared)
+    xs = [graph.tensor(j) for j in node.inputs]
+    y: Any = graph.tensor(index)
+    if not isinstance(node.spec, Spec):
+        y = tuple(_result(graph, index, k) for k in range(len(node.spec)))
+        g = tuple(g[k] if k in g else zeros_like(y[k]) for k in range(len(y)))
+    rules = graph.rules.get(index, op.vjp)
+    if rules is flat:
+        return
+    if callable(rules):
+        pulled = rules(g, y, *xs, **node.params)
+        for k, x in enumerate(xs):
+            if depends[x.index] and pulled[k] is not None:
+                yield x.index, _fitted(op, pulled[k], x)
+        return
+    for k, x in enumerate(xs):
+        if not depends[x.index]:
+            continue
+        rule = None if rules is None else rules[k]
+        if rule is None:
+            raise GradientError(_no_derivative(graph, index, node, k))
+        if rule is not flat:
+            yield x.index, _fitted(op, rule(g, y, *xs, **node.params), x)
+
+
+def _result(graph: Graph, index: int, k: int) -> Tensor:
+    return item(graph.tensor(index), index=k)
+
+
+def _fitted(op: Declared, g: Any, x: Tensor) -> Tensor:
+    """The cotangent in its operand's shape and dtype."""
+    g = tensor(g, x.graph, x.dtype)
+    return sum_to(g, x.shape) if g.shape != x.shape else g
+
+
+def _no_derivative(graph: Graph, index: int, node: Node, k: int) -> str:
+    labels = node.op.labels(len(node.inputs))
+    j = node.inputs[k]
+    return report(
+        f"cannot differentiate {node.op.name} with respect to {labels[k]!r}: no derivative is known",
+        at=graph.origins[index],
+        facts=[f"{labels[k]}:  {graph.nodes[j].spec}   {graph.describe(j)}"],
+        cure="Put lg.stop_gradient around that operand to hold it constant, or give the derivative "
+        "with lg.custom_gradient.",
+    )
+
+
+def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
+    """Directional derivative of each of ``ys`` when ``xs`` move along ``tangents``, by forward mode.
+
+    Args:
+        ys: a tensor, or a list of them.
+        xs: a tensor, or a list of them.
+        tangents: for each x a direction of its shape.
+
+    Returns:
+        For each y a tensor of its shape and dtype, in a list if ``ys`` is one.
+
+    Raises:
+        GradientError, SpecError: as :func:`grad`.
+    """
+    y_list, x_list = _tensors("y", ys), _tensors("x", xs)
+    listed = tangents if isinstance(tangents, (list, tuple)) else [tangents]
+    if not y_list or not x_list:
+        return [zeros_like(y) for y in y_list]
+    graph = _same_graph([*y_list, *x_list])
+    _differentiable("the value", y_list)
+    _differentiable("with respect to", x_list)
+    seeds = [_seed(x, t) for x, t in zip(x_list, listed, strict=True)]
+    used = tuple(t.index for t in [*y_list, *x_list, *seeds])
+    with _Part(graph, "gradient"):
+        result = graph.replay(
+            ("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds)
+        )
+    return result[0] if isinstance(ys, Tensor) else result
+
+
+def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:
+    end = max(y.index for y in ys)
+    depends = _depending(graph, [x.index for x in xs], end)
+    needed = _needed(graph, [y.index for y in ys], end)
+    tangents: dict[int, Any] = {}
+    part = _Part(graph, "gradient")
+    with part:
+        for x, t in zip(xs, seeds, strict=True):
+            tangents[x.index] = t if x.index not in tangents else add(tangents[x.index], t)
+        for i in range(min(tangents), end + 1):
+            node = graph.nodes[i]
+            if depends[i] and needed[i] and any(j in tangents for j in node.inputs):
+                part.at(i)
+                pushed = _push(graph, i, node, tangents)
+                if pushed is not None:
+                    tangents[i] = pushed if i not in tangents else add(tangents[i], pushed)
+        part.back()
+        return [tangents[y.index] if y.index in tangents else zeros_like(y) for y in ys]
+
+
+def _needed(graph: Graph, roots: Iterable[int], end: int) -> bytearray:
+    """For every node up to ``end`` whether one of ``roots`` is computed from it."""
+    needed = bytearray(end + 1)
+    for i in roots:
+        needed[i] = 1
+    for i in range(end, -1, -1):
+        if needed[i]:
+            for j in graph.nodes[i].inputs:
+                needed[j] = 1
+    return needed
+
+
+def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any:
+    """The tangent of the result of one node, from those of its operands."""
+    if node.op is item:
+        return tangents[node.inputs[0]].get(node.params["index"])
+    op = node.op
+    assert isinstance(op, Declared)
+    xs = [graph.tensor(j) for j in node.inputs]
+    y = graph.tensor(index)
+    rules = op.jvp if op.jvp is not None else op.vjp
+    if rules is flat:
+        return None
+    if op.linear and index not in graph.rules:
+        moved = [tangents.get(x.index) for x in xs]
+        return op(*[zeros_like(x) if t is None else t for x, t in zip(xs, moved, strict=True)], **node.params)
+    if isinstance(rules, tuple) and (op.jvp is not None or isinstance(op, Elementwise)):
+        # The Jacobian of an elementwise op is diagonal, and so its own transpose.
+        total = None
+        for k, x in enumerate(xs):
+            if x.index in tangents and rules[k] is not flat:
+                if rules[k] is None:
+                    raise GradientError(_no_derivative(graph, index, node, k))
+                t = tensor(rules[k](tangents[x.index], y, *xs, **node.params), graph, y.dtype)
+                total = t if total is None else add(total, t)
+        return None if total is None else broadcast_to(total, y.shape) if total.shape != y.shape else total
+    return _transposed(graph, index, node, xs, tangents)
+
+
+def _transposed(graph: Graph, index: int, node: Node, xs: list[Tensor], tangents: dict[int, Any]) -> Any:
+    """Forward from reverse: x̄ = vjp(ȳ) is linear in ȳ, so the gradient of ⟨x̄, ẋ⟩ for ȳ is ẏ, at any ȳ."""
+    results = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
+    single = isinstance(node.spec, Spec)
+    like = [graph.tensor(index)] if single else [_result(graph, index, k) for k in range(len(results))]
+    seeds = [full_like(y, 1) for y in like]
+    depends = bytearray(len(graph.nodes))
+    for j in node.inputs:
+        depends[j] = j in tangents
+    g: Any = seeds[0] if single else dict(enumerate(seeds))
+    total = None
+    for j, pulled in _pull(graph, index, node, g, depends):
+        t = sum(multiply(pulled, tangents[j]))
+        total = t if total is None else add(total, t)
+    if total is None:
+        return None
+    pushed = _reverse(graph, [total], seeds, None)
+    return pushed[0] if single else dict(enumerate(pushed))
+
+
+def jacobian(y: Tensor, x: Tensor) -> Tensor:
+    """All first derivatives: shape ``y.shape + x.shape``.
+
+    One reverse pass an element of ``y``, or one forward pass an element of ``x`` where those are fewer.
+    """
+    _differentiable("the value", _tensors("y", y))
+    _differentiable("with respect to", _tensors("x", x))
+    if y.size == 0 or x.size == 0:
+        return zeros(y.shape + x.shape, y.dtype)
+    if x.size < y.size:
+        units = eye(x.size, dtype=x.dtype) if x.size > 1 else None
+        columns = [
+            jvp(y, x, reshape(units[i], x.shape) if units is not None else full_like(x, 1)) for i in range(x.size)
+        ]
+        return reshape(stack(columns, axis=-1), y.shape + x.shape)
+    units = eye(y.size, dtype=y.dtype) if y.size > 1 else None
+    rows = [grad(y, x, reshape(units[i], y.shape) if units is not None else None) for i in range(y.size)]
+    return reshape(concat([reshape(r, (1, -1)) for r in rows]), y.shape + x.shape)
+
+
+def hessian(y: Tensor, x: Tensor) -> Tensor:
+    """All second derivatives of the scalar ``y``: shape ``x.shape + x.shape``.
+
+    Raises:
+        GradientError: ``y`` is not a single number.
+    """
+    if isinstance(y, Tensor) and y.size != 1:
+        raise GradientError(report(f"cannot take the hessian of {y.spec}", at=here(), cure="Take it of one number."))
+    return jacobian(grad(y, x), x)
+
+
+def hessian_vector_product(y: Tensor, xs: Any, vs: Any) -> Any:
+    """Second derivatives of ``y`` times ``vs``, without the matrix: forward over reverse.
+
+    Returns:
+        For each x a tensor of its shape, in a list if ``xs`` is one.
+    """
+    x_list = _tensors("x", xs)
+    pushed = jvp(grad(y, x_list), x_list, vs if isinstance(vs, (list, tuple)) else [vs])
+    return pushed[0] if isinstance(xs, Tensor) else pushed
+
+
+@opaque(shape=lambda y, *xs: y, vjp=lambda g, y, *operands: (g, *(None for _ in operands[1:])), dtype=kept)
+def _with_gradient(xp: Any, *operands: Array) -> Any:
+    """The first operand; the user said how to differentiate it for the others."""
+    return operands[0]
+
+
+def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) -> Callable[..., Tensor]:
+    """A function of tensors with a derivative of the user's own.
+
+    ``f(*xs)`` returns the value ``y`` and a function that takes the cotangent of ``y`` and returns the
+    cotangents of ``xs``: one, or a tuple, with ``None`` for zero::
+
+        @lg.custom_gradient
+        def clipped(x):
+            return x, lambda g: lg.clip(g, -1, 1)
+
+    Raises:
+        GradientError: the function returned by ``f`` gives another number of cotangents than there are xs.
+    """
+
+    def with_gradient(*xs: Any) -> Tensor:
+        first = next((x for x in xs if isinstance(x, Tensor)), None)
+        tensors = [tensor(x, first.graph if first is not None else None) for x in xs]
+        y, backward = f(*tensors)
+        result: Tensor = _with_gradient(stop_gradient(y), *tensors)
+
+        def pull(g: Tensor, _: Tensor, *operands: Tensor) -> Any:
+            pulled = backward(g)
+            listed = pulled if isinstance(pulled, (tuple, list)) else (pulled,)
+            if len(listed) != len(tensors):
+                raise GradientError(
+                    report(
+                        f"cannot use the gradient of {f.__name__}: it gave {len(listed)} cotangents "
+                        f"for {len(tensors)} operands",
+                        at=result.origin,
+                    )
+                )
+            return (None, *listed)
+
+        result.graph.rules[result.index] = pull
+        return result
+
+    with_gradient.__name__ = f.__name__
+    with_gradient.__doc__ = f.__doc__
+    return with_gradient
+
+

@@ -1,0 +1,249 @@
+"""Arithmetic: sums, products, quotients, powers, and what rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define import elementwise, flat, kind_of, tensor
+from lazygrad.graph import Array, Tensor, function, functions
+from lazygrad.spec import floating
+
+__all__ = [
+    "abs",
+    "add",
+    "add_n",
+    "ceil",
+    "conj",
+    "copysign",
+    "divide",
+    "floor",
+    "floor_divide",
+    "hypot",
+    "imag",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "nextafter",
+    "positive",
+    "pow",
+    "power",
+    "real",
+    "reciprocal",
+    "remainder",
+    "round",
+    "rsqrt",
+    "sign",
+    "sqrt",
+    "square",
+    "subtract",
+    "trunc",
+]
+
+
+@elementwise(vjp=(lambda g, y, a, b: g, lambda g, y, a, b: g))
+def add(xp: Any, a: Array, b: Array) -> Any:
+    """Sum, a + b."""
+    return xp.add(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g, lambda g, y, a, b: -g))
+def subtract(xp: Any, a: Array, b: Array) -> Any:
+    """Difference, a − b."""
+    return xp.subtract(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a))
+def multiply(xp: Any, a: Array, b: Array) -> Any:
+    """Product, a · b."""
+    return xp.multiply(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b))
+def divide(xp: Any, a: Array, b: Array) -> Any:
+    """Quotient, a / b; of whole numbers it is float64."""
+    return xp.divide(a, b)
+
+
+@elementwise(vjp=lambda g, y, x: -g)
+def negative(xp: Any, x: Array) -> Any:
+    """Negation, −x."""
+    return xp.negative(x)
+
+
+@elementwise(vjp=lambda g, y, x: (2 * g) * x)
+def square(xp: Any, x: Array) -> Any:
+    """Square, x²."""
+    return xp.square(x)
+
+
+@elementwise(vjp=lambda g, y, x: 0.5 * g / y)
+def sqrt(xp: Any, x: Array) -> Any:
+    """Square root, √x."""
+    return xp.sqrt(x)
+
+
+@elementwise(vjp=lambda g, y, x: -g * square(y), dtype=floating)
+def reciprocal(xp: Any, x: Array) -> Any:
+    """1 / x."""
+    return xp.reciprocal(x)
+
+
+@elementwise(vjp=lambda g, y, x: -0.5 * g * y / x, dtype=floating)
+def rsqrt(xp: Any, x: Array) -> Any:
+    """1 / √x."""
+    return xp.reciprocal(xp.sqrt(x))
+
+
+# At a = 0 the formulas b·aᵇ⁻¹ and aᵇ·log a meet 0·∞; the derivatives there are 0, wherever they exist.
+@elementwise(
+    vjp=(
+        lambda g, y, a, b: g * (b * power(a, functions["where"](functions["equal"](b, 0), 1, b - 1))),
+        lambda g, y, a, b: g * (y * functions["log"](functions["where"](functions["equal"](a, 0), 1, a))),
+    )
+)
+def power(xp: Any, a: Array, b: Array) -> Any:
+    """Power, aᵇ."""
+    return xp.power(a, b)
+
+
+@function
+def pow(a: Any, b: Any) -> Tensor:
+    """Power, aᵇ; exponents 1, 2, ½ and −1 written as numbers become cheaper ops."""
+    if type(b) in (int, float):
+        whole = not np.issubdtype(kind_of(a), np.inexact) if not isinstance(kind_of(a), type) else kind_of(a) is int
+        if b == 2 and not (whole and type(b) is float):
+            return square(a)
+        if b == 1 and type(b) is int:
+            return tensor(a)
+        if b == 0.5 and not whole:
+            return sqrt(a)
+        if b == -1 and not whole:
+            return reciprocal(a)
+    return power(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g, lambda g, y, a, b: -g * floor_divide(a, b)))
+def remainder(xp: Any, a: Array, b: Array) -> Any:
+    """Remainder of division, with the sign of the divisor."""
+    return xp.remainder(a, b)
+
+
+@elementwise(vjp=flat)
+def floor_divide(xp: Any, a: Array, b: Array) -> Any:
+    """Quotient rounded down."""
+    return xp.floor_divide(a, b)
+
+
+@elementwise(vjp=lambda g, y, x: g * sign(x))
+def abs(xp: Any, x: Array) -> Any:
+    """Absolute value, |x|; its derivative at 0 is 0."""
+    return xp.abs(x)
+
+
+# Ties share the cotangent equally, so that maximum(x, x) has the gradient of x.
+def _share(won: Any, a: Tensor, b: Tensor) -> Tensor:
+    shared = functions["where"](won, 1, functions["where"](functions["equal"](a, b), 0.5, 0))
+    return shared.astype(a.dtype)  # type: ignore[no-any-return]
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * _share(a > b, a, b), lambda g, y, a, b: g * _share(b > a, a, b)))
+def maximum(xp: Any, a: Array, b: Array) -> Any:
+    """The larger of a and b; where they are equal each gets half the cotangent."""
+    return xp.maximum(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * _share(a < b, a, b), lambda g, y, a, b: g * _share(b < a, a, b)))
+def minimum(xp: Any, a: Array, b: Array) -> Any:
+    """The smaller of a and b; where they are equal each gets half the cotangent."""
+    return xp.minimum(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y))
+def hypot(xp: Any, a: Array, b: Array) -> Any:
+    """√(a² + b²), without overflow on the way."""
+    return xp.hypot(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * copysign(1.0, a) * copysign(1.0, b), flat))
+def copysign(xp: Any, a: Array, b: Array) -> Any:
+    """The magnitude of a with the sign of b."""
+    return xp.copysign(a, b)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g, flat))
+def nextafter(xp: Any, a: Array, b: Array) -> Any:
+    """The next number that can be written, from a towards b."""
+    return xp.nextafter(a, b)
+
+
+@elementwise(vjp=flat)
+def sign(xp: Any, x: Array) -> Any:
+    """−1, 0 or 1."""
+    return xp.sign(x)
+
+
+@elementwise(vjp=flat)
+def floor(xp: Any, x: Array) -> Any:
+    """Rounded down."""
+    return xp.floor(x)
+
+
+@elementwise(vjp=flat)
+def ceil(xp: Any, x: Array) -> Any:
+    """Rounded up."""
+    return xp.ceil(x)
+
+
+@elementwise(vjp=flat)
+def trunc(xp: Any, x: Array) -> Any:
+    """Rounded towards zero."""
+    return xp.trunc(x)
+
+
+@elementwise(vjp=flat)
+def _rint(xp: Any, x: Array) -> Any:
+    """Rounded to the nearest whole number; halves go to the even one."""
+    return xp.rint(x)
+
+
+@function
+def round(x: Any) -> Tensor:
+    """Rounded to the nearest whole number; halves go to the even one."""
+    x = tensor(x)
+    return _rint(x) if np.issubdtype(x.dtype, np.inexact) else x
+
+
+@function
+def positive(x: Any) -> Tensor:
+    """``x`` itself."""
+    return tensor(x)
+
+
+@function
+def add_n(xs: Any) -> Tensor:
+    """Sum of several tensors."""
+    first, *rest = [tensor(x) for x in xs]
+    for x in rest:
+        first = add(first, x)
+    return first
+
+
+@function
+def real(x: Any) -> Tensor:
+    """The real part: ``x``, as tensors are real."""
+    return tensor(x)
+
+
+@function
+def imag(x: Any) -> Tensor:
+    """The imaginary part: zeros, as tensors are real."""
+    return functions["zeros_like"](x)  # type: ignore[no-any-return]
+
+
+@function
+def conj(x: Any) -> Tensor:
+    """The complex conjugate: ``x``, as tensors are real."""
+    return tensor(x)

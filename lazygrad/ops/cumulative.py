@@ -1,0 +1,91 @@
+"""Running sums, products and extremes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define import opaque, tensor
+from lazygrad.graph import Array, Tensor, function
+from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
+from lazygrad.ops.elementary import logaddexp
+from lazygrad.ops.movement import astype, concat, flip, moveaxis
+from lazygrad.ops.reduction import _widened
+
+__all__ = [
+    "cumulative_logsumexp",
+    "cumulative_max",
+    "cumulative_min",
+    "cumulative_prod",
+    "cumulative_sum",
+    "diff",
+]
+
+
+@opaque(
+    shape=lambda x, axis: x,
+    vjp=lambda g, y, x, *, axis: flip(_cumulative_sum(flip(g, axis), axis=axis), axis),
+    linear=True,
+)
+def _cumulative_sum(xp: Any, x: Array, *, axis: int) -> Any:
+    """Running sum."""
+    return xp.cumsum(x, axis=axis)
+
+
+@function
+def cumulative_sum(x: Any, *, axis: int = -1) -> Tensor:
+    """Sum of the elements up to and including each one, along ``axis``."""
+    x = tensor(x)
+    return _cumulative_sum(astype(x, _widened(x.dtype)), axis=axis)  # type: ignore[no-any-return]
+
+
+def _running(x: Any, axis: int, combine: Callable[[Any, Any], Tensor]) -> Tensor:
+    """``combine`` of the elements up to and including each one.
+
+    Elements are joined with those 1, 2, 4, … places before (Hillis and Steele 1986): log₂ n steps, each an
+    ordinary op, so that derivatives of any order hold, also where an element is zero.
+    """
+    rows = moveaxis(tensor(x), axis, -1)
+    reach = 1
+    while reach < rows.shape[-1]:
+        rows = concat([rows[..., :reach], combine(rows[..., reach:], rows[..., :-reach])], axis=-1)
+        reach *= 2
+    return moveaxis(rows, -1, axis)
+
+
+@function
+def cumulative_prod(x: Any, *, axis: int = -1) -> Tensor:
+    """Product of the elements up to and including each one, along ``axis``."""
+    x = tensor(x)
+    return _running(astype(x, _widened(x.dtype)), axis, multiply)
+
+
+@function
+def cumulative_max(x: Any, *, axis: int = -1) -> Tensor:
+    """Largest of the elements up to and including each one, along ``axis``."""
+    return _running(x, axis, maximum)
+
+
+@function
+def cumulative_min(x: Any, *, axis: int = -1) -> Tensor:
+    """Smallest of the elements up to and including each one, along ``axis``."""
+    return _running(x, axis, minimum)
+
+
+@function
+def cumulative_logsumexp(x: Any, *, axis: int = -1) -> Tensor:
+    """log of the running sum of exp(x), without overflow, along ``axis``."""
+    return _running(x, axis, logaddexp)
+
+
+@function
+def diff(x: Any, *, axis: int = -1, n: int = 1) -> Tensor:
+    """Difference of neighbours along ``axis``, ``n`` times over."""
+    rows = moveaxis(tensor(x), axis, -1)
+    for _ in range(n):
+        rows = subtract(rows[..., 1:], rows[..., :-1]) if rows.dtype != np.bool_ else rows[..., 1:] ^ rows[..., :-1]
+    return moveaxis(rows, -1, axis)
+
+

@@ -1,0 +1,407 @@
+"""Ops that move or repeat elements and compute nothing.
+
+Seven primitives; everything else here is said with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define import elementwise, movement, tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Array, Tensor, function, functions, here
+from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
+
+__all__ = [
+    "astype",
+    "atleast_1d",
+    "atleast_2d",
+    "broadcast_arrays",
+    "broadcast_to",
+    "concat",
+    "expand_dims",
+    "flatten",
+    "flip",
+    "matrix_transpose",
+    "moveaxis",
+    "pad",
+    "permute_dims",
+    "repeat",
+    "reshape",
+    "roll",
+    "rot90",
+    "split",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "tile",
+    "transpose",
+    "tril",
+    "triu",
+    "unstack",
+]
+
+
+def _reshaped(x: Shape, shape: Shape) -> Shape:
+    sizes = tuple(int(size) for size in shape)
+    if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
+        raise Mismatch("One size of a shape may be -1, which stands for what is left; no other is negative.")
+    total = math.prod(x)
+    if -1 in sizes:
+        rest = math.prod(size for size in sizes if size != -1)
+        if rest == 0 or total % rest:
+            raise Mismatch(f"{total} elements cannot be laid out in rows of {rest}.")
+        return tuple(total // rest if size == -1 else size for size in sizes)
+    if math.prod(sizes) != total:
+        raise Mismatch(f"{list(x)} has {total} elements, {list(sizes)} has {math.prod(sizes)}.")
+    return sizes
+
+
+@movement(shape=_reshaped, view=True, vjp=lambda g, y, x: reshape(g, x.shape))
+def reshape(xp: Any, x: Array, shape: Shape) -> Any:
+    """The same elements, in row-major order, in another shape. One size may be -1."""
+    return xp.reshape(x, shape)
+
+
+def _permuted(x: Shape, axes: tuple[int, ...]) -> Shape:
+    order = [normalize_axis(axis, len(x)) for axis in axes]
+    if sorted(order) != list(range(len(x))):
+        raise Mismatch(f"axes={axes} is not an order of the {len(x)} axes.")
+    return tuple(x[axis] for axis in order)
+
+
+@movement(shape=_permuted, view=True, vjp=lambda g, y, x, *, axes: permute_dims(g, _inverse(axes)))
+def permute_dims(xp: Any, x: Array, axes: tuple[int, ...]) -> Any:
+    """Axis ``axes[i]`` of ``x`` becomes axis ``i``."""
+    return xp.transpose(x, axes)
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    order = [axis % len(axes) for axis in axes]
+    return tuple(order.index(i) for i in range(len(order)))
+
+
+def _expanded(x: Shape, shape: Shape) -> Shape:
+    shape = sized(shape)
+    fits = len(x) <= len(shape) and all(a in (1, b) for a, b in zip(x[::-1], shape[::-1], strict=False))
+    if not fits:
+        raise Mismatch(f"Only axes of size 1, and new axes in front, can become others to make {list(shape)}.")
+    return shape
+
+
+@movement(shape=_expanded, view=True, vjp=lambda g, y, x: functions["sum_to"](g, x.shape))
+def broadcast_to(xp: Any, x: Array, shape: Shape) -> Any:
+    """The elements repeated along axes of size 1 and along new axes in front, without a copy."""
+    return xp.broadcast_to(x, shape)
+
+
+def _padded(x: Shape, before: Shape, after: Shape) -> Shape:
+    return tuple(b + size + a for b, size, a in zip(before, x, after, strict=True))
+
+
+@movement(shape=_padded, vjp=lambda g, y, x, *, before, after: g[_inside(x.shape, before)])
+def _pad(xp: Any, x: Array, *, before: Shape, after: Shape) -> Any:
+    """Zeros around ``x``."""
+    out = xp.zeros(_padded(x.shape, before, after), x.dtype)
+    out[_inside(x.shape, before)] = x
+    return out
+
+
+def _inside(shape: Shape, before: Shape) -> tuple[slice, ...]:
+    return tuple(slice(b, b + size) for b, size in zip(before, shape, strict=True))
+
+
+def _joined(*shapes: Shape, axis: int) -> Shape:
+    if not shapes:
+        raise Mismatch("There must be at least one tensor.")
+    first = shapes[0]
+    for shape in shapes:
+        if len(shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != axis):
+            raise Mismatch(f"All sizes but those along axis {axis} must be equal.")
+    return tuple(sum(s[i] for s in shapes) if i == axis else size for i, size in enumerate(first))
+
+
+@movement(shape=_joined, vjp=lambda g, y, *xs, axis: _parts(g, [x.shape[axis] for x in xs], axis))
+def _concat(xp: Any, *xs: Array, axis: int) -> Any:
+    """One after another along an axis."""
+    return xp.concatenate(xs, axis=axis)
+
+
+def _parts(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    front = (slice(None),) * axis
+    return tuple(x[(*front, slice(end - size, end))] for size, end in zip(sizes, ends, strict=True))
+
+
+@elementwise(vjp=lambda g, y, x: astype(g, x.dtype), dtype=kept)
+def _astype(xp: Any, x: Array, *, dtype: Any) -> Any:
+    """The elements cast to ``dtype``."""
+    return x.astype(dtype)
+
+
+@function
+def astype(x: Any, dtype: Any) -> Tensor:
+    """``x`` cast to ``dtype``; the gradient is cast back."""
+    x, dtype = tensor(x), np.dtype(dtype)
+    return x if x.dtype == dtype else _astype(x, dtype=dtype)
+
+
+def _axis(what: str, x: Tensor, axis: Any, extra: int = 0) -> int:
+    """``axis`` of ``x`` counted from the front, or an error at the user's line."""
+    try:
+        return normalize_axis(axis, x.ndim + extra)
+    except Mismatch as reason:
+        facts = [f"x:  {x.spec}   {x.graph.describe(x.index)}"]
+        raise SpecError(report(f"cannot {what} {x.spec}", at=here(), facts=facts, cure=str(reason))) from None
+
+
+@function
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+    """``x`` with its axes in reverse order, or in the order ``axes``."""
+    x = tensor(x)
+    return permute_dims(x, tuple(axes) if axes is not None else tuple(range(x.ndim))[::-1])
+
+
+@function
+def matrix_transpose(x: Any) -> Tensor:
+    """``x`` with its last two axes exchanged."""
+    x = tensor(x)
+    return swapaxes(x, -1, -2)
+
+
+@function
+def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
+    """``x`` with two axes exchanged."""
+    x = tensor(x)
+    order = list(range(x.ndim))
+    a, b = _axis("swapaxes", x, axis1), _axis("swapaxes", x, axis2)
+    order[a], order[b] = b, a
+    return permute_dims(x, tuple(order))
+
+
+@function
+def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
+    """``x`` with axis ``source`` moved to ``destination``; both may be sequences."""
+    x = tensor(x)
+    many = isinstance(source, (tuple, list))
+    sources = [_axis("moveaxis", x, a) for a in (source if many else [source])]
+    targets = [_axis("moveaxis", x, a) for a in (destination if many else [destination])]
+    order = [axis for axis in range(x.ndim) if axis not in sources]
+    for target, axis in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, axis)
+    return permute_dims(x, tuple(order))
+
+
+@function
+def flatten(x: Any) -> Tensor:
+    """``x`` with one axis."""
+    return reshape(x, (-1,))
+
+
+@function
+def expand_dims(x: Any, axis: Axes = 0) -> Tensor:
+    """``x`` with axes of size 1 put in, so that they stand at ``axis`` of the result."""
+    x = tensor(x)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    places = {_axis("expand_dims", x, a, len(axes)) for a in axes}
+    sizes = iter(x.shape)
+    return reshape(x, tuple(1 if i in places else next(sizes) for i in range(x.ndim + len(axes))))
+
+
+@function
+def squeeze(x: Any, axis: Axes = None) -> Tensor:
+    """``x`` without the axes ``axis``, which must have size 1; without all such axes, if not given."""
+    x = tensor(x)
+    axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else axis
+    places = [_axis("squeeze", x, a) for a in (axes if isinstance(axes, (tuple, list)) else [axes])]
+    for place in places:
+        if x.shape[place] != 1:
+            cure = f"Axis {place} has size {x.shape[place]}; only axes of size 1 can be left out."
+            raise SpecError(report(f"cannot squeeze {x.spec}", at=here(), cure=cure))
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in places))
+
+
+@function
+def broadcast_arrays(*arrays: Any) -> list[Tensor]:
+    """The tensors, each broadcast to the shape they have in common."""
+    tensors = [tensor(a) for a in arrays]
+    try:
+        shape = broadcast([t.shape for t in tensors])
+    except Mismatch as reason:
+        specs = " and ".join(str(t.spec) for t in tensors)
+        raise SpecError(report(f"cannot broadcast {specs}", at=here(), cure=str(reason))) from None
+    return [broadcast_to(t, shape) for t in tensors]
+
+
+@function
+def concat(arrays: Sequence[Any], axis: int | None = 0) -> Tensor:
+    """The tensors one after another along ``axis``; ``None`` flattens them first."""
+    tensors = [tensor(a) for a in arrays]
+    if not tensors:
+        raise SpecError(report("cannot concat nothing", at=here(), cure="Give at least one tensor."))
+    if axis is None:
+        tensors, axis = [flatten(t) for t in tensors], 0
+    return _concat(*tensors, axis=_axis("concat", tensors[0], axis))
+
+
+@function
+def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
+    """The tensors, all of one shape, side by side along a new axis."""
+    tensors = [tensor(a) for a in arrays]
+    if not tensors:
+        raise SpecError(report("cannot stack nothing", at=here(), cure="Give at least one tensor."))
+    place = _axis("stack", tensors[0], axis, 1)
+    return _concat(*[expand_dims(t, place) for t in tensors], axis=place)
+
+
+@function
+def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
+    """The pieces of ``x`` along ``axis``, without that axis."""
+    x = tensor(x)
+    front = (slice(None),) * _axis("unstack", x, axis)
+    return tuple(x[(*front, i)] for i in range(x.shape[len(front)]))
+
+
+@function
+def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """``x`` cut along ``axis`` into ``parts`` equal pieces, or before each index in ``parts``.
+
+    As in NumPy, a sequence gives the indices at which to cut, not the sizes of the pieces.
+    """
+    x = tensor(x)
+    place = _axis("split", x, axis)
+    total = x.shape[place]
+    if isinstance(parts, int):
+        if parts < 1 or total % parts:
+            cure = f"Axis {place} has size {total}, which is not a multiple of {parts}."
+            raise SpecError(report(f"cannot split {x.spec} into {parts} parts", at=here(), cure=cure))
+        cuts = [total // parts * i for i in range(1, parts)]
+    else:
+        cuts = [min(max(c + total if c < 0 else c, 0), total) for c in parts]
+    bounds = [0, *cuts, total]
+    front = (slice(None),) * place
+    return tuple(x[(*front, slice(a, max(a, b)))] for a, b in zip(bounds, bounds[1:], strict=False))
+
+
+@function
+def flip(x: Any, axis: Axes = None) -> Tensor:
+    """``x`` with the elements along ``axis``, or along every axis, in reverse order."""
+    x = tensor(x)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
+    places = {_axis("flip", x, a) for a in axes}
+    if not places:
+        return x
+    return x[tuple(slice(None, None, -1) if i in places else slice(None) for i in range(x.ndim))]
+
+
+@function
+def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
+    """``x`` turned by ``k`` quarter turns in the plane of ``axes``, from the first towards the second."""
+    x = tensor(x)
+    turns = k % 4
+    if turns == 2:
+        return flip(x, axes)
+    if turns == 0:
+        return x
+    return flip(swapaxes(x, *axes), axes[0]) if turns == 1 else swapaxes(flip(x, axes[0]), *axes)
+
+
+@function
+def roll(x: Any, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
+    """``x`` with its elements moved by ``shift`` places along ``axis``; those that fall off come back in front."""
+    x = tensor(x)
+    if axis is None:
+        return reshape(roll(flatten(x), shift, 0), x.shape)
+    shifts = list(shift) if isinstance(shift, (tuple, list)) else [shift]
+    axes = list(axis) if isinstance(axis, (tuple, list)) else [axis]
+    count = max(len(shifts), len(axes))
+    for by, a in zip(shifts * (count // len(shifts)), axes * (count // len(axes)), strict=True):
+        place = _axis("roll", x, a)
+        cut = -by % x.shape[place] if x.shape[place] else 0
+        if cut:
+            front = (slice(None),) * place
+            x = _concat(x[(*front, slice(cut, None))], x[(*front, slice(None, cut))], axis=place)
+    return x
+
+
+@function
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Tensor:
+    """Every element ``repeats`` times in a row along ``axis``; of the flattened tensor, if not given."""
+    x = tensor(x)
+    if axis is None:
+        x, axis = flatten(x), 0
+    place = _axis("repeat", x, axis)
+    wide = broadcast_to(
+        expand_dims(x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :])
+    )
+    return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
+
+
+@function
+def tile(x: Any, repetitions: int | Sequence[int]) -> Tensor:
+    """``x`` laid side by side, ``repetitions`` times along each axis."""
+    x = tensor(x)
+    times = list(repetitions) if isinstance(repetitions, (tuple, list)) else [repetitions]
+    times = [1] * (x.ndim - len(times)) + times
+    shape = (1,) * (len(times) - x.ndim) + x.shape
+    apart = reshape(x, tuple(size for n in shape for size in (1, n)))
+    wide = broadcast_to(apart, tuple(size for n, t in zip(shape, times, strict=True) for size in (t, n)))
+    return reshape(wide, tuple(n * t for n, t in zip(shape, times, strict=True)))
+
+
+@function
+def pad(x: Any, pad_width: Any, constant_values: Any = 0) -> Tensor:
+    """``x`` with ``constant_values`` around it: ``pad_width`` on every side, or ``(before, after)`` an axis."""
+    x = tensor(x)
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    except ValueError:
+        widths = np.full((1, 2), -1)
+    if widths.size and (widths.min() < 0 or widths.dtype.kind not in "iu"):
+        cure = "pad_width is a whole number, (before, after), or one such pair an axis; none is negative."
+        raise SpecError(report(f"cannot pad {x.spec} by {pad_width!r}", at=here(), cure=cure))
+    before, after = (tuple(int(w) for w in widths[:, side]) for side in (0, 1))
+    if isinstance(constant_values, (int, float)) and constant_values == 0:
+        return _pad(x, before=before, after=after)
+    inside = _pad(functions["ones_like"](x, dtype=bool), before=before, after=after)
+    return functions["where"](inside, _pad(x, before=before, after=after), constant_values)  # type: ignore[no-any-return]
+
+
+@function
+def tril(x: Any, k: int = 0) -> Tensor:
+    """The elements on and below the ``k``-th diagonal of the last two axes; zeros above."""
+    return _triangle(tensor(x), k, "greater_equal")
+
+
+@function
+def triu(x: Any, k: int = 0) -> Tensor:
+    """The elements on and above the ``k``-th diagonal of the last two axes; zeros below."""
+    return _triangle(tensor(x), k, "less_equal")
+
+
+def _triangle(x: Tensor, k: int, compare: str) -> Tensor:
+    if x.ndim < 2:
+        raise SpecError(report(f"cannot take a triangle of {x.spec}", at=here(), cure="It needs two axes."))
+    rows = functions["arange"](x.shape[-2])
+    columns = functions["arange"](x.shape[-1])
+    keep = functions[compare](expand_dims(rows, 1) + k, columns)
+    return functions["where"](keep, x, 0)  # type: ignore[no-any-return]
+
+
+@function
+def atleast_1d(x: Any) -> Tensor:
+    """``x``, with one axis if it has none."""
+    x = tensor(x)
+    return x if x.ndim else reshape(x, (1,))
+
+
+@function
+def atleast_2d(x: Any) -> Tensor:
+    """``x``, with axes put in front until it has two."""
+    x = tensor(x)
+    return x if x.ndim >= 2 else reshape(x, (1,) * (2 - x.ndim) + x.shape)
+

@@ -1,0 +1,71 @@
+"""Ops that hand their operand on: to stop a gradient, to look at a value, to set an order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lazygrad.define import elementwise, flat, opaque, tensor
+from lazygrad.graph import Array, Tensor, function
+from lazygrad.spec import kept
+
+__all__ = ["depends_on", "hook", "identity", "show", "stop_gradient"]
+
+
+@elementwise(vjp=flat, dtype=kept)
+def stop_gradient(xp: Any, x: Array) -> Any:
+    """``x``, through which no gradient passes."""
+    return x
+
+
+@opaque(shape=lambda x, call: x, vjp=lambda g, y, x: g, linear=True, pure=False)
+def _hook(xp: Any, x: Array, *, call: Callable[[Any], Any]) -> Any:
+    """x, after a call of the user's function."""
+    view = x.view()
+    if hasattr(view.flags, "writeable"):
+        view.flags.writeable = False
+    call(view)
+    return x
+
+
+@function
+def hook(x: Any, f: Callable[[Any], Any]) -> Tensor:
+    """``x``; calls ``f(array)`` whenever it is evaluated. The array is read-only, and gone after the call."""
+    return _hook(x, call=f)  # type: ignore[no-any-return]
+
+
+@opaque(shape=lambda x, label: x, vjp=lambda g, y, x: g, linear=True, pure=False)
+def _show(xp: Any, x: Array, *, label: str) -> Any:
+    """x, after printing it."""
+    print(f"{label}: {x}" if label else x)
+    return x
+
+
+@function
+def show(x: Any, label: str = "") -> Tensor:
+    """``x``; prints it, after ``label``, whenever it is evaluated."""
+    return _show(x, label=str(label))  # type: ignore[no-any-return]
+
+
+@function
+def identity(x: Any) -> Tensor:
+    """``x`` itself."""
+    return tensor(x)
+
+
+@opaque(
+    shape=lambda x, *others: x,
+    vjp=lambda g, y, x, *others: (g, *(None for _ in others)),
+    dtype=kept,
+    pure=False,
+)
+def _after(xp: Any, *operands: Array) -> Any:
+    """The first operand, when the others have been evaluated."""
+    return operands[0]
+
+
+@function
+def depends_on(x: Any, others: Any) -> Tensor:
+    """``x``, evaluated after ``others``; the gradient passes to ``x``."""
+    x = tensor(x)
+    return _after(x, *[tensor(other, x.graph) for other in others])  # type: ignore[no-any-return]

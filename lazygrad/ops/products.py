@@ -1,0 +1,248 @@
+"""Products of matrices and of arrays: matmul, tensordot, einsum and their kin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lazygrad.define import opaque, tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Array, Tensor, function, here
+from lazygrad.ops.indexing import diagonal
+from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, permute_dims, reshape, squeeze, swapaxes
+from lazygrad.ops.reduction import sum, sum_to
+from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
+
+__all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vecdot"]
+
+
+def _multiplied(a: Shape, b: Shape) -> Shape:
+    if len(a) < 2 or len(b) < 2:
+        raise Mismatch("Both need two axes or more.")
+    if a[-1] != b[-2]:
+        raise Mismatch(f"The left has {a[-1]} columns, the right {b[-2]} rows; they must be as many.")
+    return (*broadcast([a[:-2], b[:-2]]), a[-2], b[-1])
+
+
+@opaque(
+    shape=_multiplied,
+    vjp=(
+        lambda g, y, a, b: sum_to(_matmul(g, swapaxes(b, -1, -2)), a.shape),
+        lambda g, y, a, b: sum_to(_matmul(swapaxes(a, -1, -2), g), b.shape),
+    ),
+    jvp=(lambda t, y, a, b: _matmul(t, b), lambda t, y, a, b: _matmul(a, t)),
+)
+def _matmul(xp: Any, a: Array, b: Array) -> Any:
+    """Matrix product of the last two axes."""
+    return xp.matmul(a, b)
+
+
+@function
+def matmul(a: Any, b: Any) -> Tensor:
+    """Matrix product, ``a @ b``, by NumPy's rules.
+
+    Axes before the last two broadcast. A vector on the left is a row, on the right a column, and that
+    axis is left out of the result.
+
+    Raises:
+        SpecError: an operand has no axes, or the inner sizes differ.
+    """
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    b = tensor(b, a.graph)
+    if not a.ndim or not b.ndim:
+        facts = [f"left:   {a.spec}   {a.graph.describe(a.index)}", f"right:  {b.spec}   {b.graph.describe(b.index)}"]
+        cure = "A product of matrices needs axes: write * to scale by a number."
+        raise SpecError(report(f"cannot matmul {a.spec} and {b.spec}", at=here(), facts=facts, cure=cure))
+    row, column = a.ndim == 1, b.ndim == 1
+    if not row and not column:
+        return _matmul(a, b)  # type: ignore[no-any-return]
+    y = _matmul(expand_dims(a, 0) if row else a, expand_dims(b, 1) if column else b)
+    return squeeze(y, tuple(axis for axis, gone in ((-2, row), (-1, column)) if gone))
+
+
+@function
+def dot(a: Any, b: Any) -> Tensor:
+    """NumPy's ``dot``: the sum of products over the last axis of ``a`` and the last but one of ``b``."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    b = tensor(b, a.graph)
+    if not a.ndim or not b.ndim:
+        return a * b
+    return tensordot(a, b, axes=([a.ndim - 1], [max(b.ndim - 2, 0)]))
+
+
+@function
+def vecdot(a: Any, b: Any, *, axis: int = -1) -> Tensor:
+    """Sum of products along ``axis``; other axes broadcast."""
+    return sum(tensor(a, b.graph if isinstance(b, Tensor) else None) * b, axis=axis)
+
+
+@function
+def inner(a: Any, b: Any) -> Tensor:
+    """Sum of products over the last axes."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    b = tensor(b, a.graph)
+    return a * b if not a.ndim or not b.ndim else tensordot(a, b, axes=([a.ndim - 1], [b.ndim - 1]))
+
+
+@function
+def outer(a: Any, b: Any) -> Tensor:
+    """Every element of ``a`` times every element of ``b``: ``(n,)`` and ``(m,)`` give ``(n, m)``."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    return reshape(a, (-1, 1)) * reshape(tensor(b, a.graph), (1, -1))
+
+
+@function
+def kron(a: Any, b: Any) -> Tensor:
+    """Kronecker product of two matrices: every element of ``a`` times the whole of ``b``."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    b = tensor(b, a.graph)
+    (m, n), (p, q) = a.shape, b.shape
+    return reshape(reshape(a, (m, 1, n, 1)) * reshape(b, (1, p, 1, q)), (m * p, n * q))
+
+
+@function
+def cross(a: Any, b: Any, *, axis: int = -1) -> Tensor:
+    """Cross product of vectors of three along ``axis``."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    b = tensor(b, a.graph)
+    a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        cure = "The axis must have size 3 in both."
+        raise SpecError(report(f"cannot cross {a.spec} and {b.spec}", at=here(), cure=cure))
+    ahead, behind = [1, 2, 0], [2, 0, 1]
+    y = a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead]
+    return moveaxis(y, -1, axis)
+
+
+@function
+def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Tensor:
+    """Sum of products over ``axes``: a number of last axes of ``a`` and first of ``b``, or two lists of axes."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    b = tensor(b, a.graph)
+    try:
+        if isinstance(axes, int):
+            if not 0 <= axes <= min(a.ndim, b.ndim):
+                raise Mismatch(f"axes={axes} is more axes than there are.")
+            left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+        else:
+            left, right = ([normalize_axis(x, t.ndim) for x in _list(xs)] for t, xs in zip((a, b), axes, strict=True))
+        if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
+            raise Mismatch(f"The sizes along axes {left} and {right} must be equal.")
+    except Mismatch as reason:
+        what = f"cannot tensordot {a.spec} and {b.spec}"
+        raise SpecError(report(what, at=here(), cure=str(reason))) from None
+    rows = [i for i in range(a.ndim) if i not in left]
+    columns = [i for i in range(b.ndim) if i not in right]
+    shared = math.prod(a.shape[i] for i in left)
+    m, n = math.prod(a.shape[i] for i in rows), math.prod(b.shape[i] for i in columns)
+    flat_a = reshape(permute_dims(a, (*rows, *left)), (m, shared))
+    flat_b = reshape(permute_dims(b, (*right, *columns)), (shared, n))
+    return reshape(_matmul(flat_a, flat_b), (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns)))
+
+
+def _list(axes: int | Sequence[int]) -> Sequence[int]:
+    return axes if isinstance(axes, (tuple, list)) else [axes]  # type: ignore[list-item]
+
+
+@function
+def einsum(subscripts: str, *operands: Any) -> Tensor:
+    """Sum of products in Einstein's notation, as NumPy's: ``einsum("ij,jk->ik", a, b)``.
+
+    Operands are taken two at a time, from left to right. Each pair is one batched matrix product.
+
+    Raises:
+        SpecError: the subscripts do not fit the operands.
+    """
+    first = next((x for x in operands if isinstance(x, Tensor)), None)
+    tensors = [tensor(x, first.graph if first is not None else None) for x in operands]
+    try:
+        inputs, output = _subscripts(subscripts, tensors)
+        sizes: dict[str, int] = {}
+        for letters, x in zip(inputs, tensors, strict=True):
+            for letter, size in zip(letters, x.shape, strict=True):
+                if sizes.setdefault(letter, size) != size and 1 not in (sizes[letter], size):
+                    raise Mismatch(f"Letter {letter!r} has sizes {sizes[letter]} and {size}.")
+                sizes[letter] = max(sizes[letter], size) if 0 not in (sizes[letter], size) else 0
+    except Mismatch as reason:
+        specs = " and ".join(str(t.spec) for t in tensors)
+        raise SpecError(report(f"cannot einsum {subscripts!r} of {specs}", at=here(), cure=str(reason))) from None
+    terms = [_diagonals(x, letters) for x, letters in zip(tensors, inputs, strict=True)]
+    while len(terms) > 1:
+        (a, left), (b, right), *rest = terms
+        later = set(output).union(*(letters for _, letters in rest))
+        terms = [_pair(a, left, b, right, later, sizes), *rest]
+    x, letters = terms[0]
+    gone = tuple(i for i, letter in enumerate(letters) if letter not in output)
+    x, letters = (sum(x, axis=gone) if gone else x), [letter for letter in letters if letter in output]
+    x = permute_dims(x, tuple(letters.index(letter) for letter in output))
+    return broadcast_to(x, tuple(sizes[letter] for letter in output))
+
+
+def _subscripts(text: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], list[str]]:
+    """The letters of every operand and of the result; ``...`` becomes capital Greek letters."""
+    left, arrow, right = text.replace(" ", "").partition("->")
+    parts = left.split(",")
+    if len(parts) != len(tensors):
+        raise Mismatch(f"{len(parts)} operands are named, {len(tensors)} given.")
+    inputs: list[list[str]] = []
+    longest: list[str] = []
+    for part, x in zip(parts, tensors, strict=True):
+        named = part.replace("...", "")
+        extra = x.ndim - len(named)
+        if extra < 0 or (extra and "..." not in part) or "." in named or not (named.isalpha() or not named):
+            raise Mismatch(f"{part!r} does not name the {x.ndim} axes of {x.spec}.")
+        rest = [chr(ord("Α") + 20 - i) for i in range(extra)][::-1]
+        longest = max(longest, rest, key=len)
+        before, dots, after = part.partition("...")
+        inputs.append([*before, *(rest if dots else []), *after])
+    if arrow:
+        before, dots, after = right.partition("...")
+        output = [*before, *(longest if dots else []), *after]
+    else:
+        every = [letter for letters in inputs for letter in letters]
+        output = longest + sorted(c for c in set(every) if every.count(c) == 1 and c not in longest)
+    unknown = set(output) - {letter for letters in inputs for letter in letters}
+    if unknown or len(set(output)) != len(output):
+        raise Mismatch("The result names a letter twice, or one that no operand has.")
+    return inputs, output
+
+
+def _diagonals(x: Tensor, letters: list[str]) -> tuple[Tensor, list[str]]:
+    """A letter that stands twice in one operand takes its diagonal."""
+    for letter in dict.fromkeys(letters):
+        while letters.count(letter) > 1:
+            i = letters.index(letter)
+            j = letters.index(letter, i + 1)
+            x = diagonal(moveaxis(x, (i, j), (-2, -1)))
+            letters = [c for k, c in enumerate(letters) if k not in (i, j)] + [letter]
+    return x, letters
+
+
+def _pair(
+    a: Tensor, left: list[str], b: Tensor, right: list[str], later: set[str], sizes: dict[str, int]
+) -> tuple[Tensor, list[str]]:
+    """The product of two operands, summed over the letters that nothing later names."""
+    a, left = _summed(a, left, later | set(right))
+    b, right = _summed(b, right, later | set(left))
+    both = [c for c in left if c in right]
+    batch, shared = [c for c in both if c in later], [c for c in both if c not in later]
+    rows, columns = [c for c in left if c not in both], [c for c in right if c not in both]
+    size = {c: max(a.shape[left.index(c)], b.shape[right.index(c)]) for c in both}
+
+    def laid(x: Tensor, letters: list[str], *groups: list[str]) -> Tensor:
+        wide = broadcast_to(x, tuple(size.get(c, n) for c, n in zip(letters, x.shape, strict=True)))
+        order = [c for group in groups for c in group]
+        moved = permute_dims(wide, tuple(letters.index(c) for c in order))
+        of = dict(zip(letters, wide.shape, strict=True))
+        return reshape(moved, (*(of[c] for c in batch), *(math.prod(of[c] for c in g) for g in groups[1:])))
+
+    y = _matmul(laid(a, left, batch, rows, shared), laid(b, right, batch, shared, columns))
+    of = {**dict(zip(left, a.shape, strict=True)), **dict(zip(right, b.shape, strict=True)), **size}
+    letters = [*batch, *rows, *columns]
+    return reshape(y, tuple(of[c] for c in letters)), letters
+
+
+def _summed(x: Tensor, letters: list[str], needed: set[str]) -> tuple[Tensor, list[str]]:
+    gone = tuple(i for i, c in enumerate(letters) if c not in needed)
+    return (sum(x, axis=gone) if gone else x), [c for c in letters if c in needed]

@@ -1,0 +1,258 @@
+"""Sums, products, extremes, and the statistics said with them."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define import flat, reduction, tensor
+from lazygrad.graph import Array, Tensor, function, functions
+from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, sqrt, square
+from lazygrad.ops.comparison import equal, isfinite, logical_and, logical_or, not_equal, where
+from lazygrad.ops.elementary import exp, log
+from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
+from lazygrad.ops.source import ones_like
+from lazygrad.spec import Axes, Shape
+
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "average",
+    "count_nonzero",
+    "logsumexp",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "prod",
+    "spread",
+    "std",
+    "sum",
+    "sum_to",
+    "var",
+]
+
+
+@function
+def spread(g: Any, over: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The opposite of a reduction of ``over``: ``g`` repeated along the reduced axes."""
+    g = tensor(g, over.graph)
+    return broadcast_to(_kept(g, over, axis), over.shape)
+
+
+def _kept(y: Tensor, x: Tensor, axis: Axes) -> Tensor:
+    """``y``, a reduction of ``x`` over ``axis``, with the reduced axes kept as size 1."""
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return y if y.shape == shape else reshape(y, shape)
+
+
+@function
+def sum_to(g: Any, shape: Shape) -> Tensor:
+    """The opposite of broadcasting: ``g`` summed, or repeated, until it has ``shape``."""
+    g = tensor(g)
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = [*range(extra), *(i + extra for i, n in enumerate(shape) if extra >= 0 and n == 1 and g.shape[i + extra] != 1)]
+    if axes:
+        g = sum(g, axis=tuple(axes))
+    if math.prod(g.shape) == math.prod(shape):
+        return g if g.shape == shape else reshape(g, shape)
+    return broadcast_to(g, shape)
+
+
+def _widened(dtype: np.dtype[Any]) -> Any:
+    """NumPy adds and multiplies small whole numbers, and booleans, in its default integer."""
+    return np.add.reduce(np.empty(0, dtype)).dtype
+
+
+@reduction(
+    identity=0, combine=add, vjp=lambda g, y, x, **axes: spread(g, over=x, **axes), dtype=_widened, linear=True
+)
+def sum(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Sum over ``axis``, or over every axis."""
+    return xp.sum(x, axis=axis, keepdims=keepdims)
+
+
+def _rows(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """``x`` with ``axes`` moved to the end and made one."""
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    lead = tuple(x.shape[i] for i in kept)
+    return reshape(permute_dims(x, kept + axes), (*lead, math.prod(x.shape[i] for i in axes)))
+
+
+def _unrows(rows: Tensor, like: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The opposite of :func:`_rows`."""
+    order = (*(i for i in range(like.ndim) if i not in axes), *axes)
+    moved = reshape(rows, tuple(like.shape[i] for i in order))
+    return permute_dims(moved, tuple(order.index(i) for i in range(like.ndim)))
+
+
+def _others(rows: Tensor) -> Tensor:
+    """For every element the product of the others in its row.
+
+    Pairs are multiplied, the pairs' others found, and handed down. Nothing is divided, so zeros are
+    no exception, in derivatives of any order.
+    """
+    n = rows.shape[-1]
+    if n <= 1:
+        return ones_like(rows)
+    even, odd = rows[..., : n - n % 2 : 2], rows[..., 1::2]
+    pairs = even * odd
+    rest = rows[..., n - n % 2 :]
+    outer = _others(concat([pairs, rest], axis=-1) if n % 2 else pairs)
+    inner = outer[..., : n // 2]
+    both = reshape(stack([inner * odd, inner * even], axis=-1), (*rows.shape[:-1], n - n % 2))
+    return concat([both, outer[..., n // 2 :]], axis=-1) if n % 2 else both
+
+
+@reduction(
+    identity=1,
+    combine=multiply,
+    vjp=lambda g, y, x, *, axis, keepdims: spread(g, over=x, axis=axis, keepdims=keepdims)
+    * _unrows(_others(_rows(x, axis)), x, axis),
+    dtype=_widened,
+)
+def prod(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Product over ``axis``, or over every axis."""
+    return xp.prod(x, axis=axis, keepdims=keepdims)
+
+
+# Elements that tie share the cotangent equally, so that max(stack([x, x])) has the gradient of x.
+def _winners(g: Tensor, y: Tensor, x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
+    won = equal(x, _kept(y, x, axis))
+    count = astype(sum(won, axis=axis, keepdims=True), x.dtype)
+    return where(won, broadcast_to(_kept(g, x, axis) / count, x.shape), 0)
+
+
+@reduction(combine=maximum, vjp=lambda g, y, x, *, axis, keepdims: _winners(g, y, x, axis, keepdims))
+def max(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Largest element over ``axis``; elements that tie share the cotangent equally."""
+    return xp.max(x, axis=axis, keepdims=keepdims)
+
+
+@reduction(combine=minimum, vjp=lambda g, y, x, *, axis, keepdims: _winners(g, y, x, axis, keepdims))
+def min(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Smallest element over ``axis``; elements that tie share the cotangent equally."""
+    return xp.min(x, axis=axis, keepdims=keepdims)
+
+
+@reduction(identity=True, combine=logical_and, vjp=flat, dtype=lambda dtype: np.bool_)
+def all(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Whether all elements along ``axis`` are true."""
+    return xp.all(x, axis=axis, keepdims=keepdims)
+
+
+@reduction(identity=False, combine=logical_or, vjp=flat, dtype=lambda dtype: np.bool_)
+def any(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Whether any element along ``axis`` is true."""
+    return xp.any(x, axis=axis, keepdims=keepdims)
+
+
+@reduction(vjp=flat, dtype=lambda dtype: np.int64)
+def _argmax(xp: Any, x: Array, *, axis: Axes, keepdims: bool = False) -> Any:
+    """Index of the first largest element."""
+    return xp.argmax(x, axis=axis[0], keepdims=keepdims)  # type: ignore[index]
+
+
+@reduction(vjp=flat, dtype=lambda dtype: np.int64)
+def _argmin(xp: Any, x: Array, *, axis: Axes, keepdims: bool = False) -> Any:
+    """Index of the first smallest element."""
+    return xp.argmin(x, axis=axis[0], keepdims=keepdims)  # type: ignore[index]
+
+
+def _arg(find: Any, x: Any, axis: int | None, keepdims: bool) -> Tensor:
+    x = tensor(x)
+    if axis is not None:
+        return find(x, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+    found = find(flatten(x), axis=0)
+    return reshape(found, (1,) * x.ndim) if keepdims else found  # type: ignore[no-any-return]
+
+
+@function
+def argmax(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Index of the largest element along ``axis``, the first where several tie; of the flattened tensor, if not given."""
+    return _arg(_argmax, x, axis, keepdims)
+
+
+@function
+def argmin(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Index of the smallest element along ``axis``, the first where several tie; of the flattened tensor, if not given."""
+    return _arg(_argmin, x, axis, keepdims)
+
+
+@function
+def count_nonzero(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """How many elements along ``axis`` are not zero."""
+    return sum(not_equal(x, 0), axis=axis, keepdims=keepdims)
+
+
+def _count(x: Tensor, y: Tensor) -> int:
+    """How many elements of ``x`` went into each element of its reduction ``y``."""
+    return x.size // builtins.max(y.size, 1) if x.size else 0
+
+
+@function
+def mean(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Arithmetic mean over ``axis``, or over every axis; of no elements it is NaN."""
+    x = tensor(x)
+    total = sum(x, axis=axis, keepdims=keepdims)
+    return divide(total, _count(x, total))
+
+
+@function
+def average(x: Any, *, axis: Axes = None, weights: Any = None) -> Tensor:
+    """Mean over ``axis``, each element counted by its weight; ``weights`` broadcasts with ``x``."""
+    if weights is None:
+        return mean(x, axis=axis)
+    x = tensor(x)
+    weights = broadcast_to(weights, x.shape)
+    return sum(x * weights, axis=axis) / sum(weights, axis=axis)
+
+
+@function
+def var(x: Any, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """Variance over ``axis``: mean squared distance from the mean, divided by ``n - correction``."""
+    x = tensor(x)
+    center = mean(x, axis=axis, keepdims=True)
+    total = sum(square(x - center), axis=axis, keepdims=keepdims)
+    return divide(total, _count(x, center) - correction)
+
+
+@function
+def std(x: Any, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """Standard deviation over ``axis``, the square root of :func:`var`."""
+    return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+@function
+def logsumexp(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """log Σ exp(x) over ``axis``, without overflow."""
+    x = tensor(x)
+    highest = functions["stop_gradient"](max(x, axis=axis, keepdims=True))
+    # A row of -∞ alone, or one with +∞, is shifted by 0: ∞ - ∞ would be NaN.
+    shift = where(isfinite(highest), highest, 0)
+    total = log(sum(exp(x - shift), axis=axis, keepdims=True)) + shift
+    return total if keepdims else squeeze(total, _reduced_axes(x, axis))
+
+
+def _reduced_axes(x: Tensor, axis: Axes) -> tuple[int, ...]:
+    return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)  # type: ignore[return-value]
+
+
+@function
+def median(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Middle element along ``axis``, or the mean of the two in the middle."""
+    x = tensor(x)
+    place = 0 if axis is None else axis
+    ordered = functions["sort"](flatten(x) if axis is None else x, axis=place)
+    n = ordered.shape[place]
+    middle = functions["take"](ordered, np.array([(n - 1) // 2, n // 2]), axis=place)
+    result = mean(middle, axis=place, keepdims=keepdims and axis is not None)
+    return reshape(result, (1,) * x.ndim) if keepdims and axis is None else result

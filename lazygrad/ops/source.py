@@ -1,0 +1,260 @@
+"""Where numbers enter a graph: variables, placeholders, constants, literals, arrays made by rule.
+
+And where they leave it: an assignment is a node too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define import opaque, source, tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Array, Graph, Tensor, current_graph, function, here
+from lazygrad.ops.movement import broadcast_to, reshape
+from lazygrad.spec import Mismatch, Shape, sized
+
+__all__ = [
+    "arange",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "meshgrid",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
+
+@source(bound=True)
+def variable(xp: Any, *, name: str, shape: Shape, dtype: Any) -> Any:
+    """The value that a variable of the environment had before the run."""
+
+
+@source(bound=True)
+def placeholder(xp: Any, *, name: str, shape: Shape, dtype: Any) -> Any:
+    """An array that is fed when the graph is evaluated."""
+
+
+@source(bound=True)
+def _constant(xp: Any, *, number: int, shape: Shape, dtype: Any) -> Any:
+    """An array that lies beside the graph."""
+
+
+@source()
+def _literal(xp: Any, *, value: Any, shape: Shape, dtype: Any) -> Any:
+    """A single number, written into the graph."""
+    return xp.asarray(value, dtype=dtype)
+
+
+@source()
+def _full(xp: Any, *, value: Any, shape: Shape, dtype: Any) -> Any:
+    """An array of one number, over and over."""
+    return xp.full(shape, value, dtype=dtype)
+
+
+@source()
+def _arange(xp: Any, *, start: Any, step: Any, shape: Shape, dtype: Any) -> Any:
+    """Numbers with equal steps between them."""
+    return (start + step * xp.arange(shape[0])).astype(dtype)
+
+
+@source()
+def _eye(xp: Any, *, shift: int, shape: Shape, dtype: Any) -> Any:
+    """Ones on a diagonal, zeros elsewhere."""
+    return xp.eye(shape[0], shape[1], k=shift, dtype=dtype)
+
+
+@source()
+def _linspace(xp: Any, *, start: float, stop: float, endpoint: bool, shape: Shape, dtype: Any) -> Any:
+    """Equally spaced numbers between two ends."""
+    return xp.linspace(start, stop, shape[0], endpoint=endpoint, dtype=dtype)
+
+
+@opaque(shape=lambda value, name: value, vjp=None, pure=False)
+def assign(xp: Any, value: Array, *, name: str) -> Any:
+    """The value that a variable of the environment will have after the run."""
+    return value
+
+
+def numeric(x: Any, default: Any = None) -> Any:
+    """``x`` as an array of numbers or booleans in native byte order.
+
+    An array keeps its dtype. Python floats have none and get ``default``, where one is given. Arrays
+    that live on a GPU stay there.
+    """
+    if hasattr(x, "__cuda_array_interface__"):
+        return x
+    try:
+        array = np.asarray(x)
+    except ValueError:  # ragged lists
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        shown = f"an array of {array.dtype}" if array.dtype.kind != "O" else f"{type(x).__name__} {x!r:.40}"
+        raise SpecError(
+            report(
+                f"cannot make a tensor of {shown}",
+                at=here(),
+                cure="lazygrad computes with real numbers and booleans: give an array of them, a number, "
+                "or a list of numbers.",
+            )
+        )
+    if default is not None and not hasattr(x, "dtype") and array.dtype == np.float64:
+        return array.astype(default)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+@function
+def literal(graph: Graph, value: Any, dtype: Any = None) -> Tensor:
+    """A number as a 0-d tensor of ``graph``."""
+    if dtype is None:
+        dtype = np.asarray(value).dtype
+    try:
+        number = np.asarray(value, dtype=dtype)[()]
+    except OverflowError:
+        raise SpecError(
+            report(f"cannot write {value} as {dtype}: it is out of range", at=here(), cure="Cast the tensor first.")
+        ) from None
+    return _literal.write(graph, value=number, shape=(), dtype=np.dtype(dtype))  # type: ignore[attr-defined]
+
+
+@function
+def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -> Tensor:
+    """An array as a tensor of ``graph``; the array is copied."""
+    array = numeric(value, default)
+    if dtype is not None:
+        array = array.astype(dtype, copy=False)
+    if array is value or getattr(array, "base", None) is not None:
+        array = array.copy()
+    graph.constants.append(array)
+    number = len(graph.constants) - 1
+    return _constant.write(graph, number=number, shape=array.shape, dtype=array.dtype)  # type: ignore[attr-defined]
+
+
+@function
+def asarray(x: Any, dtype: Any = None) -> Tensor:
+    """``x`` as a tensor: a tensor stays itself, a number or anything array-like becomes a constant."""
+    return tensor(x, dtype=None if dtype is None else np.dtype(dtype))
+
+
+def _shape(what: str, shape: Any) -> Shape:
+    try:
+        return sized(shape)
+    except Mismatch as reason:
+        raise SpecError(report(f"cannot make {what}", at=here(), cure=str(reason))) from None
+
+
+@function
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+    """An array of ``shape``, every element ``fill_value``; its dtype is the number's, or ``dtype``."""
+    if isinstance(fill_value, Tensor):
+        from_tensor = fill_value if dtype is None else fill_value.astype(dtype)
+        return broadcast_to(from_tensor, _shape("full", shape))
+    if dtype is None:
+        weak = isinstance(fill_value, float)
+        dtype = current_graph("make an array").dtype if weak else np.asarray(fill_value).dtype
+    number = np.asarray(fill_value, dtype=dtype)[()]
+    return _full(value=number, shape=_shape("full", shape), dtype=np.dtype(dtype))
+
+
+@function
+def zeros(shape: Any, dtype: Any = None) -> Tensor:
+    """An array of zeros; ``dtype`` is the environment's, if not given."""
+    return full(shape, 0.0, dtype)
+
+
+@function
+def ones(shape: Any, dtype: Any = None) -> Tensor:
+    """An array of ones; ``dtype`` is the environment's, if not given."""
+    return full(shape, 1.0, dtype)
+
+
+@function
+def empty(shape: Any, dtype: Any = None) -> Tensor:
+    """An array whose elements do not matter; here they are zeros."""
+    return zeros(shape, dtype)
+
+
+@function
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+    """As :func:`full`, with the shape and dtype of ``x``."""
+    x = tensor(x)
+    dtype = np.dtype(dtype or x.dtype)
+    if not x.shape:
+        return literal(x.graph, fill_value, dtype)
+    value = np.asarray(fill_value, dtype=dtype)[()]
+    return _full.write(x.graph, value=value, shape=x.shape, dtype=dtype)  # type: ignore[attr-defined, no-any-return]
+
+
+@function
+def zeros_like(x: Any, dtype: Any = None) -> Tensor:
+    """Zeros with the shape and dtype of ``x``."""
+    return full_like(x, 0, dtype)
+
+
+@function
+def ones_like(x: Any, dtype: Any = None) -> Tensor:
+    """Ones with the shape and dtype of ``x``."""
+    return full_like(x, 1, dtype)
+
+
+@function
+def empty_like(x: Any, dtype: Any = None) -> Tensor:
+    """An array like ``x`` whose elements do not matter; here they are zeros."""
+    return zeros_like(x, dtype)
+
+
+@function
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
+    """Numbers from ``start`` (0 if only one bound is given) up to but not including ``stop``."""
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise SpecError(report("cannot make arange: the step is 0", at=here()))
+    if dtype is None:
+        whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
+        dtype = np.dtype(np.int64) if whole else current_graph("make arange").dtype
+    count = max(0, math.ceil((stop - start) / step))
+    return _arange(start=start, step=step, shape=(count,), dtype=np.dtype(dtype))
+
+
+@function
+def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
+    """``num`` equally spaced numbers from ``start`` to ``stop``, the end included if ``endpoint``."""
+    dtype = np.dtype(dtype) if dtype is not None else current_graph("make linspace").dtype
+    return _linspace(
+        start=float(start), stop=float(stop), endpoint=endpoint, shape=_shape("linspace", num), dtype=dtype
+    )
+
+
+@function
+def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
+    """Ones on the ``k``-th diagonal of a matrix of zeros."""
+    dtype = np.dtype(dtype) if dtype is not None else current_graph("make eye").dtype
+    return _eye(shift=k, shape=_shape("eye", (n_rows, n_rows if n_cols is None else n_cols)), dtype=dtype)
+
+
+@function
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+    """Coordinates of a grid, one tensor an axis, from the 1-d coordinates of its axes."""
+    tensors = [tensor(a) for a in arrays]
+    count = len(tensors)
+    order = list(range(count))
+    if indexing == "xy" and count > 1:
+        order[0], order[1] = 1, 0
+    shape = [0] * count
+    for t, axis in zip(tensors, order, strict=True):
+        shape[axis] = t.size
+    grids = []
+    for t, axis in zip(tensors, order, strict=True):
+        column = [1] * count
+        column[axis] = t.size
+        grids.append(broadcast_to(reshape(t, tuple(column)), tuple(shape)))
+    return grids

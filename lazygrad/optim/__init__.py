@@ -1,0 +1,25 @@
+"""Optimizers: each is one parameter's update, written as mathematics on tensors."""
+
+from lazygrad.optim import schedules
+from lazygrad.optim.adagrad import AdaGrad
+from lazygrad.optim.adam import Adam, AdamW
+from lazygrad.optim.base import Optimizer
+from lazygrad.optim.clipping import clip_by_global_norm, clip_by_value, global_norm, normalize_gradient
+from lazygrad.optim.lion import Lion
+from lazygrad.optim.rmsprop import RMSprop
+from lazygrad.optim.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Optimizer",
+    "RMSprop",
+    "clip_by_global_norm",
+    "clip_by_value",
+    "global_norm",
+    "normalize_gradient",
+    "schedules",
+]

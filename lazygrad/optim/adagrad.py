@@ -1,0 +1,43 @@
+"""AdaGrad."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazygrad.graph import Tensor
+from lazygrad.ops.arithmetic import sqrt, square
+from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["AdaGrad"]
+
+
+class AdaGrad(Optimizer):
+    """h ← h + g²,  p ← p − λ·g / (√h + ε) (Duchi, Hazan and Singer 2011, §1).
+
+    Args:
+        env: the environment.
+        learning_rate: λ.
+        eps: ε.
+        name: namespace of its state.
+    """
+
+    slots = ("h",)
+
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        learning_rate: float | Schedule = 0.01,
+        eps: float = 1e-7,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(env, {"learning_rate": learning_rate, "eps": eps}, name)
+
+    def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update of one parameter."""
+        h = state["h"] + square(g)
+        rate, eps = settings["learning_rate"].astype(p.dtype), settings["eps"].astype(p.dtype)
+        return p - rate * (g / (sqrt(h) + eps)), {"h": h}

@@ -1,0 +1,82 @@
+"""Adam, and Adam with decoupled weight decay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazygrad.graph import Tensor
+from lazygrad.ops.arithmetic import sqrt, square
+from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["Adam", "AdamW"]
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015, Algorithm 1).
+
+    m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²,  p ← p − λ·m̂ / (√v̂ + ε), where m̂ = m / (1−β₁ᵗ) and
+    v̂ = v / (1−β₂ᵗ) correct the bias of starting at zero.
+
+    Args:
+        env: the environment.
+        learning_rate: λ.
+        betas: β₁ and β₂.
+        eps: ε.
+        name: namespace of its state.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        learning_rate: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        name: str | None = None,
+    ) -> None:
+        settings = {"learning_rate": learning_rate, "beta1": betas[0], "beta2": betas[1], "eps": eps}
+        super().__init__(env, settings, name)
+
+    def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update of one parameter."""
+        beta1, beta2, t = settings["beta1"], settings["beta2"], settings["t"]
+        # λ·m̂ / (√v̂ + ε) = λ' · m / (√v + ε'), so that bias correction touches only scalars.
+        root = sqrt(1 - beta2**t)
+        rate = (settings["learning_rate"] * root / (1 - beta1**t)).astype(p.dtype)
+        eps = (settings["eps"] * root).astype(p.dtype)
+        m = beta1.astype(p.dtype) * state["m"] + (1 - beta1).astype(p.dtype) * g
+        v = beta2.astype(p.dtype) * state["v"] + (1 - beta2).astype(p.dtype) * square(g)
+        return p - rate * (m / (sqrt(v) + eps)), {"m": m, "v": v}
+
+
+class AdamW(Adam):
+    """Adam with weight decay that does not pass through the moments (Loshchilov and Hutter 2019, Algorithm 2).
+
+    p ← p − λ·decay·p before the step of :class:`Adam`.
+
+    Args:
+        env, learning_rate, betas, eps, name: as for :class:`Adam`.
+        weight_decay: decay.
+    """
+
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        learning_rate: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        name: str | None = None,
+    ) -> None:
+        settings = {"learning_rate": learning_rate, "beta1": betas[0], "beta2": betas[1], "eps": eps}
+        Optimizer.__init__(self, env, {**settings, "weight_decay": weight_decay}, name)
+
+    def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update of one parameter."""
+        decayed = p * (1 - settings["learning_rate"] * settings["weight_decay"]).astype(p.dtype)
+        return super().step(decayed, g, state, settings)

@@ -1,0 +1,51 @@
+"""Lion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazygrad.graph import Tensor
+from lazygrad.ops.arithmetic import sign
+from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["Lion"]
+
+
+class Lion(Optimizer):
+    """p ← p − λ·(sign(β₁·m + (1−β₁)·g) + decay·p),  m ← β₂·m + (1−β₂)·g (Chen et al. 2023, Algorithm 2).
+
+    Args:
+        env: the environment.
+        learning_rate: λ; about a tenth of Adam's.
+        betas: β₁ and β₂.
+        weight_decay: decay.
+        name: namespace of its state.
+    """
+
+    slots = ("m",)
+
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        learning_rate: float | Schedule = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        settings = {"learning_rate": learning_rate, "beta1": betas[0], "beta2": betas[1]}
+        super().__init__(env, {**settings, "weight_decay": weight_decay}, name)
+
+    def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update of one parameter."""
+        m = state["m"]
+        beta1, beta2 = settings["beta1"], settings["beta2"]
+        rate, decay = settings["learning_rate"].astype(p.dtype), settings["weight_decay"].astype(p.dtype)
+        direction = sign(beta1.astype(p.dtype) * m + (1 - beta1).astype(p.dtype) * g)
+        return (
+            p - rate * (direction + decay * p),
+            {"m": beta2.astype(p.dtype) * m + (1 - beta2).astype(p.dtype) * g},
+        )

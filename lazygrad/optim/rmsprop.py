@@ -1,0 +1,56 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazygrad.graph import Tensor
+from lazygrad.ops.arithmetic import sqrt, square
+from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["RMSprop"]
+
+
+class RMSprop(Optimizer):
+    """v ← ρ·v + (1−ρ)·g²,  p ← p − λ·g / (√v + ε) (Tieleman and Hinton 2012, lecture 6.5), as PyTorch's.
+
+    With ``momentum`` the quotient passes through a velocity, u ← μ·u + g / (√v + ε), and p ← p − λ·u.
+
+    Args:
+        env: the environment.
+        learning_rate: λ.
+        rho: ρ.
+        eps: ε.
+        momentum: μ; 0 needs no velocity.
+        name: namespace of its state.
+    """
+
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        learning_rate: float | Schedule = 0.01,
+        rho: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        settings = {"learning_rate": learning_rate, "rho": rho, "eps": eps}
+        if momentum:
+            settings["momentum"] = momentum
+        self.slots = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
+        super().__init__(env, settings, name)
+
+    def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update of one parameter."""
+        rho = settings["rho"]
+        rate, eps = settings["learning_rate"].astype(p.dtype), settings["eps"].astype(p.dtype)
+        v = rho.astype(p.dtype) * state["v"] + (1 - rho).astype(p.dtype) * square(g)
+        scaled = g / (sqrt(v) + eps)
+        if "momentum" not in settings:
+            return p - rate * scaled, {"v": v}
+        u = settings["momentum"].astype(p.dtype) * state["velocity"] + scaled
+        return p - rate * u, {"v": v, "velocity": u}

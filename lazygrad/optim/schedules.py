@@ -1,0 +1,134 @@
+"""Learning-rate schedules: functions of the number of updates made so far.
+
+A schedule is part of the graph. The step count is a variable, so the rate changes without anything
+being compiled again. Rates are computed in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Tensor, here
+from lazygrad.ops.arithmetic import floor, minimum
+from lazygrad.ops.comparison import clip, less, where
+from lazygrad.ops.elementary import cos
+from lazygrad.ops.source import full_like
+
+__all__ = ["Constant", "Cosine", "Exponential", "InverseTime", "Piecewise", "Schedule", "WarmUp"]
+
+
+class Schedule:
+    """A learning rate as a function of ``step``, the number of updates made before, a float64 scalar."""
+
+    def __call__(self, step: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def _require(condition: bool, schedule: Schedule, what: str) -> None:
+    if not condition:
+        raise SpecError(report(f"cannot make {schedule}", at=here(), cure=what))
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same rate at every step."""
+
+    rate: float
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return full_like(step, self.rate)
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """rate / (1 + decay · step / steps); with ``staircase`` the quotient step / steps is rounded down."""
+
+    rate: float
+    decay: float
+    steps: float = 1.0
+    staircase: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.steps > 0, self, "steps must be positive.")
+
+    def __call__(self, step: Tensor) -> Tensor:
+        t = step / self.steps
+        return self.rate / (1 + self.decay * (floor(t) if self.staircase else t))
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """rate · factor ^ (step / steps); with ``staircase`` the quotient is rounded down."""
+
+    rate: float
+    factor: float
+    steps: float = 1.0
+    staircase: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.steps > 0 and self.factor > 0, self, "steps and factor must be positive.")
+
+    def __call__(self, step: Tensor) -> Tensor:
+        t = step / self.steps
+        exponent: Any = floor(t) if self.staircase else t
+        return self.rate * self.factor**exponent  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Piecewise(Schedule):
+    """``rates[i]`` until step ``boundaries[i]``, the last rate after the last boundary."""
+
+    boundaries: tuple[int, ...]
+    rates: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "boundaries", tuple(self.boundaries))
+        object.__setattr__(self, "rates", tuple(self.rates))
+        _require(len(self.rates) == len(self.boundaries) + 1, self, "There must be one rate more than boundaries.")
+        _require(list(self.boundaries) == sorted(self.boundaries), self, "The boundaries must increase.")
+
+    def __call__(self, step: Tensor) -> Tensor:
+        rate = full_like(step, self.rates[-1])
+        for boundary, before in reversed(list(zip(self.boundaries, self.rates, strict=False))):
+            rate = where(less(step, boundary), before, rate)
+        return rate
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From ``rate`` to ``final`` along half a cosine in ``steps`` steps (Loshchilov and Hutter 2017, §3)."""
+
+    rate: float
+    steps: float
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.steps > 0, self, "steps must be positive.")
+
+    def __call__(self, step: Tensor) -> Tensor:
+        done = minimum(step / self.steps, 1.0)
+        return self.final + (self.rate - self.final) * 0.5 * (1 + cos(math.pi * done))
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Grows in equal parts to the rate of ``after`` in ``steps`` steps, then follows ``after`` from its start."""
+
+    steps: int
+    after: Schedule | float
+
+    def __post_init__(self) -> None:
+        _require(self.steps > 0, self, "steps must be positive.")
+        if not isinstance(self.after, Schedule):
+            object.__setattr__(self, "after", Constant(float(self.after)))
+
+    def __call__(self, step: Tensor) -> Tensor:
+        assert isinstance(self.after, Schedule)
+        factor = minimum((step + 1) / self.steps, 1.0)
+        return factor * self.after(clip(step - self.steps, 0.0, None))
+
+

@@ -1,0 +1,59 @@
+"""Stochastic gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lazygrad.graph import Tensor
+from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.schedules import Schedule
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """p ← p − λ·v with v ← μ·v + g, as PyTorch's ``SGD``.
+
+    With ``nesterov`` the step is along g + μ·v (Sutskever et al. 2013). Weight decay is added to the
+    gradient: g + decay·p.
+
+    Args:
+        env: the environment.
+        learning_rate: λ.
+        momentum: μ; 0 needs no state.
+        nesterov: whether to look ahead.
+        weight_decay: decay.
+        name: namespace of its state.
+    """
+
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        learning_rate: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        settings = {"learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
+        self.nesterov = nesterov
+        self._used = {key for key in ("momentum", "weight_decay") if settings[key]}
+        self.slots = ("velocity",) if momentum else ()  # type: ignore[misc]
+        super().__init__(env, {k: v for k, v in settings.items() if k in self._used or k == "learning_rate"}, name)
+
+    def _key(self) -> Any:
+        return (*super()._key(), self.nesterov)
+
+    def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update of one parameter."""
+        rate = settings["learning_rate"].astype(p.dtype)
+        if "weight_decay" in settings:
+            g = g + settings["weight_decay"].astype(p.dtype) * p
+        if "momentum" not in settings:
+            return p - rate * g, {}
+        momentum = settings["momentum"].astype(p.dtype)
+        v = momentum * state["velocity"] + g
+        return p - rate * (g + momentum * v if self.nesterov else v), {"velocity": v}

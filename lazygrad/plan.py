@@ -1,0 +1,107 @@
+"""Graph and roots -> Plan: which nodes run, when each value dies, which never change.
+
+A plan is what is constant about a step: it is made once for a graph and run as often as wanted. It
+holds no array of the environment, and none of the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lazygrad.define import Declared, Source
+from lazygrad.errors import Origin
+from lazygrad.graph import Graph, Node
+from lazygrad.ops.source import _constant, assign, placeholder, variable
+from lazygrad.rewrite import optimized
+from lazygrad.spec import Spec
+
+__all__ = ["Plan"]
+
+
+class Plan:
+    """The nodes to run, in order, and what is known of them before any of them runs.
+
+    Attributes:
+        graph: the graph after all passes; every node of it is needed.
+        values: the nodes whose arrays are returned, in the order they were asked for.
+        updates: for each variable that the run changes, the node that computes its new value.
+        variables, placeholders: nodes that stand for them, by name.
+        constants: nodes that stand for arrays beside the graph, with the array's number.
+        draws: whether random numbers are drawn.
+        dying: for each node the nodes whose arrays nothing after it needs.
+        static: for each node whether its array is the same in every run.
+    """
+
+    def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
+        wanted = Graph(graph.dtype)
+        wanted.nodes, wanted.origins, wanted.constants = graph.nodes, graph.origins, graph.constants
+        wanted.roots = tuple(roots)
+        self.graph = optimized(wanted)
+        nodes = self.graph.nodes
+        self.values: list[int] = []
+        self.updates: dict[str, int] = {}
+        for i in self.graph.roots:
+            if nodes[i].op is assign:
+                self.updates[nodes[i].params["name"]] = nodes[i].inputs[0]
+            else:
+                self.values.append(i)
+        self.variables = {n.params["name"]: i for i, n in enumerate(nodes) if n.op is variable}
+        self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.op is placeholder}
+        self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.op is _constant}
+        self.draws = any(is_random(n) for n in nodes)
+        self.dying = self._dying()
+        self.static = self._static()
+        self._programs: Any = None
+
+    def _dying(self) -> list[tuple[int, ...]]:
+        """Values that are returned or assigned outlive the run, all others die at their last use."""
+        kept = {*self.values, *self.updates.values()}
+        seen = set(kept)
+        dying: list[tuple[int, ...]] = [()] * len(self.graph.nodes)
+        for i in range(len(self.graph.nodes) - 1, -1, -1):
+            node = self.graph.nodes[i]
+            if node.inputs:
+                last = [j for j in dict.fromkeys(node.inputs) if j not in seen]
+                seen.update(last)
+                dying[i] = tuple(last)
+        return dying
+
+    def _static(self) -> bytearray:
+        static = bytearray(len(self.graph.nodes))
+        for i, node in enumerate(self.graph.nodes):
+            if is_random(node) or not node.op.pure:
+                continue
+            if isinstance(node.op, Source):
+                static[i] = not node.op.bound
+            else:
+                static[i] = all(static[j] for j in node.inputs)
+        return static
+
+    def spec(self, index: int) -> Spec:
+        """The spec of a node with one result."""
+        spec = self.graph.nodes[index].spec
+        assert isinstance(spec, Spec)
+        return spec
+
+    def origin(self, index: int) -> Origin:
+        """Where the user wrote a node."""
+        return self.graph.origins[index]
+
+    def explain(self) -> str:
+        """The plan in words: how many nodes of each op run, and the bytes they make."""
+        counts: dict[str, list[int]] = {}
+        for i, node in enumerate(self.graph.nodes):
+            specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
+            row = counts.setdefault(node.op.name, [0, 0])
+            row[0] += 1
+            row[1] += 0 if self.static[i] or not node.inputs else sum(s.nbytes for s in specs)
+        lines = [f"{len(self.graph.nodes)} nodes, {len(self.values)} values, {len(self.updates)} updates"]
+        for name, (count, nbytes) in sorted(counts.items(), key=lambda row: -row[1][1]):
+            lines.append(f"{count:6}  {name:<20} {nbytes:>14,} bytes")
+        return "\n".join(lines)
+
+
+def is_random(node: Node) -> bool:
+    """Whether a node draws random numbers."""
+    return isinstance(node.op, Declared) and node.op.random
