@@ -1,0 +1,1 @@
+"""Checks of derivatives, for users' own ops as for ours."""
