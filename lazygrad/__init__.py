@@ -1,11 +1,11 @@
 """lazygrad: a lazy computation-graph autodiff engine."""
 
 from lazygrad import define, errors, linalg, nn, optim, testing, visualize
-from lazygrad.errors import *
 from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import *
 from lazygrad.evaluator import Update, group
-from lazygrad.graph import Graph, Tensor
 from lazygrad.gradient import *
+from lazygrad.graph import Graph, Tensor
 from lazygrad.ops.arithmetic import *
 from lazygrad.ops.comparison import *
 from lazygrad.ops.cumulative import *

@@ -98,7 +98,8 @@ class Compiled:
                 sources.append(("argument", arguments.index(params["name"])))
             else:
                 sources.append(("feed", params["name"]))
-        return _Entry(runner, sources, context.graph.constants, result, context.env._version)
+        constants = [context.env._backend.asarray(array) for array in context.graph.constants]
+        return _Entry(runner, sources, constants, result, context.env._version)
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []

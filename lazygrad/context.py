@@ -66,9 +66,9 @@ class Context:
         if read is not None:
             return self.graph.tensor(read)
         found = self.env._find(path)
-        t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)  # type: ignore[attr-defined]
+        t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)
         self.graph.reads[path] = t.index
-        return t  # type: ignore[no-any-return]
+        return t
 
     def variables(self, namespace: str | None = None, trainable: bool | None = True) -> list[Tensor]:
         """Variables in order of registration.
@@ -108,16 +108,16 @@ class Context:
                     cure = "It is an argument of the step, which is a placeholder already: use the argument."
                 raise SpecError(report(f"there is a placeholder {name!r} already", at=here(), facts=facts, cure=cure))
             return known
-        t = placeholder.write(self.graph, name=name, shape=spec.shape, dtype=spec.dtype)  # type: ignore[attr-defined]
+        t = placeholder.write(self.graph, name=name, shape=spec.shape, dtype=spec.dtype)
         self._placeholders[name] = t
-        return t  # type: ignore[no-any-return]
+        return t
 
     def _filled(self, name: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
         if name not in self._given:
             cure = f"Give its array when the step is run: env.run(step, feeds={{{name!r}: array}})."
             what = f"placeholder {name!r} has a size -1, and no array was given that it could be taken from"
             raise FeedError(report(what, at=here(), cure=cure))
-        given = np.shape(self._given[name])
+        given: tuple[int, ...] = np.shape(self._given[name])
         if len(given) != len(sizes) or any(a not in (-1, b) for a, b in zip(sizes, given, strict=True)):
             facts = [f"placeholder:  {list(sizes)}", f"fed:          {list(given)}"]
             raise FeedError(report(f"cannot feed {name!r}: its shape does not fit", at=here(), facts=facts))
@@ -129,7 +129,7 @@ class Context:
             dtype = self.graph.dtype
         if isinstance(value, (Tensor, bool, int, float, np.generic)):
             return tensor(value, self.graph, None if dtype is None else np.dtype(dtype))
-        return functions["constant"](self.graph, value, dtype, self.graph.dtype)  # type: ignore[no-any-return]
+        return functions["constant"](self.graph, value, dtype, self.graph.dtype)
 
     def assign(self, target: str | Variable | Tensor, value: Any) -> Update:
         """An update op that gives a variable a new value, cast to the variable's dtype.
@@ -140,7 +140,7 @@ class Context:
         """
         if isinstance(target, Tensor):
             node = target.graph.nodes[target.index]
-            if node.op is not variable:
+            if not node.of(variable):
                 facts = [f"target:  {target.spec}   {target.graph.describe(target.index)}"]
                 cure = "Give the variable, its name, or the tensor that ctx.variable(name) returned."
                 raise GraphError(report("cannot assign to what is not a variable", at=here(), facts=facts, cure=cure))
@@ -171,8 +171,8 @@ class Context:
     def _argument(self, path: str, leaf: Any) -> Any:
         if not is_array(leaf):
             return leaf
-        array = numeric(leaf)
-        t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)  # type: ignore[attr-defined]
+        array = self.env._backend.xp.asarray(numeric(leaf), order="C")
+        t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)
         self._placeholders[path] = t
         self._arguments[path] = array
         return t
@@ -180,12 +180,14 @@ class Context:
     def _placeholder_spec(self, key: str | Tensor) -> tuple[str, Spec]:
         if isinstance(key, Tensor):
             node = key.graph.nodes[key.index]
-            if node.op is not placeholder or key.graph is not self.graph:
+            if not node.of(placeholder) or key.graph is not self.graph:
                 raise FeedError(report(f"cannot feed {key!r}: it is not a placeholder of this step", at=here()))
-            key = node.params["name"]
-        if key not in self._placeholders:
-            raise unknown_feed(key, self._placeholders)
-        return key, self._placeholders[key].spec
+            name = str(node.params["name"])
+        else:
+            name = key
+        if name not in self._placeholders:
+            raise unknown_feed(name, self._placeholders)
+        return name, self._placeholders[name].spec
 
     def _fed(self) -> dict[str, Any]:
         """The arrays given before: arguments of the step, and ``feeds``."""

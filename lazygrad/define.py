@@ -24,7 +24,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class _Flat:
 
 
 flat = _Flat()
+View = Literal["always", "contiguous"] | None
 Rules = Any  # Rule | _Flat | None, or a tuple of them, one an operand
 
 
@@ -229,11 +230,11 @@ def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = Non
                     "or pass its value in as an array.",
                 )
             )
-        return x if dtype is None or x.spec.dtype == dtype else cast(Tensor, functions["astype"](x, dtype))
+        return x if dtype is None or x.spec.dtype == dtype else functions["astype"](x, dtype)
     graph = graph or current_graph("make a tensor")
     if isinstance(x, (bool, int, float, np.generic)):
-        return cast(Tensor, functions["literal"](graph, x, dtype))
-    return cast(Tensor, functions["constant"](graph, x, dtype))
+        return functions["literal"](graph, x, dtype)
+    return functions["constant"](graph, x, dtype)
 
 
 class Elementwise(Declared):
@@ -297,7 +298,7 @@ class Movement(Declared):
     kind = "movement"
     linear = True
 
-    def __init__(self, kernel: Callable[..., Any], vjp: Rules, shape: Callable[..., Any], view: bool) -> None:
+    def __init__(self, kernel: Callable[..., Any], vjp: Rules, shape: Callable[..., Any], view: View) -> None:
         super().__init__(kernel, vjp, None, None)
         self.shape_rule = shape
         self.view = view
@@ -345,14 +346,16 @@ class Source(Declared):
         self.bound = bound
 
     def write(self, graph: Graph, **params: Any) -> Tensor:
-        """The source as a tensor of ``graph``."""
+        """The source as a tensor of ``graph``; all settings are given, in the order of the declaration."""
+        if self.bound:  # its settings come from a spec, and are hashable as they are
+            return graph.apply(self, (), params, tuple(params.values()))
         try:
             params["shape"] = sized(params["shape"])
         except Mismatch as reason:
             raise SpecError(report(f"cannot make {self.name}", at=here(), cure=str(reason))) from None
         return graph.apply(self, (), params)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         _, params = self.bind(args, kwargs)
         return self.write(current_graph(self.name), **params)
 
@@ -368,7 +371,7 @@ class _Item(Op):
     kind = "movement"
     linear = True
     random = False
-    view = True
+    view = "always"
 
     def kernel(self, xp: Any, ys: Sequence[Any], *, index: int) -> Any:
         """The result itself."""
@@ -389,10 +392,8 @@ class _Item(Op):
 item = _Item()
 
 
-# The decorators. Each keeps the kernel's signature, less ``xp``, for editors and type checkers.
-
-Kernel = Callable[Concatenate[Any, P], Any]
-Decorator = Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Any]]
+# The decorators. Each keeps the kernel's signature, less ``xp``, for editors and type checkers. What they
+# say of several results is that they are one Tensor; it is unpacked like a tuple.
 
 
 def elementwise(
@@ -434,14 +435,15 @@ def reduction(
 
 
 def movement(
-    *, shape: Callable[..., Shape], vjp: Rules = None, view: bool = False
+    *, shape: Callable[..., Shape], vjp: Rules = None, view: View = None
 ) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Tensor]]:
     """An op that moves or repeats elements.
 
     Args:
         shape: ``shape(*shapes, **settings)``, the result's shape.
         vjp: the cotangent of each operand.
-        view: whether the kernel returns a view of its operand's memory, at least where that is contiguous.
+        view: ``"always"`` if the kernel returns a view of its operand's memory, whatever its strides;
+            ``"contiguous"`` if it does where that memory is contiguous; ``None`` if it may copy.
     """
     return lambda kernel: cast(Callable[P, Tensor], Movement(kernel, vjp, shape, view))
 
@@ -454,7 +456,7 @@ def opaque(
     dtype: DtypeRule | None = None,
     linear: bool = False,
     pure: bool = True,
-) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Any]]:
+) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Tensor]]:
     """An op that is never looked into, such as a call of a library.
 
     Args:
@@ -465,12 +467,12 @@ def opaque(
         linear: whether it is linear in all its operands together.
         pure: whether evaluating it does nothing but compute its result.
     """
-    return lambda kernel: cast(Callable[P, Any], Opaque(kernel, vjp, jvp, shape, dtype, linear, pure))
+    return lambda kernel: cast(Callable[P, Tensor], Opaque(kernel, vjp, jvp, shape, dtype, linear, pure))
 
 
-def source(*, bound: bool = False) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Tensor]]:
+def source(*, bound: bool = False) -> Callable[[Callable[..., Any]], Source]:
     """An op without operands, whose spec is its settings ``shape`` and ``dtype``.
 
     A ``bound`` source has no numbers of its own: whoever runs the plan gives it its array.
     """
-    return lambda kernel: cast(Callable[P, Tensor], Source(kernel, bound))
+    return lambda kernel: Source(kernel, bound)

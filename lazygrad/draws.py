@@ -17,7 +17,7 @@ class Draws:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+        self.key = np.asarray(np.random.SeedSequence(seed).generate_state(2, np.uint64), np.uint64)
         self._bits = np.random.Philox(key=self.key)
         self._generator = np.random.Generator(self._bits)
         self._buffer = np.zeros(4, np.uint64)

@@ -134,7 +134,7 @@ class VariableEnvironment:
                 facts = [f"registered:  {self._variables[path].spec}"]
                 raise VariableError(report(f"there is a variable {path!r} already", at=here(), facts=facts, cure=cure))
             own = self._backend.asarray(np.array(numeric(array, self.dtype)) if _on_host(array) else array.copy())
-            own = self._backend.xp.ascontiguousarray(own).reshape(own.shape)
+            own = self._backend.xp.asarray(own, order="C")
             number = 1 + max((v._number for v in self._variables.values()), default=-1)
             self._state = (self._state[0] & ~(1 << number), self._state[1])
             variable = self._variables[path] = Variable(self, path, own, bool(trainable), number)
@@ -152,7 +152,7 @@ class VariableEnvironment:
 
     def _select(self, namespace: str | None, trainable: bool | None) -> list[Variable]:
         def within(v: Variable) -> bool:
-            return v.namespace == namespace or bool(namespace) and v.namespace.startswith(f"{namespace}/")
+            return v.namespace == namespace or (bool(namespace) and v.namespace.startswith(f"{namespace}/"))
 
         return [
             v
@@ -244,7 +244,7 @@ class VariableEnvironment:
             if len(plans) >= 16:
                 plans.clear()
             runner = plans[roots] = Runner(Plan(graph, roots), self._backend)
-        return runner  # type: ignore[no-any-return]
+        return runner
 
     def _evaluate(self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any]) -> Sequence[Any]:
         """Run the plan for ``roots`` with arrays for placeholders by name, as one transaction."""
@@ -254,7 +254,7 @@ class VariableEnvironment:
         for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
             params = runner.plan.graph.nodes[i].params
             if "number" in params:
-                inputs.append(graph.constants[params["number"]])
+                inputs.append(self._backend.asarray(graph.constants[params["number"]]))
             elif params["name"] in fed:
                 inputs.append(fed[params["name"]])
             else:
@@ -266,24 +266,20 @@ class VariableEnvironment:
         self._check_idle()
         parity, runs = self._state
         plan = runner.plan
-        touched = [self._find(name) for name in {*plan.variables, *plan.updates}]
-        flips = 0
-        for name in plan.updates:
-            flips |= 1 << self._variables[name]._number
-        mask = 0
-        for v in touched:
-            mask |= 1 << v._number
-        self._executing = True
+        if runner.touched is None:
+            runner.touched = sum(1 << self._find(name)._number for name in {*plan.variables, *plan.updates})
+            runner.flips = sum(1 << self._find(name)._number for name in plan.updates)
         try:
+            self._executing = True
             with np.errstate(all="ignore"):
                 values = runner.run(
                     inputs,
-                    parity & mask,
-                    lambda: {v.path: v.live(parity) for v in touched},
-                    lambda: {name: self._variables[name].spare(parity) for name in plan.updates},
+                    parity & runner.touched,
+                    lambda: {name: self._find(name).live(parity) for name in plan.variables},
+                    lambda: {name: self._find(name).spare(parity) for name in plan.updates},
                     self._draw,
                 )
-            self._state = (parity ^ flips, runs + plan.draws)
+            self._state = (parity ^ runner.flips, runs + plan.draws)
         finally:
             self._executing = False
         self._permanent = len(self._variables)
@@ -356,7 +352,7 @@ class VariableEnvironment:
             for entry in added:
                 self._register(entry.path, entry.array, False)
             if document.has_random_state:
-                self._draws = Draws(document.seed)
+                self._draws = Draws(_seed(document.seed))
                 self._guides.clear()
                 self._version += 1
             self._state = (parity ^ flips, document.runs if document.has_random_state else self._state[1])
@@ -421,7 +417,7 @@ def _backend(name: str) -> Backend:
 
 def _floating(dtype: Any) -> np.dtype[Any]:
     try:
-        found = np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         found = np.dtype(object)
     if found not in (np.float32, np.float64):

@@ -50,7 +50,7 @@ def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
             )
         )
     if fed.dtype == spec.dtype:
-        return xp.ascontiguousarray(fed).reshape(spec.shape)
+        return xp.asarray(fed, order="C")
     if not np.can_cast(fed.dtype, spec.dtype, "same_kind"):
         raise FeedError(
             report(
@@ -60,7 +60,7 @@ def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
                 cure=f"Cast it first, with array.astype('{spec.dtype}').",
             )
         )
-    return xp.ascontiguousarray(fed.astype(spec.dtype)).reshape(spec.shape)
+    return xp.asarray(fed.astype(spec.dtype), order="C")
 
 
 class Evaluator:

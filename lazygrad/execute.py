@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -89,6 +89,8 @@ class Runner:
         self.program: Program | None = None
         self.arena: Any = None
         self.bindings: dict[int, Callable[..., Any]] = {}
+        self.touched: int | None = None  # bits of the variables it reads or changes, set by the environment
+        self.flips = 0  # bits of those it changes
         self.input_nodes = sorted([*plan.placeholders.values(), *plan.constants])
         self.input_specs = [plan.spec(i) for i in self.input_nodes]
 
@@ -118,7 +120,7 @@ class Runner:
         if step is None:
             step = self._bind(parity, live(), spare(), draw)
         try:
-            return step(*inputs)  # type: ignore[no-any-return]
+            return cast(Sequence[Any], step(*inputs))
         except Exception as reason:
             self._locate(reason)
             raise

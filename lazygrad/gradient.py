@@ -14,7 +14,7 @@ import numpy as np
 
 from lazygrad.define import Declared, Elementwise, flat, item, opaque, tensor
 from lazygrad.errors import GradientError, SpecError, report
-from lazygrad.graph import Array, Graph, Node, Tensor, here
+from lazygrad.graph import Array, Graph, Node, Tensor, TensorLike, here
 from lazygrad.ops.arithmetic import add, multiply
 from lazygrad.ops.movement import broadcast_to, concat, reshape, stack
 from lazygrad.ops.passing import stop_gradient
@@ -110,7 +110,7 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     return result[0] if isinstance(xs, Tensor) else result
 
 
-def _seed(y: Tensor, g: Any) -> Tensor:
+def _seed(y: Tensor, g: TensorLike) -> Tensor:
     g = tensor(g, y.graph, y.dtype)
     if g.shape != y.shape:
         cure = f"A cotangent has the shape of its y, {list(y.shape)}."
@@ -202,7 +202,7 @@ def _accumulate(cotangents: dict[int, Any], index: int, g: Any) -> None:
 
 def _pull(graph: Graph, index: int, node: Node, g: Any, depends: bytearray) -> Iterable[tuple[int, Any]]:
     """The cotangents of the operands of one node, from that of its result."""
-    if node.op is item:
+    if node.of(item):
         yield node.inputs[0], {node.params["index"]: g}
         return
     op = node.op
@@ -212,7 +212,7 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: bytearray) -> I
     if not isinstance(node.spec, Spec):
         y = tuple(_result(graph, index, k) for k in range(len(node.spec)))
         g = tuple(g[k] if k in g else zeros_like(y[k]) for k in range(len(y)))
-    rules = graph.rules.get(index, op.vjp)
+    rules: Any = graph.rules.get(index, op.vjp)
     if rules is flat:
         return
     if callable(rules):
@@ -317,7 +317,7 @@ def _needed(graph: Graph, roots: Iterable[int], end: int) -> bytearray:
 
 def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any:
     """The tangent of the result of one node, from those of its operands."""
-    if node.op is item:
+    if node.of(item):
         return tangents[node.inputs[0]].get(node.params["index"])
     op = node.op
     assert isinstance(op, Declared)

@@ -25,6 +25,7 @@ __all__ = [
     "Node",
     "Op",
     "Tensor",
+    "TensorLike",
     "current_graph",
     "freeze",
     "function",
@@ -37,6 +38,9 @@ __all__ = [
 # NumPy takes for an array.
 Array: TypeAlias = Any
 
+# What a public function takes for a tensor: one, a number, or anything that NumPy takes for an array.
+TensorLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
+
 Specs: TypeAlias = "Spec | tuple[Spec, ...]"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +48,7 @@ _PACKAGE = str(Path(__file__).parent) + "/"
 
 # The one knot: a Tensor's operators need ops, and ops need Tensor. Every public function puts itself
 # in here under its name, and ``Tensor.__add__`` looks "add" up when it is called.
-functions: dict[str, Callable[..., Any]] = {}
+functions: dict[str, Callable[..., Tensor]] = {}
 
 
 def function(f: F) -> F:
@@ -80,8 +84,8 @@ def freeze(value: Any) -> Hashable:
         return tuple([freeze(item) for item in value])
     if kind is slice:
         return ("slice", freeze(value.start), freeze(value.stop), freeze(value.step))
-    if isinstance(value, np.generic):
-        return (value.dtype, value.tobytes())
+    if isinstance(value, (np.generic, np.ndarray)):
+        return (value.dtype, value.shape, value.tobytes())
     return (kind, value)
 
 
@@ -119,6 +123,10 @@ class Node:
         self.params = params
         self.key = key
         self.spec = spec
+
+    def of(self, op: object) -> bool:
+        """Whether the node applies ``op``, an op or the function that its decorator made of it."""
+        return self.op is op
 
 
 class Record(NamedTuple):
@@ -159,8 +167,8 @@ class Graph:
         self._guides = tuple(guides)
         self.guide: Graph | None = self._guides[0] if guides else None
 
-    def apply(self, op: Op, inputs: tuple[int, ...], params: dict[str, Any]) -> Tensor:
-        """Append the node ``op(*inputs, **params)`` and return it as a tensor."""
+    def apply(self, op: Op, inputs: tuple[int, ...], params: dict[str, Any], key: Hashable = None) -> Tensor:
+        """Append the node ``op(*inputs, **params)`` and return it as a tensor; ``key`` is that of ``params``."""
         if not self.open:
             raise GraphError(
                 report(
@@ -170,24 +178,25 @@ class Graph:
                     "inside the step, and return it.",
                 )
             )
-        key = tuple([(name, freeze(value)) for name, value in params.items()]) if params else ()
+        if key is None:
+            key = tuple([freeze(value) for value in params.values()]) if params else ()
         index = len(self.nodes)
         node = None
         if self.guide is not None:
             node = self._follow(index, op, inputs, key)
         if node is None:
             try:
-                spec = op.infer([self.nodes[i].spec for i in inputs], params)  # type: ignore[misc]
+                spec = op.infer(cast(list[Spec], [self.nodes[i].spec for i in inputs]), params)
             except Mismatch as reason:
                 raise SpecError(self._mismatch(op, inputs, params, str(reason))) from None
             node = Node(op, inputs, params, key, spec)
         self.nodes.append(node)
         self.origins.append(self.origin or here())
-        return Tensor(self, index, node.spec)  # type: ignore[arg-type]
+        return Tensor(self, index, cast(Spec, node.spec))
 
     def tensor(self, index: int) -> Tensor:
         """The tensor of node ``index``."""
-        return Tensor(self, index, self.nodes[index].spec)  # type: ignore[arg-type]
+        return Tensor(self, index, cast(Spec, self.nodes[index].spec))
 
     def replay(self, key: Hashable, inputs: tuple[int, ...], write: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
         """The tensors ``write()`` returns, copied from the guide if it wrote the same there before.
@@ -300,7 +309,7 @@ def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
     """The operator that calls the function ``name``, which is looked up when it is used."""
 
     def method(self: Tensor, other: Any) -> Tensor:
-        return cast(Tensor, functions[name](self, other))
+        return functions[name](self, other)
 
     return method
 
@@ -309,7 +318,7 @@ def _swapped(name: str) -> Callable[[Tensor, Any], Tensor]:
     """As :func:`_operator`, for the operand on the right."""
 
     def method(self: Tensor, other: Any) -> Tensor:
-        return cast(Tensor, functions[name](other, self))
+        return functions[name](other, self)
 
     return method
 
@@ -352,12 +361,12 @@ class Tensor:
     @property
     def T(self) -> Tensor:
         """The tensor with its axes in reverse order."""
-        return cast(Tensor, functions["permute_dims"](self, tuple(range(self.ndim))[::-1]))
+        return functions["permute_dims"](self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Tensor:
         """The tensor with its last two axes exchanged."""
-        return cast(Tensor, functions["matrix_transpose"](self))
+        return functions["matrix_transpose"](self)
 
     @property
     def at(self) -> Any:
@@ -377,20 +386,20 @@ class Tensor:
 
     def show(self, label: str = "") -> Tensor:
         """The same tensor; prints its value, after ``label``, when it is evaluated."""
-        return cast(Tensor, functions["show"](self, label))
+        return functions["show"](self, label)
 
     def hook(self, f: Callable[[Any], Any]) -> Tensor:
-        """The same tensor; calls ``f(array)`` when it is evaluated. ``array`` is read-only."""
-        return cast(Tensor, functions["hook"](self, f))
+        """The same tensor; calls ``f(array)``, with a copy of its value, when it is evaluated."""
+        return functions["hook"](self, f)
 
     def astype(self, dtype: Any) -> Tensor:
         """The tensor cast to ``dtype``."""
-        return cast(Tensor, functions["astype"](self, dtype))
+        return functions["astype"](self, dtype)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The tensor in another shape; one size may be -1."""
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        return cast(Tensor, functions["reshape"](self, tuple(sizes)))
+        return functions["reshape"](self, tuple(sizes))
 
     def flatten(self) -> Tensor:
         """The tensor with one axis."""
@@ -398,19 +407,19 @@ class Tensor:
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Sum over ``axis``."""
-        return cast(Tensor, functions["sum"](self, axis=axis, keepdims=keepdims))
+        return functions["sum"](self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Arithmetic mean over ``axis``."""
-        return cast(Tensor, functions["mean"](self, axis=axis, keepdims=keepdims))
+        return functions["mean"](self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Largest element over ``axis``."""
-        return cast(Tensor, functions["max"](self, axis=axis, keepdims=keepdims))
+        return functions["max"](self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Smallest element over ``axis``."""
-        return cast(Tensor, functions["min"](self, axis=axis, keepdims=keepdims))
+        return functions["min"](self, axis=axis, keepdims=keepdims)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tensor) and self.graph is other.graph and self.index == other.index
@@ -430,7 +439,7 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Tensor:
-        return cast(Tensor, functions["getitem"](self, index))
+        return functions["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise GraphError(
@@ -471,16 +480,16 @@ class Tensor:
         self._no_value("a NumPy array", "Use lazygrad's function (lg.*) in place of NumPy's, or return the tensor.")
 
     def __neg__(self) -> Tensor:
-        return cast(Tensor, functions["negative"](self))
+        return functions["negative"](self)
 
     def __pos__(self) -> Tensor:
         return self
 
     def __abs__(self) -> Tensor:
-        return cast(Tensor, functions["abs"](self))
+        return functions["abs"](self)
 
     def __invert__(self) -> Tensor:
-        return cast(Tensor, functions["bitwise_invert"](self))
+        return functions["bitwise_invert"](self)
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return self // other, self % other

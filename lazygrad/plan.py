@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.define import Declared, Source
-from lazygrad.errors import Origin
+from lazygrad.errors import GraphError, Origin, report
 from lazygrad.graph import Graph, Node
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.rewrite import optimized
@@ -35,24 +35,36 @@ class Plan:
 
     def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
         wanted = Graph(graph.dtype)
-        wanted.nodes, wanted.origins, wanted.constants = graph.nodes, graph.origins, graph.constants
+        wanted.nodes, wanted.origins = graph.nodes, graph.origins
         wanted.roots = tuple(roots)
         self.graph = optimized(wanted)
         nodes = self.graph.nodes
         self.values: list[int] = []
         self.updates: dict[str, int] = {}
         for i in self.graph.roots:
-            if nodes[i].op is assign:
-                self.updates[nodes[i].params["name"]] = nodes[i].inputs[0]
+            if nodes[i].of(assign):
+                self._assign(i, nodes[i])
             else:
                 self.values.append(i)
-        self.variables = {n.params["name"]: i for i, n in enumerate(nodes) if n.op is variable}
-        self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.op is placeholder}
-        self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.op is _constant}
+        self.variables = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(variable)}
+        self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(placeholder)}
+        self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.draws = any(is_random(n) for n in nodes)
         self.dying = self._dying()
         self.static = self._static()
         self._programs: Any = None
+
+    def _assign(self, index: int, node: Node) -> None:
+        name, value = node.params["name"], node.inputs[0]
+        if self.updates.setdefault(name, value) != value:
+            raise GraphError(
+                report(
+                    f"variable {name!r} is assigned twice in one run",
+                    at=self.origin(index),
+                    facts=[f"before:  {self.graph.describe(self.updates[name])}"],
+                    cure="A run gives each variable one new value: push one of the updates, or combine them.",
+                )
+            )
 
     def _dying(self) -> list[tuple[int, ...]]:
         """Values that are returned or assigned outlive the run, all others die at their last use."""

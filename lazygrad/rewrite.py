@@ -14,6 +14,7 @@ import numpy as np
 from lazygrad.define import Elementwise
 from lazygrad.graph import Graph, Node, freeze
 from lazygrad.ops.source import _literal
+from lazygrad.spec import Spec
 
 __all__ = ["fold", "merge", "optimized", "prune"]
 
@@ -85,17 +86,18 @@ def fold(graph: Graph) -> Graph:
         if not isinstance(op, Elementwise) or op.random or not op.pure or not node.inputs:
             return None
         operands = [new.nodes[i] for i in node.inputs]
-        if any(operand.op is not _literal for operand in operands):
+        if any(not operand.of(_literal) for operand in operands):
             return None
         with np.errstate(all="ignore"):
             try:
                 value = op.kernel(np, *[np.asarray(o.params["value"]) for o in operands], **node.params)
             except AttributeError:  # a function that NumPy alone has not
                 return None
-        number = np.asarray(value, dtype=node.spec.dtype)[()]  # type: ignore[union-attr]
+        assert isinstance(node.spec, Spec)
+        number = np.asarray(value, dtype=node.spec.dtype)[()]
         params = {"value": number, "shape": (), "dtype": number.dtype}
-        key = tuple([(name, freeze(v)) for name, v in params.items()])
-        new.nodes.append(Node(_literal, (), params, key, node.spec))  # type: ignore[arg-type]
+        key = tuple([freeze(v) for v in params.values()])
+        new.nodes.append(Node(_literal, (), params, key, node.spec))
         return len(new.nodes) - 1
 
     return _rewritten(graph, replace)

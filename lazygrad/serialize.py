@@ -178,7 +178,7 @@ def _from_lazygrad(content: dict[str, Any]) -> Document:
             array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
         else:
             array = np.array(row["data"], dtype=dtype)
-            if array.ndim != 1 or dtype.kind in "iu" and any(isinstance(x, float) for x in row["data"]):
+            if array.ndim != 1 or (dtype.kind in "iu" and any(isinstance(x, float) for x in row["data"])):
                 raise ValueError(f"variable {row['name']!r} is not a list of numbers of {dtype}")
         if array.size != math.prod(shape):
             raise ValueError(f"variable {row['name']!r} has {array.size} elements, its shape is {list(shape)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 from dataclasses import dataclass
 
 from lazygrad.spec import Spec
@@ -31,36 +33,36 @@ def lay_out(buffers: list[Buffer]) -> int:
 
     In order of time, each buffer takes the smallest free gap that holds it, or else grows the block.
     """
-    free: list[tuple[int, int]] = []  # (offset, size), by offset
-    living: list[Buffer] = []
+    gaps: list[tuple[int, int]] = []  # (offset, size), by offset; no two touch
+    living: list[tuple[int, int, int]] = []  # a heap of (last, offset, size)
     total = 0
     for buffer in sorted(buffers, key=lambda b: b.first):
-        for dead in [b for b in living if b.last < buffer.first]:
-            living.remove(dead)
-            free = _joined(free, (dead.offset, dead.nbytes))
-        gaps = [gap for gap in free if gap[1] >= buffer.nbytes]
-        if gaps:
-            offset, size = gap = min(gaps, key=lambda g: g[1])
-            free.remove(gap)
-            if size > buffer.nbytes:
-                free = _joined(free, (offset + buffer.nbytes, size - buffer.nbytes))
-        elif free and sum(free[-1]) == total:  # the last gap touches the end: grow it
-            offset = free.pop()[0]
-            total = offset + buffer.nbytes
+        while living and living[0][0] < buffer.first:
+            _, offset, size = heapq.heappop(living)
+            _release(gaps, offset, size)
+        size = buffer.nbytes
+        fitting = [gap for gap in gaps if gap[1] >= size]
+        if fitting:
+            gap = min(fitting, key=lambda g: g[1])
+            gaps.remove(gap)
+            buffer.offset = gap[0]
+            if gap[1] > size:
+                bisect.insort(gaps, (gap[0] + size, gap[1] - size))
         else:
-            offset = total
-            total += buffer.nbytes
-        buffer.offset = offset
-        living.append(buffer)
+            # A gap at the very end grows; otherwise the block does.
+            buffer.offset = gaps.pop()[0] if gaps and sum(gaps[-1]) == total else total
+            total = buffer.offset + size
+        heapq.heappush(living, (buffer.last, buffer.offset, size))
     return total
 
 
-def _joined(free: list[tuple[int, int]], block: tuple[int, int]) -> list[tuple[int, int]]:
-    """The gaps with one more, neighbours made one."""
-    result: list[tuple[int, int]] = []
-    for offset, size in sorted([*free, block]):
-        if result and sum(result[-1]) == offset:
-            result[-1] = (result[-1][0], result[-1][1] + size)
-        else:
-            result.append((offset, size))
-    return result
+def _release(gaps: list[tuple[int, int]], offset: int, size: int) -> None:
+    """Add a gap, and make it one with those it touches."""
+    place = bisect.bisect(gaps, (offset, size))
+    if place < len(gaps) and offset + size == gaps[place][0]:
+        size += gaps.pop(place)[1]
+    if place and sum(gaps[place - 1]) == offset:
+        offset, before = gaps.pop(place - 1)
+        size += before
+        place -= 1
+    gaps.insert(place, (offset, size))

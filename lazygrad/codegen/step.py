@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import linecache
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from lazygrad.codegen.memory import Buffer, lay_out
 from lazygrad.codegen.recorder import OUT, Call, NotRecorded, Recorder, Value
 from lazygrad.define import Declared, Elementwise, Movement, item
 from lazygrad.graph import Node
+from lazygrad.ops.movement import permute_dims, reshape
+from lazygrad.ops.source import assign, placeholder, variable
 from lazygrad.plan import Plan
 from lazygrad.spec import Mismatch, Spec
 
@@ -39,12 +41,13 @@ class Program:
         self.lines: list[str] = []
         self.nodes: list[int] = []  # for each line the node it computes
         self.fixed: Names = {}  # functions and numbers, the same in every binding
+        self._fixed_names: dict[Any, str] = {}
         self.recipes: list[tuple[str, Callable[[Names], Any]]] = []  # arrays, made in this order when bound
         self.names: dict[int, str] = {}  # the name of each node's array
         self.globals: set[str] = set()  # the names that are globals
         self.contiguous: set[str] = set()
         self.buffers: dict[str, Buffer] = {}
-        self.owner: dict[int, str] = {}  # the buffer that a node's array lies in
+        self.owners: dict[int, set[str]] = {}  # the buffers that a node's array may lie in
         self.spares: dict[int, str] = {}  # a node whose result is written into a variable's spare array
         self.inputs: list[int] = []
         self.last_use = self._last_uses()
@@ -76,15 +79,13 @@ class Program:
 
     # Names.
 
-    def _fix(self, prefix: str, value: Any) -> str:
-        for name, known in self.fixed.items():
-            if known is value:
-                return name
-        name = f"{prefix}{len(self.fixed)}" if prefix in self.fixed or prefix[-1:].isdigit() else prefix
-        while name in self.fixed:
-            name += "_"
-        self.fixed[name] = value
-        return name
+    def _fix(self, name: str, value: Any, key: Any = None) -> str:
+        """A global of the function that is the same in every binding; equal ones share a name."""
+        known = self._fixed_names.get(key or value)
+        if known is None:
+            known = self._fixed_names[key or value] = name if name not in self.fixed else f"{name}_{len(self.fixed)}"
+            self.fixed[known] = value
+        return known
 
     def _recipe(self, name: str, make: Callable[[Names], Any]) -> str:
         self.recipes.append((name, make))
@@ -104,25 +105,25 @@ class Program:
 
     def _write(self, i: int, node: Node) -> None:
         plan = self.plan
-        if i in plan.constants or node.op.name == "placeholder":
+        if i in plan.constants or node.of(placeholder):
             self.names[i] = f"x{i}"
             self.contiguous.add(self.names[i])
             self.inputs.append(i)
-        elif node.op.name == "variable":
+        elif node.of(variable):
             key = node.params["name"]
             self.names[i] = self._recipe(f"w{i}", lambda names: names["_live"][key])
             self.contiguous.add(self.names[i])
         elif plan.static[i]:
             self._static(i, node)
-        elif node.op.name == "assign":
-            self.names[i] = self.names[node.inputs[0]]
-        elif getattr(node.op, "view", False) and self._moved(i, node):
-            pass
+        elif node.of(assign):
+            self._passed(i, node.inputs[0])
+        elif self._is_view(node):
+            self._moved(i, node)
         else:
             self._compute(i, node)
         for j in set(node.inputs):
             name = self.names[j]
-            if self.last_use[j] == i and name not in self.globals and j not in self.inputs and j not in self.owner:
+            if self.last_use[j] == i and name not in self.globals and j not in self.inputs:
                 self._line(i, f"{name} = None")
 
     def _static(self, i: int, node: Node) -> None:
@@ -135,56 +136,52 @@ class Program:
 
         self.names[i] = self._recipe(f"c{i}", make)
 
-    def _moved(self, i: int, node: Node) -> bool:
-        """A view: made once if its operand does not move. False where a copy is needed."""
+    def _is_view(self, node: Node) -> bool:
+        """Whether the kernel only looks at its operand's memory in another way."""
+        view = getattr(node.op, "view", None)
+        return view == "always" or (view == "contiguous" and self.names[node.inputs[0]] in self.contiguous)
+
+    def _moved(self, i: int, node: Node) -> None:
+        """A view: made once if its operand does not move."""
         (j,) = node.inputs
         operand = self.names[j]
-        spec = node.spec
-        if node.op.name == "reshape" and operand not in self.contiguous:
-            return False
         kernel = functools.partial(node.op.kernel, self.xp, **node.params)
         if operand in self.globals:
             self.names[i] = self._recipe(f"v{i}", lambda names: kernel(names[operand]))
         else:
             name = self.names[i] = f"v{i}"
             self._line(i, f"{name} = {self._moving(node, operand, kernel)}")
-        if j in self.owner:
-            self._extend(i, self.owner[j])
-        if node.op.name == "reshape" or (isinstance(spec, Spec) and spec.size <= 1 and node.op is not item):
+        self._lies_in(i, j)
+        if node.of(reshape):
             self.contiguous.add(self.names[i])
-        return True
 
     def _moving(self, node: Node, operand: str, kernel: Callable[..., Any]) -> str:
         """The cheapest expression for a view of an array that moves."""
-        if node.op is item:
+        if node.of(item):
             return f"{operand}[{node.params['index']}]"
-        if node.op.name == "permute_dims":
+        if node.of(permute_dims):
             return f"{operand}.transpose({tuple(node.params['axes'])})"
-        if node.op.name == "reshape":
+        if node.of(reshape):
             return f"{operand}.reshape({tuple(node.params['shape'])})"
-        return f"{self._fix(node.op.name, kernel)}({operand})"
+        return f"{self._fix(f'f_{node.op.name}', kernel)}({operand})"
 
-    def _extend(self, i: int, owner: str) -> None:
-        """Node ``i`` lies in the buffer ``owner``, which must live as long as it."""
-        self.owner[i] = owner
-        buffer = self.buffers.get(owner)
-        if buffer is not None:
-            buffer.last = max(buffer.last, self.last_use[i])
+    def _lies_in(self, i: int, j: int) -> None:
+        """Node ``i`` may lie where node ``j`` does, in buffers that must live as long as it."""
+        self.owners.setdefault(i, set()).update(self.owners.get(j, ()))
+        for owner in self.owners[i]:
+            self.buffers[owner].last = max(self.buffers[owner].last, self.last_use[i])
 
     def _compute(self, i: int, node: Node) -> None:
         try:
-            calls, result = self._record(node)
+            operands, calls, result = self._record(node)
         except (NotRecorded, Mismatch):
             self._call_kernel(i, node)
             return
-        if result in (operands := [Value, *self._values]):  # the kernel returns an operand as it is
-            j = node.inputs[operands.index(result) - 1]
-            self.names[i] = self.names[j]
-            if j in self.owner:
-                self._extend(i, self.owner[j])
+        if result in operands:  # the kernel returns an operand as it is
+            self._passed(i, node.inputs[operands.index(result)])
             return
         target = self._target(i, node, calls)
-        refs: dict[Any, str] = dict(zip(self._values, [self.names[j] for j in node.inputs], strict=True))
+        refs = dict(zip(operands, [self.names[j] for j in node.inputs], strict=True))
         refs[result] = target
         for k, call in enumerate(calls):
             if call.result not in refs:
@@ -193,30 +190,35 @@ class Program:
             self._line(i, f"{self._fix(call.name, call.function)}({listed})")
         self.names[i] = target
 
-    def _record(self, node: Node) -> tuple[list[Call], Value]:
-        """The calls that the kernel makes, and the value it returns; raises NotRecorded."""
-        if node.op.name == "reshape":  # of what is not contiguous: a copy in the old shape
-            return self._record_reshape(node)
+    def _passed(self, i: int, j: int) -> None:
+        """Node ``i`` is node ``j``. A local gets a name of its own, as each name is given up at its last use."""
+        name = self.names[j]
+        if name in self.globals:
+            self.names[i] = name
+        else:
+            self.names[i] = f"y{i}"
+            self._line(i, f"y{i} = {name}")
+            if name in self.contiguous:
+                self.contiguous.add(f"y{i}")
+        self._lies_in(i, j)
+
+    def _record(self, node: Node) -> tuple[list[Value], list[Call], Value]:
+        """The operands of the kernel, the calls that it makes, and the value it returns; or NotRecorded."""
         op = node.op
         if not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
             raise NotRecorded(node.op.name)
         recorder = Recorder(self.xp)
-        self._values = [Value(recorder, self.plan.spec(j)) for j in node.inputs]
+        operands = [Value(recorder, self.plan.spec(j)) for j in node.inputs]
+        if node.of(reshape):  # of what is not contiguous, or it would be a view: a copy in the old shape
+            result = Value(recorder, node.spec)
+            return operands, [Call("copy_reshaped", _copy_reshaped, (OUT, *operands), result)], result
         try:
-            result = op.kernel(recorder, *self._values, **node.params)
+            result = op.kernel(recorder, *operands, **node.params)
         except (AttributeError, TypeError) as reason:
             raise NotRecorded(str(reason)) from None
         if not isinstance(result, Value) or result.spec != node.spec:
             raise NotRecorded("returns something else than declared")
-        return recorder.calls, result
-
-    def _record_reshape(self, node: Node) -> tuple[list[Call], Value]:
-        recorder = Recorder(self.xp)
-        (j,) = node.inputs
-        self._values = [Value(recorder, self.plan.spec(j))]
-        assert isinstance(node.spec, Spec)
-        result = Value(recorder, node.spec)
-        return [Call("copy_reshaped", _copy_reshaped, (OUT, self._values[0]), result)], result
+        return operands, recorder.calls, result
 
     def _target(self, i: int, node: Node, calls: list[Call]) -> str:
         """The array that node ``i`` is written into: a variable's spare, a dying operand, or a new buffer."""
@@ -227,14 +229,13 @@ class Program:
             return name
         if isinstance(node.op, Elementwise) and len(calls) == 1:
             for j in node.inputs:
-                owner = self.owner.get(j)
-                buffer = self.buffers.get(owner) if owner else None
-                if owner and buffer and buffer.last == i and self.names[j] == owner and buffer.spec == node.spec:
-                    self._extend(i, owner)
-                    return owner
+                buffer = self.buffers.get(self.names[j])
+                if buffer is not None and buffer.last == i and buffer.spec == node.spec:
+                    self._lies_in(i, j)
+                    return self.names[j]
         assert isinstance(node.spec, Spec)
         name = self._buffer(f"b{i}", node.spec, i, self.last_use[i])
-        self.owner[i] = name
+        self.owners[i] = {name}
         return name
 
     def _argument(self, argument: Any, refs: dict[Any, str], result: Value) -> str:
@@ -249,10 +250,7 @@ class Program:
     def _constant(self, value: Any) -> str:
         if isinstance(value, np.dtype):
             return self._fix(value.name, value)
-        for name, known in self.fixed.items():
-            if isinstance(known, np.ndarray) and known.dtype == value.dtype and known.tobytes() == value.tobytes():
-                return name
-        return self._fix(f"k{len(self.fixed)}", value)
+        return self._fix(f"k{len(self.fixed)}", value, (value.dtype, value.shape, value.tobytes()))
 
     def _call_kernel(self, i: int, node: Node) -> None:
         """Call the kernel as it is; what it returns moves from run to run."""
@@ -263,14 +261,13 @@ class Program:
             operands.insert(0, f"draw({node.params['draw']})")
         else:
             kernel = functools.partial(op.kernel, self.xp, **node.params)
-        call = f"{self._fix(f'{op.name}_{i}', kernel)}({', '.join(operands)})"
+        call = f"{self._fix(f'f_{op.name}', kernel)}({', '.join(operands)})"
         if isinstance(node.spec, Spec):
             call = f"asarray({call})"
         self._line(i, f"{name} = {call}")
         self.names[i] = name
         for j in node.inputs:  # what it returns may be a view of an operand
-            if j in self.owner and self.owner[j] in self.buffers:
-                self._extend(i, self.owner[j])
+            self._lies_in(i, j)
 
     def _finish(self) -> None:
         """Write what is assigned but lies elsewhere into the spare arrays, and return copies of the values."""
@@ -301,7 +298,7 @@ class Program:
         for name in ("_live", "_spare", "_arena"):
             del names[name]
         linecache.cache.pop(self.filename, None)
-        return names["step"]  # type: ignore[no-any-return]
+        return cast(Callable[..., Any], names["step"])
 
     def node_at(self, line: int) -> int | None:
         """The node that a line of the source computes."""

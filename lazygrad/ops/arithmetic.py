@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise, flat, kind_of, tensor
-from lazygrad.graph import Array, Tensor, function, functions
+from lazygrad.graph import Array, Tensor, TensorLike, function, functions
 from lazygrad.spec import floating
 
 __all__ = [
@@ -110,7 +110,7 @@ def power(xp: Any, a: Array, b: Array) -> Any:
 
 
 @function
-def pow(a: Any, b: Any) -> Tensor:
+def pow(a: TensorLike, b: TensorLike) -> Tensor:
     """Power, aᵇ; exponents 1, 2, ½ and −1 written as numbers become cheaper ops."""
     if type(b) in (int, float):
         whole = not np.issubdtype(kind_of(a), np.inexact) if not isinstance(kind_of(a), type) else kind_of(a) is int
@@ -146,7 +146,7 @@ def abs(xp: Any, x: Array) -> Any:
 # Ties share the cotangent equally, so that maximum(x, x) has the gradient of x.
 def _share(won: Any, a: Tensor, b: Tensor) -> Tensor:
     shared = functions["where"](won, 1, functions["where"](functions["equal"](a, b), 0.5, 0))
-    return shared.astype(a.dtype)  # type: ignore[no-any-return]
+    return shared.astype(a.dtype)
 
 
 @elementwise(vjp=(lambda g, y, a, b: g * _share(a > b, a, b), lambda g, y, a, b: g * _share(b > a, a, b)))
@@ -210,14 +210,14 @@ def _rint(xp: Any, x: Array) -> Any:
 
 
 @function
-def round(x: Any) -> Tensor:
+def round(x: TensorLike) -> Tensor:
     """Rounded to the nearest whole number; halves go to the even one."""
     x = tensor(x)
     return _rint(x) if np.issubdtype(x.dtype, np.inexact) else x
 
 
 @function
-def positive(x: Any) -> Tensor:
+def positive(x: TensorLike) -> Tensor:
     """``x`` itself."""
     return tensor(x)
 
@@ -232,18 +232,18 @@ def add_n(xs: Any) -> Tensor:
 
 
 @function
-def real(x: Any) -> Tensor:
+def real(x: TensorLike) -> Tensor:
     """The real part: ``x``, as tensors are real."""
     return tensor(x)
 
 
 @function
-def imag(x: Any) -> Tensor:
+def imag(x: TensorLike) -> Tensor:
     """The imaginary part: zeros, as tensors are real."""
-    return functions["zeros_like"](x)  # type: ignore[no-any-return]
+    return functions["zeros_like"](x)
 
 
 @function
-def conj(x: Any) -> Tensor:
+def conj(x: TensorLike) -> Tensor:
     """The complex conjugate: ``x``, as tensors are real."""
     return tensor(x)

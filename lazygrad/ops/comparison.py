@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise, flat, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.spec import Kind, promoted
 
 __all__ = [
@@ -203,7 +203,7 @@ def _clip_above(xp: Any, x: Array, high: Array) -> Any:
 
 
 @function
-def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
+def clip(x: TensorLike, min: Any = None, max: Any = None) -> Tensor:
     """``x`` held between ``min`` and ``max``; either may be left out. On a bound the gradient passes."""
     if min is None:
         return tensor(x) if max is None else _clip_above(x, max)
@@ -211,7 +211,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
 
 
 @function
-def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether |a − b| ≤ atol + rtol·|b|; infinities are close to themselves."""
     a, b = tensor(a), tensor(b)
     close = logical_and(less_equal(abs(a - b), atol + rtol * abs(b)), isfinite(b)) | equal(a, b)
@@ -219,7 +219,7 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
 
 
 @function
-def nan_to_num(x: Any, nan: float = 0.0) -> Tensor:
+def nan_to_num(x: TensorLike, nan: float = 0.0) -> Tensor:
     """``x`` with ``nan`` in place of NaN, and the largest finite numbers in place of infinities."""
     x = tensor(x)
     limit = np.finfo(x.dtype).max if np.issubdtype(x.dtype, np.inexact) else None

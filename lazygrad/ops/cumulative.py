@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.movement import astype, concat, flip, moveaxis
@@ -35,10 +35,10 @@ def _cumulative_sum(xp: Any, x: Array, *, axis: int) -> Any:
 
 
 @function
-def cumulative_sum(x: Any, *, axis: int = -1) -> Tensor:
+def cumulative_sum(x: TensorLike, *, axis: int = -1) -> Tensor:
     """Sum of the elements up to and including each one, along ``axis``."""
     x = tensor(x)
-    return _cumulative_sum(astype(x, _widened(x.dtype)), axis=axis)  # type: ignore[no-any-return]
+    return _cumulative_sum(astype(x, _widened(x.dtype)), axis=axis)
 
 
 def _running(x: Any, axis: int, combine: Callable[[Any, Any], Tensor]) -> Tensor:
@@ -56,32 +56,32 @@ def _running(x: Any, axis: int, combine: Callable[[Any, Any], Tensor]) -> Tensor
 
 
 @function
-def cumulative_prod(x: Any, *, axis: int = -1) -> Tensor:
+def cumulative_prod(x: TensorLike, *, axis: int = -1) -> Tensor:
     """Product of the elements up to and including each one, along ``axis``."""
     x = tensor(x)
     return _running(astype(x, _widened(x.dtype)), axis, multiply)
 
 
 @function
-def cumulative_max(x: Any, *, axis: int = -1) -> Tensor:
+def cumulative_max(x: TensorLike, *, axis: int = -1) -> Tensor:
     """Largest of the elements up to and including each one, along ``axis``."""
     return _running(x, axis, maximum)
 
 
 @function
-def cumulative_min(x: Any, *, axis: int = -1) -> Tensor:
+def cumulative_min(x: TensorLike, *, axis: int = -1) -> Tensor:
     """Smallest of the elements up to and including each one, along ``axis``."""
     return _running(x, axis, minimum)
 
 
 @function
-def cumulative_logsumexp(x: Any, *, axis: int = -1) -> Tensor:
+def cumulative_logsumexp(x: TensorLike, *, axis: int = -1) -> Tensor:
     """log of the running sum of exp(x), without overflow, along ``axis``."""
     return _running(x, axis, logaddexp)
 
 
 @function
-def diff(x: Any, *, axis: int = -1, n: int = 1) -> Tensor:
+def diff(x: TensorLike, *, axis: int = -1, n: int = 1) -> Tensor:
     """Difference of neighbours along ``axis``, ``n`` times over."""
     rows = moveaxis(tensor(x), axis, -1)
     for _ in range(n):

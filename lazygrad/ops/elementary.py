@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from lazygrad.define import elementwise, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.arithmetic import multiply, reciprocal, rsqrt, square
 from lazygrad.ops.comparison import equal, where
 
@@ -177,19 +177,19 @@ def atanh(xp: Any, x: Array) -> Any:
 
 
 @function
-def deg2rad(x: Any) -> Tensor:
+def deg2rad(x: TensorLike) -> Tensor:
     """Degrees to radians."""
     return multiply(x, math.pi / 180)
 
 
 @function
-def rad2deg(x: Any) -> Tensor:
+def rad2deg(x: TensorLike) -> Tensor:
     """Radians to degrees."""
     return multiply(x, 180 / math.pi)
 
 
 @function
-def sinc(x: Any) -> Tensor:
+def sinc(x: TensorLike) -> Tensor:
     """sin(πx) / (πx), and 1 at 0."""
     x = tensor(x)
     zero = equal(x, 0)

@@ -6,13 +6,14 @@ pattern, which is a setting, and the arrays, which are operands.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lazygrad.define import movement, opaque, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, function, functions, here
+from lazygrad.graph import Array, Tensor, TensorLike, function, functions, here
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.source import arange, zeros_like
 from lazygrad.spec import Mismatch, Shape, broadcast, kept, normalize_axis
@@ -38,7 +39,7 @@ def _sliced(shape: Shape, index: Pattern) -> Shape:
     return tuple(result)
 
 
-@movement(shape=_sliced, view=True, vjp=lambda g, y, x, *, index: _place(g, index=index, size=x.shape))
+@movement(shape=_sliced, view="always", vjp=lambda g, y, x, *, index: _place(g, index=index, size=x.shape))
 def _slice(xp: Any, x: Array, *, index: Pattern) -> Any:
     """The part of x that a basic index names."""
     return x[index]
@@ -56,7 +57,8 @@ def _gathered(x: Shape, *indices: Shape, pattern: Pattern) -> Shape:
     joint = broadcast(indices)
     places = [i for i, part in enumerate(pattern) if part == ARRAY]
     together = places == list(range(places[0], places[0] + len(places)))
-    front, middle = [], []
+    front: list[int] = []
+    middle: list[int] = []
     sizes = iter(x)
     for place, part in enumerate(pattern):
         if part is None:
@@ -192,12 +194,12 @@ def _plain(part: Any) -> Any:
 
 
 @function
-def getitem(x: Any, index: Any) -> Tensor:
+def getitem(x: TensorLike, index: Any) -> Tensor:
     """``x[index]``, as NumPy's: numbers, slices, ``None``, ``...``, index arrays, masks of known size."""
     x = tensor(x)
     pattern, indices = parse(x, index)
     if indices:
-        return _gather(x, *indices, pattern=pattern)  # type: ignore[no-any-return]
+        return _gather(x, *indices, pattern=pattern)
     if all(isinstance(p, slice) and p == slice(None) for p in pattern):
         return x
     return _slice(x, index=pattern)
@@ -213,26 +215,26 @@ class At:
     def __getitem__(self, index: Any) -> At:
         return At(self._x, index)
 
-    def _write(self, scatter: Any, value: Any) -> Tensor:
+    def _write(self, scatter: Callable[..., Tensor], value: Any) -> Tensor:
         x, index = self._x, self._index
         pattern, indices = parse(x, index)
         # The shape of what is written, and so the error, comes from reading the place.
         wanted = _gathered(x.shape, *[i.shape for i in indices], pattern=pattern) if indices else _sliced(x.shape, pattern)
         value = broadcast_to(tensor(value, x.graph, x.dtype), wanted)
-        return scatter(x, value, *indices, pattern=pattern)  # type: ignore[no-any-return]
+        return scatter(x, value, *indices, pattern=pattern)
 
     def set(self, value: Any) -> Tensor:
         """The tensor with ``value`` there. Of a place named twice, the last one counts."""
         mask = _mask(self._x, self._index)
         if mask is not None:
-            return functions["where"](mask, value, self._x)  # type: ignore[no-any-return]
+            return functions["where"](mask, value, self._x)
         return self._write(_scatter_set, value)
 
     def add(self, value: Any) -> Tensor:
         """The tensor with ``value`` added there. A place named twice is added to twice."""
         mask = _mask(self._x, self._index)
         if mask is not None:
-            return functions["where"](mask, self._x + value, self._x)  # type: ignore[no-any-return]
+            return functions["where"](mask, self._x + value, self._x)
         return self._write(_scatter_add, value)
 
     def multiply(self, value: Any) -> Tensor:
@@ -251,13 +253,13 @@ def _mask(x: Tensor, index: Any) -> Tensor | None:
 
 
 @function
-def at(x: Any) -> At:
+def at(x: TensorLike) -> At:
     """``at(x)[index].set(value)`` is ``x`` with ``value`` at ``index``; also ``.add`` and ``.multiply``."""
     return At(tensor(x))
 
 
 @function
-def take(x: Any, indices: Any, *, axis: int | None = None) -> Tensor:
+def take(x: TensorLike, indices: TensorLike, *, axis: int | None = None) -> Tensor:
     """The slices of ``x`` at ``indices`` along ``axis``; of the flattened tensor, if not given.
 
     Negative indices count from the end; one out of range raises IndexError when it is evaluated.
@@ -284,7 +286,7 @@ def _grid(indices: Tensor, axis: int) -> tuple[Tensor, ...]:
 
 
 @function
-def take_along_axis(x: Any, indices: Any, *, axis: int = -1) -> Tensor:
+def take_along_axis(x: TensorLike, indices: TensorLike, *, axis: int = -1) -> Tensor:
     """For every row along ``axis`` the elements at that row of ``indices``; other axes broadcast."""
     x = tensor(x)
     indices = tensor(indices, x.graph)
@@ -302,7 +304,7 @@ def take_along_axis(x: Any, indices: Any, *, axis: int = -1) -> Tensor:
 
 
 @function
-def diagonal(x: Any, *, offset: int = 0) -> Tensor:
+def diagonal(x: TensorLike, *, offset: int = 0) -> Tensor:
     """The elements on a diagonal of the last two axes, as the last axis."""
     x = tensor(x)
     if x.ndim < 2:
@@ -314,7 +316,7 @@ def diagonal(x: Any, *, offset: int = 0) -> Tensor:
 
 
 @function
-def segment_sum(x: Any, segments: Any, count: int) -> Tensor:
+def segment_sum(x: TensorLike, segments: TensorLike, count: int) -> Tensor:
     """Row *k* of the result is the sum of the rows of ``x`` whose segment is *k*.
 
     Args:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazygrad.define import elementwise, movement, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, function, functions, here
+from lazygrad.graph import Array, Tensor, TensorLike, function, functions, here
 from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
 
 __all__ = [
@@ -61,7 +61,7 @@ def _reshaped(x: Shape, shape: Shape) -> Shape:
     return sizes
 
 
-@movement(shape=_reshaped, view=True, vjp=lambda g, y, x: reshape(g, x.shape))
+@movement(shape=_reshaped, view="contiguous", vjp=lambda g, y, x: reshape(g, x.shape))
 def reshape(xp: Any, x: Array, shape: Shape) -> Any:
     """The same elements, in row-major order, in another shape. One size may be -1."""
     return xp.reshape(x, shape)
@@ -74,7 +74,7 @@ def _permuted(x: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple(x[axis] for axis in order)
 
 
-@movement(shape=_permuted, view=True, vjp=lambda g, y, x, *, axes: permute_dims(g, _inverse(axes)))
+@movement(shape=_permuted, view="always", vjp=lambda g, y, x, *, axes: permute_dims(g, _inverse(axes)))
 def permute_dims(xp: Any, x: Array, axes: tuple[int, ...]) -> Any:
     """Axis ``axes[i]`` of ``x`` becomes axis ``i``."""
     return xp.transpose(x, axes)
@@ -93,7 +93,7 @@ def _expanded(x: Shape, shape: Shape) -> Shape:
     return shape
 
 
-@movement(shape=_expanded, view=True, vjp=lambda g, y, x: functions["sum_to"](g, x.shape))
+@movement(shape=_expanded, view="always", vjp=lambda g, y, x: functions["sum_to"](g, x.shape))
 def broadcast_to(xp: Any, x: Array, shape: Shape) -> Any:
     """The elements repeated along axes of size 1 and along new axes in front, without a copy."""
     return xp.broadcast_to(x, shape)
@@ -144,7 +144,7 @@ def _astype(xp: Any, x: Array, *, dtype: Any) -> Any:
 
 
 @function
-def astype(x: Any, dtype: Any) -> Tensor:
+def astype(x: TensorLike, dtype: Any) -> Tensor:
     """``x`` cast to ``dtype``; the gradient is cast back."""
     x, dtype = tensor(x), np.dtype(dtype)
     return x if x.dtype == dtype else _astype(x, dtype=dtype)
@@ -160,21 +160,21 @@ def _axis(what: str, x: Tensor, axis: Any, extra: int = 0) -> int:
 
 
 @function
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """``x`` with its axes in reverse order, or in the order ``axes``."""
     x = tensor(x)
     return permute_dims(x, tuple(axes) if axes is not None else tuple(range(x.ndim))[::-1])
 
 
 @function
-def matrix_transpose(x: Any) -> Tensor:
+def matrix_transpose(x: TensorLike) -> Tensor:
     """``x`` with its last two axes exchanged."""
     x = tensor(x)
     return swapaxes(x, -1, -2)
 
 
 @function
-def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     """``x`` with two axes exchanged."""
     x = tensor(x)
     order = list(range(x.ndim))
@@ -184,7 +184,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
 
 
 @function
-def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
+def moveaxis(x: TensorLike, source: Any, destination: Any) -> Tensor:
     """``x`` with axis ``source`` moved to ``destination``; both may be sequences."""
     x = tensor(x)
     many = isinstance(source, (tuple, list))
@@ -197,13 +197,13 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 
 
 @function
-def flatten(x: Any) -> Tensor:
+def flatten(x: TensorLike) -> Tensor:
     """``x`` with one axis."""
     return reshape(x, (-1,))
 
 
 @function
-def expand_dims(x: Any, axis: Axes = 0) -> Tensor:
+def expand_dims(x: TensorLike, axis: Axes = 0) -> Tensor:
     """``x`` with axes of size 1 put in, so that they stand at ``axis`` of the result."""
     x = tensor(x)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
@@ -213,7 +213,7 @@ def expand_dims(x: Any, axis: Axes = 0) -> Tensor:
 
 
 @function
-def squeeze(x: Any, axis: Axes = None) -> Tensor:
+def squeeze(x: TensorLike, axis: Axes = None) -> Tensor:
     """``x`` without the axes ``axis``, which must have size 1; without all such axes, if not given."""
     x = tensor(x)
     axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else axis
@@ -259,7 +259,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 @function
-def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
+def unstack(x: TensorLike, axis: int = 0) -> tuple[Tensor, ...]:
     """The pieces of ``x`` along ``axis``, without that axis."""
     x = tensor(x)
     front = (slice(None),) * _axis("unstack", x, axis)
@@ -267,7 +267,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 @function
-def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+def split(x: TensorLike, parts: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """``x`` cut along ``axis`` into ``parts`` equal pieces, or before each index in ``parts``.
 
     As in NumPy, a sequence gives the indices at which to cut, not the sizes of the pieces.
@@ -288,7 +288,7 @@ def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ..
 
 
 @function
-def flip(x: Any, axis: Axes = None) -> Tensor:
+def flip(x: TensorLike, axis: Axes = None) -> Tensor:
     """``x`` with the elements along ``axis``, or along every axis, in reverse order."""
     x = tensor(x)
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else [axis]
@@ -299,7 +299,7 @@ def flip(x: Any, axis: Axes = None) -> Tensor:
 
 
 @function
-def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
+def rot90(x: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
     """``x`` turned by ``k`` quarter turns in the plane of ``axes``, from the first towards the second."""
     x = tensor(x)
     turns = k % 4
@@ -311,13 +311,13 @@ def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
 
 
 @function
-def roll(x: Any, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
+def roll(x: TensorLike, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
     """``x`` with its elements moved by ``shift`` places along ``axis``; those that fall off come back in front."""
     x = tensor(x)
     if axis is None:
         return reshape(roll(flatten(x), shift, 0), x.shape)
-    shifts = list(shift) if isinstance(shift, (tuple, list)) else [shift]
-    axes = list(axis) if isinstance(axis, (tuple, list)) else [axis]
+    shifts: list[Any] = list(shift) if isinstance(shift, (tuple, list)) else [shift]
+    axes: list[Any] = list(axis) if isinstance(axis, (tuple, list)) else [axis]
     count = max(len(shifts), len(axes))
     for by, a in zip(shifts * (count // len(shifts)), axes * (count // len(axes)), strict=True):
         place = _axis("roll", x, a)
@@ -329,7 +329,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
 
 
 @function
-def repeat(x: Any, repeats: int, axis: int | None = None) -> Tensor:
+def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
     """Every element ``repeats`` times in a row along ``axis``; of the flattened tensor, if not given."""
     x = tensor(x)
     if axis is None:
@@ -342,7 +342,7 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Tensor:
 
 
 @function
-def tile(x: Any, repetitions: int | Sequence[int]) -> Tensor:
+def tile(x: TensorLike, repetitions: int | Sequence[int]) -> Tensor:
     """``x`` laid side by side, ``repetitions`` times along each axis."""
     x = tensor(x)
     times = list(repetitions) if isinstance(repetitions, (tuple, list)) else [repetitions]
@@ -354,7 +354,7 @@ def tile(x: Any, repetitions: int | Sequence[int]) -> Tensor:
 
 
 @function
-def pad(x: Any, pad_width: Any, constant_values: Any = 0) -> Tensor:
+def pad(x: TensorLike, pad_width: Any, constant_values: Any = 0) -> Tensor:
     """``x`` with ``constant_values`` around it: ``pad_width`` on every side, or ``(before, after)`` an axis."""
     x = tensor(x)
     try:
@@ -368,17 +368,17 @@ def pad(x: Any, pad_width: Any, constant_values: Any = 0) -> Tensor:
     if isinstance(constant_values, (int, float)) and constant_values == 0:
         return _pad(x, before=before, after=after)
     inside = _pad(functions["ones_like"](x, dtype=bool), before=before, after=after)
-    return functions["where"](inside, _pad(x, before=before, after=after), constant_values)  # type: ignore[no-any-return]
+    return functions["where"](inside, _pad(x, before=before, after=after), constant_values)
 
 
 @function
-def tril(x: Any, k: int = 0) -> Tensor:
+def tril(x: TensorLike, k: int = 0) -> Tensor:
     """The elements on and below the ``k``-th diagonal of the last two axes; zeros above."""
     return _triangle(tensor(x), k, "greater_equal")
 
 
 @function
-def triu(x: Any, k: int = 0) -> Tensor:
+def triu(x: TensorLike, k: int = 0) -> Tensor:
     """The elements on and above the ``k``-th diagonal of the last two axes; zeros below."""
     return _triangle(tensor(x), k, "less_equal")
 
@@ -389,18 +389,18 @@ def _triangle(x: Tensor, k: int, compare: str) -> Tensor:
     rows = functions["arange"](x.shape[-2])
     columns = functions["arange"](x.shape[-1])
     keep = functions[compare](expand_dims(rows, 1) + k, columns)
-    return functions["where"](keep, x, 0)  # type: ignore[no-any-return]
+    return functions["where"](keep, x, 0)
 
 
 @function
-def atleast_1d(x: Any) -> Tensor:
+def atleast_1d(x: TensorLike) -> Tensor:
     """``x``, with one axis if it has none."""
     x = tensor(x)
     return x if x.ndim else reshape(x, (1,))
 
 
 @function
-def atleast_2d(x: Any) -> Tensor:
+def atleast_2d(x: TensorLike) -> Tensor:
     """``x``, with axes put in front until it has two."""
     x = tensor(x)
     return x if x.ndim >= 2 else reshape(x, (1,) * (2 - x.ndim) + x.shape)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lazygrad.define import elementwise, flat, opaque, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.spec import kept
 
 __all__ = ["depends_on", "hook", "identity", "show", "stop_gradient"]
@@ -21,17 +21,14 @@ def stop_gradient(xp: Any, x: Array) -> Any:
 @opaque(shape=lambda x, call: x, vjp=lambda g, y, x: g, linear=True, pure=False)
 def _hook(xp: Any, x: Array, *, call: Callable[[Any], Any]) -> Any:
     """x, after a call of the user's function."""
-    view = x.view()
-    if hasattr(view.flags, "writeable"):
-        view.flags.writeable = False
-    call(view)
+    call(x.copy())
     return x
 
 
 @function
-def hook(x: Any, f: Callable[[Any], Any]) -> Tensor:
-    """``x``; calls ``f(array)`` whenever it is evaluated. The array is read-only, and gone after the call."""
-    return _hook(x, call=f)  # type: ignore[no-any-return]
+def hook(x: TensorLike, f: Callable[[Any], Any]) -> Tensor:
+    """``x``; calls ``f(array)``, with a copy of its value, whenever it is evaluated."""
+    return _hook(x, call=f)
 
 
 @opaque(shape=lambda x, label: x, vjp=lambda g, y, x: g, linear=True, pure=False)
@@ -42,13 +39,13 @@ def _show(xp: Any, x: Array, *, label: str) -> Any:
 
 
 @function
-def show(x: Any, label: str = "") -> Tensor:
+def show(x: TensorLike, label: str = "") -> Tensor:
     """``x``; prints it, after ``label``, whenever it is evaluated."""
-    return _show(x, label=str(label))  # type: ignore[no-any-return]
+    return _show(x, label=str(label))
 
 
 @function
-def identity(x: Any) -> Tensor:
+def identity(x: TensorLike) -> Tensor:
     """``x`` itself."""
     return tensor(x)
 
@@ -65,7 +62,7 @@ def _after(xp: Any, *operands: Array) -> Any:
 
 
 @function
-def depends_on(x: Any, others: Any) -> Tensor:
+def depends_on(x: TensorLike, others: Any) -> Tensor:
     """``x``, evaluated after ``others``; the gradient passes to ``x``."""
     x = tensor(x)
-    return _after(x, *[tensor(other, x.graph) for other in others])  # type: ignore[no-any-return]
+    return _after(x, *[tensor(other, x.graph) for other in others])

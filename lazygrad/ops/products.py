@@ -8,7 +8,7 @@ from typing import Any
 
 from lazygrad.define import opaque, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, function, here
+from lazygrad.graph import Array, Tensor, TensorLike, function, here
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, permute_dims, reshape, squeeze, swapaxes
 from lazygrad.ops.reduction import sum, sum_to
@@ -39,7 +39,7 @@ def _matmul(xp: Any, a: Array, b: Array) -> Any:
 
 
 @function
-def matmul(a: Any, b: Any) -> Tensor:
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """Matrix product, ``a @ b``, by NumPy's rules.
 
     Axes before the last two broadcast. A vector on the left is a row, on the right a column, and that
@@ -56,13 +56,13 @@ def matmul(a: Any, b: Any) -> Tensor:
         raise SpecError(report(f"cannot matmul {a.spec} and {b.spec}", at=here(), facts=facts, cure=cure))
     row, column = a.ndim == 1, b.ndim == 1
     if not row and not column:
-        return _matmul(a, b)  # type: ignore[no-any-return]
+        return _matmul(a, b)
     y = _matmul(expand_dims(a, 0) if row else a, expand_dims(b, 1) if column else b)
     return squeeze(y, tuple(axis for axis, gone in ((-2, row), (-1, column)) if gone))
 
 
 @function
-def dot(a: Any, b: Any) -> Tensor:
+def dot(a: TensorLike, b: TensorLike) -> Tensor:
     """NumPy's ``dot``: the sum of products over the last axis of ``a`` and the last but one of ``b``."""
     a = tensor(a, b.graph if isinstance(b, Tensor) else None)
     b = tensor(b, a.graph)
@@ -72,13 +72,13 @@ def dot(a: Any, b: Any) -> Tensor:
 
 
 @function
-def vecdot(a: Any, b: Any, *, axis: int = -1) -> Tensor:
+def vecdot(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
     """Sum of products along ``axis``; other axes broadcast."""
     return sum(tensor(a, b.graph if isinstance(b, Tensor) else None) * b, axis=axis)
 
 
 @function
-def inner(a: Any, b: Any) -> Tensor:
+def inner(a: TensorLike, b: TensorLike) -> Tensor:
     """Sum of products over the last axes."""
     a = tensor(a, b.graph if isinstance(b, Tensor) else None)
     b = tensor(b, a.graph)
@@ -86,14 +86,14 @@ def inner(a: Any, b: Any) -> Tensor:
 
 
 @function
-def outer(a: Any, b: Any) -> Tensor:
+def outer(a: TensorLike, b: TensorLike) -> Tensor:
     """Every element of ``a`` times every element of ``b``: ``(n,)`` and ``(m,)`` give ``(n, m)``."""
     a = tensor(a, b.graph if isinstance(b, Tensor) else None)
     return reshape(a, (-1, 1)) * reshape(tensor(b, a.graph), (1, -1))
 
 
 @function
-def kron(a: Any, b: Any) -> Tensor:
+def kron(a: TensorLike, b: TensorLike) -> Tensor:
     """Kronecker product of two matrices: every element of ``a`` times the whole of ``b``."""
     a = tensor(a, b.graph if isinstance(b, Tensor) else None)
     b = tensor(b, a.graph)
@@ -102,7 +102,7 @@ def kron(a: Any, b: Any) -> Tensor:
 
 
 @function
-def cross(a: Any, b: Any, *, axis: int = -1) -> Tensor:
+def cross(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
     """Cross product of vectors of three along ``axis``."""
     a = tensor(a, b.graph if isinstance(b, Tensor) else None)
     b = tensor(b, a.graph)
@@ -116,7 +116,7 @@ def cross(a: Any, b: Any, *, axis: int = -1) -> Tensor:
 
 
 @function
-def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Tensor:
+def tensordot(a: TensorLike, b: TensorLike, *, axes: Any = 2) -> Tensor:
     """Sum of products over ``axes``: a number of last axes of ``a`` and first of ``b``, or two lists of axes."""
     a = tensor(a, b.graph if isinstance(b, Tensor) else None)
     b = tensor(b, a.graph)
@@ -141,8 +141,8 @@ def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Tensor:
     return reshape(_matmul(flat_a, flat_b), (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns)))
 
 
-def _list(axes: int | Sequence[int]) -> Sequence[int]:
-    return axes if isinstance(axes, (tuple, list)) else [axes]  # type: ignore[list-item]
+def _list(axes: Any) -> Sequence[Any]:
+    return axes if isinstance(axes, (tuple, list)) else [axes]
 
 
 @function

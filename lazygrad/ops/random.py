@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque, source, tensor
+from lazygrad.define import Source, opaque, source, tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Graph, Tensor, here
+from lazygrad.ops.arithmetic import add
 from lazygrad.ops.comparison import less
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import broadcast_to
@@ -73,12 +74,12 @@ class Random:
         self._graph.draws += 1
         return self._graph.draws - 1
 
-    def _draw(self, op: Any, shape: Any, dtype: Any) -> Tensor:
+    def _draw(self, op: Source, shape: Any, dtype: Any) -> Tensor:
         dtype = np.dtype(dtype) if dtype is not None else self._graph.dtype
         if dtype not in (np.float32, np.float64):
             cure = "Random numbers are drawn in float32 or float64: cast them with .astype afterwards."
             raise SpecError(report(f"cannot draw {dtype} numbers", at=here(), cure=cure))
-        return op.write(self._graph, draw=self._next(), shape=shape, dtype=dtype)  # type: ignore[no-any-return]
+        return op.write(self._graph, draw=self._next(), shape=shape, dtype=dtype)
 
     def uniform(self, shape: Any, low: Any = 0.0, high: Any = 1.0, dtype: Any = None) -> Tensor:
         """Equally likely anywhere from ``low`` up to ``high``."""
@@ -86,7 +87,7 @@ class Random:
         if type(low) in (int, float) and type(high) in (int, float):
             scaled = unit if high - low == 1 else (high - low) * unit
             return scaled if low == 0 else low + scaled
-        return low + (tensor(high, self._graph, unit.dtype) - low) * unit
+        return add(low, (tensor(high, self._graph, unit.dtype) - low) * unit)
 
     def normal(self, shape: Any, mean: Any = 0.0, std: Any = 1.0, dtype: Any = None) -> Tensor:
         """Normal, of mean ``mean`` and standard deviation ``std``."""
@@ -121,8 +122,8 @@ class Random:
     def integers(self, shape: Any, low: int, high: int) -> Tensor:
         """Whole numbers equally likely from ``low`` up to but not including ``high``, int64."""
         dtype = np.dtype(np.int64)
-        return _integers.write(self._graph, low=low, high=high, draw=self._next(), shape=shape, dtype=dtype)  # type: ignore[attr-defined, no-any-return]
+        return _integers.write(self._graph, low=low, high=high, draw=self._next(), shape=shape, dtype=dtype)
 
     def permutation(self, n: int) -> Tensor:
         """The whole numbers below ``n`` in random order, int64."""
-        return _permutation.write(self._graph, draw=self._next(), shape=(n,), dtype=np.dtype(np.int64))  # type: ignore[attr-defined, no-any-return]
+        return _permutation.write(self._graph, draw=self._next(), shape=(n,), dtype=np.dtype(np.int64))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lazygrad.define import flat, reduction, tensor
-from lazygrad.graph import Array, Tensor, function, functions
+from lazygrad.graph import Array, Tensor, TensorLike, function, functions
 from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, sqrt, square
 from lazygrad.ops.comparison import equal, isfinite, logical_and, logical_or, not_equal, where
 from lazygrad.ops.elementary import exp, log
@@ -39,7 +40,7 @@ __all__ = [
 
 
 @function
-def spread(g: Any, over: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def spread(g: TensorLike, over: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The opposite of a reduction of ``over``: ``g`` repeated along the reduced axes."""
     g = tensor(g, over.graph)
     return broadcast_to(_kept(g, over, axis), over.shape)
@@ -53,7 +54,7 @@ def _kept(y: Tensor, x: Tensor, axis: Axes) -> Tensor:
 
 
 @function
-def sum_to(g: Any, shape: Shape) -> Tensor:
+def sum_to(g: TensorLike, shape: Shape) -> Tensor:
     """The opposite of broadcasting: ``g`` summed, or repeated, until it has ``shape``."""
     g = tensor(g)
     if g.shape == shape:
@@ -156,39 +157,39 @@ def any(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 @reduction(vjp=flat, dtype=lambda dtype: np.int64)
-def _argmax(xp: Any, x: Array, *, axis: Axes, keepdims: bool = False) -> Any:
+def _argmax(xp: Any, x: Array, *, axis: Any, keepdims: bool = False) -> Any:
     """Index of the first largest element."""
-    return xp.argmax(x, axis=axis[0], keepdims=keepdims)  # type: ignore[index]
+    return xp.argmax(x, axis=axis[0], keepdims=keepdims)
 
 
 @reduction(vjp=flat, dtype=lambda dtype: np.int64)
-def _argmin(xp: Any, x: Array, *, axis: Axes, keepdims: bool = False) -> Any:
+def _argmin(xp: Any, x: Array, *, axis: Any, keepdims: bool = False) -> Any:
     """Index of the first smallest element."""
-    return xp.argmin(x, axis=axis[0], keepdims=keepdims)  # type: ignore[index]
+    return xp.argmin(x, axis=axis[0], keepdims=keepdims)
 
 
-def _arg(find: Any, x: Any, axis: int | None, keepdims: bool) -> Tensor:
+def _arg(find: Callable[..., Tensor], x: TensorLike, axis: int | None, keepdims: bool) -> Tensor:
     x = tensor(x)
     if axis is not None:
-        return find(x, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return find(x, axis=axis, keepdims=keepdims)
     found = find(flatten(x), axis=0)
-    return reshape(found, (1,) * x.ndim) if keepdims else found  # type: ignore[no-any-return]
+    return reshape(found, (1,) * x.ndim) if keepdims else found
 
 
 @function
-def argmax(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def argmax(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Index of the largest element along ``axis``, the first where several tie; of the flattened tensor, if not given."""
     return _arg(_argmax, x, axis, keepdims)
 
 
 @function
-def argmin(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def argmin(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Index of the smallest element along ``axis``, the first where several tie; of the flattened tensor, if not given."""
     return _arg(_argmin, x, axis, keepdims)
 
 
 @function
-def count_nonzero(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def count_nonzero(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """How many elements along ``axis`` are not zero."""
     return sum(not_equal(x, 0), axis=axis, keepdims=keepdims)
 
@@ -199,7 +200,7 @@ def _count(x: Tensor, y: Tensor) -> int:
 
 
 @function
-def mean(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def mean(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over ``axis``, or over every axis; of no elements it is NaN."""
     x = tensor(x)
     total = sum(x, axis=axis, keepdims=keepdims)
@@ -207,7 +208,7 @@ def mean(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 @function
-def average(x: Any, *, axis: Axes = None, weights: Any = None) -> Tensor:
+def average(x: TensorLike, *, axis: Axes = None, weights: TensorLike | None = None) -> Tensor:
     """Mean over ``axis``, each element counted by its weight; ``weights`` broadcasts with ``x``."""
     if weights is None:
         return mean(x, axis=axis)
@@ -217,7 +218,7 @@ def average(x: Any, *, axis: Axes = None, weights: Any = None) -> Tensor:
 
 
 @function
-def var(x: Any, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+def var(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """Variance over ``axis``: mean squared distance from the mean, divided by ``n - correction``."""
     x = tensor(x)
     center = mean(x, axis=axis, keepdims=True)
@@ -226,13 +227,13 @@ def var(x: Any, *, axis: Axes = None, correction: float = 0, keepdims: bool = Fa
 
 
 @function
-def std(x: Any, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+def std(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """Standard deviation over ``axis``, the square root of :func:`var`."""
     return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 @function
-def logsumexp(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """log Σ exp(x) over ``axis``, without overflow."""
     x = tensor(x)
     highest = functions["stop_gradient"](max(x, axis=axis, keepdims=True))
@@ -243,11 +244,11 @@ def logsumexp(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 def _reduced_axes(x: Tensor, axis: Axes) -> tuple[int, ...]:
-    return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)  # type: ignore[return-value]
+    return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
 @function
-def median(x: Any, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def median(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Middle element along ``axis``, or the mean of the two in the middle."""
     x = tensor(x)
     place = 0 if axis is None else axis

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import flat, opaque, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.comparison import equal
 from lazygrad.ops.indexing import take_along_axis
 from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis
@@ -35,25 +35,25 @@ def _searchsorted(xp: Any, edges: Array, x: Array, *, right: bool) -> Any:
 
 
 @function
-def argsort(x: Any, *, axis: int = -1, descending: bool = False) -> Tensor:
+def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tensor:
     """Indices that sort ``x`` along ``axis``; equal elements keep their order."""
     x = tensor(x)
     if not descending:
-        return _argsort(x, axis=axis)  # type: ignore[no-any-return]
+        return _argsort(x, axis=axis)
     # Sorting the reversed axis and reversing the result keeps equal elements in their order.
     last = x.shape[axis] - 1
-    return last - flip(_argsort(flip(x, axis), axis=axis), axis)  # type: ignore[no-any-return]
+    return last - flip(_argsort(flip(x, axis), axis=axis), axis)
 
 
 @function
-def sort(x: Any, *, axis: int = -1, descending: bool = False) -> Tensor:
+def sort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tensor:
     """``x`` with the elements along ``axis`` in increasing, or decreasing, order; NaN counts as largest."""
     x = tensor(x)
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
 @function
-def top_k(x: Any, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
+def top_k(x: TensorLike, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
     """The ``k`` largest elements along ``axis`` in decreasing order, and their indices."""
     x = moveaxis(tensor(x), axis, -1)
     indices = argsort(x, descending=True)[..., :k]
@@ -61,13 +61,13 @@ def top_k(x: Any, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
 
 
 @function
-def searchsorted(edges: Any, x: Any, *, side: str = "left") -> Tensor:
+def searchsorted(edges: TensorLike, x: TensorLike, *, side: str = "left") -> Tensor:
     """For every element of ``x`` the place in ``edges`` (1-d, increasing) where it would keep the order."""
-    return _searchsorted(edges, x, right=side == "right")  # type: ignore[no-any-return]
+    return _searchsorted(edges, x, right=side == "right")
 
 
 @function
-def isin(x: Any, values: Any) -> Tensor:
+def isin(x: TensorLike, values: TensorLike) -> Tensor:
     """Whether each element of ``x`` is one of ``values``."""
     x = tensor(x)
     values = flatten(tensor(values, x.graph))

@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.define import opaque, source, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Graph, Tensor, current_graph, function, here
+from lazygrad.graph import Array, Graph, Tensor, TensorLike, current_graph, function, here
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.spec import Mismatch, Shape, sized
 
@@ -122,7 +122,7 @@ def literal(graph: Graph, value: Any, dtype: Any = None) -> Tensor:
         raise SpecError(
             report(f"cannot write {value} as {dtype}: it is out of range", at=here(), cure="Cast the tensor first.")
         ) from None
-    return _literal.write(graph, value=number, shape=(), dtype=np.dtype(dtype))  # type: ignore[attr-defined]
+    return _literal.write(graph, value=number, shape=(), dtype=np.dtype(dtype))
 
 
 @function
@@ -135,11 +135,11 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
         array = array.copy()
     graph.constants.append(array)
     number = len(graph.constants) - 1
-    return _constant.write(graph, number=number, shape=array.shape, dtype=array.dtype)  # type: ignore[attr-defined]
+    return _constant.write(graph, number=number, shape=array.shape, dtype=array.dtype)
 
 
 @function
-def asarray(x: Any, dtype: Any = None) -> Tensor:
+def asarray(x: TensorLike, dtype: Any = None) -> Tensor:
     """``x`` as a tensor: a tensor stays itself, a number or anything array-like becomes a constant."""
     return tensor(x, dtype=None if dtype is None else np.dtype(dtype))
 
@@ -183,30 +183,30 @@ def empty(shape: Any, dtype: Any = None) -> Tensor:
 
 
 @function
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+def full_like(x: TensorLike, fill_value: Any, dtype: Any = None) -> Tensor:
     """As :func:`full`, with the shape and dtype of ``x``."""
     x = tensor(x)
     dtype = np.dtype(dtype or x.dtype)
     if not x.shape:
         return literal(x.graph, fill_value, dtype)
     value = np.asarray(fill_value, dtype=dtype)[()]
-    return _full.write(x.graph, value=value, shape=x.shape, dtype=dtype)  # type: ignore[attr-defined, no-any-return]
+    return _full.write(x.graph, value=value, shape=x.shape, dtype=dtype)
 
 
 @function
-def zeros_like(x: Any, dtype: Any = None) -> Tensor:
+def zeros_like(x: TensorLike, dtype: Any = None) -> Tensor:
     """Zeros with the shape and dtype of ``x``."""
     return full_like(x, 0, dtype)
 
 
 @function
-def ones_like(x: Any, dtype: Any = None) -> Tensor:
+def ones_like(x: TensorLike, dtype: Any = None) -> Tensor:
     """Ones with the shape and dtype of ``x``."""
     return full_like(x, 1, dtype)
 
 
 @function
-def empty_like(x: Any, dtype: Any = None) -> Tensor:
+def empty_like(x: TensorLike, dtype: Any = None) -> Tensor:
     """An array like ``x`` whose elements do not matter; here they are zeros."""
     return zeros_like(x, dtype)
 

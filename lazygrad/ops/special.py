@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from lazygrad.define import elementwise, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.arithmetic import sign, square
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.elementary import exp
@@ -52,7 +52,7 @@ def _polygamma(xp: Any, x: Array, *, order: int) -> Any:
 
 
 @function
-def polygamma(n: int, x: Any) -> Tensor:
+def polygamma(n: int, x: TensorLike) -> Tensor:
     """The ``n``-th derivative of :func:`digamma`; ``n`` is a whole number."""
     return digamma(x) if n == 0 else _polygamma(x, order=int(n))
 
@@ -85,7 +85,7 @@ def i1e(xp: Any, x: Array) -> Any:
 
 
 @function
-def betaln(a: Any, b: Any) -> Tensor:
+def betaln(a: TensorLike, b: TensorLike) -> Tensor:
     """log |B(a, b)|, the logarithm of the beta function."""
     a = tensor(a)
     return gammaln(a) + gammaln(b) - gammaln(a + b)

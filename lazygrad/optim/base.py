@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from lazygrad.context import Context
 from lazygrad.errors import DefinitionError, GraphError, SpecError, report
 from lazygrad.evaluator import Update
 from lazygrad.gradient import _Part, grad
-from lazygrad.graph import Tensor, current_graph, here
+from lazygrad.graph import Tensor, TensorLike, current_graph, here
 from lazygrad.ops.source import variable
 from lazygrad.optim.schedules import Schedule
 from lazygrad.variables import Variable
@@ -42,7 +42,7 @@ class Optimizer:
         DefinitionError: another optimizer of this environment has the same ``name``.
     """
 
-    slots: ClassVar[tuple[str, ...]] = ()
+    slots: tuple[str, ...] = ()
 
     def __init__(self, env: VariableEnvironment, settings: Mapping[str, Any], name: str | None = None) -> None:
         self.env = env
@@ -151,12 +151,12 @@ class Optimizer:
 
     def _target(self, context: Context, v: Any) -> Tensor:
         t = context.variable(v) if isinstance(v, (str, Variable)) else v
-        if not isinstance(t, Tensor) or t.graph.nodes[t.index].op is not variable:
+        if not isinstance(t, Tensor) or not t.graph.nodes[t.index].of(variable):
             cure = "Give what ctx.variable(name) returned, a variable, or its name."
             raise GraphError(report(f"cannot update {v!r:.60}: it is not a variable", at=here(), cure=cure))
         return t
 
-    def _gradient(self, context: Context, p: Tensor, g: Any) -> Tensor:
+    def _gradient(self, context: Context, p: Tensor, g: TensorLike) -> Tensor:
         if not isinstance(g, Tensor):
             g = context.constant(g)
         if g.shape != p.shape:

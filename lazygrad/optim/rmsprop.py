@@ -41,7 +41,7 @@ class RMSprop(Optimizer):
         settings = {"learning_rate": learning_rate, "rho": rho, "eps": eps}
         if momentum:
             settings["momentum"] = momentum
-        self.slots = ("v", "velocity") if momentum else ("v",)  # type: ignore[misc]
+        self.slots = ("v", "velocity") if momentum else ("v",)
         super().__init__(env, settings, name)
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:

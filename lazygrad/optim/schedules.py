@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
-
 
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Tensor, here
-from lazygrad.ops.arithmetic import floor, minimum
+from lazygrad.ops.arithmetic import floor, minimum, power
 from lazygrad.ops.comparison import clip, less, where
 from lazygrad.ops.elementary import cos
 from lazygrad.ops.source import full_like
@@ -74,8 +72,7 @@ class Exponential(Schedule):
 
     def __call__(self, step: Tensor) -> Tensor:
         t = step / self.steps
-        exponent: Any = floor(t) if self.staircase else t
-        return self.rate * self.factor**exponent  # type: ignore[no-any-return]
+        return self.rate * power(self.factor, floor(t) if self.staircase else t)
 
 
 @dataclass(frozen=True)

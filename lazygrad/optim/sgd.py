@@ -41,7 +41,7 @@ class SGD(Optimizer):
         settings = {"learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
         self.nesterov = nesterov
         self._used = {key for key in ("momentum", "weight_decay") if settings[key]}
-        self.slots = ("velocity",) if momentum else ()  # type: ignore[misc]
+        self.slots = ("velocity",) if momentum else ()
         super().__init__(env, {k: v for k, v in settings.items() if k in self._used or k == "learning_rate"}, name)
 
     def _key(self) -> Any:
