@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.context import Context, is_array
+from lazygrad.context import Context, check_step, is_array
 from lazygrad.errors import TraceError, report
-from lazygrad.evaluator import Update, as_feed, missing_feed
+from lazygrad.evaluator import Update, as_feed, check_feeds, missing_feed, unknown_feed
 from lazygrad.execute import Runner
 from lazygrad.graph import Graph, Tensor, freeze, here
 from lazygrad.plan import Plan
-from lazygrad.trees import leaves, rebuilt
+from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
@@ -34,6 +34,7 @@ class _Entry:
     sources: list[tuple[str, Any]]  # for each input: ("argument" or "constant", which), or ("feed", name)
     constants: Sequence[Any]
     result: Any  # what the step returned
+    feeds: set[str]  # names that may be fed
     version: int
 
 
@@ -45,6 +46,7 @@ class Compiled:
     """
 
     def __init__(self, env: VariableEnvironment, step: Callable[..., Any]) -> None:
+        check_step(step)
         functools.update_wrapper(self, step, updated=())
         self._env = env
         self._step = step
@@ -62,6 +64,7 @@ class Compiled:
         env = self._env
         with env._lock:
             env._check_idle()
+            check_feeds(feeds)
             arrays, key = _signature(args, kwargs, feeds)
             entry = self._entries.get(key)
             if entry is None or entry.version != env._version:
@@ -99,11 +102,15 @@ class Compiled:
             else:
                 sources.append(("feed", params["name"]))
         constants = [context.env._backend.asarray(array) for array in context.graph.constants]
-        return _Entry(runner, sources, constants, result, context.env._version)
+        feeds = context._placeholders.keys() - context._arguments.keys()
+        return _Entry(runner, sources, constants, result, feeds, context.env._version)
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
         xp = self._env._backend.xp
+        for name in feeds or ():
+            if name not in entry.feeds:
+                raise unknown_feed(name, entry.feeds)
         for (kind, which), spec in zip(entry.sources, entry.runner.input_specs, strict=True):
             if kind == "argument":
                 array = arrays[which]
@@ -147,7 +154,7 @@ class Compiled:
 def _signature(args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None) -> tuple[list[Any], Any]:
     """The arrays among the arguments, and the key of everything that a trace depends on."""
     arrays: list[Any] = []
-    parts: list[Any] = []
+    parts: list[Any] = [len(args)]
     for value in args:
         if type(value) is np.ndarray:
             arrays.append(value)
@@ -163,6 +170,7 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, A
 
 
 def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any]) -> None:
+    parts.append(structure(value))
     for path, leaf in leaves(value, name):
         if is_array(leaf):
             leaf = leaf if hasattr(leaf, "flags") else np.asarray(leaf)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.define import tensor
-from lazygrad.errors import FeedError, GraphError, SpecError, TraceError, report
+from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.evaluator import Evaluator, Update, as_feed, unknown_feed
-from lazygrad.graph import Graph, Tensor, functions, here
+from lazygrad.graph import Graph, Tensor, checked_dtype, functions, here
 from lazygrad.ops.random import Random
 from lazygrad.ops.source import assign, numeric, placeholder, variable
 from lazygrad.spec import Mismatch, Spec, sized
@@ -21,7 +21,7 @@ from lazygrad.variables import Variable
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Context", "is_array"]
+__all__ = ["Context", "check_step", "is_array"]
 
 
 def is_array(x: Any) -> bool:
@@ -91,7 +91,10 @@ class Context:
             FeedError: a size is -1 and no array was given, or the array does not fit.
             SpecError: the name stands for a placeholder of another shape or dtype.
         """
-        dtype = np.dtype(dtype) if dtype is not None else self.graph.dtype
+        if not isinstance(name, str):
+            what = f"cannot use {name!r} as the name of a placeholder"
+            raise SpecError(report(what, at=here(), cure="Its name is a string, by which it is fed."))
+        dtype = checked_dtype(dtype) if dtype is not None else self.graph.dtype
         sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         if any(size == -1 for size in sizes):
             sizes = self._filled(name, sizes)
@@ -120,7 +123,8 @@ class Context:
         given: tuple[int, ...] = np.shape(self._given[name])
         if len(given) != len(sizes) or any(a not in (-1, b) for a, b in zip(sizes, given, strict=True)):
             facts = [f"placeholder:  {list(sizes)}", f"fed:          {list(given)}"]
-            raise FeedError(report(f"cannot feed {name!r}: its shape does not fit", at=here(), facts=facts))
+            cure = "Sizes other than -1 must be those of the array."
+            raise FeedError(report(f"cannot feed {name!r}: its shape does not fit", at=here(), facts=facts, cure=cure))
         return given
 
     def constant(self, value: Any, dtype: Any = None) -> Tensor:
@@ -128,7 +132,7 @@ class Context:
         if isinstance(value, float) and dtype is None:
             dtype = self.graph.dtype
         if isinstance(value, (Tensor, bool, int, float, np.generic)):
-            return tensor(value, self.graph, None if dtype is None else np.dtype(dtype))
+            return tensor(value, self.graph, None if dtype is None else checked_dtype(dtype))
         return functions["constant"](self.graph, value, dtype, self.graph.dtype)
 
     def assign(self, target: str | Variable | Tensor, value: Any) -> Update:
@@ -163,7 +167,12 @@ class Context:
         """Call the step, with placeholders in place of arrays."""
         names = argument_names(step, len(args))
         given = [self._placed(value, name) for name, value in zip(names, args, strict=True)]
-        return step(self, *given, **{name: self._placed(value, name) for name, value in kwargs.items()})
+        result = step(self, *given, **{name: self._placed(value, name) for name, value in kwargs.items()})
+        if inspect.isgenerator(result) or inspect.iscoroutine(result):
+            result.close()
+            cure = "A step is an ordinary function, without yield or async; it returns what is to be computed."
+            raise GraphError(report(f"cannot run {step_name(step)}: it is a generator", at=_defined(step), cure=cure))
+        return result
 
     def _placed(self, tree: Any, name: str) -> Any:
         return rebuilt(tree, [self._argument(name + path, leaf) for path, leaf in leaves(tree)])
@@ -171,6 +180,8 @@ class Context:
     def _argument(self, path: str, leaf: Any) -> Any:
         if not is_array(leaf):
             return leaf
+        while path in self._placeholders:  # two arguments of one name, by way of * and **
+            path += "'"
         array = self.env._backend.xp.asarray(numeric(leaf), order="C")
         t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)
         self._placeholders[path] = t
@@ -181,7 +192,8 @@ class Context:
         if isinstance(key, Tensor):
             node = key.graph.nodes[key.index]
             if not node.of(placeholder) or key.graph is not self.graph:
-                raise FeedError(report(f"cannot feed {key!r}: it is not a placeholder of this step", at=here()))
+                cure = "Feed what ctx.placeholder returned in this call of the step, or its name."
+                raise FeedError(report(f"cannot feed {key!r}: it is not a placeholder", at=here(), cure=cure))
             name = str(node.params["name"])
         else:
             name = key
@@ -193,6 +205,9 @@ class Context:
         """The arrays given before: arguments of the step, and ``feeds``."""
         fed = dict(self._arguments)
         for name, array in self._given.items():
+            if name in self._arguments:
+                cure = "Pass the array as the argument."
+                raise FeedError(report(f"cannot feed {name!r}: it is an argument of the step", at=here(), cure=cure))
             _, spec = self._placeholder_spec(name)
             fed[name] = as_feed(name, array, spec, self.env._backend.xp)
         return fed
@@ -203,10 +218,17 @@ class Context:
         asked = [leaf for leaf in found if isinstance(leaf, (Tensor, Update))]
         if not asked:
             if result is None and not self.evaluated and self.graph.nodes:
-                raise GraphError(nothing_asked(len(self.graph.nodes)))
+                raise GraphError(self._nothing_asked(result))
             return result
         values = iter(self.evaluator().extend(asked).run())
         return rebuilt(result, [next(values) if isinstance(leaf, (Tensor, Update)) else leaf for leaf in found])
+
+    def _nothing_asked(self, result: Any) -> str:
+        return report(
+            f"the step wrote {len(self.graph.nodes)} nodes and asked for none of them: it returned {result!r:.40}",
+            facts=["Nothing would be computed, and no variable changed."],
+            cure="Return what you want computed, such as `return loss, optimizer.minimize(loss)`.",
+        )
 
     def asked(self, result: Any) -> tuple[tuple[int, ...], Any]:
         """The roots in what a traced step returned; raises TraceError if there are none."""
@@ -220,17 +242,26 @@ class Context:
                 evaluator.push(leaf)
                 roots += [t.index for t in leaf.assignments]
         if not roots:
-            raise TraceError(nothing_asked(len(self.graph.nodes)))
+            raise TraceError(self._nothing_asked(result))
         return tuple(roots), result
 
 
-def nothing_asked(nodes: int) -> str:
-    """The message for a step that returns nothing and evaluated nothing."""
-    return report(
-        f"the step wrote {nodes} nodes and asked for none of them: it returned None",
-        facts=["Nothing would be computed, and no variable changed."],
-        cure="Return what you want computed, such as `return loss, optimizer.minimize(loss)`.",
-    )
+def check_step(step: Any) -> None:
+    """Raise GraphError unless ``step`` can be called."""
+    if not callable(step):
+        cure = "Give a function that takes a context: def step(ctx, ...): ..."
+        raise GraphError(report(f"cannot run {step!r:.60}: it is not a function", at=here(), cure=cure))
+
+
+def step_name(step: Any) -> str:
+    """What messages call a step."""
+    return getattr(step, "__name__", type(step).__name__)
+
+
+def _defined(step: Any) -> Origin | None:
+    """Where a step is defined."""
+    code = getattr(step, "__code__", None)
+    return None if code is None else Origin(code, -1)
 
 
 _NAMES: dict[Any, list[str]] = {}

@@ -112,6 +112,8 @@ class Declared(Op):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         operands, params = self.bind(args, kwargs)
         graph = graph_of(self.name, operands)
+        if not graph.open:
+            graph.check_open(self.name)
         inputs = self.cast(graph, operands)
         try:
             params = self.normalized(inputs, params)
@@ -150,7 +152,15 @@ class Declared(Op):
         except Mismatch as reason:
             inputs = tuple(tensor(operand, graph).index for operand in operands)
             raise SpecError(graph._mismatch(self, inputs, {}, str(reason))) from None
-        return [tensor(operand, graph, dtype) for operand, dtype in zip(operands, wanted, strict=True)]
+        return [tensor(x, graph, self._room(x, dtype)) for x, dtype in zip(operands, wanted, strict=True)]
+
+    def _room(self, operand: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype for an operand; NumPy compares also with a Python int beyond the other's range."""
+        if type(operand) is int and dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            if not limits.min <= operand <= limits.max and self.resolve((dtype, dtype))[1] == np.bool_:
+                return np.min_scalar_type(operand)
+        return dtype
 
     def resolve(self, kinds: tuple[Kind, ...]) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]:
         """The dtype rule, remembered."""

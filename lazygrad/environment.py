@@ -15,10 +15,10 @@ from lazygrad.backends.base import Backend
 from lazygrad.backends.cupy import CupyBackend
 from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.compiled import Compiled
-from lazygrad.context import Context
+from lazygrad.context import Context, check_step
 from lazygrad.draws import Draws, fresh_seed
 from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
-from lazygrad.evaluator import missing_feed
+from lazygrad.evaluator import check_feeds, missing_feed
 from lazygrad.execute import Runner
 from lazygrad.graph import Graph, here, writing
 from lazygrad.ops.source import numeric
@@ -117,6 +117,7 @@ class VariableEnvironment:
             SpecError: the shapes differ.
         """
         with self._lock:
+            self._check_idle()
             variable = self._find(name)
             new = self._backend.asarray(numeric(array))
             if tuple(new.shape) != variable.shape:
@@ -129,6 +130,7 @@ class VariableEnvironment:
 
     def _register(self, path: str, array: Any, trainable: bool) -> Variable:
         with self._lock:
+            self._check_idle()
             if path in self._variables:
                 cure = f"Write env[{path!r}] = array to give it new numbers, or use another name."
                 facts = [f"registered:  {self._variables[path].spec}"]
@@ -180,6 +182,8 @@ class VariableEnvironment:
         """
         with self._lock:
             self._check_idle()
+            check_step(step)
+            check_feeds(feeds)
             key = _code(step)
             guides = self._guides.get(key, [])
             graph = Graph(self.dtype, guides)
@@ -206,6 +210,8 @@ class VariableEnvironment:
     def trace(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Graph:
         """The graph of a step, with what it returned as roots; nothing is computed or changed."""
         with self._lock:
+            check_step(step)
+            check_feeds(feeds)
             graph = Graph(self.dtype)
             context = Context(self, graph, feeds or {}, tracing=True)
             before = len(self._variables)
@@ -225,9 +231,9 @@ class VariableEnvironment:
         if self._executing:
             raise GraphError(
                 report(
-                    "cannot run a step while one is being evaluated",
+                    "cannot change the environment, or run a step, while a step is being evaluated",
                     at=here(),
-                    cure="A hook must not run steps of its own environment: keep the array, and run the step later.",
+                    cure="A hook must leave its own environment alone: keep the array, and go on after the run.",
                 )
             )
 
@@ -389,7 +395,8 @@ class _Writing:
         env._depth -= 1
         if kind is not None:
             env._forget(env._permanent)
-        env._permanent = len(env._variables)
+        elif not env._depth:
+            env._permanent = len(env._variables)
 
 
 def _on_host(array: Any) -> bool:

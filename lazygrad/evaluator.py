@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.errors import FeedError, GraphError, TraceError, nearest, report
+from lazygrad.errors import FeedError, GraphError, SpecError, TraceError, nearest, report
 from lazygrad.graph import Tensor, here
+from lazygrad.ops.source import numeric
 from lazygrad.spec import Spec
 
 if TYPE_CHECKING:
     from lazygrad.context import Context
 
-__all__ = ["Evaluator", "Update", "as_feed", "group"]
+__all__ = ["Evaluator", "Update", "as_feed", "check_feeds", "group"]
 
 
 class Update:
@@ -39,7 +40,11 @@ def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
     Raises:
         FeedError: the shape differs, or the dtype cannot be cast without changing its kind.
     """
-    fed = array if hasattr(array, "dtype") and hasattr(array, "flags") else xp.asarray(array)
+    try:
+        fed = numeric(array)
+    except SpecError as reason:
+        cure = "Feed an array of real numbers or booleans."
+        raise FeedError(report(f"cannot feed {name!r}: {reason.args[0].splitlines()[0]}", at=here(), cure=cure)) from None
     if fed.shape != spec.shape:
         raise FeedError(
             report(
@@ -128,6 +133,7 @@ class Evaluator:
             Exception: what a kernel raises, with a note that names the user's line.
         """
         context = self._context
+        context.graph.check_open("evaluate")
         if context.tracing:
             raise TraceError(
                 report(
@@ -142,6 +148,13 @@ class Evaluator:
             roots += [x.index] if isinstance(x, Tensor) else [t.index for t in x.assignments]
         values = iter(context.env._evaluate(context.graph, tuple(roots), {**context._fed(), **self._feeds}))
         return [next(values) if isinstance(x, Tensor) else None for x in self._pushed]
+
+
+def check_feeds(feeds: Any) -> None:
+    """Raise FeedError unless ``feeds`` is a dict, or None."""
+    if feeds is not None and not isinstance(feeds, dict):
+        what = f"cannot use a {type(feeds).__name__} as feeds"
+        raise FeedError(report(what, at=here(), cure="feeds is a dict of arrays by the names of their placeholders."))
 
 
 def missing_feed(name: str, spec: Spec, given: Iterable[str]) -> FeedError:

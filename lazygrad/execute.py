@@ -43,7 +43,7 @@ def interpret(plan: Plan, backend: Backend, bound: dict[int, Any], draw: Callabl
                 y = op.kernel(xp, *operands, **node.params)
             spec = node.spec
             if isinstance(spec, Spec):
-                if not hasattr(y, "flags"):
+                if isinstance(y, np.generic) or not hasattr(y, "flags"):
                     y = backend.asarray(y)
                 if y.shape != spec.shape or y.dtype != spec.dtype:
                     _wrong(plan, i, Spec(y.shape, y.dtype))

@@ -94,9 +94,13 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
         SpecError: a cotangent has another shape than its y.
     """
     y_list, x_list = _tensors("y", ys), _tensors("x", xs)
-    if not y_list or not x_list:
-        return [] if not x_list else [zeros_like(x) for x in x_list]
     seeds = None if grad_ys is None else grad_ys if isinstance(grad_ys, (list, tuple)) else [grad_ys]
+    if seeds is not None and len(seeds) != len(y_list):
+        cure = "Give one cotangent for each y, in the same order."
+        raise SpecError(report(f"cannot start from {len(seeds)} cotangents for {len(y_list)} values", at=here(), cure=cure))
+    if not y_list or not x_list:
+        nothing = [zeros_like(x) for x in x_list]
+        return nothing[0] if isinstance(xs, Tensor) else nothing
     graph = _same_graph([*y_list, *x_list])
     _differentiable("the value", y_list)
     _differentiable("with respect to", x_list)
@@ -269,8 +273,12 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     """
     y_list, x_list = _tensors("y", ys), _tensors("x", xs)
     listed = tangents if isinstance(tangents, (list, tuple)) else [tangents]
+    if len(listed) != len(x_list):
+        cure = "Give one tangent for each x, in the same order."
+        raise SpecError(report(f"cannot move {len(x_list)} tensors along {len(listed)} tangents", at=here(), cure=cure))
     if not y_list or not x_list:
-        return [zeros_like(y) for y in y_list]
+        nothing = [zeros_like(y) for y in y_list]
+        return nothing[0] if isinstance(ys, Tensor) else nothing
     graph = _same_graph([*y_list, *x_list])
     _differentiable("the value", y_list)
     _differentiable("with respect to", x_list)

@@ -7,6 +7,7 @@ computed; arrays that the user put into the graph lie beside the list, in ``Grap
 
 from __future__ import annotations
 
+import functools
 import struct
 import sys
 import threading
@@ -26,6 +27,7 @@ __all__ = [
     "Op",
     "Tensor",
     "TensorLike",
+    "checked_dtype",
     "current_graph",
     "freeze",
     "function",
@@ -65,6 +67,18 @@ def here(part: str = "forward") -> Origin:
             return Origin(None, 0, part)
         frame = frame.f_back
     return Origin(frame.f_code, frame.f_lasti, part)
+
+
+def checked_dtype(dtype: Any) -> np.dtype[Any]:
+    """A dtype that tensors can have; raises SpecError at the user's line for any other."""
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "biuf":
+        cure = "A dtype is one of NumPy's real or boolean ones, such as 'float32' or 'int64'."
+        raise SpecError(report(f"cannot use {dtype!r} as a dtype", at=here(), cure=cure))
+    return found
 
 
 def freeze(value: Any) -> Hashable:
@@ -170,14 +184,7 @@ class Graph:
     def apply(self, op: Op, inputs: tuple[int, ...], params: dict[str, Any], key: Hashable = None) -> Tensor:
         """Append the node ``op(*inputs, **params)`` and return it as a tensor; ``key`` is that of ``params``."""
         if not self.open:
-            raise GraphError(
-                report(
-                    f"cannot {op.name}: the graph of this tensor is finished",
-                    at=here(),
-                    cure="A tensor lives as long as the call of the step that made it. Compute what you need "
-                    "inside the step, and return it.",
-                )
-            )
+            self.check_open(op.name)
         if key is None:
             key = tuple([freeze(value) for value in params.values()]) if params else ()
         index = len(self.nodes)
@@ -218,6 +225,18 @@ class Graph:
             reads = dict(list(self.reads.items())[known:])
             self.records[call] = Record(len(self.nodes), tuple(t.index for t in results), reads)
         return results
+
+    def check_open(self, what: str) -> None:
+        """Raise GraphError if the call of the step that wrote this graph has ended."""
+        if not self.open:
+            raise GraphError(
+                report(
+                    f"cannot {what}: the call of the step that this tensor belongs to has ended",
+                    at=here(),
+                    cure="A tensor lives as long as the call of the step that made it. Compute what you need "
+                    "inside the step, and return it.",
+                )
+            )
 
     def close(self) -> None:
         """End the graph: no tensor of it can be used any more, and it holds no arrays."""
@@ -305,6 +324,13 @@ def current_graph(what: str) -> Graph:
     return writing.graphs[-1]
 
 
+@functools.cache
+def _ufuncs() -> dict[np.ufunc, str]:
+    """NumPy's ufuncs that are functions of the language, under any of NumPy's names for them."""
+    named = {name: getattr(np, name, None) for name in functions}
+    return {ufunc: name for name, ufunc in named.items() if isinstance(ufunc, np.ufunc)}
+
+
 def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
     """The operator that calls the function ``name``, which is looked up when it is used."""
 
@@ -331,7 +357,6 @@ class Tensor:
     """
 
     __slots__ = ("graph", "index", "spec")
-    __array_ufunc__ = None  # np.ndarray + Tensor is left to Tensor.__radd__
 
     def __init__(self, graph: Graph, index: int, spec: Spec) -> None:
         self.graph = graph
@@ -380,8 +405,7 @@ class Tensor:
 
     def eval(self) -> Any:
         """The value, now. Inside ``env.run`` only; raises :class:`TraceError` while tracing."""
-        if self.graph.context is None:
-            raise GraphError(report("cannot evaluate: the graph of this tensor is finished", at=here()))
+        self.graph.check_open("evaluate")
         return self.graph.context.evaluator().push(self).run()[0]
 
     def show(self, label: str = "") -> Tensor:
@@ -478,6 +502,19 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         self._no_value("a NumPy array", "Use lazygrad's function (lg.*) in place of NumPy's, or return the tensor.")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        # So ``array + tensor`` arrives here as np.add. A ufunc is the function of that name, lazily.
+        name = _ufuncs().get(ufunc)
+        if name is None or method != "__call__" or kwargs:
+            used = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+            self._no_value(f"an argument of {used}", "Use a function of lazygrad (lg.*) in place of NumPy's.")
+        return functions[name](*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
+        name = function.__name__
+        use = f"lg.{name}" if name in functions else "a function of lazygrad (lg.*)"
+        self._no_value(f"an argument of np.{name}", f"Use {use} in place of NumPy's.")
 
     def __neg__(self) -> Tensor:
         return functions["negative"](self)

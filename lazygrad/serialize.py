@@ -1,30 +1,48 @@
 """Variables to and from JSON. The layout is described in ``docs/format.md``.
 
-Also reads the layout of the Rust crate autograd. Nothing in a file is ever executed.
+Also reads the layout of the Rust crate autograd. Nothing in a file is ever executed: a reader checks the
+type of everything it finds, and knows no more than numbers, text and lists.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import json
 import math
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+import re
+import reprlib
+import secrets
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.errors import SaveError, nearest, report
+from lazygrad.errors import SaveError, VariableError, nearest, report
 from lazygrad.graph import here
 from lazygrad.spec import Spec
+from lazygrad.variables import joined
 
 __all__ = ["FORMAT", "VERSION", "Document", "Entry", "check_fits", "read", "write"]
 
 FORMAT = "lazygrad"
 VERSION = 1
 READABLE = 1024  # larger arrays are written in base64: a person does not read them, and it is exact and small
+
+# The names that dtypes have in a file. NumPy's long double is not among them: its bits mean different
+# numbers on different machines.
+DTYPES = {str(np.dtype(code)): np.dtype(code) for code in "?" + np.typecodes["AllInteger"] + "efd"}
+
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list", dict: "an object"}
+_EDITED = "The file was damaged or edited: use another copy."
+_CUT_OFF = "The file may be cut off: use another copy."
+_RUST = "It looks like a file of the Rust crate autograd, but is damaged: use another copy."
+_MOST_AXES = 64  # NumPy's limit
+_MOST_RUNS = 2**64  # the generator counts runs in 64 bits
 
 
 class Entry(NamedTuple):
@@ -36,90 +54,111 @@ class Entry(NamedTuple):
 
 
 class Document(NamedTuple):
-    """All that a file holds."""
+    """All that a file holds. ``seed`` is None if the file does not say where the random draws were."""
 
     entries: list[Entry]
     dtype: np.dtype[Any]
     seed: int | None
     runs: int
 
-    @property
-    def has_random_state(self) -> bool:
-        """Whether the file records where the random draws were."""
-        return self.seed is not None
+
+# Writing.
 
 
-def write(path: Path, document: Document) -> None:
-    """Write beside ``path``, sync, and rename; a crash leaves the old file whole."""
-    content = {
+def write(path: Any, document: Document) -> None:
+    """Write beside the file, sync, and rename; a crash leaves the old file whole.
+
+    Where ``path`` is a link, the file it points to is replaced, and the link stays.
+
+    Raises:
+        SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
+    """
+    for entry in document.entries:
+        if str(entry.array.dtype) not in DTYPES:
+            what = f"cannot save variable {entry.path!r} of {entry.array.dtype}"
+            cure = "Its bits mean other numbers on other machines: register the variable as float64."
+            raise SaveError(report(what, at=here(), cure=cure))
+    try:
+        target = _target(path)
+        temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
+        try:
+            with open(temporary, "x", encoding="utf-8", newline="\n") as file:
+                file.writelines(_pieces(document))
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+    except (OSError, ValueError, TypeError) as reason:
+        cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
+        what = f"cannot save to {_shown(path)}"
+        raise SaveError(report(what, at=here(), facts=[_said(reason)], cure=cure)) from reason
+
+
+def _target(path: Any) -> Path:
+    """The file that shall be written. What is not a plain file (a folder, a device) must never be replaced."""
+    target = Path(os.path.realpath(os.fspath(path)))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "It is a device or a pipe, not a file")
+    if target.exists() and not os.access(target, os.W_OK):
+        # The folder alone decides whether a file can be replaced; who made it read-only meant more.
+        raise PermissionError(errno.EACCES, "The file is read-only")
+    return target
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming last. Where a folder cannot be synced, a power cut may bring back the old file, whole."""
+    if hasattr(os, "O_DIRECTORY"):
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _pieces(document: Document) -> Iterator[str]:
+    """The text of a file, with one variable a line, so that it is never in memory as a whole."""
+    head = {
         "format": FORMAT,
         "version": VERSION,
         "dtype": str(document.dtype),
         "random": {"seed": document.seed, "runs": document.runs},
-        "variables": [
-            {
-                "name": entry.path,
-                "dtype": str(entry.array.dtype),
-                "shape": list(entry.array.shape),
-                "trainable": entry.trainable,
-                **_encoded(entry.array),
-            }
-            for entry in document.entries
-        ],
     }
-    text = _laid_out(content)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))
-        os.replace(temporary, path)
-        temporary = None
-        _sync_folder(path.parent)
-    except OSError as reason:
-        facts = [f"{type(reason).__name__}: {reason.strerror or reason}"]
-        cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
-        raise SaveError(report(f"cannot save to {str(path)!r}", at=here(), facts=facts, cure=cure)) from reason
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    yield "{\n"
+    for key, value in head.items():
+        yield f' "{key}": {json.dumps(value)},\n'
+    yield ' "variables": ['
+    for place, entry in enumerate(document.entries):
+        yield (",\n  " if place else "\n  ") + json.dumps(_row(entry), allow_nan=False, ensure_ascii=False)
+    yield "\n ]\n}\n"
 
 
-def _mode(path: Path) -> int:
-    """The permissions of the file that is replaced, else those that a new file gets."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming last, on systems that let a folder be synced."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _laid_out(content: dict[str, Any]) -> str:
-    """JSON with one variable a line."""
-    rows = content.pop("variables")
-    head = json.dumps(content, indent=1, allow_nan=False)[:-2]
-    body = ",\n".join("  " + json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows)
-    return f'{head},\n "variables": [\n{body}\n ]\n}}\n'
+def _row(entry: Entry) -> dict[str, Any]:
+    array = entry.array
+    return {
+        "name": entry.path,
+        "dtype": str(array.dtype),
+        "shape": list(array.shape),
+        "trainable": entry.trainable,
+        **_encoded(array),
+    }
 
 
 def _encoded(array: Any) -> dict[str, Any]:
     """The elements in row-major order: as numbers where every bit comes back, else in base64."""
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    if array.size <= READABLE and not (array.dtype.kind == "f" and not np.isfinite(array).all()):
-        return {"data": [_number(x) for x in array.ravel()]}
+    if array.size <= READABLE and (array.dtype.kind != "f" or np.isfinite(array).all()):
+        data = [_number(x) for x in array.ravel()]
+        if _numbers(data, array.dtype).tobytes() == array.tobytes():
+            return {"data": data}
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return {"base64": base64.b64encode(little.tobytes()).decode("ascii")}
 
 
@@ -128,119 +167,260 @@ def _number(x: Any) -> Any:
     return float(str(x)) if isinstance(x, np.floating) else x.item()
 
 
-def read(path: Path, dtype: np.dtype[Any] | None) -> Document:
+# Reading.
+
+
+def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec] | None = None) -> Document:
     """The document in a file.
+
+    Args:
+        path: the file.
+        dtype: of the variables in a file that does not say it; found out from the numbers, if not given.
+        mine: likewise, variables whose dtype is known.
 
     Raises:
         SaveError: the file cannot be read or understood.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        raise _damaged(path, f"{type(reason).__name__}: {reason}", "Check the path.") from reason
-    try:
-        content = json.loads(text, parse_constant=_no_constant)
-    except ValueError as reason:
-        raise _damaged(path, f"not JSON: {reason}", "The file may be cut off: use another copy.") from None
-    except RecursionError:
-        raise _damaged(path, "not JSON that lazygrad writes: nested too deep", "") from None
-    if isinstance(content, dict) and {"array_list", "name_to_id"} <= set(content):
-        return _from_rust(path, content, dtype)
+    content = _content(path)
+    if isinstance(content, dict) and {"array_list", "name_to_id"} <= content.keys():
+        with _damage(path, _RUST):
+            return _from_rust(content, dtype, mine or {})
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _damaged(path, "it has no \"format\": \"lazygrad\"", "Give a file that env.save wrote.")
-    if content.get("version") != VERSION:
+        raise _unreadable(path, 'It has no "format": "lazygrad".', "Give a file that env.save wrote.")
+    version = content.get("version")
+    if type(version) is not int or version != VERSION:
         cure = f"This lazygrad reads version {VERSION}: install the one that wrote the file, or a newer one."
-        raise _damaged(path, f"its version is {content.get('version')!r}", cure)
-    try:
+        raise _unreadable(path, f"Its version is {reprlib.repr(version)}.", cure)
+    with _damage(path, _EDITED):
         return _from_lazygrad(content)
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as reason:
-        shown = f"{type(reason).__name__}: {reason}"
-        raise _damaged(path, shown, "The file was damaged or edited: use another copy.") from None
+
+
+def _content(path: Any) -> Any:
+    """The JSON in a file."""
+    try:
+        file = Path(path)
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise OSError(errno.EINVAL, "It is a device or a pipe, not a file")  # which may never end
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as reason:
+        raise _unreadable(path, f"It is not text in UTF-8: {reason.reason} at byte {reason.start}.", _EDITED) from None
+    except (OSError, ValueError, TypeError) as reason:
+        raise _unreadable(path, _said(reason), "Check the path.") from reason
+    try:
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+    except ValueError as reason:
+        raise _unreadable(path, f"It is not JSON: {reason}.", _CUT_OFF) from None
+    except RecursionError:
+        raise _unreadable(path, "It is nested too deep.", "Give a file that env.save wrote.") from None
 
 
 def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
+    raise ValueError(f"there is no {text} in JSON")
 
 
-def _damaged(path: Path, fact: str, cure: str) -> SaveError:
-    return SaveError(report(f"cannot read {str(path)!r}", at=here(), facts=[fact], cure=cure))
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which no name stands twice; of two, one would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+    return found
+
+
+def _unreadable(path: Any, fact: str, cure: str) -> SaveError:
+    return SaveError(report(f"cannot read {_shown(path)}", at=here(), facts=[fact], cure=cure))
+
+
+@contextlib.contextmanager
+def _damage(path: Any, cure: str) -> Iterator[None]:
+    """Tell of what does not fit in a file as a SaveError."""
+    try:
+        yield
+    except (ValueError, OverflowError) as reason:
+        raise _unreadable(path, f"{str(reason)[:1].upper()}{str(reason)[1:]}.", cure) from None
+
+
+def _shown(path: Any) -> str:
+    return repr(os.fspath(path)) if isinstance(path, os.PathLike) else reprlib.repr(path)
+
+
+def _said(reason: Exception) -> str:
+    return f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"
+
+
+def _member(owner: Any, key: str, kind: type, of: str = "the file") -> Any:
+    """What stands under ``key``, which is exactly of this kind: true is not taken for 1, nor 1.0 for 1."""
+    if type(owner) is not dict:
+        raise ValueError(f"{of} is {reprlib.repr(owner)}, not an object")
+    if key not in owner:
+        raise ValueError(f"{of} has no {key!r}")
+    if type(owner[key]) is not kind:
+        raise ValueError(f"the {key!r} of {of} is {reprlib.repr(owner[key])}, not {_WORDS[kind]}")
+    return owner[key]
 
 
 def _from_lazygrad(content: dict[str, Any]) -> Document:
-    entries = []
-    for row in content["variables"]:
-        dtype = np.dtype(row["dtype"])
-        if dtype.kind not in "biuf":
-            raise ValueError(f"variable {row['name']!r} has dtype {dtype}")
-        shape = tuple(int(n) for n in row["shape"])
-        if "base64" in row:
-            raw = base64.b64decode(row["base64"], validate=True)
-            array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
-        else:
-            array = np.array(row["data"], dtype=dtype)
-            if array.ndim != 1 or (dtype.kind in "iu" and any(isinstance(x, float) for x in row["data"])):
-                raise ValueError(f"variable {row['name']!r} is not a list of numbers of {dtype}")
-        if array.size != math.prod(shape):
-            raise ValueError(f"variable {row['name']!r} has {array.size} elements, its shape is {list(shape)}")
-        if not isinstance(row["name"], str) or not isinstance(row["trainable"], bool):
-            raise TypeError(f"variable {row['name']!r}: name or trainable flag is of the wrong type")
-        entries.append(Entry(row["name"], array.reshape(shape), row["trainable"]))
-    names = [entry.path for entry in entries]
-    if len(set(names)) != len(names):
-        raise ValueError("a variable stands there twice")
-    random = content["random"]
-    seed, runs = random["seed"], random["runs"]
-    if not isinstance(seed, int) or not isinstance(runs, int) or seed < 0 or runs < 0:
-        raise ValueError("the random state is not two whole numbers")
-    return Document(entries, np.dtype(content["dtype"]), seed, runs)
+    dtype = _dtype(content, "the file")
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"the 'dtype' of the file is {dtype}, not float32 or float64")
+    random = _member(content, "random", dict)
+    seed, runs = (_member(random, key, int, "the random state") for key in ("seed", "runs"))
+    if seed < 0 or not 0 <= runs < _MOST_RUNS:
+        raise ValueError("the random state is out of range")
+    rows = _member(content, "variables", list)
+    entries = [_entry(row, f"variable {place}") for place, row in enumerate(rows)]
+    return Document(_distinct(entries), dtype, seed, runs)
 
 
-def _from_rust(path: Path, content: dict[str, Any], dtype: np.dtype[Any] | None) -> Document:
-    """The layout of the Rust crate autograd: names joined to namespaces by U+0001, and no dtypes."""
+def _entry(row: Any, of: str) -> Entry:
+    name = _usable(_member(row, "name", str, of))
+    of = f"variable {name!r}"
+    dtype, shape = _dtype(row, of), _shape(row, "shape", of)
+    if ("data" in row) == ("base64" in row):
+        raise ValueError(f"{of} has not one of 'data' and 'base64'")
+    if "data" in row:
+        array = _numbers(_member(row, "data", list, of), dtype, of)
+    else:
+        array = _unpacked(_member(row, "base64", str, of), dtype, of)
+    return Entry(name, _shaped(array, shape, of), _member(row, "trainable", bool, of))
+
+
+def _usable(name: str) -> str:
     try:
-        arrays = []
-        for place, row in enumerate(content["array_list"]):
-            values = np.array(row["data"], dtype=np.float64)
-            if row["v"] != 1 or values.size != math.prod(row["dim"]):
-                raise ValueError(f"array {place} is of another version, or its size is not that of its shape")
-            arrays.append(values.reshape(row["dim"]))
-        found = dtype or _dtype_of_decimals(arrays)
-        entries = []
-        for key, place in sorted(content["name_to_id"].items(), key=lambda item: item[1]):
-            namespace, _, name = key.partition("\u0001")
-            if not isinstance(place, int) or not 0 <= place < len(arrays):
-                raise ValueError(f"{key!r} names array {place!r}, which is not there")
-            entries.append(Entry(f"{namespace}/{name}" if namespace else name, arrays[place].astype(found), True))
-    except (KeyError, TypeError, ValueError, AttributeError) as reason:
-        shown = f"{type(reason).__name__}: {reason}"
-        raise _damaged(path, shown, "It looks like a file of the Rust crate autograd, but is damaged.") from None
-    return Document(entries, found, None, 0)
+        return joined("", name)
+    except VariableError:
+        raise ValueError(f"{reprlib.repr(name)} cannot be the name of a variable") from None
 
 
-def _dtype_of_decimals(arrays: Sequence[Any]) -> np.dtype[Any]:
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.path in seen:
+            raise ValueError(f"variable {entry.path!r} stands there twice")
+        seen.add(entry.path)
+    return entries
+
+
+def _dtype(owner: Any, of: str) -> np.dtype[Any]:
+    name = _member(owner, "dtype", str, of)
+    if name not in DTYPES:
+        raise ValueError(f"the 'dtype' of {of} is {reprlib.repr(name)}, not a number's or bool")
+    return DTYPES[name]
+
+
+def _shape(owner: Any, key: str, of: str) -> list[int]:
+    shape: list[Any] = _member(owner, key, list, of)
+    if len(shape) > _MOST_AXES or any(type(size) is not int or size < 0 for size in shape):
+        raise ValueError(f"the {key!r} of {of} is {reprlib.repr(shape)}, not sizes of axes")
+    return shape
+
+
+def _shaped(array: Any, shape: list[int], of: str) -> Any:
+    if array.size != math.prod(shape):
+        raise ValueError(f"{of} has {array.size} elements, but its shape is {reprlib.repr(shape)}")
+    return array.reshape(shape)
+
+
+def _numbers(data: list[Any], dtype: np.dtype[Any], of: str = "it") -> Any:
+    """The numbers as an array; text, null, and what the dtype cannot hold are not taken."""
+    kinds = {"b": {bool}, "f": {int, float}}.get(dtype.kind, {int})
+    if not set(map(type, data)) <= kinds:
+        odd = next(x for x in data if type(x) not in kinds)
+        raise ValueError(f"{of} has the element {reprlib.repr(odd)}, which is no {dtype}")
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(data, dtype=dtype)
+    except OverflowError:
+        array = np.array([np.inf])
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{of} has a number that is out of the range of {dtype}")
+    return array
+
+
+def _unpacked(text: str, dtype: np.dtype[Any], of: str) -> Any:
+    """The bits as an array."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError(f"the 'base64' of {of} is not base64") from None
+    if len(raw) % dtype.itemsize:
+        raise ValueError(f"{of} has {len(raw)} bytes, which are not whole elements of {dtype}")
+    if dtype.kind == "b" and raw.strip(b"\0\1"):
+        raise ValueError(f"{of} has bytes that are not true or false")
+    array = np.zeros(len(raw) // dtype.itemsize, dtype.newbyteorder("<"))
+    array.data.cast("B")[:] = raw
+    return array.astype(dtype, copy=False)
+
+
+def _from_rust(content: dict[str, Any], dtype: np.dtype[Any] | None, mine: Mapping[str, Spec]) -> Document:
+    """The layout of the Rust crate autograd: names joined to namespaces by U+0001, and no dtypes."""
+    arrays = []
+    for place, row in enumerate(_member(content, "array_list", list)):
+        of = f"array {place}"
+        if _member(row, "v", int, of) != 1:
+            raise ValueError(f"{of} is of version {row['v']}")
+        values = _numbers(_member(row, "data", list, of), np.dtype(np.float64), of)
+        arrays.append(_shaped(values, _shape(row, "dim", of), of))
+    places: dict[int, tuple[str, str]] = {}
+    for key, place in _member(content, "name_to_id", dict).items():
+        namespace, mark, name = key.partition("\u0001")
+        if not mark:
+            raise ValueError(f"the name {reprlib.repr(key)} has no U+0001 in it")
+        if type(place) is not int or not 0 <= place < len(arrays):
+            raise ValueError(f"{reprlib.repr(key)} names array {reprlib.repr(place)}, which is not there")
+        if place in places:
+            raise ValueError(f"array {place} has two names")
+        places[place] = namespace, name
+    found = dtype or _dtype_of_decimals(arrays)
+    entries = []
+    for place, (namespace, name) in sorted(places.items()):
+        path = _usable(f"{namespace}/{name}" if namespace else name)
+        known = mine[path].dtype if path in mine and mine[path].dtype.kind == "f" else found
+        array = _numbers(arrays[place].ravel().tolist(), known, f"variable {path!r}").reshape(arrays[place].shape)
+        entries.append(Entry(path, array, not _is_state(place, places, arrays)))
+    return Document(_distinct(entries), found, None, 0)
+
+
+def _is_state(place: int, places: Mapping[int, tuple[str, str]], arrays: list[Any]) -> bool:
+    """Whether an array is an optimizer's: the crate calls it by the number of an array elsewhere, and m, v or t.
+
+    Taken for trainable, it would be a parameter of the next optimizer.
+    """
+    namespace, name = places[place]
+    match = re.fullmatch(r"([0-9]{1,9})([mvt]?)", name)
+    if match is None or not namespace:
+        return False
+    owner = int(match[1])
+    elsewhere = owner < place and owner in places and places[owner][0] != namespace
+    return elsewhere and (match[2] == "t" or arrays[owner].shape == arrays[place].shape)
+
+
+def _dtype_of_decimals(arrays: Iterable[Any]) -> np.dtype[Any]:
     """float32 if every number is the shortest decimal of one, as the crate writes them; else float64."""
     for array in arrays:
-        single = array.astype(np.float32).ravel()
-        if any(float(str(s)) != d for s, d in zip(single, array.ravel(), strict=True)):
-            return np.dtype(np.float64)
+        with np.errstate(over="ignore"):
+            single = array.astype(np.float32).ravel().tolist()
+        for x, decimal in zip(single, array.ravel().tolist(), strict=True):
+            if x != decimal and float(str(np.float32(x))) != decimal:
+                return np.dtype(np.float64)
     return np.dtype(np.float32)
 
 
-def check_fits(path: Path, document: Document, mine: Mapping[str, Spec], strict: bool) -> None:
+def check_fits(path: Any, document: Document, mine: Mapping[str, Spec], strict: bool) -> None:
     """Raise SaveError unless the variables in the file are those of the environment."""
+    what = f"cannot restore {_shown(path)}"
+    cure = "Use strict=False to take only what fits."
     theirs = {entry.path: entry for entry in document.entries}
     for name, entry in theirs.items():
         got = Spec(entry.array.shape, entry.array.dtype)
         if name in mine and mine[name] != got:
             facts = [f"environment:  {mine[name]}", f"file:         {got}"]
-            what = f"cannot restore {str(path)!r}: variable {name!r} is another"
-            raise SaveError(report(what, at=here(), facts=facts, cure="The file belongs to another model."))
-        if strict and name not in mine and entry.trainable and document.has_random_state:
-            cure = f"{nearest(name, mine)} Use strict=False to take only what fits."
-            what = f"cannot restore {str(path)!r}: the environment has no variable {name!r}"
-            raise SaveError(report(what, at=here(), cure=cure))
+            other = f"{what}: variable {name!r} is another"
+            raise SaveError(report(other, at=here(), facts=facts, cure="The file belongs to another model."))
+        if strict and name not in mine and entry.trainable:
+            lacking = f"{what}: the environment has no variable {name!r}"
+            raise SaveError(report(lacking, at=here(), facts=[nearest(name, mine)], cure=cure))
     missing = [name for name in mine if name not in theirs]
     if strict and missing:
-        cure = f"{nearest(missing[0], theirs)} Use strict=False to take only what fits."
-        what = f"cannot restore {str(path)!r}: it has no variable {missing[0]!r}"
-        raise SaveError(report(what, at=here(), cure=cure))
+        lacking = f"{what}: it has no variable {missing[0]!r}"
+        raise SaveError(report(lacking, at=here(), facts=[nearest(missing[0], theirs)], cure=cure))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["leaves", "rebuilt"]
+__all__ = ["leaves", "rebuilt", "structure"]
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -17,6 +18,15 @@ def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
     return [(path, tree)]
 
 
+def structure(tree: Any) -> Any:
+    """A hashable description of the nesting alone; ``None`` for a leaf."""
+    if isinstance(tree, dict):
+        return (type(tree), *((key, structure(item)) for key, item in tree.items()))
+    if isinstance(tree, (tuple, list)):
+        return (type(tree), *map(structure, tree))
+    return None
+
+
 def rebuilt(tree: Any, new: Sequence[Any]) -> Any:
     """The same structure with other leaves, in the order of :func:`leaves`."""
     rest = iter(new)
@@ -25,7 +35,12 @@ def rebuilt(tree: Any, new: Sequence[Any]) -> Any:
 
 def _rebuilt(tree: Any, take: Callable[[], Any]) -> Any:
     if isinstance(tree, dict):
-        return {key: _rebuilt(item, take) for key, item in tree.items()}
+        new = {key: _rebuilt(item, take) for key, item in tree.items()}
+        if type(tree) is dict:
+            return new
+        same = copy.copy(tree)  # an OrderedDict or a defaultdict stays one
+        same.update(new)
+        return same
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*[_rebuilt(item, take) for item in tree])
     if isinstance(tree, (tuple, list)):

@@ -48,7 +48,8 @@ class Program:
         self.contiguous: set[str] = set()
         self.buffers: dict[str, Buffer] = {}
         self.owners: dict[int, set[str]] = {}  # the buffers that a node's array may lie in
-        self.spares: dict[int, str] = {}  # a node whose result is written into a variable's spare array
+        self.spares: dict[int, str] = {}  # a node whose result is to be written into a variable's spare array
+        self.written: dict[int, str] = {}  # a node whose result is written there
         self.inputs: list[int] = []
         self.last_use = self._last_uses()
         self._choose_spares()
@@ -223,7 +224,7 @@ class Program:
     def _target(self, i: int, node: Node, calls: list[Call]) -> str:
         """The array that node ``i`` is written into: a variable's spare, a dying operand, or a new buffer."""
         if i in self.spares:
-            key = self.spares[i]
+            key = self.written[i] = self.spares[i]
             name = self._recipe(f"n{i}", lambda names: names["_spare"][key])
             self.contiguous.add(name)
             return name
@@ -273,7 +274,7 @@ class Program:
         """Write what is assigned but lies elsewhere into the spare arrays, and return copies of the values."""
         end = len(self.plan.graph.nodes)
         for name, i in self.plan.updates.items():
-            if self.spares.get(i) == name and self.names[i].startswith("n"):
+            if self.written.get(i) == name:
                 continue
             spare = self._recipe(f"s{len(self.recipes)}", functools.partial(_spare, name=name))
             self._line(end - 1, f"copyto({spare}, {self.names[i]})")

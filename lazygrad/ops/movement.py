@@ -13,7 +13,7 @@ import numpy as np
 
 from lazygrad.define import elementwise, movement, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, functions, here
+from lazygrad.graph import Array, Tensor, TensorLike, checked_dtype, function, functions, here
 from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
 
 __all__ = [
@@ -146,7 +146,7 @@ def _astype(xp: Any, x: Array, *, dtype: Any) -> Any:
 @function
 def astype(x: TensorLike, dtype: Any) -> Tensor:
     """``x`` cast to ``dtype``; the gradient is cast back."""
-    x, dtype = tensor(x), np.dtype(dtype)
+    x, dtype = tensor(x), checked_dtype(dtype)
     return x if x.dtype == dtype else _astype(x, dtype=dtype)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazygrad.define import Source, opaque, source, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Graph, Tensor, here
+from lazygrad.graph import Array, Graph, Tensor, checked_dtype, here
 from lazygrad.ops.arithmetic import add
 from lazygrad.ops.comparison import less
 from lazygrad.ops.elementary import exp
@@ -75,7 +75,7 @@ class Random:
         return self._graph.draws - 1
 
     def _draw(self, op: Source, shape: Any, dtype: Any) -> Tensor:
-        dtype = np.dtype(dtype) if dtype is not None else self._graph.dtype
+        dtype = checked_dtype(dtype) if dtype is not None else self._graph.dtype
         if dtype not in (np.float32, np.float64):
             cure = "Random numbers are drawn in float32 or float64: cast them with .astype afterwards."
             raise SpecError(report(f"cannot draw {dtype} numbers", at=here(), cure=cure))
@@ -110,7 +110,7 @@ class Random:
 
     def gamma(self, shape: Any, alpha: Any = 1.0, scale: Any = 1.0, dtype: Any = None) -> Tensor:
         """Gamma, of shape parameter ``alpha`` and scale ``scale``. There is no gradient for ``alpha``."""
-        dtype = np.dtype(dtype) if dtype is not None else self._graph.dtype
+        dtype = checked_dtype(dtype) if dtype is not None else self._graph.dtype
         try:
             sizes = sized(shape)
         except Mismatch as reason:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.define import opaque, source, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Graph, Tensor, TensorLike, current_graph, function, here
+from lazygrad.graph import Array, Graph, Tensor, TensorLike, checked_dtype, current_graph, function, here
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.spec import Mismatch, Shape, sized
 
@@ -130,7 +130,7 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
     """An array as a tensor of ``graph``; the array is copied."""
     array = numeric(value, default)
     if dtype is not None:
-        array = array.astype(dtype, copy=False)
+        array = array.astype(checked_dtype(dtype), copy=False)
     if array is value or getattr(array, "base", None) is not None:
         array = array.copy()
     graph.constants.append(array)
@@ -141,7 +141,7 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
 @function
 def asarray(x: TensorLike, dtype: Any = None) -> Tensor:
     """``x`` as a tensor: a tensor stays itself, a number or anything array-like becomes a constant."""
-    return tensor(x, dtype=None if dtype is None else np.dtype(dtype))
+    return tensor(x, dtype=None if dtype is None else checked_dtype(dtype))
 
 
 def _shape(what: str, shape: Any) -> Shape:
@@ -160,8 +160,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     if dtype is None:
         weak = isinstance(fill_value, float)
         dtype = current_graph("make an array").dtype if weak else np.asarray(fill_value).dtype
+    dtype = checked_dtype(dtype)
     number = np.asarray(fill_value, dtype=dtype)[()]
-    return _full(value=number, shape=_shape("full", shape), dtype=np.dtype(dtype))
+    return _full(value=number, shape=_shape("full", shape), dtype=dtype)
 
 
 @function
@@ -186,7 +187,7 @@ def empty(shape: Any, dtype: Any = None) -> Tensor:
 def full_like(x: TensorLike, fill_value: Any, dtype: Any = None) -> Tensor:
     """As :func:`full`, with the shape and dtype of ``x``."""
     x = tensor(x)
-    dtype = np.dtype(dtype or x.dtype)
+    dtype = checked_dtype(x.dtype if dtype is None else dtype)
     if not x.shape:
         return literal(x.graph, fill_value, dtype)
     value = np.asarray(fill_value, dtype=dtype)[()]
@@ -222,13 +223,13 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Te
         whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
         dtype = np.dtype(np.int64) if whole else current_graph("make arange").dtype
     count = max(0, math.ceil((stop - start) / step))
-    return _arange(start=start, step=step, shape=(count,), dtype=np.dtype(dtype))
+    return _arange(start=start, step=step, shape=(count,), dtype=checked_dtype(dtype))
 
 
 @function
 def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
     """``num`` equally spaced numbers from ``start`` to ``stop``, the end included if ``endpoint``."""
-    dtype = np.dtype(dtype) if dtype is not None else current_graph("make linspace").dtype
+    dtype = checked_dtype(dtype) if dtype is not None else current_graph("make linspace").dtype
     return _linspace(
         start=float(start), stop=float(stop), endpoint=endpoint, shape=_shape("linspace", num), dtype=dtype
     )
@@ -237,7 +238,7 @@ def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: b
 @function
 def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     """Ones on the ``k``-th diagonal of a matrix of zeros."""
-    dtype = np.dtype(dtype) if dtype is not None else current_graph("make eye").dtype
+    dtype = checked_dtype(dtype) if dtype is not None else current_graph("make eye").dtype
     return _eye(shift=k, shape=_shape("eye", (n_rows, n_rows if n_cols is None else n_cols)), dtype=dtype)
 
 

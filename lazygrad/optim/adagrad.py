@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lazygrad.graph import Tensor
@@ -26,6 +27,7 @@ class AdaGrad(Optimizer):
     """
 
     slots = ("h",)
+    ranges = {**Optimizer.ranges, "eps": (0.0, math.inf)}
 
     def __init__(
         self,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lazygrad.graph import Tensor
 from lazygrad.ops.arithmetic import sqrt, square
-from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.base import Numbers, Optimizer, pair
 from lazygrad.optim.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    ranges = {**Optimizer.ranges, "beta1": (0.0, 1.0), "beta2": (0.0, 1.0), "eps": (0.0, math.inf)}
 
     def __init__(
         self,
@@ -39,8 +41,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         name: str | None = None,
     ) -> None:
-        settings = {"learning_rate": learning_rate, "beta1": betas[0], "beta2": betas[1], "eps": eps}
-        super().__init__(env, settings, name)
+        beta1, beta2 = pair("betas", betas)
+        super().__init__(env, {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}, name)
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
@@ -64,6 +66,8 @@ class AdamW(Adam):
         weight_decay: decay.
     """
 
+    ranges = {**Adam.ranges, "weight_decay": (0.0, math.inf)}
+
     def __init__(
         self,
         env: VariableEnvironment,
@@ -73,7 +77,8 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         name: str | None = None,
     ) -> None:
-        settings = {"learning_rate": learning_rate, "beta1": betas[0], "beta2": betas[1], "eps": eps}
+        beta1, beta2 = pair("betas", betas)
+        settings = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}
         Optimizer.__init__(self, env, {**settings, "weight_decay": weight_decay}, name)
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lazygrad.context import Context
-from lazygrad.errors import DefinitionError, GraphError, SpecError, report
+from lazygrad.define import tensor
+from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, report
 from lazygrad.evaluator import Update
 from lazygrad.gradient import _Part, grad
 from lazygrad.graph import Tensor, TensorLike, current_graph, here
 from lazygrad.ops.source import variable
 from lazygrad.optim.schedules import Schedule
-from lazygrad.variables import Variable
-
-if TYPE_CHECKING:
-    from lazygrad.environment import VariableEnvironment
+from lazygrad.spec import Spec
+from lazygrad.variables import Variable, joined
 
 __all__ = ["Optimizer"]
 
@@ -30,6 +31,7 @@ class Optimizer:
     A subclass names its state in ``slots``, and says in :meth:`step` how one parameter and its state
     follow from its gradient. Settings, the step count and the state are variables of the environment, in
     a namespace of their own that is not trainable: so they are saved, and none is ever compiled in.
+    ``ranges`` gives the numbers that a setting may be, from the first up to but not including the second.
 
     Args:
         env: the environment whose variables it will change.
@@ -38,51 +40,68 @@ class Optimizer:
             there, settings included. If not given, the class name, numbered if it is taken.
 
     Raises:
-        SpecError: a setting is not a finite number.
+        SpecError: a setting is not a finite number, or out of its range.
         DefinitionError: another optimizer of this environment has the same ``name``.
+        VariableError: ``name`` cannot be the name of a namespace, or other variables stand in it.
     """
 
     slots: tuple[str, ...] = ()
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"learning_rate": (0.0, math.inf)}
 
     def __init__(self, env: VariableEnvironment, settings: Mapping[str, Any], name: str | None = None) -> None:
-        self.env = env
-        self.name = self._claimed(env, name)
-        self._schedule: Schedule | None = None
-        self._settings = tuple(settings)
+        if not isinstance(env, VariableEnvironment):
+            cure = f"Write {type(self).__name__}(env, ...): its state is variables of an environment."
+            raise DefinitionError(report(f"cannot keep state in {env!r:.60}", at=here(), cure=cure))
         for key, value in settings.items():
             self._checked(key, value)
+        self.env = env
+        self.name = self._free_name(env, name)
+        self._schedule: Schedule | None = None
+        self._settings = tuple(settings)
         self._state_variable("step", np.zeros((), np.int64))
         for key, value in settings.items():
             if isinstance(value, Schedule):
                 self._schedule = value
             else:
                 self._state_variable(key, np.float64(value))
+        env._names_taken.add(self.name)
 
     @classmethod
-    def _claimed(cls, env: VariableEnvironment, name: str | None) -> str:
+    def _free_name(cls, env: VariableEnvironment, name: str | None) -> str:
         taken = env._names_taken
-        chosen, number = name or cls.__name__.lower(), 1
-        if name in taken:
-            cure = "Give the second one another name, or leave it out."
-            raise DefinitionError(report(f"there is an optimizer named {name!r} already", at=here(), cure=cure))
+        if name is not None:
+            if joined("", name) in taken:
+                cure = "Give the second one another name, or leave it out."
+                raise DefinitionError(report(f"there is an optimizer named {name!r} already", at=here(), cure=cure))
+            return name
+        chosen, number = cls.__name__.lower(), 1
         while chosen in taken:
             chosen, number = f"{cls.__name__.lower()}_{number}", number + 1
-        taken.add(chosen)
         return chosen
 
-    @staticmethod
-    def _checked(key: str, value: Any) -> None:
+    @classmethod
+    def _checked(cls, key: str, value: Any) -> None:
         if isinstance(value, Schedule) and key == "learning_rate":
             return
+        low, high = cls.ranges.get(key, (-math.inf, math.inf))
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
             cure = "Settings are finite numbers; a learning rate may also be one of lg.optim.schedules."
-            raise SpecError(report(f"cannot use {value!r:.60} as {key}", at=here(), cure=cure))
+        elif not low <= value < high:
+            cure = f"It is a number from {low:g} up" + (f" to, but not including, {high:g}." if high < math.inf else ".")
+        else:
+            return
+        raise SpecError(report(f"cannot use {value!r:.60} as {key}", at=here(), cure=cure))
 
     def _state_variable(self, name: str, initial: Any) -> Variable:
-        path = f"{self.name}/{name}"
-        if path in self.env:
-            return self.env._find(path)
-        return self.env._register(path, np.asarray(initial), trainable=False)
+        path, initial = f"{self.name}/{name}", np.asarray(initial)
+        if path not in self.env:
+            return self.env._register(path, initial, trainable=False)
+        found, wanted = self.env._find(path), Spec(initial.shape, initial.dtype)
+        if found.spec != wanted or found.trainable:
+            facts = [f"wanted:      {wanted}, not trainable", f"registered:  {found!r}"]
+            cure = "Another variable stands where its state would lie: give the optimizer another name."
+            raise VariableError(report(f"{self.name!r} cannot use variable {path!r}", at=here(), facts=facts, cure=cure))
+        return found
 
     @property
     def learning_rate(self) -> Any:
@@ -122,23 +141,25 @@ class Optimizer:
         Nothing happens until it is pushed and run, or returned from the step.
 
         Args:
-            variables: tensors from ``ctx.variable``, variables, or names.
+            variables: tensors from ``ctx.variable``, variables, or names; a list of them, or one.
             grads: for each a gradient of its shape.
 
         Raises:
-            GraphError: one of the variables is not a variable, or belongs to another environment.
-            SpecError: the numbers of variables and gradients differ, or their shapes.
+            GraphError: one of the variables is not a variable, stands there twice, or belongs to another
+                environment or call.
+            SpecError: the numbers of variables and gradients differ, or their shapes, or a variable does
+                not hold floating numbers.
         """
         graph = current_graph(f"update with {self.name}")
         context: Context = graph.context
         if context.env is not self.env:
             cure = "Make an optimizer for each environment."
             raise GraphError(report(f"{self.name} belongs to another environment", at=here(), cure=cure))
-        variables, grads = list(variables), list(grads)
+        variables, grads = _listed(variables), _listed(grads)
         if len(variables) != len(grads):
             what = f"cannot update {len(variables)} variables with {len(grads)} gradients"
             raise SpecError(report(what, at=here(), cure="Give one gradient for each variable, in the same order."))
-        targets = [self._target(context, v) for v in variables]
+        targets = self._targets(context, variables)
         gradients = [self._gradient(context, p, g) for p, g in zip(targets, grads, strict=True)]
         used = tuple(t.index for t in [*targets, *gradients])
         with _Part(graph, "update"):
@@ -149,18 +170,28 @@ class Optimizer:
         """All that the nodes of an update depend on, beside the tensors."""
         return (type(self), self.name, self._schedule, self.env._version)
 
-    def _target(self, context: Context, v: Any) -> Tensor:
-        t = context.variable(v) if isinstance(v, (str, Variable)) else v
-        if not isinstance(t, Tensor) or not t.graph.nodes[t.index].of(variable):
-            cure = "Give what ctx.variable(name) returned, a variable, or its name."
-            raise GraphError(report(f"cannot update {v!r:.60}: it is not a variable", at=here(), cure=cure))
-        return t
+    def _targets(self, context: Context, variables: Iterable[Any]) -> list[Tensor]:
+        targets: list[Tensor] = []
+        for v in variables:
+            t = context.variable(v) if isinstance(v, (str, Variable)) else v
+            if not isinstance(t, Tensor) or not t.graph.nodes[t.index].of(variable):
+                cure = "Give what ctx.variable(name) returned, a variable, or its name."
+                raise GraphError(report(f"cannot update {v!r:.60}: it is not a variable", at=here(), cure=cure))
+            tensor(t, context.graph)
+            if t in targets:
+                cure = "One update gives each variable one new value: add up its gradients, and name it once."
+                raise GraphError(report(f"cannot update variable {_path(t)!r} twice", at=here(), cure=cure))
+            if t.dtype.kind != "f":
+                cure = "An optimizer moves floating numbers: register it with trainable=False, or leave it out."
+                facts = [f"variable:  {t.spec}   {_path(t)!r}"]
+                raise SpecError(report(f"cannot update variable {_path(t)!r}", at=here(), facts=facts, cure=cure))
+            targets.append(t)
+        return targets
 
     def _gradient(self, context: Context, p: Tensor, g: TensorLike) -> Tensor:
-        if not isinstance(g, Tensor):
-            g = context.constant(g)
+        g = tensor(g if isinstance(g, Tensor) else context.constant(g), context.graph)
         if g.shape != p.shape:
-            path = p.graph.nodes[p.index].params["name"]
+            path = _path(p)
             facts = [f"variable:  {p.spec}   {path!r}", f"gradient:  {g.spec}   {g.graph.describe(g.index)}"]
             cure = "A gradient has the shape of its variable. Are the two lists in the same order?"
             raise SpecError(report(f"cannot update variable {path!r}", at=here(), facts=facts, cure=cure))
@@ -180,7 +211,7 @@ class Optimizer:
         settings["t"] = t.astype(np.float64)
         updates = [context.assign(count, t)]
         for p, g in zip(targets, gradients, strict=True):
-            path = p.graph.nodes[p.index].params["name"]
+            path = _path(p)
             slots = {slot: self._state_variable(f"{path}/{slot}", np.zeros(p.shape, p.dtype)) for slot in self.slots}
             state = {slot: context.variable(v) for slot, v in slots.items()}
             new, new_state = self.step(p, g, state, settings)
@@ -192,15 +223,40 @@ class Optimizer:
         """An update op that moves ``variables``, or every trainable one, along the gradient of ``loss``.
 
         Raises:
-            GradientError: the loss has no gradient.
+            GradientError: the loss has no gradient, or there is no variable that it could be taken for.
+            GraphError, SpecError: as :meth:`update`.
         """
         if not isinstance(loss, Tensor):
-            raise GraphError(report(f"cannot minimize {loss!r:.60}: it is not a tensor", at=here()))
+            cure = "Give the loss as a tensor of this step."
+            raise GraphError(report(f"cannot minimize {loss!r:.60}: it is not a tensor", at=here(), cure=cure))
         context: Context = loss.graph.context
         if context is None:
-            raise GraphError(report("cannot minimize: the graph of this tensor is finished", at=here()))
-        targets = context.variables() if variables is None else [self._target(context, v) for v in variables]
+            cure = "A tensor lives as long as the call of the step that made it: write the update in that call."
+            raise GraphError(report("cannot minimize: the graph of this tensor is finished", at=here(), cure=cure))
+        targets = self._targets(context, context.variables() if variables is None else _listed(variables))
+        if not targets:
+            cure = "Register a variable with env.name(name).set(array), or name those that shall change."
+            raise GradientError(report("cannot minimize: there is no trainable variable", at=here(), cure=cure))
         return self.update(targets, grad(loss, targets))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, step {self.step_count}>"
+
+
+def _listed(xs: Any) -> list[Any]:
+    """One tensor, array, variable or name as a list of it."""
+    one = isinstance(xs, (Tensor, Variable, str, np.ndarray, np.generic)) or not isinstance(xs, Iterable)
+    return [xs] if one else list(xs)
+
+
+def _path(t: Tensor) -> str:
+    """The name of the variable that ``t`` stands for."""
+    return str(t.graph.nodes[t.index].params["name"])
+
+
+def pair(key: str, values: Any) -> tuple[Any, Any]:
+    """Two numbers; raises SpecError if there are not two."""
+    if not isinstance(values, (tuple, list)) or len(values) != 2:
+        cure = f"Give two numbers, such as {key}=(0.9, 0.99)."
+        raise SpecError(report(f"cannot use {values!r:.60} as {key}", at=here(), cure=cure))
+    return values[0], values[1]

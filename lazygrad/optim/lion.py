@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lazygrad.graph import Tensor
 from lazygrad.ops.arithmetic import sign
-from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.base import Numbers, Optimizer, pair
 from lazygrad.optim.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Lion(Optimizer):
     """
 
     slots = ("m",)
+    ranges = {**Optimizer.ranges, "beta1": (0.0, 1.0), "beta2": (0.0, 1.0), "weight_decay": (0.0, math.inf)}
 
     def __init__(
         self,
@@ -36,7 +38,8 @@ class Lion(Optimizer):
         weight_decay: float = 0.0,
         name: str | None = None,
     ) -> None:
-        settings = {"learning_rate": learning_rate, "beta1": betas[0], "beta2": betas[1]}
+        beta1, beta2 = pair("betas", betas)
+        settings = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2}
         super().__init__(env, {**settings, "weight_decay": weight_decay}, name)
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:

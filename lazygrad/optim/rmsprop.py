@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lazygrad.graph import Tensor
@@ -29,6 +30,8 @@ class RMSprop(Optimizer):
         name: namespace of its state.
     """
 
+    ranges = {**Optimizer.ranges, "rho": (0.0, 1.0), "eps": (0.0, math.inf), "momentum": (0.0, math.inf)}
+
     def __init__(
         self,
         env: VariableEnvironment,
@@ -39,6 +42,7 @@ class RMSprop(Optimizer):
         name: str | None = None,
     ) -> None:
         settings = {"learning_rate": learning_rate, "rho": rho, "eps": eps}
+        self._checked("momentum", momentum)
         if momentum:
             settings["momentum"] = momentum
         self.slots = ("v", "velocity") if momentum else ("v",)

@@ -7,7 +7,10 @@ being compiled again. Rates are computed in float64.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
 
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Tensor, here
@@ -20,10 +23,22 @@ __all__ = ["Constant", "Cosine", "Exponential", "InverseTime", "Piecewise", "Sch
 
 
 class Schedule:
-    """A learning rate as a function of ``step``, the number of updates made before, a float64 scalar."""
+    """A learning rate as a function of ``step``, the number of updates made before, a float64 scalar.
+
+    A subclass is a frozen dataclass of numbers, so that equal schedules are equal.
+    """
 
     def __call__(self, step: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+def _require_numbers(schedule: Any) -> None:
+    """Every field is a finite number, a switch, or a tuple of finite numbers."""
+    for field in fields(schedule):
+        value = getattr(schedule, field.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            real = isinstance(number, (int, float, np.number)) and (not isinstance(number, bool) or field.type == "bool")
+            _require(real and bool(np.isfinite(number)), schedule, f"{field.name} must be finite numbers.")
 
 
 def _require(condition: bool, schedule: Schedule, what: str) -> None:
@@ -36,6 +51,9 @@ class Constant(Schedule):
     """The same rate at every step."""
 
     rate: float
+
+    def __post_init__(self) -> None:
+        _require_numbers(self)
 
     def __call__(self, step: Tensor) -> Tensor:
         return full_like(step, self.rate)
@@ -51,6 +69,7 @@ class InverseTime(Schedule):
     staircase: bool = False
 
     def __post_init__(self) -> None:
+        _require_numbers(self)
         _require(self.steps > 0, self, "steps must be positive.")
 
     def __call__(self, step: Tensor) -> Tensor:
@@ -68,6 +87,7 @@ class Exponential(Schedule):
     staircase: bool = False
 
     def __post_init__(self) -> None:
+        _require_numbers(self)
         _require(self.steps > 0 and self.factor > 0, self, "steps and factor must be positive.")
 
     def __call__(self, step: Tensor) -> Tensor:
@@ -85,6 +105,7 @@ class Piecewise(Schedule):
     def __post_init__(self) -> None:
         object.__setattr__(self, "boundaries", tuple(self.boundaries))
         object.__setattr__(self, "rates", tuple(self.rates))
+        _require_numbers(self)
         _require(len(self.rates) == len(self.boundaries) + 1, self, "There must be one rate more than boundaries.")
         _require(list(self.boundaries) == sorted(self.boundaries), self, "The boundaries must increase.")
 
@@ -104,6 +125,7 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
+        _require_numbers(self)
         _require(self.steps > 0, self, "steps must be positive.")
 
     def __call__(self, step: Tensor) -> Tensor:
@@ -119,9 +141,10 @@ class WarmUp(Schedule):
     after: Schedule | float
 
     def __post_init__(self) -> None:
-        _require(self.steps > 0, self, "steps must be positive.")
+        number = isinstance(self.steps, (int, float, np.number)) and not isinstance(self.steps, bool)
+        _require(number and 0 < self.steps < math.inf, self, "steps must be positive.")
         if not isinstance(self.after, Schedule):
-            object.__setattr__(self, "after", Constant(float(self.after)))
+            object.__setattr__(self, "after", Constant(self.after))
 
     def __call__(self, step: Tensor) -> Tensor:
         assert isinstance(self.after, Schedule)

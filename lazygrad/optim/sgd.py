@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from lazygrad.graph import Tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Tensor, here
 from lazygrad.optim.base import Numbers, Optimizer
 from lazygrad.optim.schedules import Schedule
 
@@ -27,7 +29,12 @@ class SGD(Optimizer):
         nesterov: whether to look ahead.
         weight_decay: decay.
         name: namespace of its state.
+
+    Raises:
+        SpecError: a setting is out of range, or ``nesterov`` is asked for without momentum.
     """
+
+    ranges = {**Optimizer.ranges, "momentum": (0.0, math.inf), "weight_decay": (0.0, math.inf)}
 
     def __init__(
         self,
@@ -39,10 +46,15 @@ class SGD(Optimizer):
         name: str | None = None,
     ) -> None:
         settings = {"learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
-        self.nesterov = nesterov
-        self._used = {key for key in ("momentum", "weight_decay") if settings[key]}
+        for key, value in settings.items():
+            self._checked(key, value)
+        if nesterov and not momentum:
+            cure = "Nesterov's method looks ahead along the velocity: give a momentum, such as 0.9."
+            raise SpecError(report("cannot use nesterov=True without momentum", at=here(), cure=cure))
+        self.nesterov = bool(nesterov)
         self.slots = ("velocity",) if momentum else ()
-        super().__init__(env, {k: v for k, v in settings.items() if k in self._used or k == "learning_rate"}, name)
+        # What is zero needs no variable and no arithmetic.
+        super().__init__(env, {k: v for k, v in settings.items() if v != 0 or k == "learning_rate"}, name)
 
     def _key(self) -> Any:
         return (*super()._key(), self.nesterov)
