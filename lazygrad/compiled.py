@@ -33,7 +33,7 @@ class _Entry:
     runner: Runner
     sources: list[tuple[str, Any]]  # for each input: ("argument" or "constant", which), or ("feed", name)
     constants: Sequence[Any]
-    result: Any  # what the step returned
+    pack: Callable[[Sequence[Any]], Any]  # makes what the step returns of the arrays
     feeds: set[str]  # names that may be fed
     version: int
 
@@ -71,7 +71,7 @@ class Compiled:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
             self._entries.move_to_end(key)
             self._last = entry
-            return _result(entry.result, env._transact(entry.runner, self._inputs(entry, arrays, feeds)))
+            return entry.pack(env._transact(entry.runner, self._inputs(entry, arrays, feeds)))
 
     def _first(self, key: Any, args: Any, kwargs: Any, feeds: dict[str, Any], arrays: Sequence[Any]) -> Any:
         """Trace, plan, and run for the first time; a failure leaves nothing behind."""
@@ -88,7 +88,7 @@ class Compiled:
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
             self._entries.popitem(last=False)
-        return _result(entry.result, values)
+        return entry.pack(values)
 
     def _entry(self, context: Context, runner: Runner, result: Any) -> _Entry:
         arguments = list(context._arguments)
@@ -103,7 +103,7 @@ class Compiled:
                 sources.append(("feed", params["name"]))
         constants = [context.env._backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return _Entry(runner, sources, constants, result, feeds, context.env._version)
+        return _Entry(runner, sources, constants, _packer(result), feeds, context.env._version)
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
@@ -186,14 +186,22 @@ def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any]) 
         parts.append(key)
 
 
-def _result(tree: Any, values: Sequence[Any]) -> Any:
-    """What the step returned, with the arrays in place of the tensors."""
+def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
+    """A function that puts arrays in place of the tensors in what the step returned."""
     if type(tree) is Tensor:
-        return values[0]
-    rest = iter(values)
-    return rebuilt(
-        tree,
-        [next(rest) if type(x) is Tensor else None if type(x) is Update else x for _, x in leaves(tree)],
-    )
+        return lambda values: values[0]
+    found = [leaf for _, leaf in leaves(tree)]
+    tensors = [i for i, leaf in enumerate(found) if type(leaf) is Tensor]
+    template = [None if type(leaf) in (Tensor, Update) else leaf for leaf in found]
+
+    def packed(values: Sequence[Any]) -> Any:
+        filled = list(template)
+        for i, value in zip(tensors, values, strict=True):
+            filled[i] = value
+        return tuple(filled) if flat else rebuilt(shape, filled)
+
+    flat = type(tree) is tuple and structure(tree) == (tuple, *[None] * len(found))
+    shape = rebuilt(tree, template)
+    return packed
 
 

@@ -299,13 +299,14 @@ class VariableEnvironment:
     def save(self, path: str | Path) -> None:
         """Write all variables and the random state to a JSON file, see ``docs/format.md``.
 
-        The file is written beside its place, synced and renamed: a crash leaves the old file whole.
+        The file is written beside its place, synced and renamed: a crash leaves the old file whole. Where
+        ``path`` is a link, the file it points to is replaced.
 
         Raises:
-            SaveError: the file cannot be written.
+            SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
         with self._lock:
-            serialize.write(Path(path), self._document())
+            serialize.write(path, self._document())
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
@@ -319,9 +320,10 @@ class VariableEnvironment:
 
         Raises:
             SaveError: the file is missing, damaged, or of an unknown version.
+            BackendError, SpecError: the backend or the dtype cannot be used.
         """
-        document = serialize.read(Path(path), None if dtype is None else np.dtype(dtype))
-        env = cls(backend=backend, seed=document.seed, dtype=dtype or document.dtype)
+        document = serialize.read(path, None if dtype is None else _floating(dtype))
+        env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
         for entry in document.entries:
             env._register(entry.path, entry.array, entry.trainable)
         env._state = (env._state[0], document.runs)
@@ -330,8 +332,9 @@ class VariableEnvironment:
     def restore(self, path: str | Path, strict: bool = True) -> None:
         """Give the variables the numbers in a file, and take up its random state.
 
-        What the file has beyond the variables of this environment is registered if it is not trainable,
-        as the state of an optimizer before its first step.
+        A variable keeps its own trainable flag. What the file has beyond the variables of this
+        environment is registered if it is not trainable, as the state of an optimizer before its first
+        step.
 
         Args:
             path: the file.
@@ -344,24 +347,29 @@ class VariableEnvironment:
         """
         with self._lock:
             self._check_idle()
-            document = serialize.read(Path(path), None)
             mine = {v.path: v.spec for v in self}
-            serialize.check_fits(Path(path), document, mine, strict)
-            parity, _ = self._state
-            flips = 0
-            for entry in document.entries:
-                variable = self._variables.get(entry.path)
-                if variable is not None:
-                    variable.spare(parity)[...] = self._backend.asarray(entry.array)
-                    flips |= 1 << variable._number
-            added = [e for e in document.entries if e.path not in mine and not e.trainable]
-            for entry in added:
-                self._register(entry.path, entry.array, False)
-            if document.has_random_state:
-                self._draws = Draws(_seed(document.seed))
-                self._guides.clear()
-                self._version += 1
-            self._state = (parity ^ flips, document.runs if document.has_random_state else self._state[1])
+            document = serialize.read(path, None, mine)
+            serialize.check_fits(path, document, mine, strict)
+            before, draws, state = len(self), self._draws, self._state
+            try:
+                parity, runs = state
+                flips = 0
+                for entry in document.entries:
+                    variable = self._variables.get(entry.path)
+                    if variable is not None:
+                        variable.spare(parity)[...] = self._backend.asarray(entry.array)
+                        flips |= 1 << variable._number
+                    elif not entry.trainable:
+                        self._register(entry.path, entry.array, False)
+                if document.seed is not None:
+                    self._draws, runs = Draws(document.seed), document.runs
+                    self._guides.clear()
+                    self._version += 1
+                self._state = (self._state[0] ^ flips, runs)
+            except BaseException:
+                self._forget(before)
+                self._draws, self._state = draws, state
+                raise
 
     def _document(self) -> serialize.Document:
         parity, runs = self._state

@@ -1,1 +1,51 @@
-"""Linear algebra, ``lg.linalg``."""
+"""Linear algebra, ``lg.linalg``: the array API's extension of that name, and what NumPy has beside it.
+
+Matrices lie in the last two axes; axes before them are a batch. Decompositions compute in float32 or float64;
+whole numbers become float64. Every function has derivatives of any order, reverse and forward, but for those
+that its own description excludes.
+"""
+
+from lazygrad.ops.decompositions import cholesky, qr
+from lazygrad.ops.determinants import det, slogdet
+from lazygrad.ops.indexing import diagonal
+from lazygrad.ops.linalg import expm, matrix_power, multi_dot, trace
+from lazygrad.ops.movement import matrix_transpose
+from lazygrad.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
+from lazygrad.ops.products import cross, dot, einsum, inner, kron, matmul, outer, tensordot, vecdot
+from lazygrad.ops.solving import inv, pinv, solve, solve_triangular
+from lazygrad.ops.spectral import eigh, eigvalsh, svd, svdvals
+
+__all__ = [
+    "cholesky",
+    "cond",
+    "cross",
+    "det",
+    "diagonal",
+    "dot",
+    "eigh",
+    "eigvalsh",
+    "einsum",
+    "expm",
+    "inner",
+    "inv",
+    "kron",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "multi_dot",
+    "norm",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]

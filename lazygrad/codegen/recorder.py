@@ -37,9 +37,13 @@ class Value:
 
     __array_ufunc__ = None
 
-    def __init__(self, recorder: Recorder, spec: Spec) -> None:
+    def __init__(
+        self, recorder: Recorder, spec: Spec, base: Value | None = None, is_zero: bool = False
+    ) -> None:
         self.recorder = recorder
         self.spec = spec
+        self.base = base  # the value whose memory this one looks at in another dtype
+        self.is_zero = is_zero  # a literal zero
         self.shape = spec.shape
         self.dtype = spec.dtype
         self.ndim = len(spec.shape)
@@ -118,13 +122,28 @@ class Recorder:
         return cast(Value, self.absolute(x))
 
     def where(self, condition: Value, a: Any, b: Any) -> Value:
-        """Copy ``b``, then ``a`` where the condition holds."""
+        """Choose bit by bit, b ^ ((a ^ b) & mask).
+
+        NumPy's own ways of choosing branch on every element, and take three to seven times as long.
+        """
         dtype = np.result_type(*[x.dtype if isinstance(x, Value) else x for x in (a, b)])
         a, b = (x if isinstance(x, Value) else np.asarray(x, dtype=dtype) for x in (a, b))
-        spec = Spec(broadcast([condition.shape, a.shape, b.shape]), dtype)
-        below = self.call("copyto", np.copyto, (OUT, b, "unsafe"), spec)
-        self.calls.append(Call("copyto", np.copyto, (OUT, a, "unsafe", condition), below))
-        return below
+        whole = np.dtype(f"i{dtype.itemsize}")
+        result = Value(self, Spec(broadcast([condition.shape, a.shape, b.shape]), dtype))
+        mask = self.call("copyto", np.copyto, (OUT, condition, "unsafe"), Spec(condition.shape, whole))
+        self.calls.append(Call("negative", np.negative, (mask, OUT), mask))  # true is now all ones
+        a_bits, b_bits, bits = (self._bits(x, whole) for x in (a, b, result))
+        if isinstance(b, Value) and b.is_zero:
+            self.calls.append(Call("bitwise_and", np.bitwise_and, (a_bits, mask, OUT), bits))
+            return result
+        differing = self.call("bitwise_xor", np.bitwise_xor, (a_bits, b_bits, OUT), Spec(result.shape, whole))
+        self.calls.append(Call("bitwise_and", np.bitwise_and, (differing, mask, OUT), differing))
+        self.calls.append(Call("bitwise_xor", np.bitwise_xor, (differing, b_bits, OUT), bits))
+        return result
+
+    def _bits(self, x: Any, dtype: np.dtype[Any]) -> Any:
+        """The same memory as whole numbers."""
+        return Value(self, Spec(x.shape, dtype), base=x) if isinstance(x, Value) else x.view(dtype)
 
     def _reduce(self, ufunc: np.ufunc, x: Value, axis: Any, keepdims: bool, dtype: Any) -> Value:
         spec = Spec(reduced_shape(x.shape, axis, keepdims), np.dtype(dtype))

@@ -18,7 +18,7 @@ from lazygrad.codegen.recorder import OUT, Call, NotRecorded, Recorder, Value
 from lazygrad.define import Declared, Elementwise, Movement, item
 from lazygrad.graph import Node
 from lazygrad.ops.movement import permute_dims, reshape
-from lazygrad.ops.source import assign, placeholder, variable
+from lazygrad.ops.source import _literal, assign, placeholder, variable
 from lazygrad.plan import Plan
 from lazygrad.spec import Mismatch, Spec
 
@@ -185,7 +185,7 @@ class Program:
         refs = dict(zip(operands, [self.names[j] for j in node.inputs], strict=True))
         refs[result] = target
         for k, call in enumerate(calls):
-            if call.result not in refs:
+            if call.result not in refs and call.result.base is None:
                 refs[call.result] = self._buffer(f"t{i}_{k}", call.result.spec, i, i)
             listed = ", ".join(self._argument(a, refs, call.result) for a in call.arguments)
             self._line(i, f"{self._fix(call.name, call.function)}({listed})")
@@ -209,7 +209,7 @@ class Program:
         if not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
             raise NotRecorded(node.op.name)
         recorder = Recorder(self.xp)
-        operands = [Value(recorder, self.plan.spec(j)) for j in node.inputs]
+        operands = [Value(recorder, self.plan.spec(j), is_zero=self._is_zero(j)) for j in node.inputs]
         if node.of(reshape):  # of what is not contiguous, or it would be a view: a copy in the old shape
             result = Value(recorder, node.spec)
             return operands, [Call("copy_reshaped", _copy_reshaped, (OUT, *operands), result)], result
@@ -220,6 +220,10 @@ class Program:
         if not isinstance(result, Value) or result.spec != node.spec:
             raise NotRecorded("returns something else than declared")
         return operands, recorder.calls, result
+
+    def _is_zero(self, j: int) -> bool:
+        node = self.plan.graph.nodes[j]
+        return node.of(_literal) and not any(node.params["value"].tobytes())
 
     def _target(self, i: int, node: Node, calls: list[Call]) -> str:
         """The array that node ``i`` is written into: a variable's spare, a dying operand, or a new buffer."""
@@ -241,12 +245,19 @@ class Program:
 
     def _argument(self, argument: Any, refs: dict[Any, str], result: Value) -> str:
         if argument is OUT:
-            return refs[result]
+            return self._argument(result, refs, result)
         if isinstance(argument, Value):
-            return refs[argument]
+            return refs[argument] if argument.base is None else self._recast(refs[argument.base], argument.dtype)
         if isinstance(argument, (np.ndarray, np.dtype)):
             return self._constant(argument)
         return repr(argument)
+
+    def _recast(self, name: str, dtype: np.dtype[Any]) -> str:
+        """The array of that name looked at in another dtype of the same size."""
+        if name not in self.globals:
+            return f"{name}.view({self._fix(dtype.name, dtype)})"
+        recast = f"{name}_{dtype.name}"
+        return recast if recast in self.globals else self._recipe(recast, lambda names: names[name].view(dtype))
 
     def _constant(self, value: Any) -> str:
         if isinstance(value, np.dtype):

@@ -1,1 +1,80 @@
-"""Neural networks, ``lg.nn``."""
+"""Neural networks: functions of tensors. What has parameters takes them as arguments."""
+
+from lazygrad.nn.activations import (
+    elu,
+    gelu,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    tanh,
+)
+from lazygrad.nn.attention import scaled_dot_product_attention
+from lazygrad.nn.convolution import conv2d, conv2d_transpose
+from lazygrad.nn.dropout import dropout
+from lazygrad.nn.embedding import embedding, one_hot
+from lazygrad.nn.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge,
+    huber,
+    kl_divergence,
+    mean_absolute_error,
+    mean_squared_error,
+    negative_log_likelihood,
+)
+from lazygrad.nn.normalization import batch_norm, group_norm, layer_norm, normalize, rms_norm
+from lazygrad.nn.pooling import avg_pool2d, max_pool2d, sum_pool2d
+from lazygrad.nn.windows import fold, windows
+
+__all__ = [
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "conv2d_transpose",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "fold",
+    "gelu",
+    "group_norm",
+    "hard_tanh",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "layer_norm",
+    "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
+    "max_pool2d",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "mish",
+    "negative_log_likelihood",
+    "normalize",
+    "one_hot",
+    "relu",
+    "relu6",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sum_pool2d",
+    "tanh",
+    "windows",
+]

@@ -303,16 +303,46 @@ def take_along_axis(x: TensorLike, indices: TensorLike, *, axis: int = -1) -> Te
     return getitem(x, _grid(indices, place))
 
 
+def _diagonal_shape(x: Shape, offset: int) -> Shape:
+    if len(x) < 2:
+        raise Mismatch("It needs two axes.")
+    rows, columns = x[-2:]
+    return (*x[:-2], max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
+
+
+@movement(
+    shape=_diagonal_shape,
+    view=True,
+    vjp=lambda g, y, x, *, offset: _on_diagonal(g, offset=offset, size=x.shape[-2:]),
+)
+def _diagonal(xp: Any, x: Array, *, offset: int) -> Any:
+    """A diagonal of the last two axes."""
+    return xp.diagonal(x, offset, -2, -1)
+
+
+@movement(shape=lambda x, offset, size: (*x[:-1], *size), vjp=lambda g, y, x, *, offset: _diagonal(g, offset=offset))
+def _on_diagonal(xp: Any, x: Array, *, offset: int, size: Shape) -> Any:
+    """Matrices of zeros, with x on a diagonal."""
+    rows, columns = size
+    out = xp.zeros((*x.shape[:-1], rows * columns), x.dtype)
+    if x.shape[-1]:
+        start = max(offset, 0) + columns * max(-offset, 0)
+        out[..., start : start + (x.shape[-1] - 1) * (columns + 1) + 1 : columns + 1] = x
+    return out.reshape(*x.shape[:-1], rows, columns)
+
+
 @function
 def diagonal(x: TensorLike, *, offset: int = 0) -> Tensor:
-    """The elements on a diagonal of the last two axes, as the last axis."""
-    x = tensor(x)
-    if x.ndim < 2:
-        raise SpecError(report(f"cannot take a diagonal of {x.spec}", at=here(), cure="It needs two axes."))
-    rows, columns = x.shape[-2:]
-    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    steps = np.arange(count)
-    return getitem(x, (Ellipsis, steps + max(-offset, 0), steps + max(offset, 0)))
+    """The elements on a diagonal of the last two axes, as the last axis.
+
+    Args:
+        x: ``(..., m, n)``.
+        offset: 0 for the main diagonal, positive for those to the right of it, negative for those below.
+
+    Raises:
+        SpecError: ``x`` has fewer than two axes.
+    """
+    return _diagonal(x, offset=int(offset))
 
 
 @function

@@ -14,11 +14,10 @@ import numpy as np
 from lazygrad.define import Source, opaque, source, tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Graph, Tensor, checked_dtype, here
-from lazygrad.ops.arithmetic import add
 from lazygrad.ops.comparison import less
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import broadcast_to
-from lazygrad.spec import Mismatch, Shape, floating, sized
+from lazygrad.spec import Mismatch, Shape, broadcast, floating, sized
 
 __all__ = ["Random"]
 
@@ -65,6 +64,8 @@ class Random:
     ``shape`` is a size or a tuple of sizes. Floating draws have the environment's dtype, or ``dtype``
     (float32 or float64). Parameters may be numbers or tensors that broadcast to ``shape``; the gradient
     passes to them wherever the draw is a formula of them.
+
+    Every draw raises SpecError where its shape, its dtype, or a parameter that is a number cannot be right.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -75,25 +76,45 @@ class Random:
         return self._graph.draws - 1
 
     def _draw(self, op: Source, shape: Any, dtype: Any) -> Tensor:
-        dtype = checked_dtype(dtype) if dtype is not None else self._graph.dtype
-        if dtype not in (np.float32, np.float64):
+        return op.write(self._graph, draw=self._next(), shape=shape, dtype=self._dtype(dtype))
+
+    def _dtype(self, dtype: Any) -> np.dtype[Any]:
+        found = checked_dtype(dtype) if dtype is not None else self._graph.dtype
+        if found not in (np.float32, np.float64):
             cure = "Random numbers are drawn in float32 or float64: cast them with .astype afterwards."
-            raise SpecError(report(f"cannot draw {dtype} numbers", at=here(), cure=cure))
-        return op.write(self._graph, draw=self._next(), shape=shape, dtype=dtype)
+            raise SpecError(report(f"cannot draw {found} numbers", at=here(), cure=cure))
+        return found
+
+    def _parameter(self, name: str, value: Any, unit: Tensor) -> Any:
+        """A parameter as it goes into a formula with ``unit``, whose dtype and shape the result keeps."""
+        if type(value) in (int, float):
+            return value
+        t = tensor(value, self._graph, unit.dtype)
+        try:
+            fits = broadcast([t.shape, unit.shape]) == unit.shape
+        except Mismatch:
+            fits = False
+        if not fits:
+            facts = [f"{name}:  {t.spec}   {self._graph.describe(t.index)}"]
+            cure = f"It must broadcast to the shape of the draw, {list(unit.shape)}."
+            raise SpecError(report(f"cannot draw {unit.spec} with this {name}", at=here(), facts=facts, cure=cure))
+        return t
 
     def uniform(self, shape: Any, low: Any = 0.0, high: Any = 1.0, dtype: Any = None) -> Tensor:
         """Equally likely anywhere from ``low`` up to ``high``."""
         unit = self._draw(_uniform, shape, dtype)
-        if type(low) in (int, float) and type(high) in (int, float):
-            scaled = unit if high - low == 1 else (high - low) * unit
-            return scaled if low == 0 else low + scaled
-        return add(low, (tensor(high, self._graph, unit.dtype) - low) * unit)
+        low, high = self._parameter("low", low, unit), self._parameter("high", high, unit)
+        width = high - low
+        scaled = unit if _is(width, 1) else width * unit
+        return scaled if _is(low, 0) else low + scaled
 
     def normal(self, shape: Any, mean: Any = 0.0, std: Any = 1.0, dtype: Any = None) -> Tensor:
         """Normal, of mean ``mean`` and standard deviation ``std``."""
+        _require(not _below(std, 0), "std", std, "A standard deviation is not negative.")
         unit = self._draw(_normal, shape, dtype)
-        scaled = unit if type(std) in (int, float) and std == 1 else std * unit
-        return scaled if type(mean) in (int, float) and mean == 0 else mean + scaled
+        mean, std = self._parameter("mean", mean, unit), self._parameter("std", std, unit)
+        scaled = unit if _is(std, 1) else std * unit
+        return scaled if _is(mean, 0) else mean + scaled
 
     def log_normal(self, shape: Any, mean: Any = 0.0, std: Any = 1.0, dtype: Any = None) -> Tensor:
         """exp of a normal number of mean ``mean`` and standard deviation ``std``."""
@@ -101,29 +122,55 @@ class Random:
 
     def exponential(self, shape: Any, scale: Any = 1.0, dtype: Any = None) -> Tensor:
         """Exponential, of mean ``scale`` (the rate is its inverse)."""
+        _require(not _below(scale, 0), "scale", scale, "A scale is not negative.")
         unit = self._draw(_exponential, shape, dtype)
-        return unit if type(scale) in (int, float) and scale == 1 else scale * unit
+        scale = self._parameter("scale", scale, unit)
+        return unit if _is(scale, 1) else scale * unit
 
     def bernoulli(self, shape: Any, p: Any = 0.5) -> Tensor:
         """True with probability ``p``. The result is bool and has no gradient."""
-        return less(self._draw(_uniform, shape, None), p)
+        _require(not (_below(p, 0) or _below(1, p)), "p", p, "A probability is a number from 0 to 1.")
+        unit = self._draw(_uniform, shape, None)
+        return less(unit, self._parameter("p", p, unit))
 
     def gamma(self, shape: Any, alpha: Any = 1.0, scale: Any = 1.0, dtype: Any = None) -> Tensor:
         """Gamma, of shape parameter ``alpha`` and scale ``scale``. There is no gradient for ``alpha``."""
-        dtype = checked_dtype(dtype) if dtype is not None else self._graph.dtype
+        _require(not _below(alpha, 0), "alpha", alpha, "A shape parameter is not negative.")
+        _require(not _below(scale, 0), "scale", scale, "A scale is not negative.")
+        dtype = self._dtype(dtype)
         try:
             sizes = sized(shape)
         except Mismatch as reason:
-            raise SpecError(report("cannot draw gamma", at=here(), cure=str(reason))) from None
+            raise SpecError(report("cannot make gamma", at=here(), cure=str(reason))) from None
         concentration = broadcast_to(tensor(alpha, self._graph, dtype), sizes)
         unit = _gamma(concentration, draw=self._next(), shape=sizes)
-        return unit if type(scale) in (int, float) and scale == 1 else scale * unit
+        scale = self._parameter("scale", scale, unit)
+        return unit if _is(scale, 1) else scale * unit
 
     def integers(self, shape: Any, low: int, high: int) -> Tensor:
         """Whole numbers equally likely from ``low`` up to but not including ``high``, int64."""
-        dtype = np.dtype(np.int64)
+        for name, bound in (("low", low), ("high", high)):
+            _require(isinstance(bound, (int, np.integer)), name, bound, "A bound is a whole number.")
+        _require(low < high, "low and high", (low, high), "There is no whole number between them: low is below high.")
+        low, high, dtype = int(low), int(high), np.dtype(np.int64)
         return _integers.write(self._graph, low=low, high=high, draw=self._next(), shape=shape, dtype=dtype)
 
     def permutation(self, n: int) -> Tensor:
         """The whole numbers below ``n`` in random order, int64."""
         return _permutation.write(self._graph, draw=self._next(), shape=(n,), dtype=np.dtype(np.int64))
+
+
+def _is(value: Any, number: float) -> bool:
+    """Whether a parameter is this very number, so that no arithmetic is needed."""
+    return type(value) in (int, float) and bool(value == number)
+
+
+def _below(a: Any, b: Any) -> bool:
+    """Whether a < b, or one of them is NaN, where both are numbers; of tensors nothing is known yet."""
+    known = all(isinstance(x, (int, float, np.number)) for x in (a, b))
+    return known and not bool(a >= b)
+
+
+def _require(condition: bool, name: str, value: Any, cure: str) -> None:
+    if not condition:
+        raise SpecError(report(f"cannot draw with {name} {value!r}", at=here(), cure=cure))

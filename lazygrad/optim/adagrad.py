@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.graph import Tensor
 from lazygrad.ops.arithmetic import sqrt, square
-from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges
 from lazygrad.optim.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class AdaGrad(Optimizer):
     """
 
     slots = ("h",)
-    ranges = {**Optimizer.ranges, "eps": (0.0, math.inf)}
+    ranges: ClassVar[Ranges] = {**Optimizer.ranges, "eps": NOT_NEGATIVE}
 
     def __init__(
         self,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.graph import Tensor
 from lazygrad.ops.arithmetic import sqrt, square
-from lazygrad.optim.base import Numbers, Optimizer, pair
+from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
 from lazygrad.optim.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
-    ranges = {**Optimizer.ranges, "beta1": (0.0, 1.0), "beta2": (0.0, 1.0), "eps": (0.0, math.inf)}
+    ranges: ClassVar[Ranges] = {**Optimizer.ranges, "beta1": FRACTION, "beta2": FRACTION, "eps": NOT_NEGATIVE}
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class AdamW(Adam):
         weight_decay: decay.
     """
 
-    ranges = {**Adam.ranges, "weight_decay": (0.0, math.inf)}
+    ranges: ClassVar[Ranges] = {**Adam.ranges, "weight_decay": NOT_NEGATIVE}
 
     def __init__(
         self,

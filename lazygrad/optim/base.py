@@ -23,6 +23,9 @@ from lazygrad.variables import Variable, joined
 __all__ = ["Optimizer"]
 
 Numbers = Mapping[str, Tensor]
+Ranges = Mapping[str, tuple[float, float]]
+NOT_NEGATIVE = (0.0, math.inf)
+FRACTION = (0.0, 1.0)
 
 
 class Optimizer:
@@ -46,7 +49,7 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"learning_rate": (0.0, math.inf)}
+    ranges: ClassVar[Ranges] = {"learning_rate": NOT_NEGATIVE}
 
     def __init__(self, env: VariableEnvironment, settings: Mapping[str, Any], name: str | None = None) -> None:
         if not isinstance(env, VariableEnvironment):
@@ -87,7 +90,7 @@ class Optimizer:
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
             cure = "Settings are finite numbers; a learning rate may also be one of lg.optim.schedules."
         elif not low <= value < high:
-            cure = f"It is a number from {low:g} up" + (f" to, but not including, {high:g}." if high < math.inf else ".")
+            cure = f"It is a number from {low:g} up" + (f" to but not including {high:g}." if high < math.inf else ".")
         else:
             return
         raise SpecError(report(f"cannot use {value!r:.60} as {key}", at=here(), cure=cure))
@@ -100,7 +103,8 @@ class Optimizer:
         if found.spec != wanted or found.trainable:
             facts = [f"wanted:      {wanted}, not trainable", f"registered:  {found!r}"]
             cure = "Another variable stands where its state would lie: give the optimizer another name."
-            raise VariableError(report(f"{self.name!r} cannot use variable {path!r}", at=here(), facts=facts, cure=cure))
+            what = f"{self.name!r} cannot use variable {path!r}"
+            raise VariableError(report(what, at=here(), facts=facts, cure=cure))
         return found
 
     @property

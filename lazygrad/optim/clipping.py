@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.graph import Tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Tensor, here
 from lazygrad.ops.arithmetic import add_n, minimum, sqrt, square
 from lazygrad.ops.comparison import clip, equal, where
 from lazygrad.ops.reduction import sum
@@ -15,7 +16,19 @@ __all__ = ["clip_by_global_norm", "clip_by_value", "global_norm", "normalize_gra
 
 def global_norm(grads: Sequence[Tensor]) -> Tensor:
     """Euclidean length of all gradients taken as one vector."""
-    return sqrt(add_n([sum(square(g)) for g in grads]))
+    return sqrt(add_n([sum(square(g)) for g in _listed(grads)]))
+
+
+def _listed(grads: Any) -> list[Tensor]:
+    if isinstance(grads, Tensor):
+        cure = "Write [g] for one: the lengths of several are taken together."
+        raise SpecError(report("cannot scale gradients: they are one tensor, not a list", at=here(), cure=cure))
+    return list(grads)
+
+
+def _positive(what: str, number: Any) -> None:
+    if isinstance(number, (int, float)) and not number >= 0:
+        raise SpecError(report(f"cannot use {number!r} as {what}", at=here(), cure="A length is not negative."))
 
 
 def _scaled(grads: Sequence[Tensor], factor: Tensor) -> list[Tensor]:
@@ -26,15 +39,29 @@ def clip_by_global_norm(grads: Sequence[Tensor], norm: Any) -> list[Tensor]:
     """The gradients, scaled down together if their length is above ``norm`` (Pascanu et al. 2013, Algorithm 1).
 
     ``norm`` is a number or a 0-d tensor, such as a variable that changes from step to step.
+
+    Raises:
+        SpecError: ``grads`` is not a list, or ``norm`` is negative.
     """
+    _positive("norm", norm)
+    grads = _listed(grads)
+    if not grads:
+        return []
     length = global_norm(grads)
     # A length of 0 is not divided by: such gradients are zeros, whatever they are scaled by.
     return _scaled(grads, minimum(norm / where(equal(length, 0), 1, length), 1.0))
 
 
 def clip_by_value(grads: Sequence[Tensor], low: Any, high: Any) -> list[Tensor]:
-    """The gradients with every element held between ``low`` and ``high``."""
-    return [clip(g, low, high) for g in grads]
+    """The gradients with every element held between ``low`` and ``high``.
+
+    Raises:
+        SpecError: ``grads`` is not a list, or ``low`` is above ``high``.
+    """
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+        cure = "The lower bound comes first."
+        raise SpecError(report(f"cannot clip between {low!r} and {high!r}", at=here(), cure=cure))
+    return [clip(g, low, high) for g in _listed(grads)]
 
 
 def normalize_gradient(grads: Sequence[Tensor], length: Any, over: Sequence[Tensor] | None = None) -> list[Tensor]:
@@ -47,6 +74,13 @@ def normalize_gradient(grads: Sequence[Tensor], length: Any, over: Sequence[Tens
         length: the wanted length.
         over: the gradients whose length is made ``length``; all of ``grads``, if not given. The others are
             scaled by the same factor.
+
+    Raises:
+        SpecError: ``grads`` is not a list, or ``length`` is negative.
     """
+    _positive("length", length)
+    grads = _listed(grads)
+    if not grads:
+        return []
     before = global_norm(grads if over is None else over)
     return _scaled(grads, length / where(equal(before, 0), 1, before))

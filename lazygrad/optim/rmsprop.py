@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.graph import Tensor
 from lazygrad.ops.arithmetic import sqrt, square
-from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges
 from lazygrad.optim.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class RMSprop(Optimizer):
         name: namespace of its state.
     """
 
-    ranges = {**Optimizer.ranges, "rho": (0.0, 1.0), "eps": (0.0, math.inf), "momentum": (0.0, math.inf)}
+    ranges: ClassVar[Ranges] = {**Optimizer.ranges, "rho": FRACTION, "eps": NOT_NEGATIVE, "momentum": NOT_NEGATIVE}
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class Schedule:
     """
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         raise NotImplementedError
 
 
@@ -37,8 +38,9 @@ def _require_numbers(schedule: Any) -> None:
     for field in fields(schedule):
         value = getattr(schedule, field.name)
         for number in value if isinstance(value, tuple) else (value,):
-            real = isinstance(number, (int, float, np.number)) and (not isinstance(number, bool) or field.type == "bool")
-            _require(real and bool(np.isfinite(number)), schedule, f"{field.name} must be finite numbers.")
+            real = isinstance(number, (int, float, np.number)) and isinstance(number, bool) <= (field.type == "bool")
+            what = "finite numbers" if isinstance(value, tuple) else "a finite number"
+            _require(real and bool(np.isfinite(number)), schedule, f"{field.name} must be {what}.")
 
 
 def _require(condition: bool, schedule: Schedule, what: str) -> None:
@@ -56,6 +58,7 @@ class Constant(Schedule):
         _require_numbers(self)
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         return full_like(step, self.rate)
 
 
@@ -73,6 +76,7 @@ class InverseTime(Schedule):
         _require(self.steps > 0, self, "steps must be positive.")
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         t = step / self.steps
         return self.rate / (1 + self.decay * (floor(t) if self.staircase else t))
 
@@ -91,6 +95,7 @@ class Exponential(Schedule):
         _require(self.steps > 0 and self.factor > 0, self, "steps and factor must be positive.")
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         t = step / self.steps
         return self.rate * power(self.factor, floor(t) if self.staircase else t)
 
@@ -110,6 +115,7 @@ class Piecewise(Schedule):
         _require(list(self.boundaries) == sorted(self.boundaries), self, "The boundaries must increase.")
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         rate = full_like(step, self.rates[-1])
         for boundary, before in reversed(list(zip(self.boundaries, self.rates, strict=False))):
             rate = where(less(step, boundary), before, rate)
@@ -129,6 +135,7 @@ class Cosine(Schedule):
         _require(self.steps > 0, self, "steps must be positive.")
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         done = minimum(step / self.steps, 1.0)
         return self.final + (self.rate - self.final) * 0.5 * (1 + cos(math.pi * done))
 
@@ -147,6 +154,7 @@ class WarmUp(Schedule):
             object.__setattr__(self, "after", Constant(self.after))
 
     def __call__(self, step: Tensor) -> Tensor:
+        """The rate at ``step``."""
         assert isinstance(self.after, Schedule)
         factor = minimum((step + 1) / self.steps, 1.0)
         return factor * self.after(clip(step - self.steps, 0.0, None))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Tensor, here
-from lazygrad.optim.base import Numbers, Optimizer
+from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges
 from lazygrad.optim.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class SGD(Optimizer):
         SpecError: a setting is out of range, or ``nesterov`` is asked for without momentum.
     """
 
-    ranges = {**Optimizer.ranges, "momentum": (0.0, math.inf), "weight_decay": (0.0, math.inf)}
+    ranges: ClassVar[Ranges] = {**Optimizer.ranges, "momentum": NOT_NEGATIVE, "weight_decay": NOT_NEGATIVE}
 
     def __init__(
         self,

@@ -1,0 +1,165 @@
+"""Activation functions. Three are primitives, written so that no argument overflows; the rest is said with them.
+
+All work element by element but :func:`softmax` and :func:`log_softmax`. Floats keep their dtype, whole numbers
+become float64.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lazygrad.define import elementwise, tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Array, Tensor, function, here
+from lazygrad.nn.checks import fitting
+from lazygrad.ops.arithmetic import abs
+from lazygrad.ops.comparison import clip, where
+from lazygrad.ops.elementary import exp, expm1, tanh
+from lazygrad.ops.reduction import logsumexp
+from lazygrad.ops.special import erfc
+from lazygrad.spec import floating, normalize_axis
+
+__all__ = [
+    "elu",
+    "gelu",
+    "hard_tanh",
+    "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+]
+
+
+@elementwise(vjp=lambda g, y, x: where(y > 0, g, 0), dtype=floating)
+def relu(xp: Any, x: Array) -> Any:
+    """Rectified linear unit, max(x, 0); its derivative at 0 is 0."""
+    return xp.maximum(x, 0)
+
+
+@elementwise(vjp=lambda g, y, x: g * (y * (1 - y)), dtype=floating)
+def sigmoid(xp: Any, x: Array) -> Any:
+    """Logistic function, 1 / (1 + e⁻ˣ)."""
+    return 0.5 * xp.tanh(0.5 * x) + 0.5
+
+
+@elementwise(vjp=lambda g, y, x: g * sigmoid(x), dtype=floating)
+def softplus(xp: Any, x: Array) -> Any:
+    """log(1 + eˣ), a smooth relu."""
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+@function
+def leaky_relu(x: Any, slope: Any = 0.01) -> Tensor:
+    """x above 0, ``slope``·x below (Maas et al. 2013). ``slope`` is a number or a tensor that broadcasts."""
+    x = tensor(x)
+    return where(x > 0, x, slope * x)
+
+
+@function
+def elu(x: Any, alpha: Any = 1.0) -> Tensor:
+    """Exponential linear unit: x above 0, ``alpha``·(eˣ − 1) below (Clevert et al. 2016)."""
+    x = tensor(x)
+    above = x > 0
+    # eˣ is taken of 0 where x is chosen: it could overflow there, and its cotangent be 0·∞.
+    return where(above, x, alpha * expm1(where(above, 0, x)))
+
+
+@function
+def selu(x: Any) -> Tensor:
+    """Scaled :func:`elu`, which keeps mean 0 and variance 1 (Klambauer et al. 2017, equation 14)."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+
+
+@function
+def gelu(x: Any, approximate: str | None = None) -> Tensor:
+    """x·Φ(x), with Φ the normal distribution function (Hendrycks & Gimpel 2016).
+
+    Args:
+        x: a tensor.
+        approximate: ``"tanh"`` for the paper's ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
+
+    Raises:
+        SpecError: ``approximate`` is something else.
+    """
+    x = tensor(x)
+    if approximate == "tanh":
+        return x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x)))
+    if approximate not in (None, "none"):
+        cure = "approximate is 'tanh', or None for the exact function."
+        raise SpecError(report(f"cannot gelu with approximate={approximate!r}", at=here(), cure=cure))
+    return x * (0.5 * erfc(-math.sqrt(0.5) * x))
+
+
+@function
+def silu(x: Any) -> Tensor:
+    """x·sigmoid(x), also called swish (Elfwing et al. 2018)."""
+    x = tensor(x)
+    return x * sigmoid(x)
+
+
+@function
+def mish(x: Any) -> Tensor:
+    """x·tanh(softplus(x)) (Misra 2019)."""
+    x = tensor(x)
+    return x * tanh(softplus(x))
+
+
+@function
+def log_sigmoid(x: Any) -> Tensor:
+    """log of :func:`sigmoid`, without underflow."""
+    return -softplus(-tensor(x))
+
+
+@function
+def softsign(x: Any) -> Tensor:
+    """x / (1 + |x|)."""
+    x = tensor(x)
+    return x / (1 + abs(x))
+
+
+@function
+def hard_tanh(x: Any) -> Tensor:
+    """x held between −1 and 1."""
+    return clip(x, -1.0, 1.0)
+
+
+@function
+def relu6(x: Any) -> Tensor:
+    """x held between 0 and 6."""
+    return clip(x, 0.0, 6.0)
+
+
+@function
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """log of :func:`softmax`: x − log Σ eˣ along ``axis``, without overflow.
+
+    Raises:
+        SpecError: ``x`` has no such axis.
+    """
+    x = tensor(x)
+    with fitting("log_softmax", x=x):
+        place = normalize_axis(axis, x.ndim)
+    return x - logsumexp(x, axis=place, keepdims=True)
+
+
+@function
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """eˣ / Σ eˣ along ``axis``: positive numbers of sum 1.
+
+    Raises:
+        SpecError: ``x`` has no such axis.
+    """
+    x = tensor(x)
+    with fitting("softmax", x=x):
+        place = normalize_axis(axis, x.ndim)
+    return exp(log_softmax(x, place))

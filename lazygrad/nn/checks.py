@@ -1,0 +1,60 @@
+"""What the functions of ``lazygrad.nn`` share: bringing operands together, and saying that they do not fit."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from lazygrad.define import tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Tensor, here
+from lazygrad.spec import Mismatch
+
+__all__ = ["fitting", "number", "pair", "tensors"]
+
+
+class fitting:  # noqa: N801 - read as a word of the with statement
+    """While it lasts, a :class:`Mismatch` becomes an error at the user's line that names the operands."""
+
+    def __init__(self, what: str, **operands: Tensor | None) -> None:
+        self.what = what
+        self.operands = {name: x for name, x in operands.items() if x is not None}
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, reason: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(reason, Mismatch):
+            what = f"cannot {self.what} " + " and ".join(str(x.spec) for x in self.operands.values())
+            wide = max(map(len, self.operands)) + 1
+            deep = max(len(str(x.spec)) for x in self.operands.values())
+            facts = [
+                f"{name + ':':<{wide}}  {x.spec!s:<{deep}}   {x.graph.describe(x.index)}"
+                for name, x in self.operands.items()
+            ]
+            raise SpecError(report(what, at=here(), facts=facts, cure=str(reason))) from None
+
+
+def tensors(*xs: Any) -> list[Tensor]:
+    """The operands as tensors of the one graph that they are used in."""
+    first = next((x for x in xs if isinstance(x, Tensor)), None)
+    return [tensor(x, first.graph if first is not None else None) for x in xs]
+
+
+def number(name: str, value: Any, low: float, high: float, open_end: bool = False) -> float:
+    """A setting that is a Python number from ``low`` to ``high``."""
+    if isinstance(value, Tensor) or not hasattr(value, "__float__") or isinstance(value, str):
+        raise Mismatch(f"{name} is a number, not {value!r:.60}.")
+    inside = low <= value and (value < high if open_end else value <= high)
+    if not inside:
+        raise Mismatch(f"{name} is {value}; it must be {low} or more, and {'below' if open_end else 'at most'} {high}.")
+    return float(value)
+
+
+def pair(name: str, value: Any, least: int) -> tuple[int, int]:
+    """A setting given as one whole number for both axes, or as two."""
+    parts = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    whole = all(hasattr(part, "__index__") and not isinstance(part, Tensor) for part in parts)
+    if len(parts) != 2 or not whole or any(part.__index__() < least for part in parts):
+        raise Mismatch(f"{name} is a whole number or two of them, each {least} or more, not {value!r:.60}.")
+    return parts[0].__index__(), parts[1].__index__()

@@ -1,0 +1,114 @@
+"""Decompositions of matrices into triangular factors: Cholesky, QR."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lazygrad.define import opaque, tensor
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Array, Tensor, TensorLike, function, here
+from lazygrad.ops.movement import concat, matrix_transpose, tril
+from lazygrad.ops.solving import _solve_triangular, lapack, of_matrices, of_squares, symmetric
+from lazygrad.spec import Shape
+
+__all__ = ["QRResult", "cholesky", "qr"]
+
+
+class QRResult(NamedTuple):
+    """An orthonormal and an upper triangular factor."""
+
+    Q: Tensor
+    R: Tensor
+
+
+def _lower(x: Tensor) -> Tensor:
+    """The lower triangle with the diagonal halved, Φ in the literature."""
+    return 0.5 * (tril(x) + tril(x, -1))
+
+
+def _congruent(lower: Tensor, x: Tensor, transposed: bool) -> Tensor:
+    """L⁻¹ X L⁻ᵀ, or L⁻ᵀ X L⁻¹ if ``transposed``."""
+    half = _solve_triangular(lower, x, lower=True, transposed=transposed)
+    return _solve_triangular(lower, half.mT, lower=True, transposed=transposed).mT
+
+
+# Murray 2016, "Differentiation of the Cholesky decomposition", eqs. 8 and 10.
+@opaque(
+    shape=lambda a: (*of_squares(a), *a[-2:]),
+    vjp=lambda g, y, a: symmetric(_congruent(y, _lower(y.mT @ g), transposed=True)),
+    jvp=lambda t, y, a: y @ _lower(_congruent(y, symmetric(t), transposed=False)),
+    dtype=lapack,
+)
+def _cholesky(xp: Any, a: Array) -> Any:
+    """The lower triangular L with L Lᵀ = a."""
+    return xp.linalg.cholesky(a)
+
+
+@function
+def cholesky(a: TensorLike, *, upper: bool = False) -> Tensor:
+    """The lower triangular L with L @ Lᵀ = a, or the upper triangular U with Uᵀ @ U = a if ``upper``.
+
+    Only that triangle of ``a`` is read. The derivative takes ``a`` for the symmetric matrix it stands for: the
+    gradient is symmetric, and is the one along symmetric changes of ``a``.
+
+    Raises:
+        SpecError: ``a`` is not square.
+        numpy.linalg.LinAlgError: a matrix is not positive definite; when it is evaluated.
+    """
+    return matrix_transpose(_cholesky(matrix_transpose(a))) if upper else _cholesky(a)
+
+
+def _qr_shapes(a: Shape) -> list[Shape]:
+    batch, (m, n) = of_matrices(a), a[-2:]
+    k = min(m, n)
+    return [(*batch, m, k), (*batch, k, n)]
+
+
+def _pull_qr(g: Any, y: Any, a: Tensor) -> Tensor:
+    # Walter and Lehmann 2010, "Algorithmic differentiation of linear algebra functions with application in
+    # optimum experimental design", eq. 47; Seeger et al. 2017, "Auto-differentiating linear algebra", §4.2.
+    (gq, gr), (q, r) = g, y
+    m = r @ gr.mT - gq.mT @ q
+    inside = gq + q @ (tril(m) + tril(m, -1).mT)
+    return _solve_triangular(r, inside.mT, lower=False, transposed=False).mT
+
+
+@opaque(shape=_qr_shapes, vjp=_pull_qr, dtype=lapack)
+def _qr(xp: Any, a: Array) -> Any:
+    """Q with orthonormal columns and upper triangular R, for matrices that are not wider than tall."""
+    return tuple(xp.linalg.qr(a))
+
+
+@opaque(shape=lambda a: [(*of_matrices(a), a[-2], a[-2]), a], dtype=lapack)
+def _qr_complete(xp: Any, a: Array) -> Any:
+    """Q square and R in the shape of a."""
+    return tuple(xp.linalg.qr(a, mode="complete"))
+
+
+@function
+def qr(a: TensorLike, *, mode: str = "reduced") -> QRResult:
+    """Orthonormal Q and upper triangular R with Q @ R = a.
+
+    Args:
+        a: ``(..., m, n)``.
+        mode: ``"reduced"`` gives Q ``(..., m, k)`` and R ``(..., k, n)`` with k = min(m, n). ``"complete"`` gives Q
+            ``(..., m, m)`` and R ``(..., m, n)``; the columns of Q beyond n are an arbitrary choice, so for m > n it
+            has no derivative, and asking for one raises GradientError.
+
+    The first k columns of ``a`` must be independent where it is differentiated; if they are not, evaluating the
+    derivative raises numpy.linalg.LinAlgError.
+
+    Raises:
+        SpecError: ``a`` has fewer than two axes, or the mode is neither.
+    """
+    a = tensor(a)
+    if mode not in ("reduced", "complete"):
+        cure = "mode is 'reduced' or 'complete'."
+        raise SpecError(report(f"cannot qr {a.spec} with mode={mode!r}", at=here(), cure=cure))
+    if a.ndim >= 2 and a.shape[-2] < a.shape[-1]:
+        # The square part in front decides Q; the rest of R is the rest of a in that basis.
+        m = a.shape[-2]
+        q, r = _qr(a[..., :m])
+        return QRResult(q, concat([r, q.mT @ a[..., m:]], axis=-1))
+    q, r = _qr_complete(a) if mode == "complete" and a.ndim >= 2 and a.shape[-2] > a.shape[-1] else _qr(a)
+    return QRResult(q, r)

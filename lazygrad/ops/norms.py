@@ -1,0 +1,160 @@
+"""Norms of vectors and matrices, and what is said with them: rank, condition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Tensor, TensorLike, function, here
+from lazygrad.ops.arithmetic import abs, power, sqrt, square
+from lazygrad.ops.comparison import equal, greater, not_equal, where
+from lazygrad.ops.spectral import _svdvals
+from lazygrad.ops.movement import expand_dims, flatten, moveaxis, reshape
+from lazygrad.ops.reduction import max, min, sum
+from lazygrad.ops.solving import as_floats, inv
+from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
+
+__all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
+
+Order = Any  # a number, ±inf, "fro", "nuc", or None
+
+
+def _root(total: Tensor, p: float) -> Tensor:
+    """The p-th root, with the derivative 0 at 0, where a norm has a corner."""
+    zero = equal(total, 0)
+    inner = where(zero, 1, total)
+    return where(zero, 0, sqrt(inner) if p == 2 else power(inner, 1 / p))
+
+
+def _refused(what: str, x: Tensor, ord: Order, cure: str) -> SpecError:
+    facts = [f"x:  {x.spec}   {x.graph.describe(x.index)}"]
+    return SpecError(report(f"cannot {what} {x.spec} with ord={ord!r}", at=here(), facts=facts, cure=cure))
+
+
+@function
+def vector_norm(x: TensorLike, *, axis: Axes = None, keepdims: bool = False, ord: Order = 2) -> Tensor:
+    """Norm over ``axis``, or over every axis: (Σ|x|ᵖ)^(1/p) for a number p.
+
+    ``ord=inf`` and ``-inf`` give the largest and smallest magnitude, 0 the number of elements that are not zero.
+    At zero, where a norm has a corner, the gradient is zero; elements that tie for the largest share it.
+
+    Raises:
+        SpecError: the order is no number, or an axis does not exist.
+    """
+    x = as_floats(x)
+    if isinstance(ord, str) or not isinstance(ord, (int, float, np.integer, np.floating)) or math.isnan(ord):
+        raise _refused("vector_norm", x, ord, "The order of a vector's norm is a number, inf or -inf.")
+    p = float(ord)
+    if p == 2:
+        return _root(sum(square(x), axis=axis, keepdims=keepdims), 2)
+    if p == math.inf:
+        return max(abs(x), axis=axis, keepdims=keepdims)
+    if p == -math.inf:
+        return min(abs(x), axis=axis, keepdims=keepdims)
+    if p == 0:
+        return sum(not_equal(x, 0).astype(x.dtype), axis=axis, keepdims=keepdims)
+    if p == 1:
+        return sum(abs(x), axis=axis, keepdims=keepdims)
+    if p < 0:
+        # An element that is zero makes Σ|x|ᵖ infinite and the norm zero, as in NumPy.
+        return power(sum(power(abs(x), p), axis=axis, keepdims=keepdims), 1 / p)
+    if p % 2 == 0:
+        return _root(sum(power(x, p), axis=axis, keepdims=keepdims), p)
+    zero = equal(x, 0)
+    powers = where(zero, 0, power(where(zero, 1, abs(x)), p))
+    return _root(sum(powers, axis=axis, keepdims=keepdims), p)
+
+
+@function
+def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Order = "fro") -> Tensor:
+    """Norm of each matrix in the last two axes.
+
+    Args:
+        x: ``(..., m, n)``.
+        keepdims: whether the two axes stay, with size 1.
+        ord: ``"fro"``, the root of the sum of squares; ``"nuc"``, the sum of singular values; 2 and -2, the largest and
+            smallest singular value; 1 and -1, the largest and smallest sum of magnitudes of a column; inf and -inf,
+            the same of a row.
+
+    Raises:
+        SpecError: ``x`` has fewer than two axes, or the order is none of these.
+    """
+    x = as_floats(x)
+    if x.ndim < 2:
+        raise _refused("matrix_norm", x, ord, "Matrices lie in the last two axes.")
+    if ord in ("fro", None):
+        return _root(sum(square(x), axis=(-2, -1), keepdims=keepdims), 2)
+    if ord in ("nuc", 2, -2):
+        pick = {"nuc": sum, 2: max, -2: min}[ord]
+        y = pick(_svdvals(x), axis=-1)
+    elif ord in (1, -1, math.inf, -math.inf):
+        along = -2 if ord in (1, -1) else -1
+        y = (max if ord > 0 else min)(sum(abs(x), axis=along), axis=-1)
+    else:
+        raise _refused("matrix_norm", x, ord, "The order of a matrix norm is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf.")
+    return expand_dims(y, (-2, -1)) if keepdims else y
+
+
+@function
+def norm(x: TensorLike, ord: Order = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Norm of a vector or matrix, as NumPy's.
+
+    Without ``ord``, the root of the sum of squares, over ``axis`` or over all elements. With it, ``axis`` says whether
+    vectors are meant (one axis, :func:`vector_norm`) or matrices (two axes, :func:`matrix_norm`); without ``axis`` a
+    tensor of one axis is a vector and one of two is a matrix.
+
+    Raises:
+        SpecError: the axes do not exist or are more than two, or the order does not fit.
+    """
+    x = as_floats(x)
+    if axis is None and (ord is None or x.ndim == 1):
+        return vector_norm(x, keepdims=keepdims, ord=2 if ord is None else ord)
+    if axis is None and x.ndim != 2:
+        raise _refused("norm", x, ord, "Say over which axis, for vectors, or over which two, for matrices.")
+    axes: Sequence[Any] = (0, 1) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    try:
+        normalize_axes(tuple(axes), x.ndim)
+    except Mismatch as reason:
+        raise _refused("norm", x, ord, str(reason)) from None
+    if len(axes) == 1:
+        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
+    if len(axes) != 2:
+        raise _refused("norm", x, ord, "A norm is over one axis, for vectors, or two, for matrices.")
+    y = matrix_norm(moveaxis(x, tuple(axes), (-2, -1)), ord="fro" if ord is None else ord)
+    places = [normalize_axis(a, x.ndim) for a in axes]
+    return reshape(y, tuple(1 if i in places else n for i, n in enumerate(x.shape))) if keepdims else y
+
+
+@function
+def matrix_rank(x: TensorLike, *, rtol: float | None = None) -> Tensor:
+    """How many singular values of each matrix are larger than ``rtol`` times the largest, as int64.
+
+    ``rtol`` is max(m, n)·ε of the dtype if not given. As in NumPy, a vector has rank 1 unless it is zero.
+    """
+    x = as_floats(x)
+    if x.ndim < 2:
+        return max(flatten(not_equal(x, 0)), axis=0).astype(np.int64)
+    if rtol is None:
+        rtol = float(np.max(x.shape[-2:])) * float(np.finfo(x.dtype).eps)
+    s = _svdvals(x)
+    if not s.shape[-1]:
+        return sum(greater(s, 0), axis=-1)
+    return sum(greater(s, rtol * max(s, axis=-1, keepdims=True)), axis=-1)
+
+
+@function
+def cond(x: TensorLike, p: Order = None) -> Tensor:
+    """Condition number of each matrix in the norm ``p``; in the 2-norm if not given, then it need not be square.
+
+    Raises:
+        SpecError: ``x`` is not square and ``p`` is not 2 or -2, or there is no such norm.
+    """
+    x = as_floats(x)
+    if p in (None, 2, -2):
+        high, low = matrix_norm(x, ord=2), matrix_norm(x, ord=-2)
+        return low / high if p == -2 else high / low
+    return matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p)
