@@ -187,8 +187,10 @@ class Program:
         for k, call in enumerate(calls):
             if call.result not in refs and call.result.base is None:
                 refs[call.result] = self._buffer(f"t{i}_{k}", call.result.spec, i, i)
-            listed = ", ".join(self._argument(a, refs, call.result) for a in call.arguments)
-            self._line(i, f"{self._fix(call.name, call.function)}({listed})")
+            listed = [self._argument(a, refs, call.result) for a in call.arguments]
+            if call.function in (np.maximum, np.minimum):  # NumPy 2.4 deprecates their third positional argument
+                listed[call.arguments.index(OUT)] = f"out={listed[call.arguments.index(OUT)]}"
+            self._line(i, f"{self._fix(call.name, call.function)}({', '.join(listed)})")
         self.names[i] = target
 
     def _passed(self, i: int, j: int) -> None:

@@ -13,7 +13,7 @@ from lazygrad.define import elementwise, tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Tensor, function, here
 from lazygrad.nn.checks import fitting
-from lazygrad.ops.arithmetic import abs
+from lazygrad.ops.arithmetic import abs, divide, multiply, negative, subtract
 from lazygrad.ops.comparison import clip, where
 from lazygrad.ops.elementary import exp, expm1, tanh
 from lazygrad.ops.reduction import logsumexp
@@ -77,7 +77,7 @@ def elu(x: Any, alpha: Any = 1.0) -> Tensor:
 @function
 def selu(x: Any) -> Tensor:
     """Scaled :func:`elu`, which keeps mean 0 and variance 1 (Klambauer et al. 2017, equation 14)."""
-    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+    return multiply(1.0507009873554805, elu(x, 1.6732632423543772))
 
 
 @function
@@ -93,38 +93,38 @@ def gelu(x: Any, approximate: str | None = None) -> Tensor:
     """
     x = tensor(x)
     if approximate == "tanh":
-        return x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x)))
+        return multiply(x, sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x))))
     if approximate not in (None, "none"):
         cure = "approximate is 'tanh', or None for the exact function."
         raise SpecError(report(f"cannot gelu with approximate={approximate!r}", at=here(), cure=cure))
-    return x * (0.5 * erfc(-math.sqrt(0.5) * x))
+    return multiply(x, 0.5 * erfc(-math.sqrt(0.5) * x))
 
 
 @function
 def silu(x: Any) -> Tensor:
     """x·sigmoid(x), also called swish (Elfwing et al. 2018)."""
     x = tensor(x)
-    return x * sigmoid(x)
+    return multiply(x, sigmoid(x))
 
 
 @function
 def mish(x: Any) -> Tensor:
     """x·tanh(softplus(x)) (Misra 2019)."""
     x = tensor(x)
-    return x * tanh(softplus(x))
+    return multiply(x, tanh(softplus(x)))
 
 
 @function
 def log_sigmoid(x: Any) -> Tensor:
     """log of :func:`sigmoid`, without underflow."""
-    return -softplus(-tensor(x))
+    return negative(softplus(negative(x)))
 
 
 @function
 def softsign(x: Any) -> Tensor:
     """x / (1 + |x|)."""
     x = tensor(x)
-    return x / (1 + abs(x))
+    return divide(x, 1 + abs(x))
 
 
 @function
@@ -149,7 +149,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     x = tensor(x)
     with fitting("log_softmax", x=x):
         place = normalize_axis(axis, x.ndim)
-    return x - logsumexp(x, axis=place, keepdims=True)
+    return subtract(x, logsumexp(x, axis=place, keepdims=True))
 
 
 @function

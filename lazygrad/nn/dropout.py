@@ -31,7 +31,7 @@ def dropout(x: Any, rate: float, train: bool = True) -> Tensor:
     x = tensor(x)
     with fitting("dropout", x=x):
         rate = number("rate", rate, 0, 1, open_end=True)
-    if not train or rate == 0:
-        return x
-    keep = Random(x.graph).bernoulli(x.shape, 1 - rate)
-    return where(keep, x / (1 - rate), 0)
+    if train and rate:
+        keep = Random(x.graph).bernoulli(x.shape, 1 - rate)
+        x = where(keep, x / (1 - rate), 0)
+    return tensor(x)

@@ -34,7 +34,7 @@ def count(shape: Shape, size: Pair, stride: Pair, dilation: Pair) -> Pair:
         raise Mismatch("Windows slide over two axes; there are fewer.")
     (high, wide), (rows, columns) = extent(size, dilation), shape[-2:]
     if high > rows or wide > columns:
-        raise Mismatch(f"A window covers {high} × {wide}, the input with its padding {rows} × {columns}; it must fit in.")
+        raise Mismatch(f"A window covers {high} × {wide}, the padded input {rows} × {columns}; it must fit in.")
     return (rows - high) // stride[0] + 1, (columns - wide) // stride[1] + 1
 
 
@@ -58,16 +58,19 @@ def padding_of(padding: Any, shape: Shape, size: Pair, stride: Pair, dilation: P
 
 def _places(shape: Shape, size: Pair, stride: Pair, dilation: Pair) -> Iterator[tuple[int, int, Any]]:
     """For every place in a window the slice that takes, from all windows at once, the elements there."""
-    rows, columns = count(shape, size, stride, dilation)
+
+    def along(axis: int, i: int) -> slice:
+        start = i * dilation[axis]
+        return slice(start, start + stride[axis] * counts[axis], stride[axis])
+
+    counts = count(shape, size, stride, dilation)
     for i in range(size[0]):
-        top = i * dilation[0]
         for j in range(size[1]):
-            left = j * dilation[1]
-            yield i, j, (
-                Ellipsis,
-                slice(top, top + stride[0] * rows, stride[0]),
-                slice(left, left + stride[1] * columns, stride[1]),
-            )
+            yield i, j, (Ellipsis, along(0, i), along(1, j))
+
+
+def _last(x: Tensor) -> Pair:
+    return x.shape[-2], x.shape[-1]
 
 
 def _viewed(x: Shape, size: Pair, stride: Pair, dilation: Pair) -> Shape:
@@ -76,8 +79,8 @@ def _viewed(x: Shape, size: Pair, stride: Pair, dilation: Pair) -> Shape:
 
 @movement(
     shape=_viewed,
-    view=True,
-    vjp=lambda g, y, x, *, size, stride, dilation: _fold(g, shape=x.shape[-2:], stride=stride, dilation=dilation),
+    view="always",
+    vjp=lambda g, y, x, *, size, stride, dilation: _fold(g, shape=_last(x), stride=stride, dilation=dilation),
 )
 def _windows(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) -> Any:
     """Every window of the last two axes: ``(kh, kw, ..., rows, columns)``, without a copy."""
@@ -96,7 +99,8 @@ def _folded(columns: Shape, shape: Pair, stride: Pair, dilation: Pair) -> Shape:
     whole = (*columns[2:-2], *shape)
     expected = count(whole, (columns[0], columns[1]), stride, dilation)
     if columns[-2:] != expected:
-        raise Mismatch(f"There are {columns[-2]} × {columns[-1]} windows; {list(shape)} has {expected[0]} × {expected[1]}.")
+        there, wanted = f"{columns[-2]} × {columns[-1]}", f"{expected[0]} × {expected[1]}"
+        raise Mismatch(f"There are {there} windows, but {shape[0]} × {shape[1]} elements have {wanted}.")
     return whole
 
 
@@ -126,7 +130,7 @@ def _pooled(x: Shape, size: Pair, stride: Pair, dilation: Pair) -> Shape:
 @opaque(
     shape=_pooled,
     vjp=lambda g, y, x, *, size, stride, dilation: _fold(
-        broadcast_to(g, (*size, *g.shape)), shape=x.shape[-2:], stride=stride, dilation=dilation
+        broadcast_to(g, (*size, *g.shape)), shape=_last(x), stride=stride, dilation=dilation
     ),
     linear=True,
 )
@@ -142,7 +146,7 @@ def _window_sum(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) 
 def _to_winners(g: Tensor, y: Tensor, x: Tensor, size: Pair, stride: Pair, dilation: Pair) -> Tensor:
     won = equal(_windows(x, size=size, stride=stride, dilation=dilation), y)
     ties = sum(astype(won, g.dtype), axis=(0, 1))
-    return _fold(where(won, g / ties, 0), shape=x.shape[-2:], stride=stride, dilation=dilation)
+    return _fold(where(won, g / ties, 0), shape=_last(x), stride=stride, dilation=dilation)
 
 
 @opaque(shape=_pooled, vjp=lambda g, y, x, *, size, stride, dilation: _to_winners(g, y, x, size, stride, dilation))

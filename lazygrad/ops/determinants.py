@@ -9,13 +9,13 @@ import numpy as np
 from lazygrad.define import opaque
 from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.comparison import where
-from lazygrad.ops.spectral import _svd
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import _pad, concat, expand_dims, reshape, stack
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, ones_like
+from lazygrad.ops.spectral import _svd
 
 __all__ = ["SlogdetResult", "det", "slogdet"]
 

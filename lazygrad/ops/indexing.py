@@ -312,7 +312,7 @@ def _diagonal_shape(x: Shape, offset: int) -> Shape:
 
 @movement(
     shape=_diagonal_shape,
-    view=True,
+    view="always",
     vjp=lambda g, y, x, *, offset: _on_diagonal(g, offset=offset, size=x.shape[-2:]),
 )
 def _diagonal(xp: Any, x: Array, *, offset: int) -> Any:

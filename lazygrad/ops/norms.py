@@ -12,10 +12,10 @@ from lazygrad.errors import SpecError, report
 from lazygrad.graph import Tensor, TensorLike, function, here
 from lazygrad.ops.arithmetic import abs, power, sqrt, square
 from lazygrad.ops.comparison import equal, greater, not_equal, where
-from lazygrad.ops.spectral import _svdvals
 from lazygrad.ops.movement import expand_dims, flatten, moveaxis, reshape
 from lazygrad.ops.reduction import max, min, sum
 from lazygrad.ops.solving import as_floats, inv
+from lazygrad.ops.spectral import _svdvals
 from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
