@@ -1,0 +1,54 @@
+"""Plans: what runs, what dies, what never changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+from lazygrad.plan import Plan
+
+
+def planned(step: Any, *arrays: Any) -> Plan:
+    """The plan of a step."""
+    graph = lg.VariableEnvironment(seed=0).trace(step, *arrays)
+    return Plan(graph, graph.roots)
+
+
+def test_every_value_dies_at_its_last_use() -> None:
+    """An array is given up as soon as nothing after needs it; what is returned is kept."""
+    plan = planned(lambda ctx, x: lg.exp(lg.sin(lg.cos(x))), np.ones(3))
+    assert [(), (0,), (1,), (2,)] == plan.dying
+
+
+def test_what_depends_on_numbers_alone_is_static() -> None:
+    """A table made of literals is computed once, not in every run."""
+    plan = planned(lambda ctx, x: x + lg.sqrt(lg.arange(3, dtype="float64")), np.ones(3))
+    static = {node.op.name: bool(plan.static[i]) for i, node in enumerate(plan.graph.nodes)}
+    assert {"placeholder": False, "arange": True, "sqrt": True, "add": False} == static
+
+
+def test_draws_are_not_static() -> None:
+    """Random numbers change from run to run."""
+    plan = planned(lambda ctx: ctx.random.normal(3) * 2)
+    assert 0 == plan.static[0]
+    assert plan.draws
+
+
+def test_assigning_a_variable_twice_is_an_error() -> None:
+    """One run gives a variable one new value."""
+    env = lg.VariableEnvironment()
+    env.name("w").set(np.zeros(2))
+    with pytest.raises(lg.GraphError, match="variable 'w' is assigned twice in one run"):
+        env.run(lambda ctx: (ctx.assign("w", np.ones(2)), ctx.assign("w", np.zeros(2))))
+    assert np.array_equal(np.zeros(2), env["w"])
+
+
+def test_explain_counts_nodes_and_bytes() -> None:
+    """The plan in words names its ops and the bytes they make."""
+    text = planned(lambda ctx, x: lg.exp(x) + 1, np.ones((10, 10), "f4")).explain()
+    assert "4 nodes, 1 values, 0 updates" in text
+    assert "exp" in text
+    assert "400 bytes" in text
