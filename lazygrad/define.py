@@ -103,7 +103,7 @@ class Declared(Op):
         if len(listed) != len(self.operands):
             raise DefinitionError(
                 f"op {self.name!r} has {len(self.operands)} operands ({', '.join(self.operands)}), "
-                f"but {len(listed)} {what} rules"
+                f"but {len(listed)} {what} rules; an operand is a positional parameter annotated Array, or not at all"
             )
         return tuple(
             r if r is None or isinstance(r, _Flat) else _with_settings(self, what, r, len(listed)) for r in listed
@@ -182,7 +182,7 @@ class Declared(Op):
 
 def _is_operand(p: inspect.Parameter) -> bool:
     plain = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
-    return (plain or p.kind is p.VAR_POSITIONAL) and p.annotation in (p.empty, "Array", Any)
+    return (plain or p.kind is p.VAR_POSITIONAL) and p.annotation in (p.empty, Any, "Any", "Array", "typing.Any")
 
 
 def _with_settings(op: Declared, what: str, rule: Rule, operands: int | None) -> Rule:

@@ -147,37 +147,41 @@ class _Part:
         self.graph.origin = self.before
 
 
-def _depending(graph: Graph, start: Iterable[int], end: int) -> bytearray:
-    """For every node up to ``end`` whether it depends on one of ``start`` in a way that can be differentiated."""
+def _path(graph: Graph, start: Iterable[int], ends: Iterable[int]) -> tuple[set[int], list[int]]:
+    """The nodes on a differentiable way from ``start`` to ``ends``, ``start`` included; and those before ``ends``, in order.
+
+    Only what ``ends`` are computed from is looked at: a gradient costs what it differentiates, not the graph.
+    """
     nodes = graph.nodes
-    depends = bytearray(end + 1)
-    starts = [i for i in start if i <= end]
-    for i in starts:
-        depends[i] = 1
-    for i in range(min(starts, default=end + 1), end + 1):
-        node = nodes[i]
-        if depends[i] or not node.inputs:
-            continue
-        for j in node.inputs:
-            if depends[j]:
-                spec = node.spec
-                depends[i] = not isinstance(spec, Spec) or spec.dtype.kind == "f"
-                break
-    return depends
+    path = set(start)
+    first = min(path)
+    seen = {i for i in ends if i >= first}
+    stack = list(seen)
+    while stack:
+        for j in nodes[stack.pop()].inputs:
+            if j >= first and j not in seen:
+                seen.add(j)
+                stack.append(j)
+    order = sorted(seen)
+    for i in order:
+        if i not in path and not path.isdisjoint(nodes[i].inputs):
+            spec = nodes[i].spec
+            if not isinstance(spec, Spec) or spec.dtype.kind == "f":
+                path.add(i)
+    return path, [i for i in order if i in path]
 
 
 def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor] | None) -> list[Tensor]:
-    end = max(y.index for y in ys)
-    depends = _depending(graph, [x.index for x in xs], end)
+    depends, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
     part = _Part(graph, "gradient")
     cotangents: dict[int, Any] = {}
     for k, y in enumerate(ys):
-        if depends[y.index]:
+        if y.index in depends:
             _accumulate(cotangents, y.index, full_like(y, 1) if seeds is None else seeds[k])
     wanted = {x.index for x in xs}
     kept_cotangents: dict[int, Tensor] = {}
     with part:
-        for i in range(end, min(wanted) - 1, -1):
+        for i in reversed(order):
             g = cotangents.pop(i, None)
             if g is None:
                 continue
@@ -204,7 +208,7 @@ def _accumulate(cotangents: dict[int, Any], index: int, g: Any) -> None:
         cotangents[index] = add(before, g)
 
 
-def _pull(graph: Graph, index: int, node: Node, g: Any, depends: bytearray) -> Iterable[tuple[int, Any]]:
+def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> Iterable[tuple[int, Any]]:
     """The cotangents of the operands of one node, from that of its result."""
     if node.of(item):
         yield node.inputs[0], {node.params["index"]: g}
@@ -222,11 +226,11 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: bytearray) -> I
     if callable(rules):
         pulled = rules(g, y, *xs, **node.params)
         for k, x in enumerate(xs):
-            if depends[x.index] and pulled[k] is not None:
+            if x.index in depends and pulled[k] is not None:
                 yield x.index, _fitted(op, pulled[k], x)
         return
     for k, x in enumerate(xs):
-        if not depends[x.index]:
+        if x.index not in depends:
             continue
         rule = None if rules is None else rules[k]
         if rule is None:
@@ -292,35 +296,21 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
 
 
 def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:
-    end = max(y.index for y in ys)
-    depends = _depending(graph, [x.index for x in xs], end)
-    needed = _needed(graph, [y.index for y in ys], end)
+    _, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
     tangents: dict[int, Any] = {}
     part = _Part(graph, "gradient")
     with part:
         for x, t in zip(xs, seeds, strict=True):
             tangents[x.index] = t if x.index not in tangents else add(tangents[x.index], t)
-        for i in range(min(tangents), end + 1):
+        for i in order:
             node = graph.nodes[i]
-            if depends[i] and needed[i] and any(j in tangents for j in node.inputs):
+            if any(j in tangents for j in node.inputs):
                 part.at(i)
                 pushed = _push(graph, i, node, tangents)
                 if pushed is not None:
                     tangents[i] = pushed if i not in tangents else add(tangents[i], pushed)
         part.back()
         return [tangents[y.index] if y.index in tangents else zeros_like(y) for y in ys]
-
-
-def _needed(graph: Graph, roots: Iterable[int], end: int) -> bytearray:
-    """For every node up to ``end`` whether one of ``roots`` is computed from it."""
-    needed = bytearray(end + 1)
-    for i in roots:
-        needed[i] = 1
-    for i in range(end, -1, -1):
-        if needed[i]:
-            for j in graph.nodes[i].inputs:
-                needed[j] = 1
-    return needed
 
 
 def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any:
@@ -356,9 +346,7 @@ def _transposed(graph: Graph, index: int, node: Node, xs: list[Tensor], tangents
     single = isinstance(node.spec, Spec)
     like = [graph.tensor(index)] if single else [_result(graph, index, k) for k in range(len(results))]
     seeds = [full_like(y, 1) for y in like]
-    depends = bytearray(len(graph.nodes))
-    for j in node.inputs:
-        depends[j] = j in tangents
+    depends = {j for j in node.inputs if j in tangents}
     g: Any = seeds[0] if single else dict(enumerate(seeds))
     total = None
     for j, pulled in _pull(graph, index, node, g, depends):

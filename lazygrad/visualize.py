@@ -9,11 +9,12 @@ from __future__ import annotations
 import dis
 import html
 import reprlib
-import subprocess
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from types import CodeType
 from typing import Any
+
+import numpy as np
 
 from lazygrad.errors import BackendError, SaveError, report
 from lazygrad.graph import Graph, Node, function, here
@@ -30,6 +31,8 @@ PARTS = {
     "gradient": ("#fbdcab", "#b8710b"),
     "update": ("#a9d9c5", "#14705a"),
 }
+# How hard Graphviz tries to keep an edge short: the forward part stays together, and the rest lies around it.
+WEIGHT = {"forward": "8", "gradient": "3", "update": "1"}
 SHAPES = {variable: "cylinder", placeholder: "invhouse"}
 INK, PALE = "#1f2933", "#5b6672"
 FONT = "Helvetica,Arial,sans-serif"
@@ -49,89 +52,120 @@ def to_dot(graph: Graph) -> str:
     """
     import graphviz  # type: ignore[import-untyped]  # here, because few programs draw and all import lazygrad
 
-    dot = graphviz.Digraph("step")
-    dot.attr(
-        rankdir="TB", ranksep="0.32", nodesep="0.18", fontname=FONT, fontcolor=INK, bgcolor="white",
-        label=_legend(graph), labelloc="t", labeljust="l",
-    )  # fmt: skip
-    dot.attr("node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", fontcolor=INK,
-             margin="0.1,0.05", height="0.3", width="0.3")  # fmt: skip
-    dot.attr("edge", arrowsize="0.55", penwidth="0.9")
-    inline = _inline(graph)
-    named = _named(graph)
-    names = assigned_names(graph)
-    rooms: dict[str, list[int]] = {}
-    for i, node in enumerate(graph.nodes):
-        if node.op is variable and "/" in node.params["name"]:
-            rooms.setdefault(node.params["name"].rpartition("/")[0], []).append(i)
-        elif i not in inline:
-            dot.node(f"n{i}", **_drawn(graph, i, inline, names))
-    for line in _rooms(rooms):
-        if isinstance(line, int):
-            dot.node(f"n{line}", **_drawn(graph, line, inline, names))
-        else:
-            dot.body.append(line)
-    for i, node in enumerate(graph.nodes):
-        for j in node.inputs:
-            if j not in inline:
-                dot.edge(f"n{j}", f"n{i}", color=PARTS[graph.origins[i].part][1] + "b0")
-    return str(dot.source)
+    return str(_Picture(graph, graphviz.Digraph("step")).drawn().source)
 
 
-def _inline(graph: Graph) -> dict[int, str]:
-    """Numbers that are shown where they are used, by node."""
-    roots = set(graph.roots)
-    used = {j for node in graph.nodes for j in node.inputs}
-    return {
-        i: _number(node.params["value"])
-        for i, node in enumerate(graph.nodes)
-        if node.op is _literal and i in used and i not in roots
-    }
+class _Picture:
+    """A graph, and what of it is drawn how.
+
+    Attributes:
+        texts: operands that are written into the label of what uses them, in place of an edge.
+        hidden: nodes that are nowhere else than in labels.
+        names: what the user's program calls a node.
+    """
+
+    def __init__(self, graph: Graph, dot: Any) -> None:
+        self.graph = graph
+        self.dot = dot
+        self.names = assigned_names(graph)
+        uses = Counter(j for node in graph.nodes for j in node.inputs)
+        self.texts: dict[int, str] = {}
+        self.hidden: set[int] = set()
+        for i, node in enumerate(graph.nodes):
+            if node.op is _literal and uses[i] and i not in graph.roots:
+                self.texts[i] = _number(node.params["value"])
+                self.hidden.add(i)
+            elif node.op is variable and uses[i] > 1 and graph.origins[i].part == "update" and not node.params["shape"]:
+                # The settings of an optimizer go into the update of every parameter: with an edge for
+                # each, the picture would show little else.
+                self.texts[i] = _last(node.params["name"])
+
+    def drawn(self) -> Any:
+        """The picture in DOT."""
+        dot, nodes = self.dot, self.graph.nodes
+        dot.attr(
+            label=_legend(), labelloc="t", labeljust="l", fontname=FONT, fontsize="11", fontcolor=INK,
+            bgcolor="white", ranksep="0.34", nodesep="0.2",
+        )  # fmt: skip
+        dot.attr(
+            "node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", fontcolor=INK,
+            margin="0.11,0.07", height="0.3", width="0.3", ordering="in",
+        )  # fmt: skip
+        dot.attr("edge", arrowsize="0.55", penwidth="0.9")
+        rooms: dict[str, list[int]] = {}
+        for i, node in enumerate(nodes):
+            if node.op is variable and "/" in node.params["name"]:
+                rooms.setdefault(node.params["name"].rpartition("/")[0], []).append(i)
+            elif i not in self.hidden:
+                self._node(i)
+        self._rooms(rooms)
+        for i, node in enumerate(nodes):
+            color, weight = PARTS[self.graph.origins[i].part][1], WEIGHT[self.graph.origins[i].part]
+            for j in node.inputs:
+                if j not in self.texts:
+                    dot.edge(f"n{j}", f"n{i}", color=color, weight=weight)
+        return dot
+
+    def _node(self, i: int) -> None:
+        node, origin = self.graph.nodes[i], self.graph.origins[i]
+        fill, line = PARTS[origin.part]
+        name = node.params["name"] if node.op in (variable, placeholder, assign) else self.names.get(i)
+        specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
+        rows = [_escaped(self._call(node)), _pale(", ".join(map(str, specs)))]
+        if name is not None:
+            rows.insert(0, f"<B>{_escaped(_last(name) if node.op is variable else name)}</B>")
+        attributes = {
+            "label": "<" + "<BR/>".join(rows) + ">",
+            "tooltip": _escaped(f"%{i} = {node.op.name}, {origin.part}: {origin}"),
+            "fillcolor": fill,
+            "color": line,
+        }
+        if node.op in SHAPES:
+            attributes |= {"shape": SHAPES[node.op], "style": "filled"}
+        if i in self.graph.roots:
+            attributes |= {"penwidth": "1.6", "peripheries": "2"}
+        self.dot.node(f"n{i}", **attributes)
+
+    def _call(self, node: Node) -> str:
+        """The op, with the numbers among its operands, and with the settings that its spec does not show."""
+        inner = [self.texts.get(j, "·") for j in node.inputs]
+        if not any(j in self.texts for j in node.inputs):
+            inner = []
+        defaults = getattr(node.op, "defaults", {})
+        for key, value in node.params.items():
+            if key not in ("shape", "dtype", "name", "draw", "number") and defaults.get(key, self) is not value:
+                inner.append(f"{key}={_short.repr(value)}")
+        return f"{node.op.name}({', '.join(inner)})" if inner else node.op.name
+
+    def _rooms(self, rooms: dict[str, list[int]]) -> None:
+        """Namespaces as nested boxes, with their variables in them."""
+        entered: list[str] = []
+        for path in sorted(rooms, key=lambda path: path.split("/")):
+            words = path.split("/")
+            while entered != words[: len(entered)]:
+                entered.pop()
+                self.dot.body.append("\t}\n")
+            for word in words[len(entered) :]:
+                entered.append(word)
+                box = "labeljust=l style=rounded color=\"#b4bcc6\" fontsize=11 margin=8"
+                key = "/".join(entered).encode().hex()
+                self.dot.body.append(f"\tsubgraph cluster_{key} {{\n\t\tlabel=<<I>{_escaped(word)}</I>> {box}\n")
+            for i in rooms[path]:
+                self._node(i)
+        self.dot.body += ["\t}\n"] * len(entered)
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _number(value: Any) -> str:
-    """Few digits: the picture says what a number is for, and print(graph) what it is."""
-    return f"{value:.6g}" if getattr(value, "dtype", None) is not None and value.dtype.kind == "f" else str(value)
+    """A few digits: the picture says what a number is for, and print(graph) what it is."""
+    return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
 
 
-def _drawn(graph: Graph, i: int, inline: dict[int, str], names: dict[int, str]) -> dict[str, str]:
-    """The attributes of one node."""
-    node, origin = graph.nodes[i], graph.origins[i]
-    fill, line = PARTS[origin.part]
-    own = node.params.get("name") if not node.inputs or node.op is assign else None
-    if node.op is variable:
-        own = own.rpartition("/")[2]
-    name = own if own is not None else names.get(i)
-    specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
-    rows = [f"<B>{_escaped(name)}</B>"] if name is not None else []
-    rows.append(_escaped(_call(node, inline)))
-    rows.append(f'<FONT POINT-SIZE="8.5" COLOR="{PALE}">{_escaped(", ".join(map(str, specs)))}</FONT>')
-    drawn = {
-        "label": "<" + "<BR/>".join(rows) + ">",
-        "tooltip": _escaped(f"%{i} = {node.op.name}, {origin.part}: {origin}"),
-        "fillcolor": fill,
-        "color": line,
-    }
-    if node.op in SHAPES:
-        drawn |= {"shape": SHAPES[node.op], "style": "filled"}
-    if i in graph.roots:
-        drawn |= {"penwidth": "1.8", "peripheries": "2"}
-    return drawn
-
-
-def _call(node: Node, inline: dict[int, str]) -> str:
-    """The op, with the numbers among its operands and the settings that its spec does not show."""
-    operands = [inline.get(j, "·") for j in node.inputs]
-    if not any(j in inline for j in node.inputs):
-        operands = []
-    defaults = getattr(node.op, "defaults", {})
-    settings = [
-        f"{key}={_short.repr(value)}"
-        for key, value in node.params.items()
-        if key not in ("shape", "dtype", "name", "draw", "number") and (key not in defaults or value is not defaults[key])
-    ]
-    inner = ", ".join(operands + settings)
-    return f"{node.op.name}({inner})" if inner else node.op.name
+def _pale(text: str) -> str:
+    return f'<FONT POINT-SIZE="8.5" COLOR="{PALE}">{_escaped(text)}</FONT>'
 
 
 def _escaped(text: str) -> str:
@@ -140,30 +174,13 @@ def _escaped(text: str) -> str:
     return html.escape(shown)
 
 
-def _rooms(rooms: dict[str, list[int]]) -> Iterator[int | str]:
-    """The lines of nested boxes, and between them the nodes that are in them."""
-    open_rooms: list[str] = []
-    for path in sorted(rooms, key=lambda path: path.split("/")):
-        words = path.split("/")
-        while open_rooms != words[: len(open_rooms)]:
-            open_rooms.pop()
-            yield "\t}\n"
-        for word in words[len(open_rooms) :]:
-            open_rooms.append(word)
-            box = f'label=<<I>{_escaped(word)}</I>> labeljust=l style=rounded color="#b4bcc6" fontsize=11 margin=8'
-            quoted = "/".join(open_rooms).encode().hex()
-            yield f"\tsubgraph cluster_{quoted} {{\n\t\t{box}\n"
-        yield from rooms[path]
-    for _ in open_rooms:
-        yield "\t}\n"
-
-
-def _legend(graph: Graph) -> str:
-    cells = [
-        f'<TD BGCOLOR="{fill}" COLOR="{line}" BORDER="1">{part}</TD>' for part, (fill, line) in PARTS.items()
-    ]
-    words = ["cylinder: variable", "pointed box: placeholder", "double border: result", "·: the operand that comes in"]
-    cells += [f'<TD><FONT COLOR="{PALE}">{word}</FONT></TD>' for word in words]
+def _legend() -> str:
+    parts = [f'<TD BGCOLOR="{fill}" COLOR="{line}" BORDER="1">{part}</TD>' for part, (fill, line) in PARTS.items()]
+    words = (
+        "cylinder: variable", "pointed box: placeholder", "double border: result",
+        "arrows: operands, from left to right", "dot: one of them, beside a number",
+    )  # fmt: skip
+    cells = parts + [f'<TD><FONT COLOR="{PALE}">{word}</FONT></TD>' for word in words]
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="6" CELLPADDING="4"><TR>{"".join(cells)}</TR></TABLE>>'
 
 
@@ -198,6 +215,8 @@ def _stores(code: CodeType) -> dict[int, str]:
     stores: dict[int, str] = {}
     before = 0
     for instruction in dis.get_instructions(code):
+        if instruction.opname == "EXTENDED_ARG":
+            continue
         if instruction.opname.startswith(("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")):
             stored = instruction.argval
             name = stored if isinstance(stored, str) else stored[0]  # from Python 3.13 on two stores may be one

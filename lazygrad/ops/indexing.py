@@ -42,7 +42,7 @@ def _sliced(shape: Shape, index: Pattern) -> Shape:
 @movement(shape=_sliced, view="always", vjp=lambda g, y, x, *, index: _place(g, index=index, size=x.shape))
 def _slice(xp: Any, x: Array, *, index: Pattern) -> Any:
     """The part of x that a basic index names."""
-    return x[index]
+    return x[(*index, ...)]  # with the dots a view, where whole numbers alone would give a number
 
 
 @movement(shape=lambda g, index, size: size, vjp=lambda g, y, x, *, index, size: _slice(g, index=index))
@@ -91,7 +91,7 @@ def _gather(xp: Any, *x_and_indices: Array, pattern: Pattern) -> Any:
     shape=lambda x, values, *indices, pattern: x,
     vjp=lambda g, y, x, values, *indices, pattern: (
         g,
-        _gather(g, *indices, pattern=pattern),
+        _read(g, indices, pattern),
         *_none(indices),
     ),
     dtype=kept,
@@ -108,7 +108,7 @@ def _scatter_add(xp: Any, *operands: Array, pattern: Pattern) -> Any:
     shape=lambda x, values, *indices, pattern: x,
     vjp=lambda g, y, x, values, *indices, pattern: (
         _scatter_set(g, zeros_like(values), *indices, pattern=pattern),
-        _gather(g, *indices, pattern=pattern),
+        _counted(_read(g, indices, pattern), indices, pattern, x.shape),
         *_none(indices),
     ),
     dtype=kept,
@@ -123,6 +123,21 @@ def _scatter_set(xp: Any, *operands: Array, pattern: Pattern) -> Any:
 
 def _none(indices: Any) -> tuple[None, ...]:
     return (None,) * len(indices)
+
+
+def _read(x: Tensor, indices: Any, pattern: Pattern) -> Tensor:
+    return _gather(x, *indices, pattern=pattern) if indices else _slice(x, index=pattern)
+
+
+def _counted(g: Tensor, indices: Any, pattern: Pattern, shape: Shape) -> Tensor:
+    """``g``, but 0 for values that were written over because their place is named again."""
+    if not indices:  # a basic index names no place twice
+        return g
+    # Every value writes its number; the one that can be read back is the last of its place.
+    numbers = reshape(arange(g.size), g.shape)
+    written = _scatter_set(functions["zeros"](shape, np.int64), numbers, *indices, pattern=pattern)
+    last = functions["equal"](_gather(written, *indices, pattern=pattern), numbers)
+    return functions["where"](last, g, 0)
 
 
 def _basic(part: Any) -> bool:

@@ -16,7 +16,7 @@ from lazygrad.ops.comparison import equal, isfinite, logical_and, logical_or, no
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
 from lazygrad.ops.source import ones_like
-from lazygrad.spec import Axes, Shape
+from lazygrad.spec import Axes, Shape, normalize_axes
 
 __all__ = [
     "all",
@@ -223,7 +223,7 @@ def var(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bo
     x = tensor(x)
     center = mean(x, axis=axis, keepdims=True)
     total = sum(square(x - center), axis=axis, keepdims=keepdims)
-    return divide(total, _count(x, center) - correction)
+    return divide(total, builtins.max(_count(x, center) - correction, 0))
 
 
 @function
@@ -236,6 +236,8 @@ def std(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bo
 def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """log Σ exp(x) over ``axis``, without overflow."""
     x = tensor(x)
+    if not x.size:  # there is no highest of no elements
+        return log(sum(exp(x), axis=axis, keepdims=keepdims))
     highest = functions["stop_gradient"](max(x, axis=axis, keepdims=True))
     # A row of -∞ alone, or one with +∞, is shifted by 0: ∞ - ∞ would be NaN.
     shift = where(isfinite(highest), highest, 0)
@@ -244,7 +246,7 @@ def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Te
 
 
 def _reduced_axes(x: Tensor, axis: Axes) -> tuple[int, ...]:
-    return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return normalize_axes(axis, x.ndim)
 
 
 @function

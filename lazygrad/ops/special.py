@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.define import elementwise, tensor
+from lazygrad.define import elementwise, graph_of, kind_of, tensor
 from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.arithmetic import sign, square
 from lazygrad.ops.comparison import equal, where
@@ -87,7 +87,9 @@ def i1e(xp: Any, x: Array) -> Any:
 @function
 def betaln(a: TensorLike, b: TensorLike) -> Tensor:
     """log |B(a, b)|, the logarithm of the beta function."""
-    a = tensor(a)
+    (dtype, _), _ = floating((kind_of(a), kind_of(b)))
+    graph = graph_of("betaln", (a, b))
+    a, b = tensor(a, graph, dtype), tensor(b, graph, dtype)
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
