@@ -78,12 +78,14 @@ class Compiled:
         env = self._env
         graph = Graph(env.dtype)
         context = Context(env, graph, feeds, tracing=True)
-        with env._writing(graph):
+
+        def traced_and_run() -> tuple[_Entry, Sequence[Any]]:
             result = context.call(self._step, args, kwargs)
-            roots, result = context.asked(result)
-            runner = Runner(Plan(graph, roots), env._backend)
+            runner = Runner(Plan(graph, context.asked(result)), env._backend)
             entry = self._entry(context, runner, result)
-            values = env._transact(runner, self._inputs(entry, arrays, feeds))
+            return entry, env._transact(runner, self._inputs(entry, arrays, feeds))
+
+        entry, values = env._write(graph, traced_and_run)
         entry.version = env._version
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:

@@ -230,7 +230,7 @@ class Context:
             cure="Return what you want computed, such as `return loss, optimizer.minimize(loss)`.",
         )
 
-    def asked(self, result: Any) -> tuple[tuple[int, ...], Any]:
+    def asked(self, result: Any) -> tuple[int, ...]:
         """The roots in what a traced step returned; raises TraceError if there are none."""
         roots: list[int] = []
         evaluator = self.evaluator()
@@ -243,7 +243,7 @@ class Context:
                 roots += [t.index for t in leaf.assignments]
         if not roots:
             raise TraceError(self._nothing_asked(result))
-        return tuple(roots), result
+        return tuple(roots)
 
 
 def check_step(step: Any) -> None:

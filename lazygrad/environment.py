@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from lazygrad.spec import Spec
 from lazygrad.variables import Namespace, Slot, Variable, joined
 
 __all__ = ["VariableEnvironment"]
+
+T = TypeVar("T")
 
 MAX_STEPS = 64  # steps whose graphs are remembered as guides, the least recently run forgotten first
 MAX_GUIDES = 4  # graphs remembered a step: training and evaluation, full and ragged batches
@@ -58,8 +60,7 @@ class VariableEnvironment:
         self._state: tuple[int, int] = (0, 0)
         self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
         self._lock = threading.RLock()
-        self._depth = 0
-        self._permanent = 0
+        self._permanent = 0  # how many variables stay even if the step being written fails
         self._executing = False
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
         self._names_taken: set[str] = set()
@@ -141,7 +142,7 @@ class VariableEnvironment:
             self._state = (self._state[0] & ~(1 << number), self._state[1])
             variable = self._variables[path] = Variable(self, path, own, bool(trainable), number)
             self._version += bool(trainable)
-            if not self._depth:
+            if not self._is_writing():
                 self._permanent = len(self._variables)
             return variable
 
@@ -188,9 +189,9 @@ class VariableEnvironment:
             guides = self._guides.get(key, [])
             graph = Graph(self.dtype, guides)
             context = Context(self, graph, feeds or {}, tracing=False)
-            with self._writing(graph):
-                result = context.fetch(context.call(step, args, kwargs))
-                followed = graph.guide
+            result, followed = self._write(
+                graph, lambda: (context.fetch(context.call(step, args, kwargs)), graph.guide)
+            )
             if followed is None and 0 < len(graph.nodes) <= MAX_GUIDE_NODES:
                 self._guides[key] = [graph, *guides][:MAX_GUIDES]
             if key in self._guides:
@@ -215,17 +216,37 @@ class VariableEnvironment:
             graph = Graph(self.dtype)
             context = Context(self, graph, feeds or {}, tracing=True)
             before = len(self._variables)
-            with self._writing(graph):
-                roots, _ = context.asked(context.call(step, args, kwargs))
-                graph.roots = roots
-                traced = prune(graph)
-            traced.constants = []
+            try:
+                graph.roots = self._write(graph, lambda: context.asked(context.call(step, args, kwargs)))
+            finally:
+                self._forget(before)
+            traced = prune(graph)
             traced.open = False
-            self._forget(before)
             return traced
 
-    def _writing(self, graph: Graph) -> _Writing:
-        return _Writing(self, graph)
+    def _write(self, graph: Graph, body: Callable[[], T]) -> T:
+        """``body()``, with ``graph`` as the one being written. If it fails, what it registered is taken back."""
+        height = len(writing.graphs)
+        nested = self._is_writing()
+        if not nested:
+            self._permanent = len(self._variables)
+        done = False
+        try:
+            writing.graphs.append(graph)
+            result = body()
+            done = True
+            return result
+        finally:
+            del writing.graphs[height:]
+            graph.close()
+            if not done:
+                self._forget(self._permanent)
+            elif not nested:
+                self._permanent = len(self._variables)
+
+    def _is_writing(self) -> bool:
+        """Whether a step of this environment is being written, in this thread."""
+        return any(graph.context is not None and graph.context.env is self for graph in writing.graphs)
 
     def _check_idle(self) -> None:
         if self._executing:
@@ -380,31 +401,6 @@ class VariableEnvironment:
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
-
-
-class _Writing:
-    """While it lasts a graph is being written; if it ends in an error, what the step registered is taken back."""
-
-    def __init__(self, env: VariableEnvironment, graph: Graph) -> None:
-        self.env = env
-        self.graph = graph
-
-    def __enter__(self) -> None:
-        env = self.env
-        if not env._depth:
-            env._permanent = len(env._variables)
-        env._depth += 1
-        writing.graphs.append(self.graph)
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        env = self.env
-        writing.graphs.pop()
-        self.graph.close()
-        env._depth -= 1
-        if kind is not None:
-            env._forget(env._permanent)
-        elif not env._depth:
-            env._permanent = len(env._variables)
 
 
 def _on_host(array: Any) -> bool:

@@ -293,12 +293,33 @@ class Graph:
         rows = []
         for i, (node, origin) in enumerate(zip(self.nodes, self.origins, strict=True)):
             operands = [f"%{j}" for j in node.inputs]
-            settings = [f"{k}={v}" for k, v in node.params.items() if k not in ("shape", "dtype") or node.inputs]
+            shown = [k for k in node.params if k not in ("shape", "dtype") or node.inputs]
+            settings = [f"{k}={_brief(node.params[k])}" for k in shown]
             spec = node.spec if isinstance(node.spec, Spec) else ", ".join(map(str, node.spec))
             mark = "*" if i in self.roots else " "
             rows.append((f"{mark}%{i} = {node.op.name}({', '.join(operands + settings)})", str(spec), origin.place))
         left, middle = (max((len(row[k]) for row in rows), default=0) for k in (0, 1))
         return "\n".join(f"{a:<{left}}  {b:<{middle}}  {c}" for a, b, c in rows)
+
+    def to_dot(self) -> str:
+        """The graph in the DOT language of Graphviz, see :func:`lazygrad.visualize.to_dot`."""
+        return cast(str, functions["to_dot"](self))
+
+    def render(self, path: str | Path) -> Path:
+        """Draw the graph into an .svg, .png or .pdf file, see :func:`lazygrad.visualize.render`.
+
+        Raises:
+            SaveError: the suffix says no form, or a file cannot be written.
+            BackendError: Graphviz is not installed; the DOT text is written all the same.
+        """
+        return cast(Path, functions["render"](self, path))
+
+
+def _brief(setting: Any) -> str:
+    """A setting on one line, cut where it is long."""
+    text = str(setting)
+    text = text if text.isprintable() else repr(setting)
+    return " ".join(text[:60].split()) + ("…" if len(text) > 60 else "")
 
 
 class _Writing(threading.local):

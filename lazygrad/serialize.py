@@ -9,7 +9,7 @@ import os
 import reprlib
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,11 @@ def write(path: Any, document: Document) -> None:
             what = f"cannot save variable {entry.path!r} of {entry.array.dtype}"
             cure = "Its bits mean other numbers on other machines: register the variable as float64."
             raise SaveError(report(what, at=here(), cure=cure))
-    overwrite(path, pieces(document), "save to")
+    overwrite(path, (piece.encode() for piece in pieces(document)), "save to")
 
 
-def overwrite(path: Any, text: Iterator[str], what: str) -> None:
-    """Write a text beside its file, sync, and rename; a crash leaves the old file whole.
+def overwrite(path: Any, content: Iterable[bytes], what: str) -> None:
+    """Write the content beside its file, sync, and rename; a crash leaves the old file whole.
 
     Where ``path`` is a link, the file it points to is replaced, and the link stays.
 
@@ -54,8 +54,8 @@ def overwrite(path: Any, text: Iterator[str], what: str) -> None:
         target = _target(path)
         temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
         try:
-            with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-                file.writelines(text)
+            with open(temporary, "xb") as file:
+                file.writelines(content)
                 file.flush()
                 os.fsync(file.fileno())
             if target.exists():

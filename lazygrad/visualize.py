@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dis
 import html
+import os
 import reprlib
+import subprocess
 from collections import Counter
 from pathlib import Path
 from types import CodeType
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.errors import BackendError, SaveError, report
+from lazygrad.errors import BackendError, Origin, SaveError, report
 from lazygrad.graph import Graph, Node, function, here
 from lazygrad.ops.source import _literal, assign, placeholder, variable
 from lazygrad.serialize import overwrite
@@ -33,10 +35,17 @@ PARTS = {
 }
 # How hard Graphviz tries to keep an edge short: the forward part stays together, and the rest lies around it.
 WEIGHT = {"forward": "8", "gradient": "3", "update": "1"}
-SHAPES = {variable: "cylinder", placeholder: "invhouse"}
+SHAPES = {
+    variable: {"shape": "cylinder", "style": "filled"},
+    placeholder: {"shape": "invhouse", "style": "filled", "margin": "0.02,0.0"},
+}
 INK, PALE = "#1f2933", "#5b6672"
 FONT = "Helvetica,Arial,sans-serif"
 FORMATS = ("svg", "png", "pdf")
+INSTALL = (
+    "Install it with apt install graphviz (Debian, Ubuntu), brew install graphviz (macOS), "
+    "conda install -c conda-forge graphviz, or winget install graphviz (Windows)."
+)
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 24
@@ -50,7 +59,7 @@ def to_dot(graph: Graph) -> str:
     placeholder, or the one that the user's program gives it (``loss = ...``). Namespaces of variables are
     boxes, and roots have a double border. Where the user wrote a node is its tooltip.
     """
-    import graphviz  # type: ignore[import-untyped]  # here, because few programs draw and all import lazygrad
+    import graphviz  # here, because few programs draw and all import lazygrad
 
     return str(_Picture(graph, graphviz.Digraph("step")).drawn().source)
 
@@ -68,17 +77,21 @@ class _Picture:
         self.graph = graph
         self.dot = dot
         self.names = assigned_names(graph)
+        self.roots = set(graph.roots)
+        self.places: dict[tuple[int, int], str] = {}
         uses = Counter(j for node in graph.nodes for j in node.inputs)
+        known = Counter(_last(node.params["name"]) for node in graph.nodes if node.op is variable)
         self.texts: dict[int, str] = {}
         self.hidden: set[int] = set()
         for i, node in enumerate(graph.nodes):
-            if node.op is _literal and uses[i] and i not in graph.roots:
-                self.texts[i] = _number(node.params["value"])
+            if node.op is _literal and uses[i] and i not in self.roots:
+                self.texts[i] = _setting(node.params["value"])
                 self.hidden.add(i)
             elif node.op is variable and uses[i] > 1 and graph.origins[i].part == "update" and not node.params["shape"]:
                 # The settings of an optimizer go into the update of every parameter: with an edge for
                 # each, the picture would show little else.
-                self.texts[i] = _last(node.params["name"])
+                name = node.params["name"]
+                self.texts[i] = _last(name) if known[_last(name)] == 1 else name
 
     def drawn(self) -> Any:
         """The picture in DOT."""
@@ -91,7 +104,7 @@ class _Picture:
             "node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", fontcolor=INK,
             margin="0.11,0.07", height="0.3", width="0.3", ordering="in",
         )  # fmt: skip
-        dot.attr("edge", arrowsize="0.55", penwidth="0.9")
+        dot.attr("edge", arrowsize="0.6", penwidth="0.9", fontname=FONT, fontsize="8", fontcolor=PALE)
         rooms: dict[str, list[int]] = {}
         for i, node in enumerate(nodes):
             if node.op is variable and "/" in node.params["name"]:
@@ -101,9 +114,9 @@ class _Picture:
         self._rooms(rooms)
         for i, node in enumerate(nodes):
             color, weight = PARTS[self.graph.origins[i].part][1], WEIGHT[self.graph.origins[i].part]
-            for j in node.inputs:
-                if j not in self.texts:
-                    dot.edge(f"n{j}", f"n{i}", color=color, weight=weight)
+            arrows = [j for j in node.inputs if j not in self.texts]
+            for place, j in enumerate(arrows):
+                dot.edge(f"n{j}", f"n{i}", color=color, weight=weight, **_arrow(place, len(arrows)))
         return dot
 
     def _node(self, i: int) -> None:
@@ -112,19 +125,26 @@ class _Picture:
         name = node.params["name"] if node.op in (variable, placeholder, assign) else self.names.get(i)
         specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
         rows = [_escaped(self._call(node)), _pale(", ".join(map(str, specs)))]
-        if name is not None:
+        if name:
             rows.insert(0, f"<B>{_escaped(_last(name) if node.op is variable else name)}</B>")
         attributes = {
             "label": "<" + "<BR/>".join(rows) + ">",
-            "tooltip": _escaped(f"%{i} = {node.op.name}, {origin.part}: {origin}"),
+            "tooltip": f"%{i} {_escaped(node.op.name)}, {origin.part}: {self._place(origin)}",
             "fillcolor": fill,
             "color": line,
         }
         if node.op in SHAPES:
-            attributes |= {"shape": SHAPES[node.op], "style": "filled"}
-        if i in self.graph.roots:
+            attributes |= SHAPES[node.op]
+        if i in self.roots:
             attributes |= {"penwidth": "1.6", "peripheries": "2"}
         self.dot.node(f"n{i}", **attributes)
+
+    def _place(self, origin: Origin) -> str:
+        """The user's line, for a tooltip. Many nodes share one."""
+        key = id(origin.code), origin.lasti
+        if key not in self.places:
+            self.places[key] = _escaped(str(origin)).replace("\\", "\\\\")
+        return self.places[key]
 
     def _call(self, node: Node) -> str:
         """The op, with the numbers among its operands, and with the settings that its spec does not show."""
@@ -134,12 +154,13 @@ class _Picture:
         defaults = getattr(node.op, "defaults", {})
         for key, value in node.params.items():
             if key not in ("shape", "dtype", "name", "draw", "number") and defaults.get(key, self) is not value:
-                inner.append(f"{key}={_short.repr(value)}")
+                inner.append(f"{key}={_setting(value)}")
         return f"{node.op.name}({', '.join(inner)})" if inner else node.op.name
 
     def _rooms(self, rooms: dict[str, list[int]]) -> None:
         """Namespaces as nested boxes, with their variables in them."""
         entered: list[str] = []
+        count = 0
         for path in sorted(rooms, key=lambda path: path.split("/")):
             words = path.split("/")
             while entered != words[: len(entered)]:
@@ -148,24 +169,33 @@ class _Picture:
             for word in words[len(entered) :]:
                 entered.append(word)
                 box = "labeljust=l style=rounded color=\"#b4bcc6\" fontsize=11 margin=8"
-                key = "/".join(entered).encode().hex()
-                self.dot.body.append(f"\tsubgraph cluster_{key} {{\n\t\tlabel=<<I>{_escaped(word)}</I>> {box}\n")
+                count += 1
+                self.dot.body.append(f"\tsubgraph cluster_{count} {{\n\t\tlabel=<<I>{_escaped(word)}</I>> {box}\n")
             for i in rooms[path]:
                 self._node(i)
         self.dot.body += ["\t}\n"] * len(entered)
+
+
+def _arrow(place: int, count: int) -> dict[str, str]:
+    """How an operand is told from the others: Graphviz does not promise to keep them in order."""
+    if count <= 2:
+        return {"arrowhead": "onormal"} if place else {}
+    return {"headlabel": str(place + 1)}
 
 
 def _last(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _number(value: Any) -> str:
-    """A few digits: the picture says what a number is for, and print(graph) what it is."""
-    return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
+def _setting(value: Any) -> str:
+    """A few characters: the picture says what a setting is for, and print(graph) what it is."""
+    if isinstance(value, np.generic):
+        return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
+    return str(getattr(value, "__name__", None) or _short.repr(value))
 
 
 def _pale(text: str) -> str:
-    return f'<FONT POINT-SIZE="8.5" COLOR="{PALE}">{_escaped(text)}</FONT>'
+    return f'<FONT POINT-SIZE="9" COLOR="{PALE}">{_escaped(text)}</FONT>'
 
 
 def _escaped(text: str) -> str:
@@ -178,7 +208,7 @@ def _legend() -> str:
     parts = [f'<TD BGCOLOR="{fill}" COLOR="{line}" BORDER="1">{part}</TD>' for part, (fill, line) in PARTS.items()]
     words = (
         "cylinder: variable", "pointed box: placeholder", "double border: result",
-        "arrows: operands, from left to right", "dot: one of them, beside a number",
+        "open arrow: second operand", "dot: an operand with an arrow",
     )  # fmt: skip
     cells = parts + [f'<TD><FONT COLOR="{PALE}">{word}</FONT></TD>' for word in words]
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="6" CELLPADDING="4"><TR>{"".join(cells)}</TR></TABLE>>'
@@ -238,21 +268,30 @@ def render(graph: Graph, path: str | Path) -> Path:
         The path of the file.
 
     Raises:
-        SaveError: the suffix is another one, or the file cannot be written.
+        SaveError: the suffix is another one, or a file cannot be written.
         BackendError: Graphviz is not installed, or fails. The DOT text is written all the same.
     """
     import graphviz  # here, for the reason given above
 
-    path = Path(path)
-    form = path.suffix.lower().removeprefix(".")
+    named = isinstance(path, (str, os.PathLike))
+    form = Path(path).suffix.lower().removeprefix(".") if named else ""
     if form not in (*FORMATS, "dot"):
-        cure = "Let its name end in .svg, .png or .pdf, or in .dot for the text that Graphviz reads."
-        raise SaveError(report(f"cannot draw to {str(path)!r}: it has no suffix that says how", at=here(), cure=cure))
+        cure = "Let it end in .svg, .png or .pdf, or in .dot for the text that Graphviz draws from."
+        raise SaveError(report(f"cannot draw to {path!s:.200}: its suffix says no form", at=here(), cure=cure))
+    file = Path(path)
     text = to_dot(graph)
-    source = path.with_suffix(".dot") if form != "dot" else path
-    overwrite(source, iter([text]), "write")
-    if form == "dot":
-        return path
-    drawn = graphviz.Source(text).pipe(form, quiet=True)
-    path.write_bytes(drawn)
-    return path
+    source = file if form == "dot" else file.with_suffix(".dot")
+    overwrite(source, [text.encode()], "write")
+    if form != "dot":
+        what, written = f"cannot draw {str(file)!r}", f"written:  {source}"
+        try:
+            drawn = graphviz.Source(text).pipe(form, quiet=True)
+        except graphviz.ExecutableNotFound:
+            missing = f"{what}: Graphviz, the program that draws, is not installed"
+            raise BackendError(report(missing, at=here(), facts=[written], cure=INSTALL)) from None
+        except (subprocess.SubprocessError, OSError) as reason:
+            said = (getattr(reason, "stderr", None) or str(reason).encode()).decode(errors="replace").strip()
+            facts = [f"Graphviz:  {said[:500]}", written]
+            raise BackendError(report(f"{what}: Graphviz failed", at=here(), facts=facts)) from None
+        overwrite(file, [drawn], "write")
+    return file

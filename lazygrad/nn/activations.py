@@ -14,9 +14,10 @@ from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Tensor, function, here
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import abs, divide, multiply, negative, subtract
-from lazygrad.ops.comparison import clip, where
-from lazygrad.ops.elementary import exp, expm1, tanh
-from lazygrad.ops.reduction import logsumexp
+from lazygrad.ops.comparison import clip, isfinite, where
+from lazygrad.ops.elementary import exp, expm1, log, tanh
+from lazygrad.ops.passing import stop_gradient
+from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.special import erfc
 from lazygrad.spec import floating, normalize_axis
 
@@ -139,6 +140,16 @@ def relu6(x: Any) -> Tensor:
     return clip(x, 0.0, 6.0)
 
 
+def centered(x: Tensor, axis: int) -> Tensor:
+    """``x`` less its largest element along ``axis``, which changes no softmax.
+
+    Then eˣ cannot overflow, and what is small beside the largest element keeps its digits.
+    """
+    highest = stop_gradient(max(x, axis=axis, keepdims=True))
+    # A row of −∞ alone, or one with +∞, is shifted by 0: ∞ − ∞ would be NaN.
+    return subtract(x, where(isfinite(highest), highest, 0))
+
+
 @function
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """log of :func:`softmax`: x − log Σ eˣ along ``axis``, without overflow.
@@ -149,7 +160,8 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     x = tensor(x)
     with fitting("log_softmax", x=x):
         place = normalize_axis(axis, x.ndim)
-    return subtract(x, logsumexp(x, axis=place, keepdims=True))
+    x = centered(x, place)
+    return subtract(x, log(sum(exp(x), axis=place, keepdims=True)))
 
 
 @function

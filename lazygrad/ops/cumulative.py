@@ -13,6 +13,7 @@ from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.movement import astype, concat, flip, moveaxis
 from lazygrad.ops.reduction import _widened
+from lazygrad.spec import Shape, normalize_axis
 
 __all__ = [
     "cumulative_logsumexp",
@@ -24,8 +25,13 @@ __all__ = [
 ]
 
 
+def _along(x: Shape, axis: int) -> Shape:
+    normalize_axis(axis, len(x))
+    return x
+
+
 @opaque(
-    shape=lambda x, axis: x,
+    shape=_along,
     vjp=lambda g, y, x, *, axis: flip(_cumulative_sum(flip(g, axis), axis=axis), axis),
     linear=True,
 )

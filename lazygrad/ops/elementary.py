@@ -7,7 +7,7 @@ from typing import Any
 
 from lazygrad.define import elementwise, tensor
 from lazygrad.graph import Array, Tensor, TensorLike, function
-from lazygrad.ops.arithmetic import multiply, reciprocal, rsqrt, square
+from lazygrad.ops.arithmetic import multiply, power, reciprocal, rsqrt, square
 from lazygrad.ops.comparison import equal, where
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "cosh",
     "deg2rad",
     "exp",
+    "exp10",
     "exp2",
     "expm1",
     "log",
@@ -174,6 +175,12 @@ def acosh(xp: Any, x: Array) -> Any:
 def atanh(xp: Any, x: Array) -> Any:
     """Inverse hyperbolic tangent, for |x| < 1."""
     return xp.arctanh(x)
+
+
+@function
+def exp10(x: TensorLike) -> Tensor:
+    """Power of ten, 10ˣ."""
+    return power(10.0, x)
 
 
 @function

@@ -235,26 +235,33 @@ class At:
         pattern, indices = parse(x, index)
         # The shape of what is written, and so the error, comes from reading the place.
         wanted = _gathered(x.shape, *[i.shape for i in indices], pattern=pattern) if indices else _sliced(x.shape, pattern)
-        value = broadcast_to(tensor(value, x.graph, x.dtype), wanted)
+        value = broadcast_to(self._cast(value), wanted)
         return scatter(x, value, *indices, pattern=pattern)
 
     def set(self, value: Any) -> Tensor:
         """The tensor with ``value`` there. Of a place named twice, the last one counts."""
         mask = _mask(self._x, self._index)
         if mask is not None:
-            return functions["where"](mask, value, self._x)
+            return functions["where"](mask, self._cast(value), self._x)
         return self._write(_scatter_set, value)
 
     def add(self, value: Any) -> Tensor:
         """The tensor with ``value`` added there. A place named twice is added to twice."""
         mask = _mask(self._x, self._index)
         if mask is not None:
-            return functions["where"](mask, self._x + value, self._x)
+            return functions["where"](mask, self._x + self._cast(value), self._x)
         return self._write(_scatter_add, value)
 
     def multiply(self, value: Any) -> Tensor:
         """The tensor with the elements there multiplied by ``value``; no place may be named twice."""
-        return self.set(self._x[self._index] * value)
+        mask = _mask(self._x, self._index)
+        if mask is not None:
+            return functions["where"](mask, self._x * self._cast(value), self._x)
+        return self.set(self._x[self._index] * self._cast(value))
+
+    def _cast(self, value: Any) -> Tensor:
+        """What is written takes the dtype of the tensor it is written into, as in NumPy."""
+        return tensor(value, self._x.graph, self._x.dtype)
 
 
 def _mask(x: Tensor, index: Any) -> Tensor | None:

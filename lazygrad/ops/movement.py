@@ -355,7 +355,10 @@ def tile(x: TensorLike, repetitions: int | Sequence[int]) -> Tensor:
 
 @function
 def pad(x: TensorLike, pad_width: Any, constant_values: Any = 0) -> Tensor:
-    """``x`` with ``constant_values`` around it: ``pad_width`` on every side, or ``(before, after)`` an axis."""
+    """``x`` with ``constant_values`` around it: ``pad_width`` on every side, or ``(before, after)`` an axis.
+
+    The dtype is that of ``x``, to which the values are cast.
+    """
     x = tensor(x)
     try:
         widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
@@ -368,7 +371,8 @@ def pad(x: TensorLike, pad_width: Any, constant_values: Any = 0) -> Tensor:
     if isinstance(constant_values, (int, float)) and constant_values == 0:
         return _pad(x, before=before, after=after)
     inside = _pad(functions["ones_like"](x, dtype=bool), before=before, after=after)
-    return functions["where"](inside, _pad(x, before=before, after=after), constant_values)
+    value = tensor(constant_values, x.graph, x.dtype)
+    return functions["where"](inside, _pad(x, before=before, after=after), value)
 
 
 @function

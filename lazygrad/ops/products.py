@@ -6,11 +6,23 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from lazygrad.define import opaque, tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Tensor, TensorLike, function, here
 from lazygrad.ops.indexing import diagonal
-from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, permute_dims, reshape, squeeze, swapaxes
+from lazygrad.ops.movement import (
+    astype,
+    broadcast_to,
+    expand_dims,
+    moveaxis,
+    permute_dims,
+    reshape,
+    roll,
+    squeeze,
+    swapaxes,
+)
 from lazygrad.ops.reduction import sum, sum_to
 from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
 
@@ -38,6 +50,12 @@ def _matmul(xp: Any, a: Array, b: Array) -> Any:
     return xp.matmul(a, b)
 
 
+def together(a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
+    """Both as tensors, of the graph of the one that is a tensor already."""
+    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
+    return a, tensor(b, a.graph)
+
+
 @function
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """Matrix product, ``a @ b``, by NumPy's rules.
@@ -48,8 +66,7 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     Raises:
         SpecError: an operand has no axes, or the inner sizes differ.
     """
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    b = tensor(b, a.graph)
+    a, b = together(a, b)
     if not a.ndim or not b.ndim:
         facts = [f"left:   {a.spec}   {a.graph.describe(a.index)}", f"right:  {b.spec}   {b.graph.describe(b.index)}"]
         cure = "A product of matrices needs axes: write * to scale by a number."
@@ -64,8 +81,7 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 @function
 def dot(a: TensorLike, b: TensorLike) -> Tensor:
     """NumPy's ``dot``: the sum of products over the last axis of ``a`` and the last but one of ``b``."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    b = tensor(b, a.graph)
+    a, b = together(a, b)
     if not a.ndim or not b.ndim:
         return a * b
     return tensordot(a, b, axes=([a.ndim - 1], [max(b.ndim - 2, 0)]))
@@ -73,53 +89,69 @@ def dot(a: TensorLike, b: TensorLike) -> Tensor:
 
 @function
 def vecdot(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
-    """Sum of products along ``axis``; other axes broadcast."""
-    return sum(tensor(a, b.graph if isinstance(b, Tensor) else None) * b, axis=axis)
+    """Sum of products along ``axis``, which has one size in both; other axes broadcast.
+
+    Raises:
+        SpecError: the sizes along ``axis`` differ, or the other axes do not broadcast.
+    """
+    a, b = together(a, b)
+    left, right = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
+    if left.shape[-1] != right.shape[-1]:
+        cure = f"Axis {axis} has sizes {left.shape[-1]} and {right.shape[-1]}; they must be equal."
+        raise SpecError(report(f"cannot vecdot {a.spec} and {b.spec}", at=here(), cure=cure))
+    products = left * right
+    return astype(sum(products, axis=-1), products.dtype)
 
 
 @function
 def inner(a: TensorLike, b: TensorLike) -> Tensor:
     """Sum of products over the last axes."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    b = tensor(b, a.graph)
+    a, b = together(a, b)
     return a * b if not a.ndim or not b.ndim else tensordot(a, b, axes=([a.ndim - 1], [b.ndim - 1]))
 
 
 @function
 def outer(a: TensorLike, b: TensorLike) -> Tensor:
     """Every element of ``a`` times every element of ``b``: ``(n,)`` and ``(m,)`` give ``(n, m)``."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    return reshape(a, (-1, 1)) * reshape(tensor(b, a.graph), (1, -1))
+    a, b = together(a, b)
+    return reshape(a, (a.size, 1)) * reshape(b, (1, b.size))
 
 
 @function
 def kron(a: TensorLike, b: TensorLike) -> Tensor:
-    """Kronecker product of two matrices: every element of ``a`` times the whole of ``b``."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    b = tensor(b, a.graph)
-    (m, n), (p, q) = a.shape, b.shape
-    return reshape(reshape(a, (m, 1, n, 1)) * reshape(b, (1, p, 1, q)), (m * p, n * q))
+    """Kronecker product: every element of ``a`` times the whole of ``b``, in place of that element.
+
+    The sizes of the result are the products of theirs; the one with fewer axes gets axes of size 1 in front.
+    """
+    a, b = together(a, b)
+    count = max(a.ndim, b.ndim)
+    outside, inside = (1,) * (count - a.ndim) + a.shape, (1,) * (count - b.ndim) + b.shape
+    blocks = reshape(a, tuple(n for size in outside for n in (size, 1)))
+    block = reshape(b, tuple(n for size in inside for n in (1, size)))
+    return reshape(blocks * block, tuple(m * n for m, n in zip(outside, inside, strict=True)))
 
 
 @function
 def cross(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
-    """Cross product of vectors of three along ``axis``."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    b = tensor(b, a.graph)
-    a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
-    if a.shape[-1] != 3 or b.shape[-1] != 3:
-        cure = "The axis must have size 3 in both."
+    """Cross product of vectors of three along ``axis``; other axes broadcast.
+
+    Raises:
+        SpecError: the size along ``axis`` is not 3 in both, or the other axes do not broadcast.
+    """
+    a, b = together(a, b)
+    left, right = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
+    if left.shape[-1] != 3 or right.shape[-1] != 3:
+        cure = f"Axis {axis} has sizes {left.shape[-1]} and {right.shape[-1]}; both must be 3."
         raise SpecError(report(f"cannot cross {a.spec} and {b.spec}", at=here(), cure=cure))
-    ahead, behind = [1, 2, 0], [2, 0, 1]
-    y = a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead]
+    # Element i has the next and the one after it, in the cycle 0, 1, 2.
+    y = roll(left, -1, -1) * roll(right, -2, -1) - roll(left, -2, -1) * roll(right, -1, -1)
     return moveaxis(y, -1, axis)
 
 
 @function
 def tensordot(a: TensorLike, b: TensorLike, *, axes: Any = 2) -> Tensor:
     """Sum of products over ``axes``: a number of last axes of ``a`` and first of ``b``, or two lists of axes."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    b = tensor(b, a.graph)
+    a, b = together(a, b)
     try:
         if isinstance(axes, int):
             if not 0 <= axes <= min(a.ndim, b.ndim):
@@ -160,10 +192,10 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
         inputs, output = _subscripts(subscripts, tensors)
         sizes: dict[str, int] = {}
         for letters, x in zip(inputs, tensors, strict=True):
-            for letter, size in zip(letters, x.shape, strict=True):
+            for letter, size in _sizes(letters, x).items():
                 if sizes.setdefault(letter, size) != size and 1 not in (sizes[letter], size):
                     raise Mismatch(f"Letter {letter!r} has sizes {sizes[letter]} and {size}.")
-                sizes[letter] = max(sizes[letter], size) if 0 not in (sizes[letter], size) else 0
+                sizes[letter] = _joint(sizes[letter], size)
     except Mismatch as reason:
         specs = " and ".join(str(t.spec) for t in tensors)
         raise SpecError(report(f"cannot einsum {subscripts!r} of {specs}", at=here(), cure=str(reason))) from None
@@ -171,12 +203,31 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     while len(terms) > 1:
         (a, left), (b, right), *rest = terms
         later = set(output).union(*(letters for _, letters in rest))
-        terms = [_pair(a, left, b, right, later, sizes), *rest]
+        terms = [_pair(a, left, b, right, later), *rest]
     x, letters = terms[0]
     gone = tuple(i for i, letter in enumerate(letters) if letter not in output)
     x, letters = (sum(x, axis=gone) if gone else x), [letter for letter in letters if letter in output]
     x = permute_dims(x, tuple(letters.index(letter) for letter in output))
+    # Sums of small whole numbers are taken in wider ones; the result has the operands' dtype, as in NumPy.
+    x = astype(x, np.result_type(*(t.dtype for t in tensors)))
     return broadcast_to(x, tuple(sizes[letter] for letter in output))
+
+
+def _joint(m: int, n: int) -> int:
+    """The size that two sizes broadcast to."""
+    return 0 if 0 in (m, n) else max(m, n)
+
+
+def _sizes(letters: list[str], x: Tensor) -> dict[str, int]:
+    """The size of every letter of one operand."""
+    sizes: dict[str, int] = {}
+    for letter, size in zip(letters, x.shape, strict=True):
+        if sizes.setdefault(letter, size) != size:
+            raise Mismatch(
+                f"Letter {letter!r} stands twice in one operand, for axes of {sizes[letter]} and {size}: "
+                "a diagonal needs equal sizes."
+            )
+    return sizes
 
 
 def _subscripts(text: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], list[str]]:
@@ -190,7 +241,8 @@ def _subscripts(text: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], 
     for part, x in zip(parts, tensors, strict=True):
         named = part.replace("...", "")
         extra = x.ndim - len(named)
-        if extra < 0 or (extra and "..." not in part) or "." in named or not (named.isalpha() or not named):
+        plain = not named or (named.isalpha() and named.isascii())
+        if extra < 0 or (extra and "..." not in part) or part.count("...") > 1 or not plain:
             raise Mismatch(f"{part!r} does not name the {x.ndim} axes of {x.spec}.")
         rest = [chr(ord("Α") + 20 - i) for i in range(extra)][::-1]
         longest = max(longest, rest, key=len)
@@ -198,6 +250,8 @@ def _subscripts(text: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], 
         inputs.append([*before, *(rest if dots else []), *after])
     if arrow:
         before, dots, after = right.partition("...")
+        if longest and not dots:
+            raise Mismatch(f"'...' stands for {len(longest)} axes; the result must say with '...' where they go.")
         output = [*before, *(longest if dots else []), *after]
     else:
         every = [letter for letters in inputs for letter in letters]
@@ -220,7 +274,7 @@ def _diagonals(x: Tensor, letters: list[str]) -> tuple[Tensor, list[str]]:
 
 
 def _pair(
-    a: Tensor, left: list[str], b: Tensor, right: list[str], later: set[str], sizes: dict[str, int]
+    a: Tensor, left: list[str], b: Tensor, right: list[str], later: set[str]
 ) -> tuple[Tensor, list[str]]:
     """The product of two operands, summed over the letters that nothing later names."""
     a, left = _summed(a, left, later | set(right))
@@ -228,7 +282,7 @@ def _pair(
     both = [c for c in left if c in right]
     batch, shared = [c for c in both if c in later], [c for c in both if c not in later]
     rows, columns = [c for c in left if c not in both], [c for c in right if c not in both]
-    size = {c: max(a.shape[left.index(c)], b.shape[right.index(c)]) for c in both}
+    size = {c: _joint(a.shape[left.index(c)], b.shape[right.index(c)]) for c in both}
 
     def laid(x: Tensor, letters: list[str], *groups: list[str]) -> Tensor:
         wide = broadcast_to(x, tuple(size.get(c, n) for c, n in zip(letters, x.shape, strict=True)))

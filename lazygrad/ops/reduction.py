@@ -242,11 +242,7 @@ def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Te
     # A row of -∞ alone, or one with +∞, is shifted by 0: ∞ - ∞ would be NaN.
     shift = where(isfinite(highest), highest, 0)
     total = log(sum(exp(x - shift), axis=axis, keepdims=True)) + shift
-    return total if keepdims else squeeze(total, _reduced_axes(x, axis))
-
-
-def _reduced_axes(x: Tensor, axis: Axes) -> tuple[int, ...]:
-    return normalize_axes(axis, x.ndim)
+    return total if keepdims else squeeze(total, normalize_axes(axis, x.ndim))
 
 
 @function

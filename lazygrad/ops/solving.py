@@ -19,6 +19,7 @@ from lazygrad.define import opaque, tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Tensor, TensorLike, function, here
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
+from lazygrad.ops.products import together
 from lazygrad.spec import Kind, Mismatch, Shape, broadcast, floating
 
 __all__ = ["inv", "pinv", "solve", "solve_triangular"]
@@ -60,12 +61,6 @@ def of_squares(a: Shape) -> Shape:
 def symmetric(x: Tensor) -> Tensor:
     """Half of ``x`` plus its transpose."""
     return 0.5 * (x + x.mT)
-
-
-def together(a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
-    """Both as tensors of the same graph."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    return a, tensor(b, a.graph)
 
 
 @opaque(

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import flat, opaque, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function
+from lazygrad.errors import SpecError, report
+from lazygrad.graph import Array, Tensor, TensorLike, function, here
 from lazygrad.ops.comparison import equal
+from lazygrad.ops.cumulative import _along
 from lazygrad.ops.indexing import take_along_axis
 from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis
 from lazygrad.ops.reduction import any as any_of
-from lazygrad.spec import Kind
+from lazygrad.spec import Kind, Mismatch, Shape
 
 __all__ = ["argsort", "isin", "searchsorted", "sort", "top_k"]
 
@@ -22,13 +24,19 @@ def _whole(kinds: tuple[Kind, ...]) -> Any:
     return operands, np.dtype(np.int64)
 
 
-@opaque(shape=lambda x, axis: x, vjp=flat, dtype=_whole)
+@opaque(shape=_along, vjp=flat, dtype=_whole)
 def _argsort(xp: Any, x: Array, *, axis: int) -> Any:
     """Indices that sort x; equal elements keep their order."""
     return xp.argsort(x, axis=axis, kind="stable")
 
 
-@opaque(shape=lambda edges, x, right: x, vjp=flat, dtype=_whole)
+def _searched(edges: Shape, x: Shape, right: bool) -> Shape:
+    if len(edges) != 1:
+        raise Mismatch(f"The edges have one axis, not {len(edges)}.")
+    return x
+
+
+@opaque(shape=_searched, vjp=flat, dtype=_whole)
 def _searchsorted(xp: Any, edges: Array, x: Array, *, right: bool) -> Any:
     """Where in ``edges`` each element of x would stand."""
     return xp.searchsorted(edges, x, side="right" if right else "left")
@@ -41,8 +49,8 @@ def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tenso
     if not descending:
         return _argsort(x, axis=axis)
     # Sorting the reversed axis and reversing the result keeps equal elements in their order.
-    last = x.shape[axis] - 1
-    return last - flip(_argsort(flip(x, axis), axis=axis), axis)
+    places = _argsort(flip(x, axis), axis=axis)
+    return x.shape[axis] - 1 - flip(places, axis)
 
 
 @function
@@ -56,6 +64,9 @@ def sort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tensor:
 def top_k(x: TensorLike, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
     """The ``k`` largest elements along ``axis`` in decreasing order, and their indices."""
     x = moveaxis(tensor(x), axis, -1)
+    if not 0 <= k <= x.shape[-1]:
+        cure = f"k is a whole number from 0 to {x.shape[-1]}, the size of the axis."
+        raise SpecError(report(f"cannot take the top {k} of {x.spec}", at=here(), cure=cure))
     indices = argsort(x, descending=True)[..., :k]
     return moveaxis(take_along_axis(x, indices), -1, axis), moveaxis(indices, -1, axis)
 
@@ -63,6 +74,8 @@ def top_k(x: TensorLike, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
 @function
 def searchsorted(edges: TensorLike, x: TensorLike, *, side: str = "left") -> Tensor:
     """For every element of ``x`` the place in ``edges`` (1-d, increasing) where it would keep the order."""
+    if side not in ("left", "right"):
+        raise SpecError(report(f"cannot search {side!r}", at=here(), cure="side is 'left' or 'right'."))
     return _searchsorted(edges, x, right=side == "right")
 
 
