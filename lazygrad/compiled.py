@@ -167,8 +167,15 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, A
         parts.append(name)
         _tree_signature(value, name, arrays, parts)
     for name, array in (feeds or {}).items():
-        parts.append((name, np.shape(array)))
+        parts.append((name, _shape(array)))
     return arrays, tuple(parts)
+
+
+def _shape(array: Any) -> Any:
+    try:
+        return np.shape(array)
+    except ValueError:  # ragged lists; the feed is refused later, by name
+        return None
 
 
 def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any]) -> None:

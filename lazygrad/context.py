@@ -61,6 +61,7 @@ class Context:
         Raises:
             VariableError: there is no such variable; names those that are near.
         """
+        self.graph.check_open("read a variable")
         path = key.path if isinstance(key, Variable) else key
         read = self.graph.reads.get(path)
         if read is not None:
@@ -108,6 +109,7 @@ class Context:
                 facts = [f"before:  {known.spec}, {known.origin.place}", f"now:     {spec}"]
                 cure = "Use another name, or the same shape and dtype."
                 if name in self._arguments:
+                    facts[0] = f"before:  {known.spec}, argument of the step"
                     cure = "It is an argument of the step, which is a placeholder already: use the argument."
                 raise SpecError(report(f"there is a placeholder {name!r} already", at=here(), facts=facts, cure=cure))
             return known

@@ -67,6 +67,7 @@ class Declared(Op):
     """An op made from a kernel. The subclasses are the kinds."""
 
     kind = ""
+    recorded = True  # whether the kernel may be run with a recorder for ``xp``
     linear = False  # in all operands together; then it is its own forward derivative
 
     def __init__(self, kernel: Callable[..., Any], vjp: Rules, jvp: Rules, dtype: DtypeRule | None) -> None:
@@ -149,10 +150,14 @@ class Declared(Op):
         """The operands as tensors of ``graph``, in the dtypes of the op's dtype rule."""
         try:
             wanted, _ = self.resolve(tuple([kind_of(operand) for operand in operands]))
+            self.check_shapes(operands)
         except Mismatch as reason:
             inputs = tuple(tensor(operand, graph).index for operand in operands)
             raise SpecError(graph._mismatch(self, inputs, {}, str(reason))) from None
         return [tensor(x, graph, self._room(x, dtype)) for x, dtype in zip(operands, wanted, strict=True)]
+
+    def check_shapes(self, operands: Sequence[Any]) -> None:
+        """Raise Mismatch for what would only be found after a cast, when messages no longer know the operand."""
 
     def _room(self, operand: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """The dtype for an operand; NumPy compares also with a Python int beyond the other's range."""
@@ -212,7 +217,13 @@ def kind_of(operand: Any) -> Kind:
     kind = type(operand)
     if kind is float or kind is int:
         return kind
-    return np.asarray(operand).dtype
+    try:
+        dtype = np.asarray(operand).dtype
+    except ValueError:  # ragged lists
+        dtype = np.dtype(object)
+    if dtype.kind not in "biuf":
+        raise Mismatch("It is not an array of real numbers or booleans.")
+    return dtype
 
 
 def graph_of(what: str, operands: Sequence[Any]) -> Graph:
@@ -255,6 +266,11 @@ class Elementwise(Declared):
     def _default_dtype_rule(self) -> DtypeRule:
         ufunc = getattr(np, self.name, None)
         return ufunc_rule(ufunc) if isinstance(ufunc, np.ufunc) and ufunc.nout == 1 else promoted
+
+    def check_shapes(self, operands: Sequence[Any]) -> None:
+        """They must broadcast."""
+        if len(operands) > 1:
+            broadcast([x.spec.shape if isinstance(x, Tensor) else np.shape(x) for x in operands])
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """Broadcast shape, and the dtype rule's dtype, unless there is a setting ``dtype``."""
@@ -333,11 +349,13 @@ class Opaque(Declared):
         dtype: DtypeRule | None,
         linear: bool,
         pure: bool,
+        recorded: bool,
     ) -> None:
         super().__init__(kernel, vjp, jvp, dtype)
         self.shape_rule = shape
         self.linear = linear
         self.pure = pure
+        self.recorded = recorded
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """The shape rule's shape or shapes, the dtype rule's dtype."""
@@ -466,6 +484,7 @@ def opaque(
     dtype: DtypeRule | None = None,
     linear: bool = False,
     pure: bool = True,
+    recorded: bool = False,
 ) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Tensor]]:
     """An op that is never looked into, such as a call of a library.
 
@@ -476,8 +495,10 @@ def opaque(
         dtype: as for :func:`elementwise`.
         linear: whether it is linear in all its operands together.
         pure: whether evaluating it does nothing but compute its result.
+        recorded: whether the kernel may be run with a recorder after all, because it is one call of a
+            function of ``xp`` that can write into an array given to it.
     """
-    return lambda kernel: cast(Callable[P, Tensor], Opaque(kernel, vjp, jvp, shape, dtype, linear, pure))
+    return lambda kernel: cast(Callable[P, Tensor], Opaque(kernel, vjp, jvp, shape, dtype, linear, pure, recorded))
 
 
 def source(*, bound: bool = False) -> Callable[[Callable[..., Any]], Source]:

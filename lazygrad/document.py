@@ -166,7 +166,10 @@ def _shape(owner: Any, key: str, of: str) -> list[int]:
 def _shaped(array: Any, shape: list[int], of: str) -> Any:
     if array.size != math.prod(shape):
         raise ValueError(f"{of} has {array.size} elements, but its shape is {reprlib.repr(shape)}")
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except (ValueError, OverflowError):  # one size is 0, and the others are beyond what NumPy can count
+        raise ValueError(f"{of} has a shape that no array can have, {reprlib.repr(shape)}") from None
 
 
 def _numbers(data: list[Any], dtype: np.dtype[Any], of: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -249,7 +250,7 @@ class VariableEnvironment:
         return any(graph.context is not None and graph.context.env is self for graph in writing.graphs)
 
     def _check_idle(self) -> None:
-        if self._executing:
+        if self._is_evaluating():
             raise GraphError(
                 report(
                     "cannot change the environment, or run a step, while a step is being evaluated",
@@ -257,6 +258,19 @@ class VariableEnvironment:
                     cure="A hook must leave its own environment alone: keep the array, and go on after the run.",
                 )
             )
+
+    def _is_evaluating(self) -> bool:
+        """Whether a plan is being run, and this is a call from one of its hooks.
+
+        The flag alone would stay set if an interrupt came just before it is taken back, so it is
+        believed only if the call that set it is still on the stack.
+        """
+        frame = sys._getframe(1) if self._executing else None
+        while frame is not None:
+            if frame.f_code is VariableEnvironment._transact.__code__ and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def _forget(self, count: int) -> None:
         """Take back the registration of all variables after the first ``count``."""
@@ -275,6 +289,7 @@ class VariableEnvironment:
 
     def _evaluate(self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any]) -> Sequence[Any]:
         """Run the plan for ``roots`` with arrays for placeholders by name, as one transaction."""
+        self._check_idle()
         graph.context.evaluated = True
         runner = self._runner(graph, roots)
         inputs = []
@@ -290,7 +305,6 @@ class VariableEnvironment:
 
     def _transact(self, runner: Runner, inputs: Sequence[Any]) -> Sequence[Any]:
         """Run a plan and commit. What can fail comes first; the commit is one store."""
-        self._check_idle()
         parity, runs = self._state
         plan = runner.plan
         if runner.touched is None:
@@ -428,7 +442,7 @@ def _backend(name: str) -> Backend:
 
 def _floating(dtype: Any) -> np.dtype[Any]:
     try:
-        found: np.dtype[Any] = np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype(object if dtype is None else dtype)
     except TypeError:
         found = np.dtype(object)
     if found not in (np.float32, np.float64):

@@ -108,6 +108,8 @@ class Evaluator:
 
     def extend(self, xs: Iterable[Tensor | Update]) -> Evaluator:
         """Push several."""
+        if isinstance(xs, (Tensor, Update)) or not isinstance(xs, Iterable):
+            return self.push(xs)
         for x in xs:
             self.push(x)
         return self

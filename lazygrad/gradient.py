@@ -54,6 +54,7 @@ def _same_graph(tensors: Sequence[Tensor]) -> Graph:
     graph = tensors[0].graph
     for t in tensors:
         tensor(t, graph)
+    graph.check_open("differentiate")
     return graph
 
 
@@ -164,11 +165,20 @@ def _path(graph: Graph, start: Iterable[int], ends: Iterable[int]) -> tuple[set[
                 stack.append(j)
     order = sorted(seen)
     for i in order:
-        if i not in path and not path.isdisjoint(nodes[i].inputs):
-            spec = nodes[i].spec
-            if not isinstance(spec, Spec) or spec.dtype.kind == "f":
-                path.add(i)
+        if i not in path and _varies(graph, i, path):
+            path.add(i)
     return path, [i for i in order if i in path]
+
+
+def _varies(graph: Graph, index: int, path: set[int]) -> bool:
+    """Whether a node changes, to first order, with an operand that is on the path."""
+    node = graph.nodes[index]
+    if path.isdisjoint(node.inputs) or (isinstance(node.spec, Spec) and node.spec.dtype.kind != "f"):
+        return False
+    rules = graph.rules.get(index, getattr(node.op, "vjp", None))
+    if isinstance(rules, tuple):
+        return any(j in path and rule is not flat for j, rule in zip(node.inputs, rules, strict=True))
+    return rules is not flat
 
 
 def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor] | None) -> list[Tensor]:
@@ -406,6 +416,14 @@ def _with_gradient(xp: Any, *operands: Array) -> Any:
     return operands[0]
 
 
+def _pair(f: Callable[..., Any], returned: Any) -> tuple[Any, Callable[[Tensor], Any]]:
+    if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
+        got = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else f"{type(returned).__name__}"
+        cure = "Return the value and a function, from its cotangent to those of the operands."
+        raise GradientError(report(f"cannot use the gradient of {f.__name__}: it returned {got}", at=here(), cure=cure))
+    return returned
+
+
 def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) -> Callable[..., Tensor]:
     """A function of tensors with a derivative of the user's own.
 
@@ -423,7 +441,7 @@ def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) ->
     def with_gradient(*xs: Any) -> Tensor:
         first = next((x for x in xs if isinstance(x, Tensor)), None)
         tensors = [tensor(x, first.graph if first is not None else None) for x in xs]
-        y, backward = f(*tensors)
+        y, backward = _pair(f, f(*tensors))
         result: Tensor = _with_gradient(stop_gradient(y), *tensors)
 
         def pull(g: Tensor, _: Tensor, *operands: Tensor) -> Any:

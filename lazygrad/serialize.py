@@ -169,7 +169,7 @@ def _damage(path: Any, cure: str) -> Iterator[None]:
     """Tell of what does not fit in a file as a SaveError."""
     try:
         yield
-    except (ValueError, OverflowError) as reason:
+    except ValueError as reason:
         said = str(reason)
         raise _unreadable(path, f"{said[:1].upper()}{said[1:]}.", cure) from None
 

@@ -56,6 +56,9 @@ class Value:
     def __bool__(self) -> bool:
         raise NotRecorded("asks for a value")
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise NotRecorded("asks for an array")
+
     def __neg__(self) -> Value:
         return cast(Value, self.recorder.negative(self))
 

@@ -208,7 +208,7 @@ class Program:
     def _record(self, node: Node) -> tuple[list[Value], list[Call], Value]:
         """The operands of the kernel, the calls that it makes, and the value it returns; or NotRecorded."""
         op = node.op
-        if not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
+        if not isinstance(op, Declared) or not op.recorded or op.random or not isinstance(node.spec, Spec):
             raise NotRecorded(node.op.name)
         recorder = Recorder(self.xp)
         operands = [Value(recorder, self.plan.spec(j), is_zero=self._is_zero(j)) for j in node.inputs]

@@ -83,9 +83,7 @@ def multi_dot(arrays: Sequence[TensorLike]) -> Tensor:
     for length in range(1, count):
         for i in range(count - length):
             j = i + length
-            prices = {
-                k: cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)
-            }
+            prices = {k: cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)}
             cut[i][j] = builtins.min(prices, key=lambda k: prices[k])
             cost[i][j] = prices[cut[i][j]]
 

@@ -393,7 +393,7 @@ def _triangle(x: Tensor, k: int, compare: str) -> Tensor:
     rows = functions["arange"](x.shape[-2])
     columns = functions["arange"](x.shape[-1])
     keep = functions[compare](expand_dims(rows, 1) + k, columns)
-    return functions["where"](keep, x, 0)
+    return functions["where"](keep, x, tensor(0, x.graph, x.dtype))
 
 
 @function

@@ -12,8 +12,8 @@ from lazygrad.errors import SpecError, report
 from lazygrad.graph import Tensor, TensorLike, function, here
 from lazygrad.ops.arithmetic import abs, power, sqrt, square
 from lazygrad.ops.comparison import equal, greater, not_equal, where
-from lazygrad.ops.movement import expand_dims, flatten, moveaxis, reshape
-from lazygrad.ops.reduction import max, min, sum
+from lazygrad.ops.movement import expand_dims, moveaxis, reshape
+from lazygrad.ops.reduction import any, max, min, sum
 from lazygrad.ops.solving import as_floats, inv
 from lazygrad.ops.spectral import _svdvals
 from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
@@ -28,6 +28,12 @@ def _root(total: Tensor, p: float) -> Tensor:
     zero = equal(total, 0)
     inner = where(zero, 1, total)
     return where(zero, 0, sqrt(inner) if p == 2 else power(inner, 1 / p))
+
+
+def _largest(x: Tensor, axis: Axes, keepdims: bool = False) -> Tensor:
+    """Largest of numbers that are not negative: 0 of none, as the array API standard has it for norms."""
+    axes = normalize_axes(axis, x.ndim)
+    return (max if all(x.shape[i] for i in axes) else sum)(x, axis=axes, keepdims=keepdims)
 
 
 def _refused(what: str, x: Tensor, ord: Order, cure: str) -> SpecError:
@@ -46,13 +52,17 @@ def vector_norm(x: TensorLike, *, axis: Axes = None, keepdims: bool = False, ord
         SpecError: the order is no number, or an axis does not exist.
     """
     x = as_floats(x)
+    try:
+        normalize_axes(axis, x.ndim)
+    except Mismatch as reason:
+        raise _refused("vector_norm", x, ord, str(reason)) from None
     if isinstance(ord, str) or not isinstance(ord, (int, float, np.integer, np.floating)) or math.isnan(ord):
         raise _refused("vector_norm", x, ord, "The order of a vector's norm is a number, inf or -inf.")
     p = float(ord)
     if p == 2:
         return _root(sum(square(x), axis=axis, keepdims=keepdims), 2)
     if p == math.inf:
-        return max(abs(x), axis=axis, keepdims=keepdims)
+        return _largest(abs(x), axis, keepdims)
     if p == -math.inf:
         return min(abs(x), axis=axis, keepdims=keepdims)
     if p == 0:
@@ -89,11 +99,11 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Order = "fro") ->
     if ord in ("fro", None):
         return _root(sum(square(x), axis=(-2, -1), keepdims=keepdims), 2)
     if ord in ("nuc", 2, -2):
-        pick = {"nuc": sum, 2: max, -2: min}[ord]
+        pick = {"nuc": sum, 2: _largest, -2: min}[ord]
         y = pick(_svdvals(x), axis=-1)
     elif ord in (1, -1, math.inf, -math.inf):
         along = -2 if ord in (1, -1) else -1
-        y = (max if ord > 0 else min)(sum(abs(x), axis=along), axis=-1)
+        y = (_largest if ord > 0 else min)(sum(abs(x), axis=along), axis=-1)
     else:
         raise _refused("matrix_norm", x, ord, "The order of a matrix norm is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf.")
     return expand_dims(y, (-2, -1)) if keepdims else y
@@ -124,7 +134,9 @@ def norm(x: TensorLike, ord: Order = None, axis: Any = None, keepdims: bool = Fa
         return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:
         raise _refused("norm", x, ord, "A norm is over one axis, for vectors, or two, for matrices.")
-    y = matrix_norm(moveaxis(x, tuple(axes), (-2, -1)), ord="fro" if ord is None else ord)
+    if ord in (None, "fro"):
+        return vector_norm(x, axis=tuple(axes), keepdims=keepdims)
+    y = matrix_norm(moveaxis(x, tuple(axes), (-2, -1)), ord=ord)
     places = [normalize_axis(a, x.ndim) for a in axes]
     return reshape(y, tuple(1 if i in places else n for i, n in enumerate(x.shape))) if keepdims else y
 
@@ -137,7 +149,7 @@ def matrix_rank(x: TensorLike, *, rtol: float | None = None) -> Tensor:
     """
     x = as_floats(x)
     if x.ndim < 2:
-        return max(flatten(not_equal(x, 0)), axis=0).astype(np.int64)
+        return any(not_equal(x, 0)).astype(np.int64)
     if rtol is None:
         rtol = float(np.max(x.shape[-2:])) * float(np.finfo(x.dtype).eps)
     s = _svdvals(x)
@@ -151,9 +163,11 @@ def cond(x: TensorLike, p: Order = None) -> Tensor:
     """Condition number of each matrix in the norm ``p``; in the 2-norm if not given, then it need not be square.
 
     Raises:
-        SpecError: ``x`` is not square and ``p`` is not 2 or -2, or there is no such norm.
+        SpecError: ``x`` is not square and ``p`` is not 2 or -2, there is no such norm, or there are no elements.
     """
     x = as_floats(x)
+    if x.ndim >= 2 and 0 in x.shape[-2:]:
+        raise _refused("cond", x, p, "A matrix without elements has no condition number.")
     if p in (None, 2, -2):
         high, low = matrix_norm(x, ord=2), matrix_norm(x, ord=-2)
         return low / high if p == -2 else high / low

@@ -29,12 +29,23 @@ from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
 __all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vecdot"]
 
 
+def batches(a: Shape, b: Shape) -> Shape:
+    """What the axes before the last two broadcast to."""
+    try:
+        return broadcast([a[:-2], b[:-2]])
+    except Mismatch:
+        raise Mismatch(
+            f"The axes before the last two are {list(a[:-2])} and {list(b[:-2])}, which do not broadcast: "
+            "counted from the end, sizes must be equal, or one of them 1."
+        ) from None
+
+
 def _multiplied(a: Shape, b: Shape) -> Shape:
     if len(a) < 2 or len(b) < 2:
         raise Mismatch("Both need two axes or more.")
     if a[-1] != b[-2]:
         raise Mismatch(f"The left has {a[-1]} columns, the right {b[-2]} rows; they must be as many.")
-    return (*broadcast([a[:-2], b[:-2]]), a[-2], b[-1])
+    return (*batches(a, b), a[-2], b[-1])
 
 
 @opaque(
@@ -44,6 +55,7 @@ def _multiplied(a: Shape, b: Shape) -> Shape:
         lambda g, y, a, b: sum_to(_matmul(swapaxes(a, -1, -2), g), b.shape),
     ),
     jvp=(lambda t, y, a, b: _matmul(t, b), lambda t, y, a, b: _matmul(a, t)),
+    recorded=True,
 )
 def _matmul(xp: Any, a: Array, b: Array) -> Any:
     """Matrix product of the last two axes."""
@@ -273,9 +285,7 @@ def _diagonals(x: Tensor, letters: list[str]) -> tuple[Tensor, list[str]]:
     return x, letters
 
 
-def _pair(
-    a: Tensor, left: list[str], b: Tensor, right: list[str], later: set[str]
-) -> tuple[Tensor, list[str]]:
+def _pair(a: Tensor, left: list[str], b: Tensor, right: list[str], later: set[str]) -> tuple[Tensor, list[str]]:
     """The product of two operands, summed over the letters that nothing later names."""
     a, left = _summed(a, left, later | set(right))
     b, right = _summed(b, right, later | set(left))

@@ -16,8 +16,7 @@ from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Graph, Tensor, checked_dtype, here
 from lazygrad.ops.comparison import less
 from lazygrad.ops.elementary import exp
-from lazygrad.ops.movement import broadcast_to
-from lazygrad.spec import Mismatch, Shape, broadcast, floating, sized
+from lazygrad.spec import Mismatch, Shape, Spec, broadcast, floating, sized
 
 __all__ = ["Random"]
 
@@ -46,10 +45,10 @@ def _permutation(rng: Any, *, draw: int, shape: Shape, dtype: Any) -> Any:
     return rng.permutation(shape[0])
 
 
-@opaque(shape=lambda a, draw, shape: shape, vjp=None, dtype=floating)
-def _gamma(rng: Any, a: Array, *, draw: int, shape: Shape) -> Any:
-    """Gamma numbers of shape a and scale 1."""
-    return rng.standard_gamma(a, shape, dtype=a.dtype)
+@opaque(shape=lambda alpha, draw, shape: shape, vjp=None, dtype=floating)
+def _gamma(rng: Any, alpha: Array, *, draw: int, shape: Shape) -> Any:
+    """Gamma numbers of shape parameter alpha and scale 1."""
+    return rng.standard_gamma(alpha, shape, dtype=alpha.dtype)
 
 
 @source()
@@ -85,19 +84,20 @@ class Random:
             raise SpecError(report(f"cannot draw {found} numbers", at=here(), cure=cure))
         return found
 
-    def _parameter(self, name: str, value: Any, unit: Tensor) -> Any:
-        """A parameter as it goes into a formula with ``unit``, whose dtype and shape the result keeps."""
+    def _parameter(self, name: str, value: Any, draw: Tensor | Spec) -> Any:
+        """A parameter as it goes into a formula with ``draw``, whose dtype and shape the result keeps."""
         if type(value) in (int, float):
             return value
-        t = tensor(value, self._graph, unit.dtype)
+        t = tensor(value, self._graph, draw.dtype)
         try:
-            fits = broadcast([t.shape, unit.shape]) == unit.shape
+            fits = broadcast([t.shape, draw.shape]) == draw.shape
         except Mismatch:
             fits = False
         if not fits:
             facts = [f"{name}:  {t.spec}   {self._graph.describe(t.index)}"]
-            cure = f"It must broadcast to the shape of the draw, {list(unit.shape)}."
-            raise SpecError(report(f"cannot draw {unit.spec} with this {name}", at=here(), facts=facts, cure=cure))
+            cure = f"It must broadcast to the shape of the draw, {list(draw.shape)}."
+            spec = Spec(draw.shape, draw.dtype)
+            raise SpecError(report(f"cannot draw {spec} with this {name}", at=here(), facts=facts, cure=cure))
         return t
 
     def uniform(self, shape: Any, low: Any = 0.0, high: Any = 1.0, dtype: Any = None) -> Tensor:
@@ -137,14 +137,13 @@ class Random:
         """Gamma, of shape parameter ``alpha`` and scale ``scale``. There is no gradient for ``alpha``."""
         _require(not _below(alpha, 0), "alpha", alpha, "A shape parameter is not negative.")
         _require(not _below(scale, 0), "scale", scale, "A scale is not negative.")
-        dtype = self._dtype(dtype)
         try:
-            sizes = sized(shape)
+            like = Spec(sized(shape), self._dtype(dtype))
         except Mismatch as reason:
             raise SpecError(report("cannot make gamma", at=here(), cure=str(reason))) from None
-        concentration = broadcast_to(tensor(alpha, self._graph, dtype), sizes)
-        unit = _gamma(concentration, draw=self._next(), shape=sizes)
-        scale = self._parameter("scale", scale, unit)
+        alpha = tensor(self._parameter("alpha", alpha, like), self._graph, like.dtype)
+        unit = _gamma(alpha, draw=self._next(), shape=like.shape)
+        scale = self._parameter("scale", scale, like)
         return unit if _is(scale, 1) else scale * unit
 
     def integers(self, shape: Any, low: int, high: int) -> Tensor:

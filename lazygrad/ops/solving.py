@@ -19,8 +19,8 @@ from lazygrad.define import opaque, tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Array, Tensor, TensorLike, function, here
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
-from lazygrad.ops.products import together
-from lazygrad.spec import Kind, Mismatch, Shape, broadcast, floating
+from lazygrad.ops.products import batches, together
+from lazygrad.spec import Kind, Mismatch, Shape, floating
 
 __all__ = ["inv", "pinv", "solve", "solve_triangular"]
 
@@ -79,12 +79,12 @@ def inv(xp: Any, a: Array) -> Any:
 
 
 def _solved(a: Shape, b: Shape) -> Shape:
-    batch = of_squares(a)
+    of_squares(a)
     if len(b) < 2:
         raise Mismatch("The right side needs an axis.")
     if a[-1] != b[-2]:
         raise Mismatch(f"The matrix has {a[-1]} rows, the right side {b[-2]}; they must be as many.")
-    return (*broadcast([batch, b[:-2]]), *b[-2:])
+    return (*batches(a, b), *b[-2:])
 
 
 @opaque(
@@ -148,7 +148,7 @@ def _columns(name: str, primitive: Callable[[Tensor, Tensor], Tensor], a: Tensor
         return moveaxis(reshape(y, rows.shape), 0, -2)
     if a.ndim >= 2 and b.ndim >= 2 and a.shape[:-2] != b.shape[:-2]:
         try:
-            batch = broadcast([a.shape[:-2], b.shape[:-2]])
+            batch = batches(a.shape, b.shape)
         except Mismatch:
             return primitive(a, b)  # whose shape rule says what is wrong
         a, b = broadcast_to(a, (*batch, *a.shape[-2:])), broadcast_to(b, (*batch, *b.shape[-2:]))

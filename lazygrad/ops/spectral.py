@@ -163,9 +163,7 @@ def _push_svdvals(t: Tensor, y: Tensor, a: Tensor) -> Tensor:
     return sum(u * (t @ vt.mT), axis=-2)
 
 
-@opaque(
-    shape=lambda a: (*of_matrices(a), min(a[-2:])), vjp=_pull_svdvals, jvp=_push_svdvals, dtype=lapack
-)
+@opaque(shape=lambda a: (*of_matrices(a), min(a[-2:])), vjp=_pull_svdvals, jvp=_push_svdvals, dtype=lapack)
 def _svdvals(xp: Any, a: Array) -> Any:
     """Singular values in decreasing order."""
     return xp.linalg.svd(a, compute_uv=False)
