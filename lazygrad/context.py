@@ -177,6 +177,8 @@ class Context:
         return result
 
     def _placed(self, tree: Any, name: str) -> Any:
+        if type(tree) is np.ndarray:
+            return self._argument(name, tree)
         return rebuilt(tree, [self._argument(name + path, leaf) for path, leaf in leaves(tree)])
 
     def _argument(self, path: str, leaf: Any) -> Any:

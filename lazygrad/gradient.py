@@ -60,7 +60,7 @@ def _same_graph(tensors: Sequence[Tensor]) -> Graph:
 
 def _differentiable(what: str, xs: Sequence[Tensor]) -> None:
     for x in xs:
-        if not np.issubdtype(x.dtype, np.inexact):
+        if x.spec.dtype.kind != "f":
             raise GradientError(
                 report(
                     f"cannot differentiate {what} {x.spec}",

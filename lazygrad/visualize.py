@@ -143,7 +143,7 @@ class _Picture:
         """The user's line, for a tooltip. Many nodes share one."""
         key = id(origin.code), origin.lasti
         if key not in self.places:
-            self.places[key] = _escaped(str(origin)).replace("\\", "\\\\")
+            self.places[key] = _escaped(str(origin))
         return self.places[key]
 
     def _call(self, node: Node) -> str:
@@ -168,7 +168,7 @@ class _Picture:
                 self.dot.body.append("\t}\n")
             for word in words[len(entered) :]:
                 entered.append(word)
-                box = "labeljust=l style=rounded color=\"#b4bcc6\" fontsize=11 margin=8"
+                box = 'labeljust=l style=rounded color="#b4bcc6" fontsize=11 margin=8'
                 count += 1
                 self.dot.body.append(f"\tsubgraph cluster_{count} {{\n\t\tlabel=<<I>{_escaped(word)}</I>> {box}\n")
             for i in rooms[path]:
@@ -201,7 +201,8 @@ def _pale(text: str) -> str:
 def _escaped(text: str) -> str:
     """Text for a label. What a reader of XML would refuse is shown as Python shows it."""
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return html.escape(shown)
+    # Graphviz puts the node's name in place of a backslash and N, in labels that are HTML too.
+    return html.escape(shown).replace("\\", "\\\\")
 
 
 def _legend() -> str:

@@ -234,7 +234,8 @@ class Program:
             name = self._recipe(f"n{i}", lambda names: names["_spare"][key])
             self.contiguous.add(name)
             return name
-        if isinstance(node.op, Elementwise) and len(calls) == 1:
+        # One element: NumPy takes its fast way only if result and operand are different arrays.
+        if isinstance(node.op, Elementwise) and len(calls) == 1 and self.plan.spec(i).size > 1:
             for j in node.inputs:
                 buffer = self.buffers.get(self.names[j])
                 if buffer is not None and buffer.last == i and buffer.spec == node.spec:

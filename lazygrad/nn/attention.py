@@ -29,14 +29,14 @@ def scaled_dot_product_attention(q: Any, k: Any, v: Any, mask: Any = None, causa
         k: keys ``(..., S, d)``.
         v: values ``(..., S, e)``. The axes in front, such as examples and heads, broadcast.
         mask: broadcasts to ``(..., T, S)``. Of bool, a query sees a key where it is true, and a query that sees
-            none gets zeros; of numbers, it is added to q·kᵀ / √d.
+            none gets zeros; of floats, it is added to q·kᵀ / √d.
         causal: whether query *t* sees only the keys up to *t*.
 
     Returns:
         ``(..., T, e)``.
 
     Raises:
-        SpecError: the shapes do not fit together.
+        SpecError: the shapes do not fit together, or the mask is of whole numbers.
     """
     q, k, v, *rest = tensors(q, k, v) if mask is None else tensors(q, k, v, mask)
     with fitting("attend with", q=q, k=k, v=v, **dict(zip(["mask"], rest, strict=False))):
@@ -50,6 +50,8 @@ def scaled_dot_product_attention(q: Any, k: Any, v: Any, mask: Any = None, causa
         broadcast([shape[:-2], v.shape[:-2]])
         if rest and broadcast([rest[0].shape, shape]) != shape:
             raise Mismatch(f"The mask must broadcast to {list(shape)}.")
+        if rest and rest[0].dtype.kind not in "bf":
+            raise Mismatch("A mask is bool, true where a query sees a key, or floats that are added: cast it.")
     scores = matmul(q / math.sqrt(q.shape[-1]), matrix_transpose(k))
     sees = rest[0] if rest and rest[0].dtype == np.bool_ else None
     if rest and sees is None:

@@ -10,7 +10,7 @@ from lazygrad.define import tensor
 from lazygrad.graph import Tensor, function
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _window_max, _window_sum, count, extent, padding_of
-from lazygrad.ops.movement import pad
+from lazygrad.ops.movement import astype, pad
 from lazygrad.ops.source import ones
 from lazygrad.spec import Mismatch
 
@@ -41,9 +41,12 @@ def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0, dilati
 
 @function
 def sum_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Tensor:
-    """Sum of every window; arguments as those of :func:`max_pool2d`, but zeros are added around ``x``."""
+    """Sum of every window; arguments as those of :func:`max_pool2d`, but zeros are added around ``x``.
+
+    As in :func:`lazygrad.sum`, small whole numbers and booleans are added in NumPy's default integer.
+    """
     x, size, step, gap, ends = _settings("sum_pool2d", x, window, stride, padding, dilation)
-    return _window_sum(_around(x, ends, 0), size=size, stride=step, dilation=gap)
+    return _window_sum(_around(_wide(x), ends, 0), size=size, stride=step, dilation=gap)
 
 
 @function
@@ -57,16 +60,18 @@ def avg_pool2d(
 ) -> Tensor:
     """Mean of every window; arguments as those of :func:`max_pool2d`, but zeros are added around ``x``.
 
+    The mean of whole numbers is float64.
+
     Args:
         x, window, stride, padding, dilation: see there.
         count_include_pad: whether the zeros count as elements of their window; if not, the sum is divided by
             the number of the others.
     """
     x, size, step, gap, ends = _settings("avg_pool2d", x, window, stride, padding, dilation)
-    total = _window_sum(_around(x, ends, 0), size=size, stride=step, dilation=gap)
+    total = _window_sum(_around(_wide(x), ends, 0), size=size, stride=step, dilation=gap)
     if count_include_pad or ends == ((0, 0), (0, 0)):
         return total / (size[0] * size[1])
-    inside = ones(x.shape[-2:], x.dtype)
+    inside = ones(x.shape[-2:], total.dtype)
     return total / _window_sum(_around(inside, ends, 0), size=size, stride=step, dilation=gap)
 
 
@@ -86,6 +91,11 @@ def _settings(
         padded = tuple(n + a + b for n, (a, b) in zip(x.shape[-2:], ends, strict=True))
         count(padded, size, step, gap)
     return x, size, step, gap, ends
+
+
+def _wide(x: Tensor) -> Tensor:
+    """``x`` in the dtype in which it is added up: pixels of uint8 would overflow."""
+    return x if x.dtype.kind == "f" else astype(x, np.add.reduce(np.empty(0, x.dtype)).dtype)
 
 
 def _around(x: Tensor, ends: Pairs, value: Any) -> Tensor:
