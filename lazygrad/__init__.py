@@ -3,7 +3,7 @@
 The shop window: every public name, and nothing else.
 """
 
-from lazygrad import define, linalg, nn, optim, testing
+from lazygrad import define, linalg, nn, optim, testing, visualize
 from lazygrad.compiled import (
     Compiled,
 )
@@ -451,6 +451,7 @@ __all__ = [
     "unstack",
     "var",
     "vecdot",
+    "visualize",
     "where",
     "zeros",
     "zeros_like",

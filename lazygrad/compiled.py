@@ -12,10 +12,11 @@ import numpy as np
 
 from lazygrad.context import Context, check_step, is_array
 from lazygrad.errors import TraceError, report
-from lazygrad.evaluator import Update, as_feed, check_feeds, missing_feed, unknown_feed
+from lazygrad.evaluator import Update, as_feed, check_feeds, fed_argument, missing_feed, unknown_feed
 from lazygrad.execute import Runner
 from lazygrad.graph import Graph, Tensor, freeze, here
 from lazygrad.plan import Plan
+from lazygrad.spec import Mismatch
 from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class _Entry:
     constants: Sequence[Any]
     pack: Callable[[Sequence[Any]], Any]  # makes what the step returns of the arrays
     feeds: set[str]  # names that may be fed
+    arguments: set[str]  # names of array arguments, which may not
     version: int
 
 
@@ -105,12 +107,14 @@ class Compiled:
                 sources.append(("feed", params["name"]))
         constants = [context.env._backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return _Entry(runner, sources, constants, _packer(result), feeds, context.env._version)
+        return _Entry(runner, sources, constants, _packer(result), feeds, set(arguments), context.env._version)
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
         xp = self._env._backend.xp
         for name in feeds or ():
+            if name in entry.arguments:
+                raise fed_argument(name)
             if name not in entry.feeds:
                 raise unknown_feed(name, entry.feeds)
         for (kind, which), spec in zip(entry.sources, entry.runner.input_specs, strict=True):
@@ -188,7 +192,7 @@ def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any]) 
             continue
         try:
             hash(key := (path, freeze(leaf)))
-        except TypeError:
+        except (TypeError, Mismatch):
             cure = "Arguments that are not arrays are part of the signature, and must be hashable."
             what = f"cannot compile for an argument of type {type(leaf).__name__}"
             raise TraceError(report(what, at=here(), cure=cure)) from None

@@ -10,7 +10,7 @@ import numpy as np
 
 from lazygrad.define import tensor
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
-from lazygrad.evaluator import Evaluator, Update, as_feed, unknown_feed
+from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
 from lazygrad.graph import Graph, Tensor, checked_dtype, functions, here
 from lazygrad.ops.random import Random
 from lazygrad.ops.source import assign, numeric, placeholder, variable
@@ -210,8 +210,7 @@ class Context:
         fed = dict(self._arguments)
         for name, array in self._given.items():
             if name in self._arguments:
-                cure = "Pass the array as the argument."
-                raise FeedError(report(f"cannot feed {name!r}: it is an argument of the step", at=here(), cure=cure))
+                raise fed_argument(name)
             _, spec = self._placeholder_spec(name)
             fed[name] = as_feed(name, array, spec, self.env._backend.xp)
         return fed

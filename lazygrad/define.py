@@ -63,6 +63,9 @@ View = Literal["always", "contiguous"] | None
 Rules = Any  # Rule | _Flat | None, or a tuple of them, one an operand
 
 
+_NOTHING = [inspect.Parameter("nothing", inspect.Parameter.POSITIONAL_ONLY)]
+
+
 class Declared(Op):
     """An op made from a kernel. The subclasses are the kinds."""
 
@@ -76,7 +79,7 @@ class Declared(Op):
         self.name = kernel.__name__.strip("_")
         if not inspect.getdoc(kernel):
             raise DefinitionError(f"op {self.name!r} has no docstring: say in one line what it computes")
-        first, *rest = inspect.signature(kernel).parameters.values()
+        first, *rest = inspect.signature(kernel).parameters.values() or _NOTHING
         if first.name not in ("xp", "rng"):
             raise DefinitionError(f"op {self.name!r}: the first parameter is 'xp' (or 'rng'), not {first.name!r}")
         self.random = first.name == "rng"
@@ -84,6 +87,7 @@ class Declared(Op):
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in rest)
         self.operands = [p.name for p in rest if _is_operand(p)]
         self.defaults = {p.name: p.default for p in rest if not _is_operand(p)}
+        self.required = {name for name, default in self.defaults.items() if default is inspect.Parameter.empty}
         self.dtype_rule = dtype or self._default_dtype_rule()
         self._resolved: dict[tuple[Kind, ...], tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]] = {}
         self.vjp = self._checked("vjp", vjp)
@@ -135,14 +139,14 @@ class Declared(Op):
             operands = args
         elif len(args) == len(self.operands) and not kwargs.keys() & set(self.operands):
             operands = args
-            if not kwargs and inspect.Parameter.empty not in self.defaults.values():
+            if not kwargs and not self.required:
                 return operands, dict(self.defaults)
         else:
             bound = self.__signature__.bind(*args, **kwargs)
             operands = tuple([bound.arguments[name] for name in self.operands])
             kwargs = {k: v for k, v in bound.arguments.items() if k in self.defaults}
         params = {**self.defaults, **kwargs}
-        if len(params) > len(self.defaults) or inspect.Parameter.empty in params.values():
+        if len(params) > len(self.defaults) or not self.required <= kwargs.keys():
             self.__signature__.bind(*args, **kwargs)  # says in Python's words which one is wrong
         return operands, params
 

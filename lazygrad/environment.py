@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,17 @@ MAX_GUIDES = 4  # graphs remembered a step: training and evaluation, full and ra
 MAX_GUIDE_NODES = 50_000
 
 
+class _State(NamedTuple):
+    """All that a commit changes. It is one attribute of an environment, so a commit is one store.
+
+    No exception and no interrupt can split that.
+    """
+
+    parity: int  # a bit for every variable: in which of its two arrays its value lies
+    runs: int  # how many runs have drawn random numbers
+    permanent: int  # how many variables stay even if the step being written fails
+
+
 class VariableEnvironment:
     """Named variables, and the means to run functions that read and change them.
 
@@ -55,13 +66,9 @@ class VariableEnvironment:
         self.dtype = _floating(dtype)
         self._variables: dict[str, Variable] = {}
         self._draws = Draws(fresh_seed() if seed is None else _seed(seed))
-        # One attribute holds all that a commit changes: a bit for every variable, which says in which of
-        # its two arrays its value lies, and the number of runs that have drawn. So a commit is one store,
-        # which no exception and no interrupt can split.
-        self._state: tuple[int, int] = (0, 0)
+        self._state = _State(0, 0, 0)
         self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
         self._lock = threading.RLock()
-        self._permanent = 0  # how many variables stay even if the step being written fails
         self._executing = False
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
         self._names_taken: set[str] = set()
@@ -126,9 +133,9 @@ class VariableEnvironment:
                 facts = [f"variable:  {variable.spec}", f"array:     {Spec(tuple(new.shape), new.dtype)}"]
                 cure = "A variable keeps its shape. Register another one under a new name."
                 raise SpecError(report(f"cannot set variable {name!r}", at=here(), facts=facts, cure=cure))
-            parity, runs = self._state
+            parity, runs, permanent = self._state
             variable.spare(parity)[...] = new
-            self._state = (parity ^ 1 << variable._number, runs)
+            self._state = _State(parity ^ 1 << variable._number, runs, permanent)
 
     def _register(self, path: str, array: Any, trainable: bool) -> Variable:
         with self._lock:
@@ -140,12 +147,17 @@ class VariableEnvironment:
             own = self._backend.asarray(np.array(numeric(array, self.dtype)) if _on_host(array) else array.copy())
             own = self._backend.xp.asarray(own, order="C")
             number = 1 + max((v._number for v in self._variables.values()), default=-1)
-            self._state = (self._state[0] & ~(1 << number), self._state[1])
+            parity, runs, permanent = self._state
+            self._state = _State(parity & ~(1 << number), runs, permanent)
             variable = self._variables[path] = Variable(self, path, own, bool(trainable), number)
             self._version += bool(trainable)
             if not self._is_writing():
-                self._permanent = len(self._variables)
+                self._keep()
             return variable
+
+    def _keep(self) -> None:
+        """Let every variable there is now stay, even if the step being written fails."""
+        self._state = self._state._replace(permanent=len(self._variables))
 
     def _find(self, path: Any) -> Variable:
         found = self._variables.get(path)
@@ -230,7 +242,7 @@ class VariableEnvironment:
         height = len(writing.graphs)
         nested = self._is_writing()
         if not nested:
-            self._permanent = len(self._variables)
+            self._keep()
         done = False
         try:
             writing.graphs.append(graph)
@@ -241,9 +253,9 @@ class VariableEnvironment:
             del writing.graphs[height:]
             graph.close()
             if not done:
-                self._forget(self._permanent)
+                self._forget(self._state.permanent)
             elif not nested:
-                self._permanent = len(self._variables)
+                self._keep()
 
     def _is_writing(self) -> bool:
         """Whether a step of this environment is being written, in this thread."""
@@ -305,11 +317,11 @@ class VariableEnvironment:
 
     def _transact(self, runner: Runner, inputs: Sequence[Any]) -> Sequence[Any]:
         """Run a plan and commit. What can fail comes first; the commit is one store."""
-        parity, runs = self._state
+        parity, runs, _ = self._state
         plan = runner.plan
         if runner.touched is None:
-            runner.touched = sum(1 << self._find(name)._number for name in {*plan.variables, *plan.updates})
             runner.flips = sum(1 << self._find(name)._number for name in plan.updates)
+            runner.touched = sum(1 << self._find(name)._number for name in {*plan.variables, *plan.updates})
         try:
             self._executing = True
             with np.errstate(all="ignore"):
@@ -320,10 +332,9 @@ class VariableEnvironment:
                     lambda: {name: self._find(name).spare(parity) for name in plan.updates},
                     self._draw,
                 )
-            self._state = (parity ^ runner.flips, runs + plan.draws)
+            self._state = _State(parity ^ runner.flips, runs + plan.draws, len(self._variables))
         finally:
             self._executing = False
-        self._permanent = len(self._variables)
         return values
 
     def _draw(self, draw: int) -> Any:
@@ -361,7 +372,7 @@ class VariableEnvironment:
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
         for entry in document.entries:
             env._register(entry.path, entry.array, entry.trainable)
-        env._state = (env._state[0], document.runs)
+        env._state = env._state._replace(runs=document.runs)
         return env
 
     def restore(self, path: str | Path, strict: bool = True) -> None:
@@ -387,7 +398,7 @@ class VariableEnvironment:
             serialize.check_fits(path, document, mine, strict)
             before, draws, state = len(self), self._draws, self._state
             try:
-                parity, runs = state
+                parity, runs, _ = state
                 flips = 0
                 for entry in document.entries:
                     variable = self._variables.get(entry.path)
@@ -398,16 +409,14 @@ class VariableEnvironment:
                         self._register(entry.path, entry.array, False)
                 if document.seed is not None:
                     self._draws, runs = Draws(document.seed), document.runs
-                    self._guides.clear()
-                    self._version += 1
-                self._state = (self._state[0] ^ flips, runs)
+                self._state = _State(self._state.parity ^ flips, runs, len(self._variables))
             except BaseException:
                 self._forget(before)
                 self._draws, self._state = draws, state
                 raise
 
     def _document(self) -> serialize.Document:
-        parity, runs = self._state
+        parity, runs, _ = self._state
         entries = [
             serialize.Entry(v.path, self._backend.to_numpy(v.live(parity)), v.trainable) for v in self
         ]

@@ -8,7 +8,7 @@
     ├── GraphError(ValueError)       a tensor outlived its context; tensors of two graphs meet
     ├── GradientError(ValueError)    not differentiable
     ├── FeedError(LookupError)       missing, unknown or misshapen feed
-    ├── VariableError(LookupError)   unknown, duplicate or misnamed variable
+    ├── VariableError(KeyError)      unknown, duplicate or misnamed variable
     ├── TraceError(RuntimeError)     a value was asked for while the graph is being written
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
     └── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
@@ -67,8 +67,10 @@ class FeedError(LazygradError, LookupError):
     """A feed is missing, unknown or does not fit its placeholder."""
 
 
-class VariableError(LazygradError, LookupError):
+class VariableError(LazygradError, KeyError):
     """A variable is unknown, registered twice, or its name is not usable."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes, on one line
 
 
 class TraceError(LazygradError, RuntimeError):

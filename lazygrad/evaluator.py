@@ -171,6 +171,12 @@ def missing_feed(name: str, spec: Spec, given: Iterable[str]) -> FeedError:
     )
 
 
+def fed_argument(name: str) -> FeedError:
+    """The error for an array with the name of an argument."""
+    cure = "Pass the array as the argument."
+    return FeedError(report(f"cannot feed {name!r}: it is an argument of the step", at=here(), cure=cure))
+
+
 def unknown_feed(name: str, known: Iterable[str]) -> FeedError:
     """The error for an array without a placeholder."""
     return FeedError(report(f"there is no placeholder {name!r}", at=here(), cure=nearest(name, known)))

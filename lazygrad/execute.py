@@ -46,7 +46,11 @@ def interpret(plan: Plan, backend: Backend, bound: dict[int, Any], draw: Callabl
                 if isinstance(y, np.generic) or not hasattr(y, "flags"):
                     y = backend.asarray(y)
                 if y.shape != spec.shape or y.dtype != spec.dtype:
-                    _wrong(plan, i, Spec(y.shape, y.dtype))
+                    _wrong(plan, i, str(Spec(y.shape, y.dtype)))
+            elif not isinstance(y, (tuple, list)):
+                _wrong(plan, i, type(y).__name__)
+            elif tuple(Spec(part.shape, part.dtype) for part in y) != spec:
+                _wrong(plan, i, ", ".join(str(Spec(part.shape, part.dtype)) for part in y))
             arrays[i] = y
             for j in plan.dying[i]:
                 arrays[j] = None
@@ -56,11 +60,12 @@ def interpret(plan: Plan, backend: Backend, bound: dict[int, Any], draw: Callabl
     return arrays
 
 
-def _wrong(plan: Plan, index: int, got: Spec) -> None:
+def _wrong(plan: Plan, index: int, got: str) -> None:
     node = plan.graph.nodes[index]
+    declared = node.spec if isinstance(node.spec, Spec) else ", ".join(map(str, node.spec))
     raise DefinitionError(
         report(
-            f"op {node.op.name!r} declares {node.spec}, but its kernel returned {got}",
+            f"op {node.op.name!r} declares {declared}, but its kernel returned {got}",
             at=plan.origin(index),
             cure="Correct its shape or dtype rule, or cast in the kernel.",
         )
@@ -136,8 +141,9 @@ class Runner:
 
     def _bind(self, parity: int, live: Any, spare: Any, draw: Any) -> Callable[..., Any]:
         if self.program is None:
-            self.program = Program(self.plan, self.backend.xp)
-            self.arena = _aligned(self.program.nbytes)
+            program = Program(self.plan, self.backend.xp)
+            self.arena = _aligned(program.nbytes)
+            self.program = program  # last, so that an interrupt leaves no program without its arena
         if len(self.bindings) >= 8:
             self.bindings.clear()
         step = self.bindings[parity] = self.program.bind(live, spare, draw, self.arena)

@@ -98,8 +98,10 @@ def freeze(value: Any) -> Hashable:
         return tuple([freeze(item) for item in value])
     if kind is slice:
         return ("slice", freeze(value.start), freeze(value.stop), freeze(value.step))
-    if isinstance(value, (np.generic, np.ndarray)):
-        return (value.dtype, value.shape, value.tobytes())
+    if isinstance(value, np.generic):
+        return (value.dtype, value.tobytes())
+    if kind.__hash__ is None:
+        raise Mismatch(f"A setting must be hashable, and a {kind.__name__} is not: give arrays as operands.")
     return (kind, value)
 
 
@@ -186,7 +188,7 @@ class Graph:
         if not self.open:
             self.check_open(op.name)
         if key is None:
-            key = tuple([freeze(value) for value in params.values()]) if params else ()
+            key = self._key(op, inputs, params) if params else ()
         index = len(self.nodes)
         node = None
         if self.guide is not None:
@@ -200,6 +202,12 @@ class Graph:
         self.nodes.append(node)
         self.origins.append(self.origin or here())
         return Tensor(self, index, cast(Spec, node.spec))
+
+    def _key(self, op: Op, inputs: tuple[int, ...], params: dict[str, Any]) -> Hashable:
+        try:
+            return tuple([freeze(value) for value in params.values()])
+        except Mismatch as reason:
+            raise SpecError(self._mismatch(op, inputs, params, str(reason))) from None
 
     def tensor(self, index: int) -> Tensor:
         """The tensor of node ``index``."""
@@ -526,6 +534,8 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         # So ``array + tensor`` arrives here as np.add. A ufunc is the function of that name, lazily.
+        if ufunc is np.divmod and method == "__call__" and not kwargs:
+            return functions["floor_divide"](*inputs), functions["remainder"](*inputs)
         name = _ufuncs().get(ufunc)
         if name is None or method != "__call__" or kwargs:
             used = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
@@ -551,6 +561,9 @@ class Tensor:
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     __add__ = _operator("add")
     __radd__ = _swapped("add")

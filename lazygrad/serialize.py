@@ -9,7 +9,7 @@ import os
 import reprlib
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lazygrad.errors import SaveError, nearest, report
 from lazygrad.graph import here
 from lazygrad.spec import Spec
 
-__all__ = ["Document", "Entry", "check_fits", "overwrite", "read", "write"]
+__all__ = ["Document", "Entry", "check_fits", "read", "write"]
 
 _EDITED = "The file was damaged or edited: use another copy."
 _CUT_OFF = "The file may be cut off: use another copy."
@@ -29,7 +29,9 @@ _OTHER = "Give a file that env.save wrote."
 
 
 def write(path: Any, document: Document) -> None:
-    """Write the document to a file.
+    """Write the document beside its file, sync, and rename; a crash leaves the old file whole.
+
+    Where ``path`` is a link, the file it points to is replaced, and the link stays.
 
     Raises:
         SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
@@ -39,23 +41,12 @@ def write(path: Any, document: Document) -> None:
             what = f"cannot save variable {entry.path!r} of {entry.array.dtype}"
             cure = "Its bits mean other numbers on other machines: register the variable as float64."
             raise SaveError(report(what, at=here(), cure=cure))
-    overwrite(path, (piece.encode() for piece in pieces(document)), "save to")
-
-
-def overwrite(path: Any, content: Iterable[bytes], what: str) -> None:
-    """Write the content beside its file, sync, and rename; a crash leaves the old file whole.
-
-    Where ``path`` is a link, the file it points to is replaced, and the link stays.
-
-    Raises:
-        SaveError: the file cannot be written.
-    """
     try:
         target = _target(path)
         temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
         try:
-            with open(temporary, "xb") as file:
-                file.writelines(content)
+            with open(temporary, "x", encoding="utf-8", newline="\n") as file:
+                file.writelines(pieces(document))
                 file.flush()
                 os.fsync(file.fileno())
             if target.exists():
@@ -66,8 +57,8 @@ def overwrite(path: Any, content: Iterable[bytes], what: str) -> None:
         _sync_folder(target.parent)
     except (OSError, ValueError) as reason:
         cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
-        facts = [_said(reason)]
-        raise SaveError(report(f"cannot {what} {_shown(path)}", at=here(), facts=facts, cure=cure)) from reason
+        what = f"cannot save to {_shown(path)}"
+        raise SaveError(report(what, at=here(), facts=[_said(reason)], cure=cure)) from reason
 
 
 def _target(path: Any) -> Path:

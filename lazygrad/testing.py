@@ -48,8 +48,8 @@ def check_gradient(
     the two. The difference quotient of the second derivatives is taken of the first one in reverse mode, which
     has then been checked.
 
-    The two numbers may differ by ``rtol`` of the larger, for truncation, plus 20·ε·max|s|/h, for rounding: s is
-    known to a few ε·|s|, and the quotient divides by h.
+    The two numbers may differ by ``rtol`` of the larger, for truncation, plus 20·ε·(max|s|/h + 1), for rounding:
+    s is known to a few ε·|s|, and the quotient divides by h; the derivative sums terms of size 1 that may cancel.
 
     Args:
         f: takes tensors, returns a tensor, or a tuple or list of them. Results that are not floating are left out.
@@ -109,7 +109,7 @@ def check_gradient(
     quotients = [_quotients(env, sample, given, k, v, step) for k, v in zip(places, tangents, strict=True)]
     for n, k in enumerate(places):
         expected, size = quotients[n][0]
-        noise = 20 * EPS * max(size, abs(float(s))) / step
+        noise = 20 * EPS * (max(size, abs(float(s))) / step + 1)
         for mode, found in (("reverse", reverse[n]), ("forward", forward[n])):
             _close(f, k, f"first derivative, {mode} mode,", expected, float(found), rtol, noise)
     if order < 2:
@@ -117,7 +117,7 @@ def check_gradient(
     combined = env.run(second, *given)
     for n, k in enumerate(places):
         expected, size = quotients[n][1]
-        noise = 20 * EPS * max(size, abs(float(slope))) / step
+        noise = 20 * EPS * (max(size, abs(float(slope))) / step + 1)
         for mode, values in combined.items():
             _close(f, k, f"second derivative, {mode},", expected, float(values[n]), rtol, noise)
 

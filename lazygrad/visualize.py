@@ -21,7 +21,6 @@ import numpy as np
 from lazygrad.errors import BackendError, Origin, SaveError, report
 from lazygrad.graph import Graph, Node, function, here
 from lazygrad.ops.source import _literal, assign, placeholder, variable
-from lazygrad.serialize import overwrite
 from lazygrad.spec import Spec
 
 __all__ = ["assigned_names", "render", "to_dot"]
@@ -272,8 +271,6 @@ def render(graph: Graph, path: str | Path) -> Path:
         SaveError: the suffix is another one, or a file cannot be written.
         BackendError: Graphviz is not installed, or fails. The DOT text is written all the same.
     """
-    import graphviz  # here, for the reason given above
-
     named = isinstance(path, (str, os.PathLike))
     form = Path(path).suffix.lower().removeprefix(".") if named else ""
     if form not in (*FORMATS, "dot"):
@@ -282,17 +279,27 @@ def render(graph: Graph, path: str | Path) -> Path:
     file = Path(path)
     text = to_dot(graph)
     source = file if form == "dot" else file.with_suffix(".dot")
-    overwrite(source, [text.encode()], "write")
+    _write(source, text.encode())
     if form != "dot":
         what, written = f"cannot draw {str(file)!r}", f"written:  {source}"
+        command = ["dot", f"-T{form}", os.path.abspath(source)]
         try:
-            drawn = graphviz.Source(text).pipe(form, quiet=True)
-        except graphviz.ExecutableNotFound:
+            drawn = subprocess.run(command, capture_output=True, check=True).stdout
+        except FileNotFoundError:
             missing = f"{what}: Graphviz, the program that draws, is not installed"
             raise BackendError(report(missing, at=here(), facts=[written], cure=INSTALL)) from None
         except (subprocess.SubprocessError, OSError) as reason:
             said = (getattr(reason, "stderr", None) or str(reason).encode()).decode(errors="replace").strip()
             facts = [f"Graphviz:  {said[:500]}", written]
             raise BackendError(report(f"{what}: Graphviz failed", at=here(), facts=facts)) from None
-        overwrite(file, [drawn], "write")
+        _write(file, drawn)
     return file
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except (OSError, ValueError) as reason:
+        facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
+        cure = "Choose a file in a folder that exists and that you may write to."
+        raise SaveError(report(f"cannot write {str(file)!r}", at=here(), facts=facts, cure=cure)) from reason

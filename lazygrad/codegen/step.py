@@ -217,7 +217,7 @@ class Program:
             return operands, [Call("copy_reshaped", _copy_reshaped, (OUT, *operands), result)], result
         try:
             result = op.kernel(recorder, *operands, **node.params)
-        except (AttributeError, TypeError) as reason:
+        except Exception as reason:  # whatever a kernel does not stand; if the fault is its own, calling it shows that
             raise NotRecorded(str(reason)) from None
         if not isinstance(result, Value) or result.spec != node.spec:
             raise NotRecorded("returns something else than declared")

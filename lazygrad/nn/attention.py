@@ -13,7 +13,6 @@ from lazygrad.nn.checks import fitting, tensors
 from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import expand_dims, matrix_transpose
 from lazygrad.ops.products import matmul
-from lazygrad.ops.reduction import any
 from lazygrad.ops.source import arange
 from lazygrad.spec import Mismatch, broadcast
 
@@ -61,7 +60,6 @@ def scaled_dot_product_attention(q: Any, k: Any, v: Any, mask: Any = None, causa
         sees = earlier if sees is None else sees & earlier
     if sees is None:
         return matmul(softmax(scores), v)
-    # A row of −∞ alone has no softmax: a query that sees nothing has equal weights, which then become 0.
-    hidden = where(any(sees, axis=-1, keepdims=True), -np.inf, 0.0)
-    weights = softmax(where(sees, scores, hidden.astype(scores.dtype)))
+    # A query that sees nothing has NaN for weights; no element of its row is chosen, here or in a derivative.
+    weights = softmax(where(sees, scores, -np.inf))
     return matmul(where(sees, weights, 0), v)

@@ -99,8 +99,8 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Order = "fro") ->
     if ord in ("fro", None):
         return _root(sum(square(x), axis=(-2, -1), keepdims=keepdims), 2)
     if ord in ("nuc", 2, -2):
-        pick = {"nuc": sum, 2: _largest, -2: min}[ord]
-        y = pick(_svdvals(x), axis=-1)
+        s = _svdvals(x)
+        y = sum(s, axis=-1) if ord == "nuc" else _largest(s, -1) if ord == 2 else min(s, axis=-1)
     elif ord in (1, -1, math.inf, -math.inf):
         along = -2 if ord in (1, -1) else -1
         y = (_largest if ord > 0 else min)(sum(abs(x), axis=along), axis=-1)

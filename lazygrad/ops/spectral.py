@@ -170,14 +170,14 @@ def _svdvals(xp: Any, a: Array) -> Any:
 
 
 @function
-def svd(a: TensorLike, *, full_matrices: bool = False) -> SVDResult:
+def svd(a: TensorLike, *, full_matrices: bool = True) -> SVDResult:
     """U, S, Vh with (U * S) @ Vh = a: singular values in decreasing order, and singular vectors.
 
     Args:
         a: ``(..., m, n)``; k = min(m, n).
-        full_matrices: whether U is ``(..., m, m)`` and Vh ``(..., n, n)``, in place of ``(..., m, k)`` and
-            ``(..., k, n)``. What is added is an arbitrary choice, so unless m = n it has no derivative, and asking
-            for one raises GradientError. NumPy's default is True.
+        full_matrices: whether U is ``(..., m, m)`` and Vh ``(..., n, n)``, as is NumPy's default, in place of
+            ``(..., m, k)`` and ``(..., k, n)``. What is added is an arbitrary choice, so unless m = n the full U
+            and Vh have no derivative, and asking for one raises GradientError; S has one.
 
     For equal singular values, and those that are zero, see the top of this module.
 
@@ -185,8 +185,10 @@ def svd(a: TensorLike, *, full_matrices: bool = False) -> SVDResult:
         SpecError: ``a`` has fewer than two axes.
     """
     a = tensor(a)
-    full = full_matrices and a.ndim >= 2 and a.shape[-2] != a.shape[-1]
-    u, s, vt = _svd_full(a) if full else _svd(a)
+    if full_matrices and a.ndim >= 2 and a.shape[-2] != a.shape[-1]:
+        u, _, vt = _svd_full(a)
+        return SVDResult(u, svdvals(a), vt)
+    u, s, vt = _svd(a)
     return SVDResult(u, s, vt)
 
 

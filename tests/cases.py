@@ -1,0 +1,58 @@
+"""The table of ops: one row a primitive and a public function, from which their tests follow.
+
+A row says how to call the op on tensors, what NumPy or SciPy answers on arrays, from which numbers samples
+are drawn, and how far the derivatives are checked, see ``rows.py``. To add an op, add a row to one of the lists;
+everything else in ``tests/test_ops.py`` follows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rows_arrays import GRADIENTS, INDEXING, MOVEMENT, PRODUCTS, RUNNING, SORTING, SOURCES
+from rows_elementwise import ELEMENTWISE, REDUCTIONS
+from rows_linalg import LINALG
+from rows_nn import NN
+
+from lazygrad.graph import current_graph
+from lazygrad.ops.random import Random
+
+CASES = [
+    *ELEMENTWISE,
+    *REDUCTIONS,
+    *MOVEMENT,
+    *INDEXING,
+    *RUNNING,
+    *SORTING,
+    *PRODUCTS,
+    *SOURCES,
+    *GRADIENTS,
+    *LINALG,
+    *NN,
+]
+
+# Draws have fresh numbers at every run, so their rows have no reference.
+DRAWS: dict[str, Callable[[Random], Any]] = {
+    "uniform": lambda random: random.uniform((3, 4)),
+    "normal": lambda random: random.normal((3, 4)),
+    "log_normal": lambda random: random.log_normal((3, 4)),
+    "exponential": lambda random: random.exponential((3, 4)),
+    "gamma": lambda random: random.gamma((3, 4), 2.0),
+    "bernoulli": lambda random: random.bernoulli((3, 4)),
+    "integers": lambda random: random.integers((3, 4), 0, 9),
+    "permutation": lambda random: random.permutation(12),
+}
+
+
+def drawn(name: str) -> Any:
+    """The draw ``name`` in the graph being written."""
+    return DRAWS[name](Random(current_graph("draw")))
+
+
+# What is public or primitive and has no row, and why.
+EXEMPT = {
+    "assign": "writes a variable: tests/test_random_programs.py",
+    "variable": "reads a variable: tests/test_random_programs.py",
+    "group": "joins update ops, computes nothing",
+}

@@ -1,0 +1,83 @@
+"""Rows of ``lazygrad.linalg``; its own tests go further."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from rows import CUBE, VECTOR, X, real, row
+
+import lazygrad as lg
+
+la = lg.linalg
+
+# fmt: off
+
+
+def regular(rng: np.random.Generator, shape: Any, dtype: Any) -> Any:
+    """Matrices far from singular ones."""
+    return (rng.uniform(-1, 1, shape) + 3 * np.eye(*shape[-2:])).astype(dtype)
+
+
+def positive(rng: np.random.Generator, shape: Any, dtype: Any) -> Any:
+    """Symmetric positive definite matrices, their eigenvalues apart."""
+    a = rng.uniform(-1, 1, shape)
+    return (a @ np.swapaxes(a, -1, -2) + np.diag(np.arange(1.0, shape[-1] + 1))).astype(dtype)
+
+
+def symmetric(x: Any) -> Any:
+    """The ops read one triangle, or the mean of both: so that the gradients are those of all entries."""
+    return (x + (lg.matrix_transpose(x) if isinstance(x, lg.Tensor) else np.swapaxes(x, -1, -2))) * 0.5
+
+
+def spread_out(rng: np.random.Generator, shape: Any, dtype: Any) -> Any:
+    """Matrices whose singular values are apart."""
+    return (0.3 * rng.uniform(-1, 1, shape) + np.eye(*shape[-2:]) * np.arange(1.0, shape[-1] + 1)).astype(dtype)
+
+
+REGULAR = (regular, (2, 3, 3))
+POSITIVE = (positive, (2, 3, 3))
+TALL = (spread_out, (4, 3))
+ROUNDED = 1000  # LAPACK on other code paths
+
+
+def _triangular(a: Any, b: Any) -> Any:
+    return np.stack([scipy.linalg.solve_triangular(m, v) for m, v in zip(a, b, strict=True)])
+
+
+LINALG = [
+    row("linalg.cholesky", lambda a: la.cholesky(symmetric(a)), lambda a: np.linalg.cholesky(symmetric(a)), POSITIVE,
+        ulps=ROUNDED),
+    row("linalg.qr", la.qr, np.linalg.qr, TALL, ulps=ROUNDED),
+    row("linalg.qr", lambda a: la.qr(a, mode="complete")[1], lambda a: np.linalg.qr(a, mode="complete")[1], TALL,
+        label="complete", order=0, ulps=ROUNDED),
+    row("linalg.eigh", lambda a: la.eigh(symmetric(a)), lambda a: np.linalg.eigh(symmetric(a)), POSITIVE, ulps=ROUNDED),
+    row("linalg.eigvalsh", lambda a: la.eigvalsh(symmetric(a)), lambda a: np.linalg.eigvalsh(symmetric(a)), POSITIVE,
+        ulps=ROUNDED),
+    row("linalg.svd", lambda a: la.svd(a, full_matrices=False), lambda a: np.linalg.svd(a, full_matrices=False), TALL, ulps=ROUNDED),
+    row("linalg.svd", lambda a: la.svd(a, full_matrices=True)[1], lambda a: np.linalg.svd(a)[1], TALL, label="full",
+        order=0,
+        ulps=ROUNDED),
+    row("linalg.svdvals", la.svdvals, lambda a: np.linalg.svd(a, compute_uv=False), TALL, ulps=ROUNDED),
+    row("linalg.det", la.det, np.linalg.det, REGULAR, ulps=ROUNDED),
+    row("linalg.slogdet", la.slogdet, np.linalg.slogdet, REGULAR, ulps=ROUNDED),
+    row("linalg.inv", la.inv, np.linalg.inv, REGULAR, ulps=ROUNDED),
+    row("linalg.pinv", la.pinv, np.linalg.pinv, TALL, ulps=ROUNDED),
+    row("linalg.solve", la.solve, np.linalg.solve, REGULAR, (real(), (2, 3, 2)), ulps=ROUNDED),
+    row("linalg.solve_triangular", la.solve_triangular, _triangular, REGULAR, (real(), (2, 3, 2)), ulps=ROUNDED),
+    row("linalg.expm", la.expm, scipy.linalg.expm, (real(-0.5, 0.5), (2, 3, 3)), ulps=ROUNDED),
+    row("linalg.matrix_power", lambda a: la.matrix_power(a, 3), lambda a: np.linalg.matrix_power(a, 3), REGULAR,
+        ulps=8),
+    row("linalg.matrix_power", lambda a: la.matrix_power(a, -2), lambda a: np.linalg.matrix_power(a, -2), REGULAR,
+        label="inverse", ulps=ROUNDED),
+    row("linalg.multi_dot", lambda *xs: la.multi_dot(xs), lambda *xs: np.linalg.multi_dot(xs), X, (real(), (4, 2)),
+        (real(), (2, 5)), ulps=8),
+    row("linalg.trace", la.trace, lambda x: np.trace(x, axis1=-2, axis2=-1), CUBE, ulps=2),
+    row("linalg.cond", la.cond, np.linalg.cond, TALL, ulps=ROUNDED),
+    row("linalg.matrix_norm", la.matrix_norm, lambda x: np.linalg.norm(x, axis=(-2, -1)), CUBE, ulps=8),
+    row("linalg.vector_norm", la.vector_norm, lambda x: np.linalg.norm(x.ravel()), CUBE, ulps=8),
+    row("linalg.norm", la.norm, np.linalg.norm, VECTOR, ulps=8),
+    row("linalg.norm", lambda x: la.norm(x, 2), lambda x: np.linalg.norm(x, 2), TALL, label="spectral", ulps=ROUNDED),
+    row("linalg.matrix_rank", la.matrix_rank, np.linalg.matrix_rank, TALL, order=0),
+]

@@ -1,0 +1,128 @@
+"""Rows of ``lazygrad.nn``; its own tests go further."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.special as special
+from numpy.lib.stride_tricks import sliding_window_view
+from rows import CUBE, FLOATS, Case, X, apart, away, elementwise, grid, real, row, whole
+
+import lazygrad as lg
+
+nn = lg.nn
+
+# fmt: off
+
+
+def activation(name: str, reference: Any, domain: Any = None, ulps: float = 8, **settings: Any) -> Case:
+    """A row for a function of each element; by default away from the kink at 0."""
+    return elementwise(
+        f"nn.{name}", lambda x: reference(x).astype(x.dtype), domain or away(), call=getattr(nn, name), ulps=ulps,
+        dtypes=FLOATS, **settings,
+    )
+
+
+def _windows(x: Any, size: int) -> Any:
+    return sliding_window_view(x, (size, size), axis=(-2, -1))
+
+
+def _correlated(x: Any, w: Any) -> Any:
+    return np.einsum("ncijhw,kchw->nkij", _windows(x, w.shape[-1]), w)
+
+
+def _full(x: Any, w: Any) -> Any:
+    side = w.shape[-1] - 1
+    padded = np.pad(x, [(0, 0), (0, 0), (side, side), (side, side)])
+    return _correlated(padded, np.swapaxes(w[..., ::-1, ::-1], 0, 1))
+
+
+def _normalized(x: Any, axis: Any = -1, eps: float = 1e-5) -> Any:
+    return ((x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps)).astype(x.dtype)
+
+
+def _folded(columns: Any) -> Any:
+    out = np.zeros((4, 4), columns.dtype)
+    for i in range(3):
+        for j in range(3):
+            out[i : i + 2, j : j + 2] += columns[i, j]
+    return out
+
+
+def _attention(q: Any, k: Any, v: Any) -> Any:
+    return special.softmax(q @ k.T / np.sqrt(q.dtype.type(q.shape[-1])), axis=-1) @ v
+
+
+LABELS = np.array([2, 0, 3])
+IMAGES = (real(), (2, 3, 5, 5))
+POOLED = (real(), (1, 2, 4, 4))
+LOGITS, TARGETS = (real(), (3, 4)), (real(0.1, 0.9), (3, 4))
+ROUNDED = 16
+
+NN = [
+    activation("relu", lambda x: np.maximum(x, 0), ulps=0),
+    activation("relu6", lambda x: np.clip(x, 0, 6), grid(0.5, -3, 9), ulps=0),
+    activation("hard_tanh", lambda x: np.clip(x, -1, 1), grid(0.5), ulps=0),
+    activation("leaky_relu", lambda x: np.where(x > 0, x, x.dtype.type(0.01) * x)),
+    activation("elu", lambda x: np.where(x > 0, x, np.expm1(x))),
+    activation("selu", lambda x: 1.0507009873554804934193349852946
+               * np.where(x > 0, x, 1.6732632423543772848170429916717 * np.expm1(x))),
+    activation("gelu", lambda x: x * special.ndtr(x)),
+    activation("sigmoid", special.expit, real()),
+    activation("log_sigmoid", special.log_expit, real()),
+    activation("silu", lambda x: x * special.expit(x), real()),
+    activation("softplus", lambda x: np.logaddexp(x, x.dtype.type(0)), real()),
+    activation("softsign", lambda x: x / (1 + np.abs(x))),
+    activation("mish", lambda x: x * np.tanh(np.logaddexp(x, x.dtype.type(0))), real()),
+    row("nn.softmax", nn.softmax, lambda x: special.softmax(x, axis=-1), X, ulps=ROUNDED),
+    row("nn.log_softmax", nn.log_softmax, lambda x: special.log_softmax(x, axis=-1), X, ulps=ROUNDED),
+    row("nn.normalize", nn.normalize, _normalized, X, ulps=ROUNDED),
+    row("nn.layer_norm", nn.layer_norm, lambda x, a, b: _normalized(x) * a + b, X, (real(), (4,)), (real(), (4,)),
+        ulps=ROUNDED),
+    row("nn.rms_norm", nn.rms_norm, lambda x, a: (x / np.sqrt(np.mean(x**2, -1,
+        keepdims=True) + 1e-5)).astype(x.dtype) * a, X,
+        (real(), (4,)), ulps=ROUNDED),
+    row("nn.batch_norm", nn.batch_norm, lambda x, a, b: _normalized(x, 0) * a + b, X, (real(), (4,)), (real(), (4,)),
+        ulps=ROUNDED),
+    row("nn.group_norm", lambda x: nn.group_norm(x, 2),
+        lambda x: _normalized(x.reshape(2, 2, -1)).reshape(x.shape), (real(), (2, 4, 3)), ulps=ROUNDED),
+    row("nn.mean_squared_error", nn.mean_squared_error, lambda p, t: np.mean((p - t) ** 2, axis=1), X, X, ulps=ROUNDED),
+    row("nn.mean_absolute_error", nn.mean_absolute_error, lambda p, t: np.mean(np.abs(p - t), axis=1), (grid(), (3, 4)),
+        (grid(0.4), (3, 4)), ulps=ROUNDED),
+    row("nn.huber", nn.huber, lambda p, t: np.mean(special.huber(1.0, p - t), axis=1).astype(p.dtype), (grid(), (3, 4)),
+        (grid(0.4), (3, 4)), ulps=ROUNDED),
+    row("nn.hinge", nn.hinge, lambda p, t: np.mean(np.maximum(0, 1 - t * p), axis=1), (grid(), (3, 4)),
+        (grid(0.4), (3, 4)), ulps=ROUNDED),
+    row("nn.binary_cross_entropy_with_logits", nn.binary_cross_entropy_with_logits,
+        lambda x, t: np.mean(np.logaddexp(0, x).astype(x.dtype) - t * x, axis=1), LOGITS, TARGETS, ulps=ROUNDED),
+    row("nn.cross_entropy", nn.cross_entropy, lambda x, t: -np.sum(t * special.log_softmax(x, axis=1), axis=1),
+        LOGITS, TARGETS,
+        ulps=ROUNDED),
+    row("nn.cross_entropy", lambda x: nn.cross_entropy(x, LABELS), lambda x: -special.log_softmax(x, axis=1)[range(3),
+        LABELS],
+        LOGITS, label="labels", ulps=ROUNDED),
+    row("nn.kl_divergence", nn.kl_divergence,
+        lambda x, t: np.sum(t * (np.log(t) - special.log_softmax(x, axis=1)), axis=1), LOGITS, TARGETS, ulps=ROUNDED),
+    row("nn.negative_log_likelihood", lambda x: nn.negative_log_likelihood(x, LABELS), lambda x: -x[range(3), LABELS],
+        X),
+    row("nn.one_hot", lambda i: nn.one_hot(i, 4, "float64"), lambda i: np.eye(4)[i], (whole(0, 4), (2, 3)), order=0,
+        dtypes=("float64",)),
+    row("nn.embedding", nn.embedding, lambda table, i: table[i], X, (whole(0, 3), (2, 5))),
+    row("nn.dropout", lambda x: nn.dropout(x, 0.5, train=False), lambda x: x, X, label="at rest"),
+    row("nn.scaled_dot_product_attention", nn.scaled_dot_product_attention, _attention, X, (real(), (5, 4)), (real(),
+        (5, 2)),
+        ulps=ROUNDED),
+    row("nn.conv2d", nn.conv2d, _correlated, IMAGES, (real(), (4, 3, 3, 3)), ulps=64),
+    row("nn.conv2d_transpose", nn.conv2d_transpose, _full, (real(), (2, 3, 3, 3)), (real(), (3, 2, 2, 2)), ulps=64),
+    row("nn.windows", lambda x: nn.windows(x, 2), lambda x: _windows(x, 2), CUBE),
+    row("nn.fold", lambda c: nn.fold(c, (4, 4)), _folded, (real(), (3, 3, 2, 2)), ulps=4),
+    row("nn.max_pool2d", lambda x: nn.max_pool2d(x, 2), lambda x: _windows(x, 2)[..., ::2, ::2, :, :].max((-2, -1)),
+        (apart, (1, 2, 4, 4))),
+    row("nn.avg_pool2d", lambda x: nn.avg_pool2d(x, 2), lambda x: _windows(x, 2)[..., ::2, ::2, :, :].mean((-2, -1)),
+        POOLED,
+        ulps=4),
+    row("nn.sum_pool2d", lambda x: nn.sum_pool2d(x, 2), lambda x: _windows(x, 2)[..., ::2, ::2, :, :].sum((-2, -1)),
+        POOLED,
+        ulps=4),
+]
