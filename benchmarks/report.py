@@ -32,9 +32,14 @@ def page(results: dict[str, Any]) -> str:
     parts = [HEAD, in_words(results), "## Aims", aims(results)]
     if REMARKS.exists():
         parts.append(REMARKS.read_text(encoding="utf-8").strip())
-    for name, rows in results["workloads"].items():
+    for name, rows in in_order(results):
         parts += [f"## {name}", f"{WORKLOADS[name]}.", speeds(rows)]
     return "\n\n".join([*parts, TAIL]) + "\n"
+
+
+def in_order(results: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The workloads that were measured, in the order of their definition."""
+    return [(name, results["workloads"][name]) for name in WORKLOADS if name in results["workloads"]]
 
 
 def in_words(results: dict[str, Any]) -> str:
@@ -58,7 +63,7 @@ def in_words(results: dict[str, Any]) -> str:
 def aims(results: dict[str, Any]) -> str:
     """What was aimed at, what was measured, and whether it was met."""
     rows = []
-    for name, found in results["workloads"].items():
+    for name, found in in_order(results):
         ratio = found["lazygrad_compile"]["to_numpy"]
         rows.append((f"`{name}`: `compile` ≤ {TO_NUMPY} × NumPy by hand", f"{ratio:.2f} ×", ratio <= TO_NUMPY))
     if "sine" in results["workloads"]:
@@ -94,8 +99,8 @@ def speeds(rows: dict[str, Any]) -> str:
         cells = [
             f"{row['step_us']:,g}",
             f"{low:,g}–{high:,g}",
-            "1" if peer == REFERENCE else f"{row['to_numpy']:.2f}",
-            f"{row['to_best_peer']:.2f}",
+            "1" if peer == REFERENCE else f"{row['to_numpy']:.3g}",
+            f"{row['to_best_peer']:.3g}",
             f"{row['first_cold_s']:.3g}",
             f"{row['first_warm_s']:.3g}",
             f"{row['import_s']:.2f}",

@@ -54,11 +54,11 @@ def main() -> int:
             if not asked.tiny:
                 kept[workload] = summary(rounds)
                 print(table(kept[workload]))
+                keep(asked.json, "workloads", kept)
     except Disagreement as reason:
         print(reason, file=sys.stderr)
         return 1
     if not asked.tiny:
-        keep(asked.json, "workloads", kept)
         keep(asked.json, "settings", {"rounds": asked.rounds, "threads": asked.threads, "load": busy})
     return 0
 

@@ -216,5 +216,3 @@ def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
     flat = type(tree) is tuple and structure(tree) == (tuple, *[None] * len(found))
     shape = rebuilt(tree, template)
     return packed
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -267,7 +268,7 @@ def _defined(step: Any) -> Origin | None:
     return None if code is None else Origin(code, -1)
 
 
-_NAMES: dict[Any, list[str]] = {}
+_NAMES: weakref.WeakKeyDictionary[Any, list[str]] = weakref.WeakKeyDictionary()  # by code, for as long as it lives
 
 
 def argument_names(step: Callable[..., Any], count: int) -> list[str]:
@@ -280,6 +281,6 @@ def argument_names(step: Callable[..., Any], count: int) -> list[str]:
         except (TypeError, ValueError):
             parameters = []
         names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if code is not None and len(_NAMES) < 10_000:
+        if code is not None:
             _NAMES[code] = names
     return names[:count] + [f"argument{i}" for i in range(len(names), count)]

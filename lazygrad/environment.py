@@ -417,9 +417,7 @@ class VariableEnvironment:
 
     def _document(self) -> serialize.Document:
         parity, runs, _ = self._state
-        entries = [
-            serialize.Entry(v.path, self._backend.to_numpy(v.live(parity)), v.trainable) for v in self
-        ]
+        entries = [serialize.Entry(v.path, self._backend.to_numpy(v.live(parity)), v.trainable) for v in self]
         return serialize.Document(entries, np.dtype(self.dtype), self._draws.seed, runs)
 
     def __repr__(self) -> str:
@@ -465,5 +463,3 @@ def _seed(seed: Any) -> int:
         return int(seed)
     cure = "A seed is a whole number that is not negative, or None for a fresh one."
     raise SpecError(report(f"cannot use {seed!r} as a seed", at=here(), cure=cure))
-
-

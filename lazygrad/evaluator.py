@@ -44,7 +44,9 @@ def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
         fed = numeric(array)
     except SpecError as reason:
         cure = "Feed an array of real numbers or booleans."
-        raise FeedError(report(f"cannot feed {name!r}: {reason.args[0].splitlines()[0]}", at=here(), cure=cure)) from None
+        raise FeedError(
+            report(f"cannot feed {name!r}: {reason.args[0].splitlines()[0]}", at=here(), cure=cure)
+        ) from None
     if fed.shape != spec.shape:
         raise FeedError(
             report(

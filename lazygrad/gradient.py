@@ -98,7 +98,9 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     seeds = None if grad_ys is None else grad_ys if isinstance(grad_ys, (list, tuple)) else [grad_ys]
     if seeds is not None and len(seeds) != len(y_list):
         cure = "Give one cotangent for each y, in the same order."
-        raise SpecError(report(f"cannot start from {len(seeds)} cotangents for {len(y_list)} values", at=here(), cure=cure))
+        raise SpecError(
+            report(f"cannot start from {len(seeds)} cotangents for {len(y_list)} values", at=here(), cure=cure)
+        )
     if not y_list or not x_list:
         nothing = [zeros_like(x) for x in x_list]
         return nothing[0] if isinstance(xs, Tensor) else nothing
@@ -109,9 +111,7 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *(seeds or [])])
     with _Part(graph, "gradient"):
-        result = graph.replay(
-            ("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds)
-        )
+        result = graph.replay(("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds))
     return result[0] if isinstance(xs, Tensor) else result
 
 
@@ -149,7 +149,7 @@ class _Part:
 
 
 def _path(graph: Graph, start: Iterable[int], ends: Iterable[int]) -> tuple[set[int], list[int]]:
-    """The nodes on a differentiable way from ``start`` to ``ends``, ``start`` included; and those before ``ends``, in order.
+    """The nodes that change with ``start``, those included; and in order those that ``ends`` are computed from.
 
     Only what ``ends`` are computed from is looked at: a gradient costs what it differentiates, not the graph.
     """
@@ -299,9 +299,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     seeds = [_seed(x, t) for x, t in zip(x_list, listed, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *seeds])
     with _Part(graph, "gradient"):
-        result = graph.replay(
-            ("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds)
-        )
+        result = graph.replay(("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds))
     return result[0] if isinstance(ys, Tensor) else result
 
 
@@ -463,5 +461,3 @@ def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) ->
     with_gradient.__name__ = f.__name__
     with_gradient.__doc__ = f.__doc__
     return with_gradient
-
-

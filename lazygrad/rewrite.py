@@ -57,9 +57,7 @@ def prune(graph: Graph) -> Graph:
         if needed[i]:
             moved[i] = len(new.nodes)
             inputs = tuple([moved[j] for j in node.inputs])
-            new.nodes.append(
-                node if inputs == node.inputs else Node(node.op, inputs, node.params, node.key, node.spec)
-            )
+            new.nodes.append(node if inputs == node.inputs else Node(node.op, inputs, node.params, node.key, node.spec))
             new.origins.append(graph.origins[i])
     new.roots = tuple([moved[i] for i in graph.roots])
     return new

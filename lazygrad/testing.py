@@ -24,9 +24,12 @@ __all__ = ["check_gradient", "check_value"]
 
 EPS = float(np.finfo(np.float64).eps)
 # A fourth-order central difference errs by h⁴·|f⁽⁵⁾|/30 in truncation and about 1.5·ε·|f|/h in rounding;
-# for f of scale 1 the sum is least near h = ε^(1/5) ≈ 7.4e-4 (Fornberg 1988; Press et al. §5.7).
+# for f of scale 1 the sum is least near h = ε^(1/5) ≈ 7.4e-4 (Fornberg 1988; Press et al. §5.7). The
+# sixth-order one is taken, and its distance from the fourth-order one says how far to trust them.
 STEP = EPS**0.2
-POINTS = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
+POINTS = (1, -1, 2, -2, 3, -3)
+FOURTH = np.array([8, -8, -1, 1, 0, 0]) / 12
+SIXTH = np.array([45, -45, -9, 9, 1, -1]) / 60
 
 Arrays = Sequence[Any]
 
@@ -48,13 +51,14 @@ def check_gradient(
     the two. The difference quotient of the second derivatives is taken of the first one in reverse mode, which
     has then been checked.
 
-    The two numbers may differ by ``rtol`` of the larger, for truncation, plus 20·ε·(max|s|/h + 1), for rounding:
-    s is known to a few ε·|s|, and the quotient divides by h; the derivative sums terms of size 1 that may cancel.
+    The two numbers may differ by ``rtol`` of the larger, plus the distance between the difference quotients of
+    sixth and fourth order, for truncation, plus 20·ε·(max|s|/h + 1), for rounding: s is known to a few ε·|s|, and
+    the quotient divides by h; the derivative sums terms of size 1 that may cancel.
 
     Args:
         f: takes tensors, returns a tensor, or a tuple or list of them. Results that are not floating are left out.
         arrays: its arguments. Floating arrays are cast to float64 and differentiated; they must lie further than
-            2h from kinks and poles. Arrays of whole numbers and booleans are passed on as tensors. What is
+            3h from kinks and poles. Arrays of whole numbers and booleans are passed on as tensors. What is
             no array (a number, a string) is passed on as it is.
         order: 1 or 2, the highest derivative to check.
         seed: of the random weights and directions.
@@ -108,16 +112,16 @@ def check_gradient(
     s, slope, reverse, forward = env.run(first, *given)
     quotients = [_quotients(env, sample, given, k, v, step) for k, v in zip(places, tangents, strict=True)]
     for n, k in enumerate(places):
-        expected, size = quotients[n][0]
-        noise = 20 * EPS * (max(size, abs(float(s))) / step + 1)
+        expected, truncation, size = quotients[n][0]
+        noise = truncation + 20 * EPS * (max(size, abs(float(s))) / step + 1)
         for mode, found in (("reverse", reverse[n]), ("forward", forward[n])):
             _close(f, k, f"first derivative, {mode} mode,", expected, float(found), rtol, noise)
     if order < 2:
         return
     combined = env.run(second, *given)
     for n, k in enumerate(places):
-        expected, size = quotients[n][1]
-        noise = 20 * EPS * (max(size, abs(float(slope))) / step + 1)
+        expected, truncation, size = quotients[n][1]
+        noise = truncation + 20 * EPS * (max(size, abs(float(slope))) / step + 1)
         for mode, values in combined.items():
             _close(f, k, f"second derivative, {mode},", expected, float(values[n]), rtol, noise)
 
@@ -194,15 +198,16 @@ def _along(gs: Sequence[Tensor], vs: Arrays) -> Tensor:
 
 def _quotients(
     env: VariableEnvironment, sample: Callable[..., Any], given: Arrays, place: int, v: Any, step: float
-) -> list[tuple[float, float]]:
-    """For each number that ``sample`` gives its derivative along ``v``, and its largest size on the way."""
-    slopes, sizes = np.zeros(2), np.zeros(2)
-    for times, weight in POINTS:
+) -> list[tuple[float, float, float]]:
+    """For each number that ``sample`` gives: derivative along ``v``, its truncation error, largest size on the way."""
+    values = []
+    for times in POINTS:
         moved = [a + times * step * v if k == place else a for k, a in enumerate(given)]
-        values = np.array([float(value) for value in env.run(sample, *moved)])
-        slopes += weight * values / step
-        sizes = np.maximum(sizes, np.abs(values))
-    return [(float(slope), float(size)) for slope, size in zip(slopes, sizes, strict=True)]
+        values.append([float(value) for value in env.run(sample, *moved)])
+    table = np.array(values).T
+    slopes, rough = table @ SIXTH / step, table @ FOURTH / step
+    sizes = np.abs(table).max(axis=1)
+    return [(float(a), abs(float(a - b)), float(size)) for a, b, size in zip(slopes, rough, sizes, strict=True)]
 
 
 def _close(

@@ -64,7 +64,9 @@ def test_merge_keeps_hooks_apart() -> None:
 def test_fold_computes_what_literals_give() -> None:
     """Arithmetic on numbers is done once, in the dtype it would have had."""
     graph = prune(fold(traced(lambda ctx, x: x * (lg.asarray(np.float32(2)) * 3), np.ones(3, "f4"))))
-    assert ["placeholder", "literal", "multiply"] == sorted(names(graph), key=["placeholder", "literal", "multiply"].index)
+    assert ["placeholder", "literal", "multiply"] == sorted(
+        names(graph), key=["placeholder", "literal", "multiply"].index
+    )
     (literal,) = [node for node in graph.nodes if node.op.name == "literal"]
     assert np.float32(6) == literal.params["value"]
     assert np.float32 == literal.params["value"].dtype

@@ -37,9 +37,7 @@ class Value:
 
     __array_ufunc__ = None
 
-    def __init__(
-        self, recorder: Recorder, spec: Spec, base: Value | None = None, is_zero: bool = False
-    ) -> None:
+    def __init__(self, recorder: Recorder, spec: Spec, base: Value | None = None, is_zero: bool = False) -> None:
         self.recorder = recorder
         self.spec = spec
         self.base = base  # the value whose memory this one looks at in another dtype
@@ -180,5 +178,7 @@ class Recorder:
 
     def matmul(self, a: Value, b: Value) -> Value:
         """Matrix product."""
-        spec = Spec((*broadcast([a.shape[:-2], b.shape[:-2]]), a.shape[-2], b.shape[-1]), np.result_type(a.dtype, b.dtype))
+        spec = Spec(
+            (*broadcast([a.shape[:-2], b.shape[:-2]]), a.shape[-2], b.shape[-1]), np.result_type(a.dtype, b.dtype)
+        )
         return self.call("matmul", np.matmul, (a, b, OUT), spec)

@@ -44,7 +44,11 @@ def _chosen(kinds: tuple[Kind, ...]) -> Any:
 
 
 @elementwise(
-    vjp=(flat, lambda g, y, condition, a, b: where(condition, g, 0), lambda g, y, condition, a, b: where(condition, 0, g)),
+    vjp=(
+        flat,
+        lambda g, y, condition, a, b: where(condition, g, 0),
+        lambda g, y, condition, a, b: where(condition, 0, g),
+    ),
     dtype=_chosen,
 )
 def where(xp: Any, condition: Array, a: Array, b: Array) -> Any:

@@ -93,5 +93,3 @@ def diff(x: TensorLike, *, axis: int = -1, n: int = 1) -> Tensor:
     for _ in range(n):
         rows = subtract(rows[..., 1:], rows[..., :-1]) if rows.dtype != np.bool_ else rows[..., 1:] ^ rows[..., :-1]
     return moveaxis(rows, -1, axis)
-
-

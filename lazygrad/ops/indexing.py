@@ -234,7 +234,9 @@ class At:
         x, index = self._x, self._index
         pattern, indices = parse(x, index)
         # The shape of what is written, and so the error, comes from reading the place.
-        wanted = _gathered(x.shape, *[i.shape for i in indices], pattern=pattern) if indices else _sliced(x.shape, pattern)
+        wanted = (
+            _gathered(x.shape, *[i.shape for i in indices], pattern=pattern) if indices else _sliced(x.shape, pattern)
+        )
         value = broadcast_to(self._cast(value), wanted)
         return scatter(x, value, *indices, pattern=pattern)
 
@@ -383,4 +385,3 @@ def segment_sum(x: TensorLike, segments: TensorLike, count: int) -> Tensor:
         raise SpecError(report(f"cannot segment_sum {x.spec} by {segments.spec}", at=here(), cure=cure))
     table = functions["zeros"]((count, *x.shape[1:]), x.dtype)
     return At(table)[segments].add(x)
-

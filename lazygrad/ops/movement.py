@@ -5,6 +5,7 @@ Seven primitives; everything else here is said with them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -120,7 +121,9 @@ def _joined(*shapes: Shape, axis: int) -> Shape:
         raise Mismatch("There must be at least one tensor.")
     first = shapes[0]
     for shape in shapes:
-        if len(shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != axis):
+        if len(shape) != len(first) or any(
+            a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != axis
+        ):
             raise Mismatch(f"All sizes but those along axis {axis} must be equal.")
     return tuple(sum(s[i] for s in shapes) if i == axis else size for i, size in enumerate(first))
 
@@ -284,7 +287,7 @@ def split(x: TensorLike, parts: int | Sequence[int], axis: int = 0) -> tuple[Ten
         cuts = [min(max(c + total if c < 0 else c, 0), total) for c in parts]
     bounds = [0, *cuts, total]
     front = (slice(None),) * place
-    return tuple(x[(*front, slice(a, max(a, b)))] for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(x[(*front, slice(a, max(a, b)))] for a, b in itertools.pairwise(bounds))
 
 
 @function
@@ -335,9 +338,7 @@ def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = flatten(x), 0
     place = _axis("repeat", x, axis)
-    wide = broadcast_to(
-        expand_dims(x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :])
-    )
+    wide = broadcast_to(expand_dims(x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
     return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
 
 
@@ -408,4 +409,3 @@ def atleast_2d(x: TensorLike) -> Tensor:
     """``x``, with axes put in front until it has two."""
     x = tensor(x)
     return x if x.ndim >= 2 else reshape(x, (1,) * (2 - x.ndim) + x.shape)
-

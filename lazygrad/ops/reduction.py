@@ -60,7 +60,10 @@ def sum_to(g: TensorLike, shape: Shape) -> Tensor:
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
-    axes = [*range(extra), *(i + extra for i, n in enumerate(shape) if extra >= 0 and n == 1 and g.shape[i + extra] != 1)]
+    axes = [
+        *range(extra),
+        *(i + extra for i, n in enumerate(shape) if extra >= 0 and n == 1 and g.shape[i + extra] != 1),
+    ]
     if axes:
         g = sum(g, axis=tuple(axes))
     if math.prod(g.shape) == math.prod(shape):
@@ -73,9 +76,7 @@ def _widened(dtype: np.dtype[Any]) -> Any:
     return np.add.reduce(np.empty(0, dtype)).dtype
 
 
-@reduction(
-    identity=0, combine=add, vjp=lambda g, y, x, **axes: spread(g, over=x, **axes), dtype=_widened, linear=True
-)
+@reduction(identity=0, combine=add, vjp=lambda g, y, x, **axes: spread(g, over=x, **axes), dtype=_widened, linear=True)
 def sum(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
     """Sum over ``axis``, or over every axis."""
     return xp.sum(x, axis=axis, keepdims=keepdims)
@@ -116,8 +117,9 @@ def _others(rows: Tensor) -> Tensor:
 @reduction(
     identity=1,
     combine=multiply,
-    vjp=lambda g, y, x, *, axis, keepdims: spread(g, over=x, axis=axis, keepdims=keepdims)
-    * _unrows(_others(_rows(x, axis)), x, axis),
+    vjp=lambda g, y, x, *, axis, keepdims: (
+        spread(g, over=x, axis=axis, keepdims=keepdims) * _unrows(_others(_rows(x, axis)), x, axis)
+    ),
     dtype=_widened,
 )
 def prod(xp: Any, x: Array, *, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -178,13 +180,13 @@ def _arg(find: Callable[..., Tensor], x: TensorLike, axis: int | None, keepdims:
 
 @function
 def argmax(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the largest element along ``axis``, the first where several tie; of the flattened tensor, if not given."""
+    """Index of the largest element along ``axis``, or of the flattened tensor; the first where several tie."""
     return _arg(_argmax, x, axis, keepdims)
 
 
 @function
 def argmin(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the smallest element along ``axis``, the first where several tie; of the flattened tensor, if not given."""
+    """Index of the smallest element along ``axis``, or of the flattened tensor; the first where several tie."""
     return _arg(_argmin, x, axis, keepdims)
 
 

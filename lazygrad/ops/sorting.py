@@ -85,5 +85,3 @@ def isin(x: TensorLike, values: TensorLike) -> Tensor:
     x = tensor(x)
     values = flatten(tensor(values, x.graph))
     return any_of(equal(expand_dims(x, -1), values), axis=-1)
-
-

@@ -91,5 +91,3 @@ def betaln(a: TensorLike, b: TensorLike) -> Tensor:
     graph = graph_of("betaln", (a, b))
     a, b = tensor(a, graph, dtype), tensor(b, graph, dtype)
     return gammaln(a) + gammaln(b) - gammaln(a + b)
-
-

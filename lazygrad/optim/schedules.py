@@ -158,5 +158,3 @@ class WarmUp(Schedule):
         assert isinstance(self.after, Schedule)
         factor = minimum((step + 1) / self.steps, 1.0)
         return factor * self.after(clip(step - self.steps, 0.0, None))
-
-

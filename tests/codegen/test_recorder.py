@@ -69,7 +69,10 @@ def test_where_chooses_every_bit(dtype: str) -> None:
     ):
         first, second = twice(step, condition, a, b)
         assert first.tobytes() == second.tobytes()
-    assert np.where(condition, a, b).tobytes() == twice(lambda ctx, c, a, b: lg.where(c, a, b), condition, a, b)[1].tobytes()
+    assert (
+        np.where(condition, a, b).tobytes()
+        == twice(lambda ctx, c, a, b: lg.where(c, a, b), condition, a, b)[1].tobytes()
+    )
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i4", "u8"])

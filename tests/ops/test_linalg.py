@@ -321,7 +321,14 @@ def test_results_have_the_names_of_the_standard():
     """Whoever writes ``.eigenvalues`` need not know the order."""
 
     def step(ctx, a):
-        return la.eigh(a).eigenvalues, la.eigh(a).eigenvectors, la.qr(a).Q, la.qr(a).R, la.svd(a, full_matrices=False), la.slogdet(a)
+        return (
+            la.eigh(a).eigenvalues,
+            la.eigh(a).eigenvectors,
+            la.qr(a).Q,
+            la.qr(a).R,
+            la.svd(a, full_matrices=False),
+            la.slogdet(a),
+        )
 
     a = positive((3, 3))
     w, v, q, r, svd, slogdet = lg.VariableEnvironment(dtype="float64").run(step, a)

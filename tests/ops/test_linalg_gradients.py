@@ -76,7 +76,7 @@ RECTANGLE = {
     "qr": la.qr,
     "Q of qr": lambda a: la.qr(a).Q,
     "R of qr": lambda a: la.qr(a).R,
-    "svd": la.svd,
+    "svd": lambda a: la.svd(a, full_matrices=False),
     "U of svd": lambda a: la.svd(a, full_matrices=False).U,
     "Vh of svd": lambda a: la.svd(a, full_matrices=False).Vh,
     "nearest orthonormal": lambda a: la.svd(a, full_matrices=False).U @ la.svd(a, full_matrices=False).Vh,
@@ -325,7 +325,11 @@ def test_a_projector_on_equal_eigenvalues_has_its_gradient():
 def test_vectors_of_equal_values_give_no_nan():
     """There the derivative of a single vector does not exist; what is returned is finite."""
     w = sample((3, 3), 1)
-    for f in (lambda a: la.eigh(a).eigenvectors, lambda a: la.svd(a, full_matrices=False).U, lambda a: la.svd(a, full_matrices=False).Vh):
+    for f in (
+        lambda a: la.eigh(a).eigenvectors,
+        lambda a: la.svd(a, full_matrices=False).U,
+        lambda a: la.svd(a, full_matrices=False).Vh,
+    ):
         assert np.all(np.isfinite(gradient(lambda a, f=f: f(a) * w, np.eye(3))))
         assert np.all(np.isfinite(gradient(lambda a, f=f: f(a) * w, np.zeros((3, 3)))))
 
