@@ -10,6 +10,7 @@ from lazygrad.compiled import (
 from lazygrad.context import (
     Context,
 )
+from lazygrad.derivatives import custom_gradient, hessian, hessian_vector_product, jacobian, stop_gradient
 from lazygrad.environment import (
     VariableEnvironment,
 )
@@ -30,19 +31,8 @@ from lazygrad.evaluator import (
     Update,
     group,
 )
-from lazygrad.gradient import (
-    custom_gradient,
-    grad,
-    hessian,
-    hessian_vector_product,
-    jacobian,
-    jvp,
-    stop_gradient,
-)
-from lazygrad.graph import (
-    Graph,
-    Tensor,
-)
+from lazygrad.gradient import grad, jvp
+from lazygrad.graph import Graph
 from lazygrad.ops.arithmetic import (
     abs,
     add,
@@ -209,6 +199,7 @@ from lazygrad.ops.reduction import (
 from lazygrad.ops.sorting import (
     argsort,
     isin,
+    nonzero,
     searchsorted,
     sort,
     top_k,
@@ -240,6 +231,7 @@ from lazygrad.ops.special import (
     log_ndtr,
     polygamma,
 )
+from lazygrad.tensor import Tensor
 from lazygrad.variables import (
     Namespace,
     Variable,
@@ -394,6 +386,7 @@ __all__ = [
     "negative",
     "nextafter",
     "nn",
+    "nonzero",
     "not_equal",
     "ones",
     "ones_like",

@@ -14,9 +14,11 @@ from lazygrad.context import Context, check_step, is_array
 from lazygrad.errors import TraceError, report
 from lazygrad.evaluator import Update, as_feed, check_feeds, fed_argument, missing_feed, unknown_feed
 from lazygrad.execute import Runner
-from lazygrad.graph import Graph, Tensor, freeze, here
+from lazygrad.graph import Graph, freeze
 from lazygrad.plan import Plan
+from lazygrad.registry import here
 from lazygrad.spec import Mismatch
+from lazygrad.tensor import Tensor
 from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.define import tensor
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
-from lazygrad.graph import Graph, Tensor, checked_dtype, functions, here
+from lazygrad.graph import Graph
+from lazygrad.kinds import tensor
 from lazygrad.ops.random import Random
 from lazygrad.ops.source import assign, numeric, placeholder, variable
+from lazygrad.registry import functions, here
 from lazygrad.spec import Mismatch, Spec, sized
+from lazygrad.tensor import Tensor, checked_dtype
 from lazygrad.trees import leaves, rebuilt
 from lazygrad.variables import Variable
 

@@ -21,9 +21,10 @@ from lazygrad.draws import Draws, fresh_seed
 from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.evaluator import check_feeds, missing_feed
 from lazygrad.execute import Runner
-from lazygrad.graph import Graph, here, writing
+from lazygrad.graph import Graph, writing
 from lazygrad.ops.source import numeric
 from lazygrad.plan import Plan
+from lazygrad.registry import here
 from lazygrad.rewrite import prune
 from lazygrad.spec import Spec
 from lazygrad.variables import Namespace, Slot, Variable, joined

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.errors import FeedError, GraphError, SpecError, TraceError, nearest, report
-from lazygrad.graph import Tensor, here
 from lazygrad.ops.source import numeric
+from lazygrad.registry import here
 from lazygrad.spec import Spec
+from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.context import Context

@@ -9,8 +9,8 @@ import numpy as np
 
 from lazygrad.backends.base import Backend
 from lazygrad.codegen.step import Program
-from lazygrad.define import Declared
 from lazygrad.errors import DefinitionError, report
+from lazygrad.kinds import Declared
 from lazygrad.plan import Plan
 from lazygrad.spec import Spec
 

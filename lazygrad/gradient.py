@@ -7,33 +7,27 @@ place that knows that an elementwise op broadcasts: a cotangent is summed to its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 import numpy as np
 
-from lazygrad.define import Declared, Elementwise, flat, item, opaque, tensor
 from lazygrad.errors import GradientError, SpecError, report
-from lazygrad.graph import Array, Graph, Node, Tensor, TensorLike, here
+from lazygrad.graph import Graph, Node
+from lazygrad.kinds import Declared, Elementwise, flat, item, tensor
 from lazygrad.ops.arithmetic import add, multiply
-from lazygrad.ops.movement import broadcast_to, concat, reshape, stack
-from lazygrad.ops.passing import stop_gradient
+from lazygrad.ops.movement import broadcast_to
 from lazygrad.ops.reduction import sum, sum_to
-from lazygrad.ops.source import eye, full_like, zeros, zeros_like
-from lazygrad.spec import Spec, kept
+from lazygrad.ops.source import full_like, zeros_like
+from lazygrad.registry import here
+from lazygrad.spec import Spec
+from lazygrad.tensor import Tensor, TensorLike
 
-__all__ = [
-    "custom_gradient",
-    "grad",
-    "hessian",
-    "hessian_vector_product",
-    "jacobian",
-    "jvp",
-    "stop_gradient",
-]
+__all__ = ["Part", "differentiable", "grad", "jvp", "tensors_of"]
 
 
-def _tensors(what: str, xs: Any) -> list[Tensor]:
+def tensors_of(what: str, xs: Any) -> list[Tensor]:
+    """A tensor or several as a list; raises GradientError for anything else."""
     listed = [xs] if isinstance(xs, Tensor) else xs
     if not isinstance(listed, Iterable) or isinstance(listed, (str, np.ndarray)):
         listed = [listed]
@@ -58,7 +52,8 @@ def _same_graph(tensors: Sequence[Tensor]) -> Graph:
     return graph
 
 
-def _differentiable(what: str, xs: Sequence[Tensor]) -> None:
+def differentiable(what: str, xs: Sequence[Tensor]) -> None:
+    """Raise GradientError for a tensor of whole numbers or booleans."""
     for x in xs:
         if x.spec.dtype.kind != "f":
             raise GradientError(
@@ -94,7 +89,7 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
             operand of one, that has no derivative.
         SpecError: a cotangent has another shape than its y.
     """
-    y_list, x_list = _tensors("y", ys), _tensors("x", xs)
+    y_list, x_list = tensors_of("y", ys), tensors_of("x", xs)
     seeds = None if grad_ys is None else grad_ys if isinstance(grad_ys, (list, tuple)) else [grad_ys]
     if seeds is not None and len(seeds) != len(y_list):
         cure = "Give one cotangent for each y, in the same order."
@@ -105,12 +100,12 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
         nothing = [zeros_like(x) for x in x_list]
         return nothing[0] if isinstance(xs, Tensor) else nothing
     graph = _same_graph([*y_list, *x_list])
-    _differentiable("the value", y_list)
-    _differentiable("with respect to", x_list)
+    differentiable("the value", y_list)
+    differentiable("with respect to", x_list)
     if seeds is not None:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *(seeds or [])])
-    with _Part(graph, "gradient"):
+    with Part(graph, "gradient"):
         result = graph.replay(("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds))
     return result[0] if isinstance(xs, Tensor) else result
 
@@ -123,7 +118,7 @@ def _seed(y: Tensor, g: TensorLike) -> Tensor:
     return g
 
 
-class _Part:
+class Part:
     """While it lasts, nodes are marked as belonging to a part of the step, at the user's line."""
 
     def __init__(self, graph: Graph, part: str) -> None:
@@ -132,7 +127,7 @@ class _Part:
         self.part = self.before.part if self.before is not None and self.before.part == "update" else part
         self.origin = (self.before or here())._replace(part=self.part)
 
-    def __enter__(self) -> _Part:
+    def __enter__(self) -> Part:
         self.graph.origin = self.origin
         return self
 
@@ -183,7 +178,7 @@ def _varies(graph: Graph, index: int, path: set[int]) -> bool:
 
 def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor] | None) -> list[Tensor]:
     depends, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
-    part = _Part(graph, "gradient")
+    part = Part(graph, "gradient")
     cotangents: dict[int, Any] = {}
     for k, y in enumerate(ys):
         if y.index in depends:
@@ -285,7 +280,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     Raises:
         GradientError, SpecError: as :func:`grad`.
     """
-    y_list, x_list = _tensors("y", ys), _tensors("x", xs)
+    y_list, x_list = tensors_of("y", ys), tensors_of("x", xs)
     listed = tangents if isinstance(tangents, (list, tuple)) else [tangents]
     if len(listed) != len(x_list):
         cure = "Give one tangent for each x, in the same order."
@@ -294,11 +289,11 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
         nothing = [zeros_like(y) for y in y_list]
         return nothing[0] if isinstance(ys, Tensor) else nothing
     graph = _same_graph([*y_list, *x_list])
-    _differentiable("the value", y_list)
-    _differentiable("with respect to", x_list)
+    differentiable("the value", y_list)
+    differentiable("with respect to", x_list)
     seeds = [_seed(x, t) for x, t in zip(x_list, listed, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *seeds])
-    with _Part(graph, "gradient"):
+    with Part(graph, "gradient"):
         result = graph.replay(("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds))
     return result[0] if isinstance(ys, Tensor) else result
 
@@ -306,7 +301,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
 def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:
     _, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
     tangents: dict[int, Any] = {}
-    part = _Part(graph, "gradient")
+    part = Part(graph, "gradient")
     with part:
         for x, t in zip(xs, seeds, strict=True):
             tangents[x.index] = t if x.index not in tangents else add(tangents[x.index], t)
@@ -364,100 +359,3 @@ def _transposed(graph: Graph, index: int, node: Node, xs: list[Tensor], tangents
         return None
     pushed = _reverse(graph, [total], seeds, None)
     return pushed[0] if single else dict(enumerate(pushed))
-
-
-def jacobian(y: Tensor, x: Tensor) -> Tensor:
-    """All first derivatives: shape ``y.shape + x.shape``.
-
-    One reverse pass an element of ``y``, or one forward pass an element of ``x`` where those are fewer.
-    """
-    _differentiable("the value", _tensors("y", y))
-    _differentiable("with respect to", _tensors("x", x))
-    if y.size == 0 or x.size == 0:
-        return zeros(y.shape + x.shape, y.dtype)
-    if x.size < y.size:
-        units = eye(x.size, dtype=x.dtype) if x.size > 1 else None
-        columns = [
-            jvp(y, x, reshape(units[i], x.shape) if units is not None else full_like(x, 1)) for i in range(x.size)
-        ]
-        return reshape(stack(columns, axis=-1), y.shape + x.shape)
-    units = eye(y.size, dtype=y.dtype) if y.size > 1 else None
-    rows = [grad(y, x, reshape(units[i], y.shape) if units is not None else None) for i in range(y.size)]
-    return reshape(concat([reshape(r, (1, -1)) for r in rows]), y.shape + x.shape)
-
-
-def hessian(y: Tensor, x: Tensor) -> Tensor:
-    """All second derivatives of the scalar ``y``: shape ``x.shape + x.shape``.
-
-    Raises:
-        GradientError: ``y`` is not a single number.
-    """
-    if isinstance(y, Tensor) and y.size != 1:
-        raise GradientError(report(f"cannot take the hessian of {y.spec}", at=here(), cure="Take it of one number."))
-    return jacobian(grad(y, x), x)
-
-
-def hessian_vector_product(y: Tensor, xs: Any, vs: Any) -> Any:
-    """Second derivatives of ``y`` times ``vs``, without the matrix: forward over reverse.
-
-    Returns:
-        For each x a tensor of its shape, in a list if ``xs`` is one.
-    """
-    x_list = _tensors("x", xs)
-    pushed = jvp(grad(y, x_list), x_list, vs if isinstance(vs, (list, tuple)) else [vs])
-    return pushed[0] if isinstance(xs, Tensor) else pushed
-
-
-@opaque(shape=lambda y, *xs: y, vjp=lambda g, y, *operands: (g, *(None for _ in operands[1:])), dtype=kept)
-def _with_gradient(xp: Any, *operands: Array) -> Any:
-    """The first operand; the user said how to differentiate it for the others."""
-    return operands[0]
-
-
-def _pair(f: Callable[..., Any], returned: Any) -> tuple[Any, Callable[[Tensor], Any]]:
-    if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
-        got = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else f"{type(returned).__name__}"
-        cure = "Return the value and a function, from its cotangent to those of the operands."
-        raise GradientError(report(f"cannot use the gradient of {f.__name__}: it returned {got}", at=here(), cure=cure))
-    return returned
-
-
-def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) -> Callable[..., Tensor]:
-    """A function of tensors with a derivative of the user's own.
-
-    ``f(*xs)`` returns the value ``y`` and a function that takes the cotangent of ``y`` and returns the
-    cotangents of ``xs``: one, or a tuple, with ``None`` for zero::
-
-        @lg.custom_gradient
-        def clipped(x):
-            return x, lambda g: lg.clip(g, -1, 1)
-
-    Raises:
-        GradientError: the function returned by ``f`` gives another number of cotangents than there are xs.
-    """
-
-    def with_gradient(*xs: Any) -> Tensor:
-        first = next((x for x in xs if isinstance(x, Tensor)), None)
-        tensors = [tensor(x, first.graph if first is not None else None) for x in xs]
-        y, backward = _pair(f, f(*tensors))
-        result: Tensor = _with_gradient(stop_gradient(y), *tensors)
-
-        def pull(g: Tensor, _: Tensor, *operands: Tensor) -> Any:
-            pulled = backward(g)
-            listed = pulled if isinstance(pulled, (tuple, list)) else (pulled,)
-            if len(listed) != len(tensors):
-                raise GradientError(
-                    report(
-                        f"cannot use the gradient of {f.__name__}: it gave {len(listed)} cotangents "
-                        f"for {len(tensors)} operands",
-                        at=result.origin,
-                    )
-                )
-            return (None, *listed)
-
-        result.graph.rules[result.index] = pull
-        return result
-
-    with_gradient.__name__ = f.__name__
-    with_gradient.__doc__ = f.__doc__
-    return with_gradient

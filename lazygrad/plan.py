@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.define import Declared, Source
 from lazygrad.errors import GraphError, Origin, report
 from lazygrad.graph import Graph, Node
+from lazygrad.kinds import Declared, Source
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.rewrite import optimized
 from lazygrad.spec import Spec

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import Elementwise
 from lazygrad.graph import Graph, Node, freeze
+from lazygrad.kinds import Elementwise
 from lazygrad.ops.source import _literal
 from lazygrad.spec import Spec
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from lazygrad.document import DTYPES, FORMAT, VERSION, Document, Entry, from_json, from_rust, pieces
 from lazygrad.errors import SaveError, nearest, report
-from lazygrad.graph import here
+from lazygrad.registry import here
 from lazygrad.spec import Spec
 
 __all__ = ["Document", "Entry", "check_fits", "read", "write"]

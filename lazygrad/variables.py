@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.errors import VariableError, report
-from lazygrad.graph import here
+from lazygrad.registry import here
 from lazygrad.spec import Shape, Spec
 
 if TYPE_CHECKING:

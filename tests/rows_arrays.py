@@ -168,6 +168,13 @@ RUNNING = [
     row("diff", lambda x: lg.diff(x, axis=0, n=2), lambda x: np.diff(x, axis=0, n=2), X, label="twice"),
 ]
 
+
+def found(x: Any, size: int, fill_value: int) -> tuple[Any, ...]:
+    """The first ``size`` of NumPy's indices of nonzero elements, filled up."""
+    rows = [i[:size] for i in np.nonzero(x)]
+    return tuple(np.pad(i, (0, size - len(i)), constant_values=fill_value) for i in rows)
+
+
 SORTING = [
     row("sort", lg.sort, np.sort, (apart, (3, 4)), dtypes=ALL),
     row("sort", lambda x: lg.sort(x, axis=0, descending=True), lambda x: np.sort(x, axis=0)[::-1], (apart, (3, 4)),
@@ -183,6 +190,10 @@ SORTING = [
         (grid(), (3, 4)), order=0, dtypes=NUMBERS),
     row("searchsorted", lambda x: lg.searchsorted(np.arange(4.0), x, side="right"),
         lambda x: np.searchsorted(np.arange(4.0), x, side="right"), (grid(), (3, 4)), order=0, label="right"),
+    row("nonzero", lambda x: lg.nonzero(x, size=5, fill_value=-1), lambda x: found(x, 5, -1), (grid(), (3, 4)),
+        order=0),
+    row("nonzero", lambda x: lg.nonzero(x, size=20), lambda x: found(x, 20, 0), (grid(), (3, 4)), order=0,
+        label="more"),
     row("isin", lambda x: lg.isin(x, [1, 2]), lambda x: np.isin(x, [1, 2]), (grid(), (3, 4)), order=0, dtypes=NUMBERS),
     row("average", lambda x, w: lg.average(x, axis=1, weights=w), lambda x, w: np.average(x, 1, np.broadcast_to(w,
         x.shape)),

@@ -19,7 +19,7 @@ from snapshots import at, place, snapshot
 import lazygrad as lg
 from lazygrad import errors
 from lazygrad.define import elementwise, movement, opaque, reduction
-from lazygrad.graph import Array
+from lazygrad.tensor import Array
 
 NO_VALUE = "it has no value while the graph is being written"
 WHERE = "Write lg.where(condition, a, b) instead of if, or return it and look at the array."
@@ -554,7 +554,7 @@ def test_a_mask_known_only_later_cannot_index(env: lg.VariableEnvironment) -> No
 
     mask:  bool[2, 3]   greater, {place(step, "return")}
     How many elements it picks would only be known later. Write lg.where(mask, x, 0), x.at[mask].set(value), \
-or use a NumPy mask."""
+x[lg.nonzero(mask, size=n)], or use a NumPy mask."""
     )
 
 

@@ -22,7 +22,8 @@ from snapshots import at, snapshot
 import lazygrad as lg
 from lazygrad import execute
 from lazygrad.define import elementwise, opaque
-from lazygrad.graph import Array, Graph, writing
+from lazygrad.graph import Graph, writing
+from lazygrad.tensor import Array
 from lazygrad.variables import Variable
 
 CALLS: list[str] = []

@@ -13,8 +13,8 @@ import pytest
 from cases import CASES, DRAWS, EXEMPT, drawn
 
 import lazygrad as lg
-from lazygrad.define import Declared, Reduction
-from lazygrad.graph import functions
+from lazygrad.kinds import Declared, Reduction
+from lazygrad.registry import functions
 from lazygrad.testing import check_gradient, check_value
 
 ELEMENTWISE = [case for case in CASES if case.kind == "elementwise"]
@@ -40,7 +40,9 @@ def every_public_function():
     for prefix, module in (("", lg), ("linalg.", lg.linalg), ("nn.", lg.nn)):
         for name, value in vars(module).items():
             home = getattr(value, "__module__", "") or ""
-            ours = home.startswith(("lazygrad.ops", "lazygrad.linalg", "lazygrad.nn", "lazygrad.gradient"))
+            ours = home.startswith(
+                ("lazygrad.ops", "lazygrad.linalg", "lazygrad.nn", "lazygrad.gradient", "lazygrad.derivatives")
+            )
             if ours and not name.startswith("_") and callable(value) and not inspect.isclass(value):
                 # `lazygrad.linalg` may hold names of `lazygrad` too; each counts once, where it is at home.
                 found.setdefault(id(value), (prefix + name, value))

@@ -7,7 +7,6 @@ dtype. What is left is a straight list of calls, whose source can be read: ``com
 from __future__ import annotations
 
 import functools
-import linecache
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,8 +14,8 @@ import numpy as np
 
 from lazygrad.codegen.memory import Buffer, lay_out
 from lazygrad.codegen.recorder import OUT, Call, NotRecorded, Recorder, Value
-from lazygrad.define import Declared, Elementwise, Movement, item
 from lazygrad.graph import Node
+from lazygrad.kinds import Declared, Elementwise, Movement, item
 from lazygrad.ops.movement import permute_dims, reshape
 from lazygrad.ops.source import _literal, assign, placeholder, variable
 from lazygrad.plan import Plan
@@ -35,7 +34,7 @@ class Program:
     returns) is a local.
     """
 
-    def __init__(self, plan: Plan, xp: Any, max_lines: int = 20_000) -> None:
+    def __init__(self, plan: Plan, xp: Any) -> None:
         self.plan = plan
         self.xp = xp
         self.lines: list[str] = []
@@ -286,21 +285,20 @@ class Program:
 
     def _finish(self) -> None:
         """Write what is assigned but lies elsewhere into the spare arrays, and return copies of the values."""
-        end = len(self.plan.graph.nodes)
+        last = len(self.plan.graph.nodes) - 1
         for name, i in self.plan.updates.items():
             if self.written.get(i) == name:
                 continue
             spare = self._recipe(f"s{len(self.recipes)}", functools.partial(_spare, name=name))
-            self._line(end - 1, f"copyto({spare}, {self.names[i]})")
+            self._line(last, f"copyto({spare}, {self.names[i]})")
         values = ", ".join(f"{self.names[i]}.copy()" for i in self.plan.values)
-        self._line(end - 1, f"return ({values}{',' if values else ''})")
+        self._line(last, f"return ({values}{',' if values else ''})")
 
     def _source(self) -> str:
         arguments = ", ".join(self.names[i] for i in self.inputs)
         lines = [f"def step({arguments}):"]
         for text, i in zip(self.lines, self.nodes, strict=True):
-            remark = self.plan.origin(i).place if i < len(self.plan.graph.origins) and i >= 0 else ""
-            lines.append(f"    {text:<60}  # {remark}")
+            lines.append(f"    {text:<60}  # {self.plan.origin(i).place}")
         return "\n".join(lines) + "\n"
 
     def bind(self, live: Names, spare: Names, draw: Callable[[int], Any], arena: Any) -> Callable[..., Any]:
@@ -312,7 +310,6 @@ class Program:
         exec(self.code, names)
         for name in ("_live", "_spare", "_arena"):
             del names[name]
-        linecache.cache.pop(self.filename, None)
         return cast(Callable[..., Any], names["step"])
 
     def node_at(self, line: int) -> int | None:

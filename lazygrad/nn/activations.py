@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.define import elementwise, tensor
+from lazygrad.define import elementwise
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, function, here
+from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import abs, divide, multiply, negative, subtract
 from lazygrad.ops.comparison import clip, isfinite, where
@@ -19,7 +19,9 @@ from lazygrad.ops.elementary import exp, expm1, log, tanh
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.special import erfc
+from lazygrad.registry import function, here
 from lazygrad.spec import floating, normalize_axis
+from lazygrad.tensor import Array, Tensor
 
 __all__ = [
     "elu",

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.graph import Tensor, function
 from lazygrad.nn.activations import softmax
 from lazygrad.nn.checks import fitting, tensors
 from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import expand_dims, matrix_transpose
 from lazygrad.ops.products import matmul
 from lazygrad.ops.source import arange
+from lazygrad.registry import function
 from lazygrad.spec import Mismatch, broadcast
+from lazygrad.tensor import Tensor
 
 __all__ = ["scaled_dot_product_attention"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from lazygrad.define import tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Tensor, here
+from lazygrad.kinds import tensor
+from lazygrad.registry import here
 from lazygrad.spec import Mismatch
+from lazygrad.tensor import Tensor
 
 __all__ = ["fitting", "number", "pair", "tensors"]
 

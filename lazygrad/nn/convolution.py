@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.graph import Tensor, function
 from lazygrad.nn.checks import fitting, pair, tensors
 from lazygrad.nn.windows import Pair, Pairs, _fold, _windows, count, extent, padding_of
 from lazygrad.ops.movement import matrix_transpose, moveaxis, pad, permute_dims, reshape
 from lazygrad.ops.products import matmul
+from lazygrad.registry import function
 from lazygrad.spec import Mismatch, Shape
+from lazygrad.tensor import Tensor
 
 __all__ = ["conv2d", "conv2d_transpose"]
 

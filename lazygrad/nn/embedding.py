@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import flat, opaque, tensor
+from lazygrad.define import opaque
 from lazygrad.errors import report
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.kinds import flat, tensor
 from lazygrad.nn.checks import fitting, tensors
 from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import astype
+from lazygrad.registry import function
 from lazygrad.spec import Kind, Mismatch, Shape, kept, normalize_axis
+from lazygrad.tensor import Array, Tensor
 
 __all__ = ["embedding", "one_hot"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.define import elementwise
-from lazygrad.graph import Array, Tensor, function
 from lazygrad.nn.activations import centered, log_softmax, relu, sigmoid
 from lazygrad.nn.checks import fitting, number, tensors
 from lazygrad.nn.embedding import _one_hot, is_label
@@ -19,7 +18,9 @@ from lazygrad.ops.comparison import clip, equal, isinf, logical_and, where
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype
 from lazygrad.ops.reduction import mean, sum
+from lazygrad.registry import function
 from lazygrad.spec import Mismatch, floating, normalize_axis
+from lazygrad.tensor import Array, Tensor
 
 __all__ = [
     "binary_cross_entropy_with_logits",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.define import tensor
-from lazygrad.graph import Tensor, function
+from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, tensors
 from lazygrad.ops.arithmetic import rsqrt, square
 from lazygrad.ops.movement import reshape
 from lazygrad.ops.reduction import mean as average
+from lazygrad.registry import function
 from lazygrad.spec import Axes, Mismatch, Shape, normalize_axes
+from lazygrad.tensor import Tensor
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "normalize", "rms_norm"]
 

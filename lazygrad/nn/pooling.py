@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import tensor
-from lazygrad.graph import Tensor, function
+from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _window_max, _window_sum, count, extent, padding_of
 from lazygrad.ops.movement import astype, pad
 from lazygrad.ops.source import ones
+from lazygrad.registry import function
 from lazygrad.spec import Mismatch
+from lazygrad.tensor import Tensor
 
 __all__ = ["avg_pool2d", "max_pool2d", "sum_pool2d"]
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lazygrad.define import movement, opaque, tensor
-from lazygrad.graph import Array, Tensor, function
+from lazygrad.define import movement, opaque
+from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.movement import astype, broadcast_to, moveaxis
 from lazygrad.ops.reduction import sum
+from lazygrad.registry import function
 from lazygrad.spec import Mismatch, Shape
+from lazygrad.tensor import Array, Tensor
 
 __all__ = ["Pair", "Pairs", "count", "extent", "fold", "padding_of", "windows"]
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import elementwise, flat, kind_of, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function, functions
+from lazygrad.define import elementwise
+from lazygrad.kinds import flat, kind_of, tensor
+from lazygrad.registry import function, functions
 from lazygrad.spec import floating
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "abs",

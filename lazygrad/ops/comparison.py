@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import elementwise, flat, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function
+from lazygrad.define import elementwise
+from lazygrad.kinds import flat, tensor
+from lazygrad.registry import function
 from lazygrad.spec import Kind, promoted
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "bitwise_and",

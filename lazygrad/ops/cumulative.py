@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function
+from lazygrad.define import opaque
+from lazygrad.kinds import tensor
 from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.movement import astype, concat, flip, moveaxis
 from lazygrad.ops.reduction import _widened
+from lazygrad.registry import function
 from lazygrad.spec import Shape, normalize_axis
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "cumulative_logsumexp",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lazygrad.define import opaque, tensor
+from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, here
+from lazygrad.kinds import tensor
 from lazygrad.ops.movement import concat, matrix_transpose, tril
 from lazygrad.ops.solving import _solve_triangular, lapack, of_matrices, of_squares, symmetric
+from lazygrad.registry import function, here
 from lazygrad.spec import Shape
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["QRResult", "cholesky", "qr"]
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.define import opaque
-from lazygrad.graph import Array, Tensor, TensorLike, function
 from lazygrad.ops.comparison import where
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import _pad, concat, expand_dims, reshape, stack
@@ -16,6 +15,8 @@ from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, ones_like
 from lazygrad.ops.spectral import _svd
+from lazygrad.registry import function
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["SlogdetResult", "det", "slogdet"]
 

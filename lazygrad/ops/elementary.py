@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.define import elementwise, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function
+from lazygrad.define import elementwise
+from lazygrad.kinds import tensor
 from lazygrad.ops.arithmetic import multiply, power, reciprocal, rsqrt, square
 from lazygrad.ops.comparison import equal, where
+from lazygrad.registry import function
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "acos",

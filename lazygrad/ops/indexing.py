@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import movement, opaque, tensor
+from lazygrad.define import movement, opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, functions, here
+from lazygrad.kinds import tensor
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.source import arange, zeros_like
+from lazygrad.registry import function, functions, here
 from lazygrad.spec import Mismatch, Shape, broadcast, kept, normalize_axis
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["at", "diagonal", "getitem", "segment_sum", "take", "take_along_axis"]
 
@@ -160,7 +162,7 @@ def parse(x: Tensor, index: Any) -> tuple[Pattern, list[Tensor]]:
                         at=here(),
                         facts=[f"mask:  {part.spec}   {part.graph.describe(part.index)}"],
                         cure="How many elements it picks would only be known later. Write lg.where(mask, x, 0), "
-                        "x.at[mask].set(value), or use a NumPy mask.",
+                        "x.at[mask].set(value), x[lg.nonzero(mask, size=n)], or use a NumPy mask.",
                     )
                 )
             parts.append(part)

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque, tensor
+from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, here
+from lazygrad.kinds import tensor
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import broadcast_to, concat
 from lazygrad.ops.products import matmul
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, zeros_like
+from lazygrad.registry import function, here
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["expm", "matrix_power", "multi_dot", "trace"]
 

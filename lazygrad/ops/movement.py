@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import elementwise, movement, tensor
+from lazygrad.define import elementwise, movement
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, checked_dtype, function, functions, here
+from lazygrad.kinds import tensor
+from lazygrad.registry import function, functions, here
 from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
+from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
 
 __all__ = [
     "astype",

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Tensor, TensorLike, function, here
 from lazygrad.ops.arithmetic import abs, power, sqrt, square
 from lazygrad.ops.comparison import equal, greater, not_equal, where
 from lazygrad.ops.movement import expand_dims, moveaxis, reshape
 from lazygrad.ops.reduction import any, max, min, sum
 from lazygrad.ops.solving import as_floats, inv
 from lazygrad.ops.spectral import _svdvals
+from lazygrad.registry import function, here
 from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
+from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
 

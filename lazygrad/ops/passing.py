@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lazygrad.define import elementwise, flat, opaque, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function
+from lazygrad.define import elementwise, opaque
+from lazygrad.kinds import flat, tensor
+from lazygrad.registry import function
 from lazygrad.spec import kept
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["depends_on", "hook", "identity", "show", "stop_gradient"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque, tensor
+from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, here
+from lazygrad.kinds import tensor
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import (
     astype,
@@ -24,7 +24,9 @@ from lazygrad.ops.movement import (
     swapaxes,
 )
 from lazygrad.ops.reduction import sum, sum_to
+from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vecdot"]
 

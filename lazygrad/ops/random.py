@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import Source, opaque, source, tensor
+from lazygrad.define import opaque, source
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Graph, Tensor, checked_dtype, here
+from lazygrad.graph import Graph
+from lazygrad.kinds import Source, tensor
 from lazygrad.ops.comparison import less
 from lazygrad.ops.elementary import exp
+from lazygrad.registry import here
 from lazygrad.spec import Mismatch, Shape, Spec, broadcast, floating, sized
+from lazygrad.tensor import Array, Tensor, checked_dtype
 
 __all__ = ["Random"]
 

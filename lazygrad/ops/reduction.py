@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import flat, reduction, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function, functions
+from lazygrad.define import reduction
+from lazygrad.kinds import flat, tensor
 from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, sqrt, square
 from lazygrad.ops.comparison import equal, isfinite, logical_and, logical_or, not_equal, where
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
 from lazygrad.ops.source import ones_like
+from lazygrad.registry import function, functions
 from lazygrad.spec import Axes, Shape, normalize_axes
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "all",

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque, tensor
+from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, here
+from lazygrad.kinds import tensor
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
 from lazygrad.ops.products import batches, together
+from lazygrad.registry import function, here
 from lazygrad.spec import Kind, Mismatch, Shape, floating
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["inv", "pinv", "solve", "solve_triangular"]
 

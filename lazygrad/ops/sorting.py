@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import flat, opaque, tensor
+from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Tensor, TensorLike, function, here
-from lazygrad.ops.comparison import equal
+from lazygrad.kinds import flat, tensor
+from lazygrad.ops.arithmetic import floor_divide, remainder
+from lazygrad.ops.comparison import equal, logical_not, where
 from lazygrad.ops.cumulative import _along
 from lazygrad.ops.indexing import take_along_axis
-from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis
+from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis, pad
 from lazygrad.ops.reduction import any as any_of
+from lazygrad.ops.reduction import sum as sum_of
+from lazygrad.ops.source import arange
+from lazygrad.registry import function, here
 from lazygrad.spec import Kind, Mismatch, Shape
+from lazygrad.tensor import Array, Tensor, TensorLike
 
-__all__ = ["argsort", "isin", "searchsorted", "sort", "top_k"]
+__all__ = ["argsort", "isin", "nonzero", "searchsorted", "sort", "top_k"]
 
 
 def _whole(kinds: tuple[Kind, ...]) -> Any:
@@ -77,6 +82,26 @@ def searchsorted(edges: TensorLike, x: TensorLike, *, side: str = "left") -> Ten
     if side not in ("left", "right"):
         raise SpecError(report(f"cannot search {side!r}", at=here(), cure="side is 'left' or 'right'."))
     return _searchsorted(edges, x, right=side == "right")
+
+
+@function
+def nonzero(x: TensorLike, *, size: int, fill_value: int = 0) -> tuple[Tensor, ...]:
+    """Where ``x`` is not zero: for each axis the indices of the first ``size`` such elements, in row-major order.
+
+    How many there are is known only when the graph is run, so ``size`` says how many to give; if there are
+    fewer, the rest of the indices is ``fill_value``.
+    """
+    x = tensor(x)
+    found = logical_not(equal(flatten(x), 0))
+    places = _argsort(logical_not(found), axis=0)[:size]
+    if places.size < size:
+        places = pad(places, (0, size - places.size))
+    there = arange(size) < sum_of(found)
+    indices = []
+    for n in reversed(x.shape):
+        indices.append(where(there, remainder(places, max(n, 1)), fill_value))
+        places = floor_divide(places, max(n, 1))
+    return tuple(reversed(indices))
 
 
 @function

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque, source, tensor
+from lazygrad.define import opaque, source
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Array, Graph, Tensor, TensorLike, checked_dtype, current_graph, function, here
+from lazygrad.graph import Graph, current_graph
+from lazygrad.kinds import tensor
 from lazygrad.ops.movement import broadcast_to, reshape
+from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
+from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
 
 __all__ = [
     "arange",

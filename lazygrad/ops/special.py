@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.define import elementwise, graph_of, kind_of, tensor
-from lazygrad.graph import Array, Tensor, TensorLike, function
+from lazygrad.define import elementwise
+from lazygrad.kinds import graph_of, kind_of, tensor
 from lazygrad.ops.arithmetic import sign, square
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.elementary import exp
+from lazygrad.registry import function
 from lazygrad.spec import floating
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["betaln", "digamma", "erf", "erfc", "erfinv", "gammaln", "i0e", "i1e", "log_ndtr", "polygamma"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lazygrad.graph import Tensor
 from lazygrad.ops.arithmetic import sqrt, square
 from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
 from lazygrad.optim.schedules import Schedule
+from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lazygrad.context import Context
-from lazygrad.define import tensor
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, report
 from lazygrad.evaluator import Update
-from lazygrad.gradient import _Part, grad
-from lazygrad.graph import Tensor, TensorLike, current_graph, here
+from lazygrad.gradient import Part, grad
+from lazygrad.graph import current_graph
+from lazygrad.kinds import tensor
 from lazygrad.ops.source import variable
 from lazygrad.optim.schedules import Schedule
+from lazygrad.registry import here
 from lazygrad.spec import Spec
+from lazygrad.tensor import Tensor, TensorLike
 from lazygrad.variables import Variable, joined
 
 __all__ = ["Optimizer"]
@@ -166,7 +168,7 @@ class Optimizer:
         targets = self._targets(context, variables)
         gradients = [self._gradient(context, p, g) for p, g in zip(targets, grads, strict=True)]
         used = tuple(t.index for t in [*targets, *gradients])
-        with _Part(graph, "update"):
+        with Part(graph, "update"):
             written = graph.replay(self._key(), used, lambda: self._write(context, targets, gradients))
         return Update(written)
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Tensor, here
 from lazygrad.ops.arithmetic import add_n, minimum, sqrt, square
 from lazygrad.ops.comparison import clip, equal, where
 from lazygrad.ops.reduction import sum
+from lazygrad.registry import here
+from lazygrad.tensor import Tensor
 
 __all__ = ["clip_by_global_norm", "clip_by_value", "global_norm", "normalize_gradient"]
 

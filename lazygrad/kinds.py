@@ -1,0 +1,422 @@
+"""The five kinds of op: what each supplies, and how an operand becomes a tensor.
+
+Everything true of an op hangs on the op; everything true of a kind of op hangs on the kind. The
+decorators that make ops are in :mod:`lazygrad.define`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from lazygrad.errors import DefinitionError, GraphError, SpecError, report
+from lazygrad.graph import Graph, Op, Specs, current_graph
+from lazygrad.registry import functions, here
+from lazygrad.spec import (
+    DtypeRule,
+    Kind,
+    Mismatch,
+    Spec,
+    broadcast,
+    normalize_axes,
+    promoted,
+    reduced_shape,
+    sized,
+    ufunc_rule,
+)
+from lazygrad.tensor import Tensor
+
+__all__ = [
+    "Declared",
+    "Elementwise",
+    "Movement",
+    "Opaque",
+    "Reduction",
+    "Source",
+    "flat",
+    "graph_of",
+    "item",
+    "kind_of",
+    "tensor",
+]
+
+Rule = Callable[..., Any]
+
+
+class _Flat:
+    """The derivative of a function that is constant wherever it is continuous."""
+
+    def __repr__(self) -> str:
+        return "flat"
+
+
+flat = _Flat()
+View = Literal["always", "contiguous"] | None
+Rules = Any  # Rule | _Flat | None, or a tuple of them, one an operand
+
+
+_NOTHING = [inspect.Parameter("nothing", inspect.Parameter.POSITIONAL_ONLY)]
+
+
+class Declared(Op):
+    """An op made from a kernel. The subclasses are the kinds."""
+
+    kind = ""
+    recorded = True  # whether the kernel may be run with a recorder for ``xp``
+    linear = False  # in all operands together; then it is its own forward derivative
+
+    def __init__(self, kernel: Callable[..., Any], vjp: Rules, jvp: Rules, dtype: DtypeRule | None) -> None:
+        functools.update_wrapper(cast(Any, self), kernel)
+        self.kernel = kernel
+        self.name = kernel.__name__.strip("_")
+        if not inspect.getdoc(kernel):
+            raise DefinitionError(f"op {self.name!r} has no docstring: say in one line what it computes")
+        first, *rest = inspect.signature(kernel).parameters.values() or _NOTHING
+        if first.name not in ("xp", "rng"):
+            raise DefinitionError(f"op {self.name!r}: the first parameter is 'xp' (or 'rng'), not {first.name!r}")
+        self.random = first.name == "rng"
+        self.__signature__ = inspect.Signature(rest, return_annotation="Tensor")
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in rest)
+        self.operands = [p.name for p in rest if _is_operand(p)]
+        self.defaults = {p.name: p.default for p in rest if not _is_operand(p)}
+        self.required = {name for name, default in self.defaults.items() if default is inspect.Parameter.empty}
+        self.dtype_rule = dtype or self._default_dtype_rule()
+        self._resolved: dict[tuple[Kind, ...], tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]] = {}
+        self.vjp = self._checked("vjp", vjp)
+        self.jvp = self._checked("jvp", jvp)
+        if kernel.__module__.startswith("lazygrad."):
+            functions.setdefault(kernel.__name__, self)
+
+    def _default_dtype_rule(self) -> DtypeRule:
+        return promoted
+
+    def _checked(self, what: str, rules: Rules) -> Rules:
+        """The rules, one an operand, each called with just the settings it names."""
+        if rules is None or isinstance(rules, _Flat):
+            return rules
+        if self.variadic:
+            return _with_settings(self, what, rules, None)
+        listed = rules if isinstance(rules, tuple) else (rules,)
+        if len(listed) != len(self.operands):
+            raise DefinitionError(
+                f"op {self.name!r} has {len(self.operands)} operands ({', '.join(self.operands)}), "
+                f"but {len(listed)} {what} rules; an operand is a positional parameter annotated Array, or not at all"
+            )
+        return tuple(
+            r if r is None or isinstance(r, _Flat) else _with_settings(self, what, r, len(listed)) for r in listed
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Append a node, and return it as a tensor."""
+        operands, params = self.bind(args, kwargs)
+        graph = graph_of(self.name, operands)
+        if not graph.open:
+            graph.check_open(self.name)
+        inputs = self.cast(graph, operands)
+        try:
+            params = self.normalized(inputs, params)
+        except Mismatch as reason:
+            message = graph._mismatch(self, tuple(t.index for t in inputs), params, str(reason))
+            raise SpecError(message) from None
+        return self.outputs(graph.apply(self, tuple([t.index for t in inputs]), params))
+
+    def outputs(self, result: Tensor) -> Any:
+        """What the caller gets: the tensor, or a tuple of them where there are several results."""
+        if isinstance(result.spec, Spec):
+            return result
+        return tuple(item(result, index=k) for k in range(len(result.spec)))
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Operands, and settings in the order of the declaration, defaults filled in."""
+        if self.variadic:
+            operands = args
+        elif len(args) == len(self.operands) and not kwargs.keys() & set(self.operands):
+            operands = args
+            if not kwargs and not self.required:
+                return operands, dict(self.defaults)
+        else:
+            bound = self.__signature__.bind(*args, **kwargs)
+            operands = tuple([bound.arguments[name] for name in self.operands])
+            kwargs = {k: v for k, v in bound.arguments.items() if k in self.defaults}
+        params = {**self.defaults, **kwargs}
+        if len(params) > len(self.defaults) or not self.required <= kwargs.keys():
+            self.__signature__.bind(*args, **kwargs)  # says in Python's words which one is wrong
+        return operands, params
+
+    def cast(self, graph: Graph, operands: Sequence[Any]) -> list[Tensor]:
+        """The operands as tensors of ``graph``, in the dtypes of the op's dtype rule."""
+        try:
+            wanted, _ = self.resolve(tuple([kind_of(operand) for operand in operands]))
+            self.check_shapes(operands)
+        except Mismatch as reason:
+            inputs = tuple(tensor(operand, graph).index for operand in operands)
+            raise SpecError(graph._mismatch(self, inputs, {}, str(reason))) from None
+        return [tensor(x, graph, self._room(x, dtype)) for x, dtype in zip(operands, wanted, strict=True)]
+
+    def check_shapes(self, operands: Sequence[Any]) -> None:
+        """Raise Mismatch for what would only be found after a cast, when messages no longer know the operand."""
+
+    def _room(self, operand: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype for an operand; NumPy compares also with a Python int beyond the other's range."""
+        if type(operand) is int and dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            if not limits.min <= operand <= limits.max and self.resolve((dtype, dtype))[1] == np.bool_:
+                return np.min_scalar_type(operand)
+        return dtype
+
+    def resolve(self, kinds: tuple[Kind, ...]) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]:
+        """The dtype rule, remembered."""
+        found = self._resolved.get(kinds)
+        if found is None:
+            found = self._resolved[kinds] = self.dtype_rule(kinds)
+        return found
+
+    def normalized(self, inputs: Sequence[Tensor], params: dict[str, Any]) -> dict[str, Any]:
+        """The settings in their one canonical form."""
+        return params
+
+    def labels(self, count: int) -> list[str]:
+        """What messages call the operands."""
+        if self.variadic:
+            return [f"{self.operands[0]}[{i}]" for i in range(count)]
+        return list(self.operands)
+
+
+def _is_operand(p: inspect.Parameter) -> bool:
+    plain = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    return (plain or p.kind is p.VAR_POSITIONAL) and p.annotation in (p.empty, Any, "Any", "Array", "typing.Any")
+
+
+def _with_settings(op: Declared, what: str, rule: Rule, operands: int | None) -> Rule:
+    """The rule, called with only the settings that its signature names; checked against the op's."""
+    parameters = inspect.signature(rule).parameters.values()
+    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    every = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    positional = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    if names - set(op.defaults):
+        raise DefinitionError(f"op {op.name!r}: its {what} names settings that it has not: {names - set(op.defaults)}")
+    if operands is not None and positional != 2 + operands:
+        listed = ", ".join(["g", "y", *op.operands])
+        raise DefinitionError(f"op {op.name!r}: its {what} takes ({listed}), not {positional} operands")
+    if every or not op.defaults:
+        return rule
+
+    def called(*tensors: Tensor, **params: Any) -> Any:
+        return rule(*tensors, **{name: params[name] for name in names})
+
+    return called
+
+
+def kind_of(operand: Any) -> Kind:
+    """The dtype of an operand, or the Python type of a number, which is weak in promotion."""
+    if isinstance(operand, Tensor):
+        return operand.spec.dtype
+    kind = type(operand)
+    if kind is float or kind is int:
+        return kind
+    try:
+        dtype = np.asarray(operand).dtype
+    except ValueError:  # ragged lists
+        dtype = np.dtype(object)
+    if dtype.kind not in "biuf":
+        raise Mismatch("It is not an array of real numbers or booleans.")
+    return dtype
+
+
+def graph_of(what: str, operands: Sequence[Any]) -> Graph:
+    """The graph of the first tensor among ``operands``, else the one being written."""
+    for operand in operands:
+        if isinstance(operand, Tensor):
+            return operand.graph
+    return current_graph(what)
+
+
+def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = None) -> Tensor:
+    """``x`` as a tensor of ``graph``, cast to ``dtype``.
+
+    A number becomes a literal in the graph; anything that NumPy takes for an array becomes a constant
+    beside it.
+    """
+    if isinstance(x, Tensor):
+        if graph is not None and x.graph is not graph:
+            raise GraphError(
+                report(
+                    "cannot use tensors of two graphs together",
+                    at=here(),
+                    facts=[f"one:    {x!r}"],
+                    cure="Every call of a step writes its own graph. Make the tensor in the same call, "
+                    "or pass its value in as an array.",
+                )
+            )
+        return x if dtype is None or x.spec.dtype == dtype else functions["astype"](x, dtype)
+    graph = graph or current_graph("make a tensor")
+    if isinstance(x, (bool, int, float, np.generic)):
+        return functions["literal"](graph, x, dtype)
+    return functions["constant"](graph, x, dtype)
+
+
+class Elementwise(Declared):
+    """Broadcasts and promotes; gradients need not mention broadcasting; can be fused."""
+
+    kind = "elementwise"
+
+    def _default_dtype_rule(self) -> DtypeRule:
+        ufunc = getattr(np, self.name, None)
+        return ufunc_rule(ufunc) if isinstance(ufunc, np.ufunc) and ufunc.nout == 1 else promoted
+
+    def check_shapes(self, operands: Sequence[Any]) -> None:
+        """They must broadcast."""
+        if len(operands) > 1:
+            broadcast([x.spec.shape if isinstance(x, Tensor) else np.shape(x) for x in operands])
+
+    def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
+        """Broadcast shape, and the dtype rule's dtype, unless there is a setting ``dtype``."""
+        _, dtype = self.resolve(tuple([spec.dtype for spec in specs]))
+        return Spec(broadcast([spec.shape for spec in specs]), params.get("dtype", dtype))
+
+    def labels(self, count: int) -> list[str]:
+        """Left and right, where there are two."""
+        return ["left", "right"] if count == 2 else super().labels(count)
+
+
+class Reduction(Declared):
+    """Drops axes, or keeps them with size 1. ``identity`` is its value over no elements."""
+
+    kind = "reduction"
+
+    def __init__(
+        self,
+        kernel: Callable[..., Any],
+        vjp: Rules,
+        jvp: Rules,
+        result: Callable[[np.dtype[Any]], Any] | None,
+        identity: Any,
+        combine: Callable[..., Any] | None,
+        linear: bool,
+    ) -> None:
+        super().__init__(kernel, vjp, jvp, None)
+        if not {"axis", "keepdims"} <= set(self.defaults):
+            raise DefinitionError(f"reduction {self.name!r} must take axis= and keepdims=")
+        self.result = result or (lambda dtype: dtype)
+        self.identity = identity
+        self.combine = combine
+        self.linear = linear
+
+    def normalized(self, inputs: Sequence[Tensor], params: dict[str, Any]) -> dict[str, Any]:
+        """``axis`` as a tuple counted from the front."""
+        return {**params, "axis": normalize_axes(params["axis"], inputs[0].ndim), "keepdims": bool(params["keepdims"])}
+
+    def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
+        """The shape without the reduced axes."""
+        (spec,) = specs
+        shape = reduced_shape(spec.shape, params["axis"], params["keepdims"])
+        if self.identity is None and any(spec.shape[a] == 0 for a in params["axis"]):
+            raise Mismatch(f"There is no {self.name} of no elements.")
+        return Spec(shape, np.dtype(self.result(spec.dtype)))
+
+
+class Movement(Declared):
+    """Moves or repeats elements and computes nothing, so it is linear."""
+
+    kind = "movement"
+    linear = True
+
+    def __init__(self, kernel: Callable[..., Any], vjp: Rules, shape: Callable[..., Any], view: View) -> None:
+        super().__init__(kernel, vjp, None, None)
+        self.shape_rule = shape
+        self.view = view
+
+    def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
+        """The shape rule's shape, the operands' dtype."""
+        _, dtype = self.resolve(tuple([spec.dtype for spec in specs]))
+        return Spec(self.shape_rule(*[spec.shape for spec in specs], **params), dtype)
+
+
+class Opaque(Declared):
+    """A library call that nothing looks into. Its shape rule may return a list: several results."""
+
+    kind = "opaque"
+
+    def __init__(
+        self,
+        kernel: Callable[..., Any],
+        vjp: Rules,
+        jvp: Rules,
+        shape: Callable[..., Any],
+        dtype: DtypeRule | None,
+        linear: bool,
+        pure: bool,
+        recorded: bool,
+    ) -> None:
+        super().__init__(kernel, vjp, jvp, dtype)
+        self.shape_rule = shape
+        self.linear = linear
+        self.pure = pure
+        self.recorded = recorded
+
+    def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
+        """The shape rule's shape or shapes, the dtype rule's dtype."""
+        _, dtype = self.resolve(tuple([spec.dtype for spec in specs]))
+        shape = self.shape_rule(*[spec.shape for spec in specs], **params)
+        return tuple(Spec(s, dtype) for s in shape) if isinstance(shape, list) else Spec(shape, dtype)
+
+
+class Source(Declared):
+    """Has no operands. A bound source has no kernel: its array is given to the plan."""
+
+    kind = "source"
+
+    def __init__(self, kernel: Callable[..., Any], bound: bool) -> None:
+        super().__init__(kernel, None, None, None)
+        self.bound = bound
+
+    def write(self, graph: Graph, **params: Any) -> Tensor:
+        """The source as a tensor of ``graph``; all settings are given, in the order of the declaration."""
+        if self.bound:  # its settings come from a spec, and are hashable as they are
+            return graph.apply(self, (), params, tuple(params.values()))
+        try:
+            params["shape"] = sized(params["shape"])
+        except Mismatch as reason:
+            raise SpecError(report(f"cannot make {self.name}", at=here(), cure=str(reason))) from None
+        return graph.apply(self, (), params)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Append a node to the graph being written, and return it as a tensor."""
+        _, params = self.bind(args, kwargs)
+        return self.write(current_graph(self.name), **params)
+
+    def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
+        """Shape and dtype are settings."""
+        return Spec(params["shape"], np.dtype(params["dtype"]))
+
+
+class _Item(Op):
+    """One result of an op that has several."""
+
+    name = "item"
+    kind = "movement"
+    linear = True
+    random = False
+    view = "always"
+
+    def kernel(self, xp: Any, ys: Sequence[Any], *, index: int) -> Any:
+        """The result itself."""
+        return ys[index]
+
+    def infer(self, specs: Sequence[Any], params: dict[str, Any]) -> Specs:
+        """The spec of that result."""
+        return cast(Spec, specs[0][params["index"]])
+
+    def labels(self, count: int) -> list[str]:
+        """It has one operand."""
+        return ["of"]
+
+    def __call__(self, results: Tensor, *, index: int) -> Tensor:
+        return results.graph.apply(self, (results.index,), {"index": index})
+
+
+item = _Item()

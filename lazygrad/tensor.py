@@ -1,0 +1,281 @@
+"""Tensor: a node as its user holds it, with NumPy's operators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import numpy as np
+
+from lazygrad.errors import GraphError, Origin, SpecError, TraceError, report
+from lazygrad.registry import functions, here
+from lazygrad.spec import Shape, Spec
+
+if TYPE_CHECKING:
+    from lazygrad.graph import Graph
+
+__all__ = ["Array", "Tensor", "TensorLike", "checked_dtype"]
+
+# What a kernel computes with. At the public door the same argument is a Tensor, or anything that
+# NumPy takes for an array.
+Array: TypeAlias = Any
+
+# What a public function takes for a tensor: one, a number, or anything that NumPy takes for an array.
+TensorLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
+
+
+def checked_dtype(dtype: Any) -> np.dtype[Any]:
+    """A dtype that tensors can have; raises SpecError at the user's line for any other."""
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "biuf":
+        cure = "A dtype is one of NumPy's real or boolean ones, such as 'float32' or 'int64'."
+        raise SpecError(report(f"cannot use {dtype!r} as a dtype", at=here(), cure=cure))
+    return found
+
+
+@functools.cache
+def _ufuncs() -> dict[np.ufunc, str]:
+    """NumPy's ufuncs that are functions of the language, under any of NumPy's names for them."""
+    named = {name: getattr(np, name, None) for name in functions}
+    return {ufunc: name for name, ufunc in named.items() if isinstance(ufunc, np.ufunc)}
+
+
+def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
+    """The operator that calls the function ``name``, which is looked up when it is used."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        return functions[name](self, other)
+
+    return method
+
+
+def _swapped(name: str) -> Callable[[Tensor, Any], Tensor]:
+    """As :func:`_operator`, for the operand on the right."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        return functions[name](other, self)
+
+    return method
+
+
+class Tensor:
+    """A node as its user holds it: lazy, immutable, with NumPy's operators.
+
+    ``==`` and ``hash`` are those of the handle: two tensors are equal if they are the same node.
+    :func:`lazygrad.equal` compares elements.
+    """
+
+    __slots__ = ("graph", "index", "spec")
+
+    def __init__(self, graph: Graph, index: int, spec: Spec) -> None:
+        self.graph = graph
+        self.index = index
+        self.spec = spec
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the axes."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy dtype of the elements."""
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.spec.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.spec.size
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes in reverse order."""
+        return functions["permute_dims"](self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        """The tensor with its last two axes exchanged."""
+        return functions["matrix_transpose"](self)
+
+    @property
+    def at(self) -> Any:
+        """``x.at[index].set(value)`` and ``x.at[index].add(value)``: a new tensor, changed there."""
+        return functions["at"](self)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the user wrote it."""
+        return self.graph.origins[self.index]
+
+    def eval(self) -> Any:
+        """The value, now. Inside ``env.run`` only; raises :class:`TraceError` while tracing."""
+        self.graph.check_open("evaluate")
+        return self.graph.context.evaluator().push(self).run()[0]
+
+    def show(self, label: str = "") -> Tensor:
+        """The same tensor; prints its value, after ``label``, when it is evaluated."""
+        return functions["show"](self, label)
+
+    def hook(self, f: Callable[[Any], Any]) -> Tensor:
+        """The same tensor; calls ``f(array)``, with a copy of its value, when it is evaluated."""
+        return functions["hook"](self, f)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The tensor cast to ``dtype``."""
+        return functions["astype"](self, dtype)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The tensor in another shape; one size may be -1."""
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        return functions["reshape"](self, tuple(sizes))
+
+    def flatten(self) -> Tensor:
+        """The tensor with one axis."""
+        return self.reshape(-1)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Sum over ``axis``."""
+        return functions["sum"](self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Arithmetic mean over ``axis``."""
+        return functions["mean"](self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Largest element over ``axis``."""
+        return functions["max"](self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Smallest element over ``axis``."""
+        return functions["min"](self, axis=axis, keepdims=keepdims)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tensor) and self.graph is other.graph and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((id(self.graph), self.index))
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.spec} {self.graph.describe(self.index)}>"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise SpecError(report(f"cannot take the length of {self.spec}", at=here(), cure="It has no axes."))
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return functions["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise GraphError(
+            report(
+                f"cannot assign into {self.spec}: a tensor never changes",
+                at=here(),
+                facts=[f"tensor:  {self.spec}   {self.graph.describe(self.index)}"],
+                cure="Write x = x.at[index].set(value) instead, or x.at[index].add(value) to add.",
+            )
+        )
+
+    def _no_value(self, kind: str, instead: str) -> NoReturn:
+        raise TraceError(
+            report(
+                f"cannot turn {self.spec} into {kind}: it has no value while the graph is being written",
+                at=here(),
+                facts=[f"tensor:  {self.spec}   {self.graph.describe(self.index)}"],
+                cure=instead,
+            )
+        )
+
+    def __bool__(self) -> NoReturn:
+        self._no_value("a bool", "Write lg.where(condition, a, b) instead of if, or return it and look at the array.")
+
+    def __float__(self) -> NoReturn:
+        self._no_value("a float", "Return the tensor from the step, or call .eval() inside env.run.")
+
+    def __int__(self) -> NoReturn:
+        self._no_value("an int", "Return the tensor from the step, or call .eval() inside env.run.")
+
+    def __index__(self) -> NoReturn:
+        self._no_value("an index", "Use lg.take(x, indices), or x[indices] with this tensor as the index.")
+
+    def __complex__(self) -> NoReturn:
+        self._no_value("a complex", "Return the tensor from the step, or call .eval() inside env.run.")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        self._no_value("a NumPy array", "Use lazygrad's function (lg.*) in place of NumPy's, or return the tensor.")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        # So ``array + tensor`` arrives here as np.add. A ufunc is the function of that name, lazily.
+        if ufunc is np.divmod and method == "__call__" and not kwargs:
+            return functions["floor_divide"](*inputs), functions["remainder"](*inputs)
+        name = _ufuncs().get(ufunc)
+        if name is None or method != "__call__" or kwargs:
+            used = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+            self._no_value(f"an argument of {used}", "Use a function of lazygrad (lg.*) in place of NumPy's.")
+        return functions[name](*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
+        name = function.__name__
+        use = f"lg.{name}" if name in functions else "a function of lazygrad (lg.*)"
+        self._no_value(f"an argument of np.{name}", f"Use {use} in place of NumPy's.")
+
+    def __neg__(self) -> Tensor:
+        return functions["negative"](self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return functions["abs"](self)
+
+    def __invert__(self) -> Tensor:
+        return functions["bitwise_invert"](self)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
+    __add__ = _operator("add")
+    __radd__ = _swapped("add")
+    __sub__ = _operator("subtract")
+    __rsub__ = _swapped("subtract")
+    __mul__ = _operator("multiply")
+    __rmul__ = _swapped("multiply")
+    __truediv__ = _operator("divide")
+    __rtruediv__ = _swapped("divide")
+    __floordiv__ = _operator("floor_divide")
+    __rfloordiv__ = _swapped("floor_divide")
+    __mod__ = _operator("remainder")
+    __rmod__ = _swapped("remainder")
+    __pow__ = _operator("pow")
+    __rpow__ = _swapped("pow")
+    __matmul__ = _operator("matmul")
+    __rmatmul__ = _swapped("matmul")
+    __and__ = _operator("bitwise_and")
+    __rand__ = _swapped("bitwise_and")
+    __or__ = _operator("bitwise_or")
+    __ror__ = _swapped("bitwise_or")
+    __xor__ = _operator("bitwise_xor")
+    __rxor__ = _swapped("bitwise_xor")
+    __lshift__ = _operator("bitwise_left_shift")
+    __rlshift__ = _swapped("bitwise_left_shift")
+    __rshift__ = _operator("bitwise_right_shift")
+    __rrshift__ = _swapped("bitwise_right_shift")
+    __lt__ = _operator("less")
+    __le__ = _operator("less_equal")
+    __gt__ = _operator("greater")
+    __ge__ = _operator("greater_equal")
