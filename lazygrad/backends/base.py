@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-__all__ = ["Backend"]
+__all__ = ["SPECIAL", "Backend"]
+
+# Functions that kernels need and array libraries keep elsewhere, with SciPy's and CuPy's names for them.
+SPECIAL = {name: name for name in ("erf", "erfc", "erfinv", "gammaln", "log_ndtr", "polygamma", "i0e", "i1e")}
+SPECIAL["digamma"] = "psi"
 
 
 class Backend(Protocol):

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.backends.base import SPECIAL
 from lazygrad.errors import BackendError, report
 
 __all__ = ["CupyBackend"]
-
-_SPECIAL = {name: name for name in ("erf", "erfc", "erfinv", "gammaln", "log_ndtr", "polygamma", "i0e", "i1e")}
-_SPECIAL["digamma"] = "psi"
 
 
 class CupyNamespace:
@@ -21,10 +19,10 @@ class CupyNamespace:
         self._cupy = cupy
 
     def __getattr__(self, name: str) -> Any:
-        if name in _SPECIAL:
+        if name in SPECIAL:
             import cupyx.scipy.special
 
-            return getattr(cupyx.scipy.special, _SPECIAL[name])
+            return getattr(cupyx.scipy.special, SPECIAL[name])
         return getattr(self._cupy, name)
 
     def concatenate(self, arrays: Any, axis: int = 0) -> Any:

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NumpyBackend", "NumpyNamespace"]
+from lazygrad.backends.base import SPECIAL
 
-# NumPy has no such function; SciPy calls it by this name.
-_SPECIAL = {name: name for name in ("erf", "erfc", "erfinv", "gammaln", "log_ndtr", "polygamma", "i0e", "i1e")}
-_SPECIAL["digamma"] = "psi"
+__all__ = ["NumpyBackend", "NumpyNamespace"]
 
 
 def solve_triangular(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
@@ -36,10 +34,10 @@ class NumpyNamespace:
     solve_triangular = staticmethod(solve_triangular)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _SPECIAL:
+        if name in SPECIAL:
             import scipy.special
 
-            found = getattr(scipy.special, _SPECIAL[name])
+            found = getattr(scipy.special, SPECIAL[name])
         else:
             found = getattr(np, name)
         setattr(self, name, found)

@@ -40,5 +40,5 @@ class AdaGrad(Optimizer):
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
         h = state["h"] + square(g)
-        rate, eps = settings["learning_rate"].astype(p.dtype), settings["eps"].astype(p.dtype)
+        rate, eps = settings["learning_rate"], settings["eps"]
         return p - rate * (g / (sqrt(h) + eps)), {"h": h}

@@ -43,16 +43,24 @@ class Adam(Optimizer):
         beta1, beta2 = pair("betas", betas)
         super().__init__(env, {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}, name)
 
+    def prepare(self, settings: Numbers) -> Numbers:
+        """λ·m̂ / (√v̂ + ε) = rate · m / (√v + eps): so the correction of the bias touches only scalars."""
+        beta1, beta2, t = settings["beta1"], settings["beta2"], settings["t"]
+        root = sqrt(1 - beta2**t)
+        return {
+            "beta1": beta1,
+            "beta2": beta2,
+            "rest1": 1 - beta1,
+            "rest2": 1 - beta2,
+            "rate": settings["learning_rate"] * root / (1 - beta1**t),
+            "eps": settings["eps"] * root,
+        }
+
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        beta1, beta2, t = settings["beta1"], settings["beta2"], settings["t"]
-        # λ·m̂ / (√v̂ + ε) = λ' · m / (√v + ε'), so that bias correction touches only scalars.
-        root = sqrt(1 - beta2**t)
-        rate = (settings["learning_rate"] * root / (1 - beta1**t)).astype(p.dtype)
-        eps = (settings["eps"] * root).astype(p.dtype)
-        m = beta1.astype(p.dtype) * state["m"] + (1 - beta1).astype(p.dtype) * g
-        v = beta2.astype(p.dtype) * state["v"] + (1 - beta2).astype(p.dtype) * square(g)
-        return p - rate * (m / (sqrt(v) + eps)), {"m": m, "v": v}
+        m = settings["beta1"] * state["m"] + settings["rest1"] * g
+        v = settings["beta2"] * state["v"] + settings["rest2"] * square(g)
+        return p - settings["rate"] * (m / (sqrt(v) + settings["eps"])), {"m": m, "v": v}
 
 
 class AdamW(Adam):
@@ -80,7 +88,10 @@ class AdamW(Adam):
         settings = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}
         Optimizer.__init__(self, env, {**settings, "weight_decay": weight_decay}, name)
 
+    def prepare(self, settings: Numbers) -> Numbers:
+        """As Adam's, with what the decay leaves of a parameter."""
+        return {**super().prepare(settings), "kept": 1 - settings["learning_rate"] * settings["weight_decay"]}
+
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        decayed = p * (1 - settings["learning_rate"] * settings["weight_decay"]).astype(p.dtype)
-        return super().step(decayed, g, state, settings)
+        return super().step(p * settings["kept"], g, state, settings)

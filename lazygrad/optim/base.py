@@ -129,6 +129,14 @@ class Optimizer:
         """How many updates have been made."""
         return int(self.env[f"{self.name}/step"])
 
+    def prepare(self, settings: Numbers) -> Numbers:
+        """What the update of every parameter needs of the settings, worked out once.
+
+        Args:
+            settings: the settings and ``t``, the number of this update from 1, as float64 scalars.
+        """
+        return settings
+
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """One parameter's new value and new state.
 
@@ -136,8 +144,7 @@ class Optimizer:
             p: the parameter.
             g: its gradient, of the same shape and dtype.
             state: its state, one tensor a slot, of the same shape and dtype; zeros at first.
-            settings: the settings and ``t``, the number of this update from 1, as float64 scalars.
-                Write ``scalar.astype(p.dtype)`` before mixing one with ``p``.
+            settings: what :meth:`prepare` gave, as scalars of the parameter's dtype.
         """
         raise NotImplementedError
 
@@ -215,12 +222,15 @@ class Optimizer:
         if self._schedule is not None:
             settings["learning_rate"] = self._schedule(count.astype(np.float64))
         settings["t"] = t.astype(np.float64)
+        prepared, scalars = self.prepare(settings), dict[Any, Numbers]()
         updates = [context.assign(count, t)]
         for p, g in zip(targets, gradients, strict=True):
             path = _path(p)
             slots = {slot: self._state_variable(f"{path}/{slot}", np.zeros(p.shape, p.dtype)) for slot in self.slots}
             state = {slot: context.variable(v) for slot, v in slots.items()}
-            new, new_state = self.step(p, g, state, settings)
+            if p.dtype not in scalars:
+                scalars[p.dtype] = {key: scalar.astype(p.dtype) for key, scalar in prepared.items()}
+            new, new_state = self.step(p, g, state, scalars[p.dtype])
             updates.append(context.assign(p, new))
             updates += [context.assign(slots[slot], value) for slot, value in new_state.items()]
         return [t for update in updates for t in update.assignments]

@@ -41,13 +41,13 @@ class Lion(Optimizer):
         settings = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2}
         super().__init__(env, {**settings, "weight_decay": weight_decay}, name)
 
+    def prepare(self, settings: Numbers) -> Numbers:
+        """With 1 − β₁ and 1 − β₂, which float32 would round."""
+        return {**settings, "rest1": 1 - settings["beta1"], "rest2": 1 - settings["beta2"]}
+
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
         m = state["m"]
-        beta1, beta2 = settings["beta1"], settings["beta2"]
-        rate, decay = settings["learning_rate"].astype(p.dtype), settings["weight_decay"].astype(p.dtype)
-        direction = sign(beta1.astype(p.dtype) * m + (1 - beta1).astype(p.dtype) * g)
-        return (
-            p - rate * (direction + decay * p),
-            {"m": beta2.astype(p.dtype) * m + (1 - beta2).astype(p.dtype) * g},
-        )
+        direction = sign(settings["beta1"] * m + settings["rest1"] * g)
+        new = p - settings["learning_rate"] * (direction + settings["weight_decay"] * p)
+        return new, {"m": settings["beta2"] * m + settings["rest2"] * g}

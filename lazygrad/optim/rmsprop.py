@@ -47,13 +47,16 @@ class RMSprop(Optimizer):
         self.slots = ("v", "velocity") if momentum else ("v",)
         super().__init__(env, settings, name)
 
+    def prepare(self, settings: Numbers) -> Numbers:
+        """With 1 − ρ, which float32 would round."""
+        return {**settings, "rest": 1 - settings["rho"]}
+
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        rho = settings["rho"]
-        rate, eps = settings["learning_rate"].astype(p.dtype), settings["eps"].astype(p.dtype)
-        v = rho.astype(p.dtype) * state["v"] + (1 - rho).astype(p.dtype) * square(g)
+        rate, eps = settings["learning_rate"], settings["eps"]
+        v = settings["rho"] * state["v"] + settings["rest"] * square(g)
         scaled = g / (sqrt(v) + eps)
         if "momentum" not in settings:
             return p - rate * scaled, {"v": v}
-        u = settings["momentum"].astype(p.dtype) * state["velocity"] + scaled
+        u = settings["momentum"] * state["velocity"] + scaled
         return p - rate * u, {"v": v, "velocity": u}

@@ -61,11 +61,11 @@ class SGD(Optimizer):
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        rate = settings["learning_rate"].astype(p.dtype)
+        rate = settings["learning_rate"]
         if "weight_decay" in settings:
-            g = g + settings["weight_decay"].astype(p.dtype) * p
+            g = g + settings["weight_decay"] * p
         if "momentum" not in settings:
             return p - rate * g, {}
-        momentum = settings["momentum"].astype(p.dtype)
+        momentum = settings["momentum"]
         v = momentum * state["velocity"] + g
         return p - rate * (g + momentum * v if self.nesterov else v), {"velocity": v}
