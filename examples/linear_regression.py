@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> float:
     for epoch in epochs:
         loss, _ = step()
         if epoch % 100 == 0:
-            epochs.write(f"Mean Loss (epoch {epoch}): {loss:.4f}")
+            epochs.write(f"Mean Loss (epoch {epoch}): {float(loss):.4f}")
 
     print(f"w = {env['w'].item():.3f} (the line has 2.5), b = {env['b'].item():.3f} (the line has -1)")
     env.save(given.output)

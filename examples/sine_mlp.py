@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> float:
         batch = rng.integers(len(x), size=BATCH)
         loss, _ = step(x[batch], y[batch])
         if number % (steps // 10) == 0:
-            numbers.write(f"Loss (step {number}): {loss:.4f}")
+            numbers.write(f"Loss (step {number}): {float(loss):.4f}")
 
     # The same functions again, for all points at once and without an update.
     total = float(env.run(error, x, y))

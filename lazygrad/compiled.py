@@ -114,6 +114,7 @@ class Compiled:
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
         xp = self._env._backend.xp
+        own = xp.ndarray  # an array of another library is taken over
         for name in feeds or ():
             if name in entry.arguments:
                 raise fed_argument(name)
@@ -122,7 +123,7 @@ class Compiled:
         for (kind, which), spec in zip(entry.sources, entry.runner.input_specs, strict=True):
             if kind == "argument":
                 array = arrays[which]
-                if type(array) is not np.ndarray or not array.flags.c_contiguous or array.dtype != spec.dtype:
+                if type(array) is not own or not array.flags.c_contiguous or array.dtype != spec.dtype:
                     array = as_feed(f"argument {which}", array, spec, xp)
                 inputs.append(array)
             elif kind == "constant":
