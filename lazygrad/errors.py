@@ -150,7 +150,8 @@ def report(what: str, *, at: Origin | None = None, facts: Iterable[str] = (), cu
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names what the user may have meant, or what there is."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    folded = {n.casefold(): n for n in names}
+    near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
     if near:
         return "Did you mean " + " or ".join(repr(n) for n in near) + "?"
     if not names:

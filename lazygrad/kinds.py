@@ -139,13 +139,20 @@ class Declared(Op):
             if not kwargs and not self.required:
                 return operands, dict(self.defaults)
         else:
-            bound = self.__signature__.bind(*args, **kwargs)
+            bound = self._bound(args, kwargs)
             operands = tuple([bound.arguments[name] for name in self.operands])
             kwargs = {k: v for k, v in bound.arguments.items() if k in self.defaults}
         params = {**self.defaults, **kwargs}
         if len(params) > len(self.defaults) or not self.required <= kwargs.keys():
-            self.__signature__.bind(*args, **kwargs)  # says in Python's words which one is wrong
+            self._bound(args, kwargs)  # says in Python's words which one is wrong
         return operands, params
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        try:
+            return self.__signature__.bind(*args, **kwargs)
+        except TypeError as reason:
+            bare = [p.replace(annotation=p.empty) for p in self.__signature__.parameters.values()]
+            raise TypeError(f"{self.name}{inspect.Signature(bare)}: {reason}") from None
 
     def cast(self, graph: Graph, operands: Sequence[Any]) -> list[Tensor]:
         """The operands as tensors of ``graph``, in the dtypes of the op's dtype rule."""

@@ -447,3 +447,11 @@ def test_a_setting_that_is_a_list_is_one_key_for_equal_lists():
     env = lg.VariableEnvironment(dtype="float64")
     for table in ([1, 2], [3, 4], [1, 2]):
         assert_array_equal(X + sum(table), env.run(lambda ctx, x, t=table: shifted(x, table=t), X))
+
+
+def test_a_wrong_keyword_is_refused_with_the_signature():
+    """Python's own words, and what the op takes."""
+    env = lg.VariableEnvironment()
+    with pytest.raises(TypeError) as caught:
+        env.run(lambda ctx: lg.sum(ctx.constant([1.0]), dim=0))
+    assert "sum(x, *, axis=None, keepdims=False): got an unexpected keyword argument 'dim'" == str(caught.value)

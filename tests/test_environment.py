@@ -429,3 +429,12 @@ def test_traced_arguments_may_be_fed_by_shape_only(env: lg.VariableEnvironment) 
 
     graph = env.trace(step, feeds={"x": np.ones((5, 3))})
     assert graph.nodes[graph.roots[0]].spec.shape == (5, 3)  # type: ignore[union-attr]
+
+
+def test_a_name_in_the_wrong_case_is_near() -> None:
+    """Capitals do not hide what the user meant."""
+    env = lg.VariableEnvironment()
+    env.name("weight").set(np.zeros(2))
+    env.name("other").set(np.zeros(2))
+    with pytest.raises(lg.VariableError, match="Did you mean 'weight'"):
+        env["Weight"]
