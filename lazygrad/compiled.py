@@ -131,7 +131,7 @@ class Compiled:
             elif feeds is not None and which in feeds:
                 inputs.append(as_feed(which, feeds[which], spec, xp))
             else:
-                raise missing_feed(which, spec, feeds or {})
+                raise missing_feed(which, spec)
         return inputs
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 from lazygrad.define import opaque
 from lazygrad.errors import GradientError, report
 from lazygrad.gradient import differentiable, grad, jvp, tensors_of
-from lazygrad.kinds import tensor
+from lazygrad.kinds import tensors
 from lazygrad.ops.movement import concat, reshape, stack
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.source import eye, full_like, zeros
@@ -90,19 +90,18 @@ def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) ->
     """
 
     def with_gradient(*xs: Any) -> Tensor:
-        first = next((x for x in xs if isinstance(x, Tensor)), None)
-        tensors = [tensor(x, first.graph if first is not None else None) for x in xs]
-        y, backward = _pair(f, f(*tensors))
-        result: Tensor = _with_gradient(stop_gradient(y), *tensors)
+        given = tensors(*xs)
+        y, backward = _pair(f, f(*given))
+        result: Tensor = _with_gradient(stop_gradient(y), *given)
 
         def pull(g: Tensor, _: Tensor, *operands: Tensor) -> Any:
             pulled = backward(g)
             listed = pulled if isinstance(pulled, (tuple, list)) else (pulled,)
-            if len(listed) != len(tensors):
+            if len(listed) != len(given):
                 raise GradientError(
                     report(
                         f"cannot use the gradient of {f.__name__}: it gave {len(listed)} cotangents "
-                        f"for {len(tensors)} operands",
+                        f"for {len(given)} operands",
                         at=result.origin,
                     )
                 )

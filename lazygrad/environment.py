@@ -313,7 +313,7 @@ class VariableEnvironment:
             elif params["name"] in fed:
                 inputs.append(fed[params["name"]])
             else:
-                raise missing_feed(params["name"], spec, fed)
+                raise missing_feed(params["name"], spec)
         return self._transact(runner, inputs)
 
     def _transact(self, runner: Runner, inputs: Sequence[Any]) -> Sequence[Any]:

@@ -162,7 +162,7 @@ def check_feeds(feeds: Any) -> None:
         raise FeedError(report(what, at=here(), cure="feeds is a dict of arrays by the names of their placeholders."))
 
 
-def missing_feed(name: str, spec: Spec, given: Iterable[str]) -> FeedError:
+def missing_feed(name: str, spec: Spec) -> FeedError:
     """The error for a placeholder without an array."""
     return FeedError(
         report(

@@ -42,6 +42,7 @@ __all__ = [
     "item",
     "kind_of",
     "tensor",
+    "tensors",
 ]
 
 Rule = Callable[..., Any]
@@ -65,7 +66,6 @@ _NOTHING = [inspect.Parameter("nothing", inspect.Parameter.POSITIONAL_ONLY)]
 class Declared(Op):
     """An op made from a kernel. The subclasses are the kinds."""
 
-    kind = ""
     recorded = True  # whether the kernel may be run with a recorder for ``xp``
     linear = False  # in all operands together; then it is its own forward derivative
 
@@ -266,10 +266,14 @@ def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = Non
     return functions["constant"](graph, x, dtype)
 
 
+def tensors(*xs: Any) -> list[Tensor]:
+    """Operands as tensors of the graph of the first that is one, else of the one being written."""
+    first = next((x for x in xs if isinstance(x, Tensor)), None)
+    return [tensor(x, None if first is None else first.graph) for x in xs]
+
+
 class Elementwise(Declared):
     """Broadcasts and promotes; gradients need not mention broadcasting; can be fused."""
-
-    kind = "elementwise"
 
     def _default_dtype_rule(self) -> DtypeRule:
         ufunc = getattr(np, self.name, None)
@@ -292,8 +296,6 @@ class Elementwise(Declared):
 
 class Reduction(Declared):
     """Drops axes, or keeps them with size 1. ``identity`` is its value over no elements."""
-
-    kind = "reduction"
 
     def __init__(
         self,
@@ -329,7 +331,6 @@ class Reduction(Declared):
 class Movement(Declared):
     """Moves or repeats elements and computes nothing, so it is linear."""
 
-    kind = "movement"
     linear = True
 
     def __init__(self, kernel: Callable[..., Any], vjp: Rules, shape: Callable[..., Any], view: View) -> None:
@@ -345,8 +346,6 @@ class Movement(Declared):
 
 class Opaque(Declared):
     """A library call that nothing looks into. Its shape rule may return a list: several results."""
-
-    kind = "opaque"
 
     def __init__(
         self,
@@ -374,8 +373,6 @@ class Opaque(Declared):
 
 class Source(Declared):
     """Has no operands. A bound source has no kernel: its array is given to the plan."""
-
-    kind = "source"
 
     def __init__(self, kernel: Callable[..., Any], bound: bool) -> None:
         super().__init__(kernel, None, None, None)
@@ -405,8 +402,6 @@ class _Item(Op):
     """One result of an op that has several."""
 
     name = "item"
-    kind = "movement"
-    linear = True
     random = False
     view = "always"
 

@@ -7,7 +7,6 @@ holds no array of the environment, and none of the user's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from lazygrad.errors import GraphError, Origin, report
 from lazygrad.graph import Graph, Node
@@ -52,7 +51,6 @@ class Plan:
         self.draws = any(is_random(n) for n in nodes)
         self.dying = self._dying()
         self.static = self._static()
-        self._programs: Any = None
 
     def _assign(self, index: int, node: Node) -> None:
         name, value = node.params["name"], node.inputs[0]

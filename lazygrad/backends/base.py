@@ -22,6 +22,3 @@ class Backend(Protocol):
 
     def to_numpy(self, array: Any) -> Any:
         """The array in NumPy's memory."""
-
-    def synchronize(self) -> None:
-        """Wait until everything asked for has been computed."""

@@ -85,7 +85,3 @@ class CupyBackend:
     def to_numpy(self, array: Any) -> Any:
         """The array, copied to main memory."""
         return self._cupy.asnumpy(array)
-
-    def synchronize(self) -> None:
-        """Wait for the GPU."""
-        self._cupy.cuda.get_current_stream().synchronize()

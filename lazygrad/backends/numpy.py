@@ -57,6 +57,3 @@ class NumpyBackend:
     def to_numpy(self, array: Any) -> Any:
         """The array itself."""
         return np.asarray(array)
-
-    def synchronize(self) -> None:
-        """Nothing is ever outstanding."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.kinds import tensors
 from lazygrad.nn.activations import softmax
-from lazygrad.nn.checks import fitting, tensors
+from lazygrad.nn.checks import fitting
 from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import expand_dims, matrix_transpose
 from lazygrad.ops.products import matmul

@@ -6,12 +6,11 @@ from types import TracebackType
 from typing import Any
 
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
 from lazygrad.registry import here
 from lazygrad.spec import Mismatch
 from lazygrad.tensor import Tensor
 
-__all__ = ["fitting", "number", "pair", "tensors"]
+__all__ = ["fitting", "number", "pair"]
 
 
 class fitting:  # noqa: N801 - read as a word of the with statement
@@ -34,12 +33,6 @@ class fitting:  # noqa: N801 - read as a word of the with statement
                 for name, x in self.operands.items()
             ]
             raise SpecError(report(what, at=here(), facts=facts, cure=str(reason))) from None
-
-
-def tensors(*xs: Any) -> list[Tensor]:
-    """The operands as tensors of the one graph that they are used in."""
-    first = next((x for x in xs if isinstance(x, Tensor)), None)
-    return [tensor(x, first.graph if first is not None else None) for x in xs]
 
 
 def number(name: str, value: Any, low: float, high: float, open_end: bool = False) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.nn.checks import fitting, pair, tensors
+from lazygrad.kinds import tensors
+from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _fold, _windows, count, extent, padding_of
 from lazygrad.ops.movement import matrix_transpose, moveaxis, pad, permute_dims, reshape
 from lazygrad.ops.products import matmul

@@ -8,8 +8,8 @@ import numpy as np
 
 from lazygrad.define import opaque
 from lazygrad.errors import report
-from lazygrad.kinds import flat, tensor
-from lazygrad.nn.checks import fitting, tensors
+from lazygrad.kinds import flat, tensor, tensors
+from lazygrad.nn.checks import fitting
 from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import astype
 from lazygrad.registry import function

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.define import elementwise
+from lazygrad.kinds import tensors
 from lazygrad.nn.activations import centered, log_softmax, relu, sigmoid
-from lazygrad.nn.checks import fitting, number, tensors
+from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.embedding import _one_hot, is_label
 from lazygrad.ops.arithmetic import abs, square
 from lazygrad.ops.comparison import clip, equal, isinf, logical_and, where

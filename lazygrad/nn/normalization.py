@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.kinds import tensor
-from lazygrad.nn.checks import fitting, tensors
+from lazygrad.kinds import tensor, tensors
+from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import rsqrt, square
 from lazygrad.ops.movement import reshape
 from lazygrad.ops.reduction import mean as average

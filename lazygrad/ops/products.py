@@ -10,7 +10,7 @@ import numpy as np
 
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.kinds import tensors
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import (
     astype,
@@ -64,12 +64,6 @@ def _matmul(xp: Any, a: Array, b: Array) -> Any:
     return xp.matmul(a, b)
 
 
-def together(a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
-    """Both as tensors, of the graph of the one that is a tensor already."""
-    a = tensor(a, b.graph if isinstance(b, Tensor) else None)
-    return a, tensor(b, a.graph)
-
-
 @function
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """Matrix product, ``a @ b``, by NumPy's rules.
@@ -80,7 +74,7 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     Raises:
         SpecError: an operand has no axes, or the inner sizes differ.
     """
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     if not a.ndim or not b.ndim:
         facts = [f"left:   {a.spec}   {a.graph.describe(a.index)}", f"right:  {b.spec}   {b.graph.describe(b.index)}"]
         cure = "A product of matrices needs axes: write * to scale by a number."
@@ -95,7 +89,7 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 @function
 def dot(a: TensorLike, b: TensorLike) -> Tensor:
     """NumPy's ``dot``: the sum of products over the last axis of ``a`` and the last but one of ``b``."""
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     if not a.ndim or not b.ndim:
         return a * b
     return tensordot(a, b, axes=([a.ndim - 1], [max(b.ndim - 2, 0)]))
@@ -108,7 +102,7 @@ def vecdot(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
     Raises:
         SpecError: the sizes along ``axis`` differ, or the other axes do not broadcast.
     """
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     left, right = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
     if left.shape[-1] != right.shape[-1]:
         cure = f"Axis {axis} has sizes {left.shape[-1]} and {right.shape[-1]}; they must be equal."
@@ -120,14 +114,14 @@ def vecdot(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
 @function
 def inner(a: TensorLike, b: TensorLike) -> Tensor:
     """Sum of products over the last axes."""
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     return a * b if not a.ndim or not b.ndim else tensordot(a, b, axes=([a.ndim - 1], [b.ndim - 1]))
 
 
 @function
 def outer(a: TensorLike, b: TensorLike) -> Tensor:
     """Every element of ``a`` times every element of ``b``: ``(n,)`` and ``(m,)`` give ``(n, m)``."""
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     return reshape(a, (a.size, 1)) * reshape(b, (1, b.size))
 
 
@@ -137,7 +131,7 @@ def kron(a: TensorLike, b: TensorLike) -> Tensor:
 
     The sizes of the result are the products of theirs; the one with fewer axes gets axes of size 1 in front.
     """
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     count = max(a.ndim, b.ndim)
     outside, inside = (1,) * (count - a.ndim) + a.shape, (1,) * (count - b.ndim) + b.shape
     blocks = reshape(a, tuple(n for size in outside for n in (size, 1)))
@@ -152,7 +146,7 @@ def cross(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
     Raises:
         SpecError: the size along ``axis`` is not 3 in both, or the other axes do not broadcast.
     """
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     left, right = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
     if left.shape[-1] != 3 or right.shape[-1] != 3:
         cure = f"Axis {axis} has sizes {left.shape[-1]} and {right.shape[-1]}; both must be 3."
@@ -165,7 +159,7 @@ def cross(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
 @function
 def tensordot(a: TensorLike, b: TensorLike, *, axes: Any = 2) -> Tensor:
     """Sum of products over ``axes``: a number of last axes of ``a`` and first of ``b``, or two lists of axes."""
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     try:
         if isinstance(axes, int):
             if not 0 <= axes <= min(a.ndim, b.ndim):
@@ -200,20 +194,19 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     Raises:
         SpecError: the subscripts do not fit the operands.
     """
-    first = next((x for x in operands if isinstance(x, Tensor)), None)
-    tensors = [tensor(x, first.graph if first is not None else None) for x in operands]
+    given = tensors(*operands)
     try:
-        inputs, output = _subscripts(subscripts, tensors)
+        inputs, output = _subscripts(subscripts, given)
         sizes: dict[str, int] = {}
-        for letters, x in zip(inputs, tensors, strict=True):
+        for letters, x in zip(inputs, given, strict=True):
             for letter, size in _sizes(letters, x).items():
                 if sizes.setdefault(letter, size) != size and 1 not in (sizes[letter], size):
                     raise Mismatch(f"Letter {letter!r} has sizes {sizes[letter]} and {size}.")
                 sizes[letter] = _joint(sizes[letter], size)
     except Mismatch as reason:
-        specs = " and ".join(str(t.spec) for t in tensors)
+        specs = " and ".join(str(t.spec) for t in given)
         raise SpecError(report(f"cannot einsum {subscripts!r} of {specs}", at=here(), cure=str(reason))) from None
-    terms = [_diagonals(x, letters) for x, letters in zip(tensors, inputs, strict=True)]
+    terms = [_diagonals(x, letters) for x, letters in zip(given, inputs, strict=True)]
     while len(terms) > 1:
         (a, left), (b, right), *rest = terms
         later = set(output).union(*(letters for _, letters in rest))
@@ -223,7 +216,7 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     x, letters = (sum(x, axis=gone) if gone else x), [letter for letter in letters if letter in output]
     x = permute_dims(x, tuple(letters.index(letter) for letter in output))
     # Sums of small whole numbers are taken in wider ones; the result has the operands' dtype, as in NumPy.
-    x = astype(x, np.result_type(*(t.dtype for t in tensors)))
+    x = astype(x, np.result_type(*(t.dtype for t in given)))
     return broadcast_to(x, tuple(sizes[letter] for letter in output))
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.kinds import tensor, tensors
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
-from lazygrad.ops.products import batches, together
+from lazygrad.ops.products import batches
 from lazygrad.registry import function, here
 from lazygrad.spec import Kind, Mismatch, Shape, floating
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -170,7 +170,7 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
         SpecError: ``a`` is not square, or the sizes do not fit.
         numpy.linalg.LinAlgError: a matrix is singular; when it is evaluated.
     """
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     return _columns("solve", _solve, a, b)
 
 
@@ -191,7 +191,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False, transpos
         SpecError: ``a`` is not square, or the sizes do not fit.
         numpy.linalg.LinAlgError: there is a zero on the diagonal; when it is evaluated.
     """
-    a, b = together(a, b)
+    a, b = tensors(a, b)
     lower, transposed = bool(lower), bool(transposed)
 
     def primitive(a: Tensor, b: Tensor) -> Tensor:
