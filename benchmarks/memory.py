@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from benchmarks.peers.lazygrad_run import training
+from benchmarks.peers import load
 from benchmarks.process import keep, memory, notice
 from benchmarks.workloads import WORKLOADS
 
@@ -29,6 +29,7 @@ def main() -> None:
 
 def grown(calls: int) -> dict[str, float]:
     """Resident memory in MB before and after, its growth, and the seconds taken."""
+    _, training = load("lazygrad_run", "dense")
     step = training(WORKLOADS["linreg"])
     start, before = time.perf_counter(), 0.0
     for number in range(calls):

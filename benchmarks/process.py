@@ -5,34 +5,82 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "fresh", "keep", "load", "machine", "memory", "notice", "pin"]
+__all__ = ["ROOT", "Failed", "cached", "fresh", "keep", "kept", "load", "machine", "memory", "notice", "pin"]
 
 ROOT = Path(__file__).parent.parent
 THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMBA", "NUMEXPR")
 
 
-def fresh(module: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
-    """What ``python -m module arguments`` prints in its last line, read as JSON; raises if it fails."""
+class Failed(Exception):
+    """A process has ended with an error, or was ended as it took too long; says which, in one line."""
+
+
+def fresh(
+    module: str, *arguments: object, environment: Mapping[str, str] | None = None, limit: float | None = None
+) -> Any:
+    """What ``python -m module arguments`` prints in its last line, read as JSON.
+
+    Raises:
+        Failed: it ends with an error, which is among the notes; or takes longer than ``limit`` seconds.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"python -m {module} {' '.join(map(str, arguments))} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a group of its own, with the compilers that it may start
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise Failed(f"took longer than {limit:g} s") from None
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        said = errors.strip().splitlines() or ["without a word"]
+        failed = Failed(f"failed: {said[-1]}")
+        failed.add_note(f"python -m {module} {' '.join(map(str, arguments))}\n{errors}")
+        raise failed
+    return json.loads(output.splitlines()[-1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def pin(threads: int) -> dict[str, str]:
     """The environment in which every library uses as many threads, on the CPU alone."""
     pinned = {f"{name}_NUM_THREADS": str(threads) for name in THREADS}
     # XLA has no setting for its threads but this count of processors.
-    return {**pinned, "NPROC": str(threads), "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    counts = {"NPROC": str(threads), "LAZYGRAD_THREADS": str(threads)}
+    return {**pinned, **counts, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def cached(folder: Path) -> dict[str, str]:
+    """The environment in which every library keeps compiled code in this folder, where it keeps any."""
+    torch, lazygrad = folder / "torch", folder / "lazygrad"
+    torch.mkdir(exist_ok=True)
+    lazygrad.mkdir(exist_ok=True, mode=0o700)
+    return {
+        "PYTENSOR_FLAGS": f"base_compiledir={folder / 'pytensor'}",
+        "TORCHINDUCTOR_CACHE_DIR": str(torch),
+        "LAZYGRAD_CACHE": str(lazygrad),
+    }
 
 
 def memory(what: str = "peak") -> float:
@@ -75,10 +123,16 @@ def keep(path: Path | None, section: str, measured: Any) -> None:
     """Put what was measured into a JSON file as one of its sections; the others stay as they are."""
     if path is None:
         return
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results = kept(path)
     results["machine"] = machine()
     results[section] = measured
     path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def kept(path: Path | None) -> dict[str, Any]:
+    """All sections that the file has already."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+    return found
 
 
 def notice(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazygrad.codegen.tier import policy
 from lazygrad.context import Context, check_step, is_array
 from lazygrad.errors import TraceError, report
 from lazygrad.evaluator import Update, as_feed, check_feeds, fed_argument, missing_feed, unknown_feed
@@ -17,6 +18,7 @@ from lazygrad.execute import Runner
 from lazygrad.graph import Graph, freeze
 from lazygrad.plan import Plan
 from lazygrad.registry import here
+from lazygrad.signatures import Signatures
 from lazygrad.spec import Mismatch
 from lazygrad.tensor import Tensor
 from lazygrad.trees import leaves, rebuilt, structure
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled"]
 
+MISSED = object()  # what the quick way returns if it is not to be gone
 MAX_SIGNATURES = 64  # the least recently used is forgotten first
 
 
@@ -49,13 +52,16 @@ class Compiled:
     part of the signature.
     """
 
-    def __init__(self, env: VariableEnvironment, step: Callable[..., Any]) -> None:
+    def __init__(self, env: VariableEnvironment, step: Callable[..., Any], wait: bool = False) -> None:
         check_step(step)
         functools.update_wrapper(self, step, updated=())
         self._env = env
         self._step = step
+        self._wait = bool(wait)
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
         self._last: _Entry | None = None
+        self._signatures = Signatures(step)
+        self._quick: Callable[[tuple[Any, ...]], Any] | None = None
 
     def __call__(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Any:
         """Run the step.
@@ -67,6 +73,10 @@ class Compiled:
         """
         env = self._env
         with env._lock:
+            if self._quick is not None and feeds is None and not kwargs:
+                result = self._quick(args)
+                if result is not MISSED:
+                    return result
             env._check_idle()
             check_feeds(feeds)
             arrays, key = _signature(args, kwargs, feeds)
@@ -75,9 +85,55 @@ class Compiled:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
             self._entries.move_to_end(key)
             self._last = entry
-            return entry.pack(env._transact(entry.runner, self._inputs(entry, arrays, feeds)))
+            result = entry.pack(env._transact(entry.runner, self._inputs(entry, arrays, feeds)))
+            self._quick = self._quickly(entry, args, arrays) if feeds is None and not kwargs else None
+            return result
 
-    def _first(self, key: Any, args: Any, kwargs: Any, feeds: dict[str, Any], arrays: Sequence[Any]) -> Any:
+    def _quickly(self, entry: _Entry, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
+        """The way of a call like the last one, where native code does all of it.
+
+        What is left for Python is to find the addresses for the side on which the variables lie, and to commit.
+        """
+        env, runner = self._env, entry.runner
+        native = runner.native
+        if native.checked or len(arrays) != len(args) or runner.plan.draws or not native.is_ready():
+            return None
+        sources = [which if kind == "argument" else entry.constants[which] for kind, which in entry.sources]
+        read = {which for kind, which in entry.sources if kind == "argument"}
+        if any(kind == "feed" for kind, _ in entry.sources) or len(read) != len(args):
+            return None  # what native code does not look at would have to be compared here
+        count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
+        touched = runner.touched or 0
+        sides: dict[int, Any] = {}
+        after: dict[Any, Any] = {}  # the state that follows a state
+
+        def quickly(args: tuple[Any, ...]) -> Any:
+            state = env._state
+            run = sides.get(state[0] & touched)
+            if run is None:
+                bound = native.bound(state[0] & touched)
+                run = None if bound is None else bound.quick(sources)
+                if run is None:
+                    return MISSED
+                sides[state[0] & touched] = run
+            if len(args) != count or env._version != version or env._executing:
+                return MISSED
+            values = run(args)
+            if values is None:
+                return MISSED
+            new = after.get(state)
+            if new is None:
+                after.clear() if len(after) > 64 else None
+                new = after[state] = env._after(flips)
+            result = pack(values)
+            env._state = new
+            return result
+
+        return quickly
+
+    def _first(
+        self, key: Any, args: Any, kwargs: Any, feeds: dict[str, Any], arrays: Sequence[Any], run: bool = True
+    ) -> Any:
         """Trace, plan, and run for the first time; a failure leaves nothing behind."""
         env = self._env
         graph = Graph(env.dtype)
@@ -87,14 +143,42 @@ class Compiled:
             result = context.call(self._step, args, kwargs)
             runner = Runner(Plan(graph, context.asked(result)), env._backend)
             entry = self._entry(context, runner, result)
-            return entry, env._transact(runner, self._inputs(entry, arrays, feeds))
+            if self._wait or not run or policy() == "wait":
+                runner.native.ask(wait=True)
+            values = env._transact(runner, self._inputs(entry, arrays, feeds)) if run else ()
+            runner.native.ask(wait=False)  # after the run, so that the two do not slow each other down
+            return entry, values
 
-        entry, values = env._write(graph, traced_and_run)
+        try:
+            entry, values = env._write(graph, traced_and_run)
+        except Exception as reason:
+            self._signatures.explain(reason, args, kwargs)
+            raise
         entry.version = env._version
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
             self._entries.popitem(last=False)
-        return entry.pack(values)
+        self._signatures.add(args, kwargs)
+        return entry.pack(values) if run else None
+
+    def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:
+        """Trace, plan and compile for arguments like these, and compute nothing; the plan.
+
+        Raises:
+            TraceError, FeedError: as a call would.
+        """
+        env = self._env
+        with env._lock:
+            env._check_idle()
+            check_feeds(feeds)
+            arrays, key = _signature(args, kwargs, feeds)
+            entry = self._entries.get(key)
+            if entry is None or entry.version != env._version:
+                self._first(key, args, kwargs, feeds or {}, arrays, run=False)
+            else:
+                self._last = entry
+                entry.runner.native.ask(True)
+            return self.plan
 
     def _entry(self, context: Context, runner: Runner, result: Any) -> _Entry:
         arguments = list(context._arguments)
@@ -134,6 +218,16 @@ class Compiled:
                 raise missing_feed(which, spec)
         return inputs
 
+    def wait(self) -> None:
+        """Return when native code is in place for every signature there has been, or cannot be had."""
+        for entry in list(self._entries.values()):
+            entry.runner.native.wait()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the signature of the last call is run by native code from now on."""
+        return self._last is not None and self._last.runner.native.is_ready()
+
     @property
     def plan(self) -> Plan:
         """The plan of the last call.
@@ -143,12 +237,25 @@ class Compiled:
         """
         return self._known().runner.plan
 
-    def source(self) -> str:
-        """The source of what the last call ran, from its second call on."""
+    def source(self, language: str = "python") -> str:
+        """The source of what runs the signature of the last call.
+
+        Args:
+            language: ``"python"`` for the program of NumPy calls; ``"llvm"`` for the kernels of native code, in
+                LLVM's language. It waits until they are compiled.
+
+        Raises:
+            TraceError: there was no call yet; or no native code, and why.
+        """
         runner = self._known().runner
-        if runner.program is None:
-            return "# interpreted node by node; a program is written for the second call\n" + str(runner.plan.graph)
-        return runner.program.source
+        if language == "python":
+            return runner.source()
+        if language != "llvm":
+            raise TraceError(report(f"cannot show source in {language!r}", at=here(), cure="Say 'python' or 'llvm'."))
+        runner.native.wait()
+        if not runner.native.is_ready():
+            raise TraceError(report("there is no native code", at=here(), cure=f"Why: {runner.native.why_not}."))
+        return str(runner.native.loaded.native.text())
 
     def _known(self) -> _Entry:
         if self._last is None:

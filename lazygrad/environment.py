@@ -214,13 +214,21 @@ class VariableEnvironment:
                     self._guides.popitem(last=False)
             return result
 
-    def compile(self, step: Callable[..., Any]) -> Compiled:
-        """The step, traced once for each signature of its arguments and planned; also a decorator.
+    def compile(self, step: Callable[..., Any], *, wait: bool = False) -> Compiled:
+        """The step, traced once for each signature of its arguments, and made native code; also a decorator.
+
+        The first call with a signature runs at once, on NumPy; native code takes over when it is compiled.
+        Both compute the same to within rounding.
+
+        Args:
+            step: as for :meth:`run`.
+            wait: whether the first call waits for native code. Then every call computes with the same
+                rounding, and a program gives the same numbers whenever it is run.
 
         Raises:
             TraceError: when it is called: the step asked for a value.
         """
-        return Compiled(self, step)
+        return Compiled(self, step, wait)
 
     def trace(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Graph:
         """The graph of a step, with what it returned as roots; nothing is computed or changed."""
@@ -337,6 +345,11 @@ class VariableEnvironment:
         finally:
             self._executing = False
         return values
+
+    def _after(self, flips: int) -> _State:
+        """The state after a run that draws nothing and changes these variables."""
+        parity, runs, _ = self._state
+        return _State(parity ^ flips, runs, len(self._variables))
 
     def _draw(self, draw: int) -> Any:
         return self._draws.at(self._state[1], draw)

@@ -8,8 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 from lazygrad.backends.base import Backend
+from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
+from lazygrad.codegen.memory import aligned
 from lazygrad.codegen.step import Program
-from lazygrad.errors import DefinitionError, report
+from lazygrad.codegen.tier import Refused, Tier
+from lazygrad.errors import BackendError, report
 from lazygrad.kinds import Declared
 from lazygrad.plan import Plan
 from lazygrad.spec import Spec
@@ -19,8 +22,16 @@ __all__ = ["Runner", "interpret"]
 MAX_PROGRAM = 20_000  # nodes; longer plans are interpreted, as Python's compiler takes ever longer with them
 
 
-def interpret(plan: Plan, backend: Backend, bound: dict[int, Any], draw: Callable[[int], Any]) -> list[Any]:
+def interpret(
+    plan: Plan,
+    backend: Backend,
+    bound: dict[int, Any],
+    draw: Callable[[int], Any],
+    rounded: Callable[[Any], Any] | None = None,
+) -> list[Any]:
     """The array of every node that is kept, computed node by node; each dies after its last use.
+
+    What a node gives is passed through ``rounded``, if that is given: so it can be seen what rounding does.
 
     This is the plain reading of a plan, by which every other is judged. It also checks that each kernel
     returns what its op declares.
@@ -51,7 +62,7 @@ def interpret(plan: Plan, backend: Backend, bound: dict[int, Any], draw: Callabl
                 _wrong(plan, i, type(y).__name__)
             elif tuple(Spec(part.shape, part.dtype) for part in y) != spec:
                 _wrong(plan, i, ", ".join(str(Spec(part.shape, part.dtype)) for part in y))
-            arrays[i] = y
+            arrays[i] = y if rounded is None or not node.inputs or not isinstance(spec, Spec) else rounded(y)
             for j in plan.dying[i]:
                 arrays[j] = None
     except Exception as reason:
@@ -61,15 +72,7 @@ def interpret(plan: Plan, backend: Backend, bound: dict[int, Any], draw: Callabl
 
 
 def _wrong(plan: Plan, index: int, got: str) -> None:
-    node = plan.graph.nodes[index]
-    declared = node.spec if isinstance(node.spec, Spec) else ", ".join(map(str, node.spec))
-    raise DefinitionError(
-        report(
-            f"op {node.op.name!r} declares {declared}, but its kernel returned {got}",
-            at=plan.origin(index),
-            cure="Correct its shape or dtype rule, or cast in the kernel.",
-        )
-    )
+    raise plan.misdeclared(index, got)
 
 
 def locate(reason: BaseException, plan: Plan, index: int) -> None:
@@ -84,7 +87,8 @@ class Runner:
     """A plan with what it takes to run it again and again on one environment's arrays.
 
     The first run interprets; a program is written for the second. So what runs once costs no more than
-    running it once, and what runs often costs little more than its arithmetic.
+    running it once, and what runs often costs little more than its arithmetic. Native code takes over when it
+    was asked for and is ready.
     """
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
@@ -94,6 +98,7 @@ class Runner:
         self.program: Program | None = None
         self.arena: Any = None
         self.bindings: dict[int, Callable[..., Any]] = {}
+        self.native = Tier(plan, backend)
         self.touched: int | None = None  # bits of the variables it reads or changes, set by the environment
         self.flips = 0  # bits of those it changes
         self.input_nodes = sorted([*plan.placeholders.values(), *plan.constants])
@@ -119,6 +124,16 @@ class Runner:
             The arrays of the plan's values, which nothing will change any more.
         """
         self.runs += 1
+        if self.native.is_ready():
+            try:
+                if self.native.checked:
+                    return self._compare(inputs, parity, live, spare, draw)
+                return self.native.run(inputs, parity, live, spare, draw)
+            except Refused:  # NumPy says why
+                return self._interpret(inputs, live(), spare(), draw)
+            except Exception as reason:
+                locate(reason, self.plan, self.native.at)
+                raise
         if self.backend.name != "numpy" or self.runs == 1 or len(self.plan.graph.nodes) > MAX_PROGRAM:
             return self._interpret(inputs, live(), spare(), draw)
         step = self.bindings.get(parity)
@@ -130,19 +145,58 @@ class Runner:
             self._locate(reason)
             raise
 
-    def _interpret(self, inputs: Sequence[Any], live: Any, spare: Any, draw: Any) -> Sequence[Any]:
+    def _interpret(
+        self, inputs: Sequence[Any], live: Any, spare: Any, draw: Any, rounded: Callable[[Any], Any] | None = None
+    ) -> Sequence[Any]:
         plan = self.plan
         bound = dict(zip(self.input_nodes, inputs, strict=True))
         bound.update({i: live[name] for name, i in plan.variables.items()})
-        arrays = interpret(plan, self.backend, bound, draw)
+        arrays = interpret(plan, self.backend, bound, draw, rounded)
         for name, i in plan.updates.items():
             spare[name][...] = arrays[i]
         return [arrays[i].copy() for i in plan.values]
 
+    def _compare(self, inputs: Sequence[Any], parity: int, live: Any, spare: Any, draw: Any) -> Sequence[Any]:
+        """The native run, after one on NumPy that must give the same.
+
+        Raises:
+            BackendError: it does not.
+        """
+        names = [self.plan.graph.describe(i) for i in self.plan.values]
+        names += [f"variable {name!r}" for name in spare()]
+
+        def run_on_numpy(rounded: Callable[[Any], Any] | None = None) -> list[Any]:
+            values = self._interpret(inputs, live(), spare(), draw, rounded)
+            return [*values, *(array.copy() for array in spare().values())]
+
+        expected = run_on_numpy()
+        nudged: list[list[Any]] = []
+        values = self.native.run(inputs, parity, live, spare, draw)
+        found = [*values, *(array.copy() for array in spare().values())]
+        if any(disagreement(a, b) for a, b in zip(found, expected, strict=True)):
+            rng = np.random.default_rng(0)
+            for _ in range(NUDGES):
+                nudged.append(run_on_numpy(lambda array: nudge(array, rng)))
+            for array, own in zip(spare().values(), found[len(values) :], strict=True):
+                array[...] = own
+        for what, a, b, *others in zip(names, found, expected, *nudged, strict=True):
+            difference = disagreement(a, b, others)
+            if difference is not None:
+                cure = "This is a fault of lazygrad: please report it. LAZYGRAD_NATIVE=off runs the step on NumPy."
+                facts = [f"{what}:  {difference}"]
+                raise BackendError(report("native code and NumPy disagree", facts=facts, cure=cure))
+        return values
+
+    def source(self) -> str:
+        """The source of the program; it is written if it was not."""
+        if len(self.plan.graph.nodes) > MAX_PROGRAM:
+            return f"# more than {MAX_PROGRAM:,} nodes: interpreted one by one\n{self.plan.graph}"
+        return (self.program or Program(self.plan, self.backend.xp)).source
+
     def _bind(self, parity: int, live: Any, spare: Any, draw: Any) -> Callable[..., Any]:
         if self.program is None:
             program = Program(self.plan, self.backend.xp)
-            self.arena = _aligned(program.nbytes)
+            self.arena = aligned(program.nbytes)
             self.program = program  # last, so that an interrupt leaves no program without its arena
         if len(self.bindings) >= 8:
             self.bindings.clear()
@@ -158,10 +212,3 @@ class Runner:
                     locate(reason, self.plan, node)
                 return
             trace = trace.tb_next
-
-
-def _aligned(nbytes: int) -> Any:
-    """A block of bytes that begins at a multiple of 64."""
-    block = np.empty(nbytes + 64, np.uint8)
-    start = -block.ctypes.data % 64
-    return block[start : start + nbytes]

@@ -119,6 +119,7 @@ class Graph:
         self.rules: dict[int, Callable[..., Any]] = {}
         self.roots: tuple[int, ...] = ()
         self.draws = 0
+        self.rewrites: dict[str, int] = {}
         self.dtype = np.dtype(dtype)
         self.open = True
         self.context: Any = None

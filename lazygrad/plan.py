@@ -7,8 +7,9 @@ holds no array of the environment, and none of the user's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from lazygrad.errors import GraphError, Origin, report
+from lazygrad.errors import DefinitionError, GraphError, Origin, report
 from lazygrad.graph import Graph, Node
 from lazygrad.kinds import Declared, Source
 from lazygrad.ops.source import _constant, assign, placeholder, variable
@@ -16,6 +17,17 @@ from lazygrad.rewrite import optimized
 from lazygrad.spec import Spec
 
 __all__ = ["Plan"]
+
+
+class NativeCode(Protocol):
+    """What a plan knows of its native code."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arena."""
+
+    def explain(self) -> str:
+        """Its kernels, in words."""
 
 
 class Plan:
@@ -30,6 +42,7 @@ class Plan:
         draws: whether random numbers are drawn.
         dying: for each node the nodes whose arrays nothing after it needs.
         static: for each node whether its array is the same in every run.
+        native: what is known of its native code, where it was asked for.
     """
 
     def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
@@ -49,6 +62,7 @@ class Plan:
         self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(placeholder)}
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.draws = any(is_random(n) for n in nodes)
+        self.native: NativeCode | None = None
         self.dying = self._dying()
         self.static = self._static()
 
@@ -98,8 +112,35 @@ class Plan:
         """Where the user wrote a node."""
         return self.graph.origins[index]
 
+    def misdeclared(self, index: int, got: str) -> DefinitionError:
+        """The error that a kernel has returned ``got``, which is not what its op declares."""
+        node = self.graph.nodes[index]
+        declared = ", ".join(map(str, self.specs(index)))
+        return DefinitionError(
+            report(
+                f"op {node.op.name!r} declares {declared}, but its kernel returned {got}",
+                at=self.origin(index),
+                cure="Correct its shape or dtype rule, or cast in the kernel.",
+            )
+        )
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of the arena in which native code keeps what is neither a variable, an input nor a result.
+
+        Without native code, as much as all nodes make together: NumPy frees arrays as it goes on.
+        """
+        if self.native is not None:
+            return self.native.nbytes
+        return sum(s.nbytes for i, node in enumerate(self.graph.nodes) if node.inputs for s in self.specs(i))
+
+    def specs(self, index: int) -> tuple[Spec, ...]:
+        """The specs of a node's results."""
+        spec = self.graph.nodes[index].spec
+        return (spec,) if isinstance(spec, Spec) else tuple(spec)
+
     def explain(self) -> str:
-        """The plan in words: how many nodes of each op run, and the bytes they make."""
+        """The plan in words: what the passes did, how many nodes of each op run, and the kernels they became."""
         counts: dict[str, list[int]] = {}
         for i, node in enumerate(self.graph.nodes):
             specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
@@ -109,6 +150,11 @@ class Plan:
         lines = [f"{len(self.graph.nodes)} nodes, {len(self.values)} values, {len(self.updates)} updates"]
         for name, (count, nbytes) in sorted(counts.items(), key=lambda row: -row[1][1]):
             lines.append(f"{count:6}  {name:<20} {nbytes:>14,} bytes")
+        if self.graph.rewrites:
+            lines.append("passes")
+            lines += [f"{times:6}  {name}" for name, times in self.graph.rewrites.items()]
+        if self.native is not None:
+            lines.append(self.native.explain())
         return "\n".join(lines)
 
 

@@ -1,9 +1,19 @@
-"""What the tests share: how to know whether there is a GPU, and the settings of hypothesis."""
+"""What the tests share: how to know whether there is a GPU, a cache of their own, and the settings of hypothesis."""
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Object code that tests make is kept apart from the user's, and gone afterwards.
+if "LAZYGRAD_CACHE" not in os.environ:
+    os.environ["LAZYGRAD_CACHE"] = tempfile.mkdtemp(prefix="lazygrad-tests-")
+    atexit.register(shutil.rmtree, os.environ["LAZYGRAD_CACHE"], ignore_errors=True)
 
 # The same examples in every run, so that a failure can be repeated and CI is stable.
 settings.register_profile(

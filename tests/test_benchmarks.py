@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +14,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.peers import lazygrad_compile, lazygrad_run, numpy_by_hand  # noqa: E402
-from benchmarks.report import PAGE, RESULTS, page  # noqa: E402
-from benchmarks.run import Disagreement, agreed, summary  # noqa: E402
-from benchmarks.workloads import BATCHES, WORKLOADS  # noqa: E402
+from benchmarks.measure import SAMPLE, measured, observed  # noqa: E402
+from benchmarks.peers import load  # noqa: E402
+from benchmarks.process import Failed, fresh  # noqa: E402
+from benchmarks.summary import agreed  # noqa: E402
+from benchmarks.workloads import CHAINS, WORKLOADS  # noqa: E402
 
-# What each file of benchmarks/peers imports beyond NumPy and lazygrad.
-OTHERS = {"hips_autograd": "autograd", "pytorch": "torch", "jax": "optax", "pytensor": "pytensor"}
+PEERS = ROOT / "benchmarks/peers"
+OURS = ("lazygrad_run", "lazygrad_compile")
+# What each folder of benchmarks/peers imports beyond NumPy and lazygrad; torch.compile uses the programs of PyTorch.
+NEEDED = {"hips_autograd": "autograd", "jax": "optax", "pytensor": "pytensor", "pytorch": "torch"}
+NEEDED |= {"pytorch_compile": "torch", "scikit_learn": "sklearn"}
+FAMILIES = {workload.family: workload for workload in reversed(WORKLOADS.values())}  # the first of each
+PROGRAMS = [(peer, family) for peer in NEEDED for family in FAMILIES if (PEERS / peer / f"{family}.py").exists()]
+PROGRAMS.append(("pytorch_compile", "dense"))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,36 +36,54 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def result(step_us: float, *losses: float) -> dict[str, Any]:
-    """What one process might have measured."""
-    measured = {"name": "x", "packages": {}, "step_us": step_us, "losses": list(losses)}
-    return {**measured, "first_s": 1.0, "import_s": 1.0, "memory_mb": 1.0}
+@pytest.mark.parametrize("ours", OURS)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_ours_computes_what_numpy_by_hand_does(name: str, ours: str) -> None:
+    """Every workload at its tiny size, over its steps, to the tolerance that is asked of all peers."""
+    workload = WORKLOADS[name].tiny()
+    values = {}
+    for peer in ("numpy_by_hand", ours):
+        _, training = load(peer, workload.family)
+        step = training(workload)
+        first = observed(step(0))
+        getattr(step, "wait", lambda: None)()  # so that the later steps are those that are timed
+        values[peer] = [{"values": [first, *(observed(step(number)) for number in range(1, workload.check))]}]
+    assert agreed(values, workload.tolerance) <= workload.tolerance
 
 
-@pytest.mark.parametrize("ours", [lazygrad_run, lazygrad_compile])
-@pytest.mark.parametrize("workload", WORKLOADS)
-def test_ours_computes_the_losses_of_numpy_by_hand(workload: str, ours: Any) -> None:
-    """Every workload, over more steps than there are batches, to float32 rounding."""
-    reference, step = (peer.training(WORKLOADS[workload]) for peer in (numpy_by_hand, ours))
-    expected = [float(reference(number)) for number in range(BATCHES + 4)]
-    actual = [float(step(number)) for number in range(BATCHES + 4)]
-    np.testing.assert_allclose(actual, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("peer", OTHERS)
-def test_peer_computes_the_losses_of_numpy_by_hand(peer: str) -> None:
-    """The command compares it and says so; the smallest workload is enough to run all its lines but the activation."""
-    if importlib.util.find_spec(OTHERS[peer]) is None:
-        pytest.skip(f"{OTHERS[peer]} is not installed: it is a peer to measure, no dependency")
-    done = run("benchmarks.run", "--tiny", "--workload", "linreg", "--peer", peer)
-    expected = "linreg: 2 computed the same losses"
+@pytest.mark.parametrize(("peer", "family"), PROGRAMS)
+def test_peer_computes_what_numpy_by_hand_does(peer: str, family: str) -> None:
+    """The command compares it and says so, once for every file of a peer."""
+    if importlib.util.find_spec(NEEDED[peer]) is None:
+        pytest.skip(f"{NEEDED[peer]} is not installed: it is a peer to measure, no dependency")
+    name = FAMILIES[family].name
+    done = run("benchmarks.run", "--tiny", "--workload", name, "--peer", peer)
+    expected = f"{name}: 2 computed the same"
     assert expected == done.stdout.strip()[: len(expected)], done.stderr
 
 
 def test_every_peer_is_compared_in_a_test() -> None:
-    """A new file in benchmarks/peers is compared here too."""
-    files = {path.stem for path in (ROOT / "benchmarks/peers").glob("*.py")} - {"__init__"}
-    assert files == {*OTHERS, "numpy_by_hand", "lazygrad_run", "lazygrad_compile"}
+    """A new folder or file in benchmarks/peers is compared here too."""
+    found = {path.stem for path in PEERS.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert {*NEEDED, *OURS, "numpy_by_hand"} == found - {"__init__"}
+
+
+@pytest.mark.parametrize("peer", ["numpy_by_hand", "lazygrad_run"])
+def test_reference_and_ours_have_a_program_for_every_family(peer: str) -> None:
+    """What nothing can be compared with is not measured, nor is what is not ours."""
+    assert set(FAMILIES) <= {path.stem for path in (PEERS / peer).glob("*.py")}
+
+
+@pytest.mark.parametrize("name", [*WORKLOADS, *CHAINS])
+def test_same_numbers_are_drawn_every_time(name: str) -> None:
+    """Every process must have them; the tiny size stands for the full one."""
+    workload = (WORKLOADS | CHAINS)[name].tiny()
+    first, second = workload.numbers(), workload.numbers()
+    for one, other in zip(first[0], second[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(first[1], second[1], strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_peer_that_is_not_installed_is_left_out_with_the_reason() -> None:
@@ -73,30 +97,50 @@ def test_peer_that_is_not_installed_is_left_out_with_the_reason() -> None:
     assert expected == json.loads(done.stdout)
 
 
-def test_another_loss_stops_the_comparison() -> None:
-    """Speed is not compared where losses differ by more than the tolerance."""
-    with pytest.raises(Disagreement) as raised:
-        agreed({"numpy_by_hand": [result(1, 0.5, 0.25)], "jax": [result(1, 0.5, 0.25), result(1, 0.5, 0.2501)]})
-    expected = "jax has loss 0.2501 at step 1, numpy_by_hand has 0.25"
+def test_peer_without_a_program_is_left_out_without_a_reason() -> None:
+    """scikit-learn trains no networks of this kind, which is no news."""
+    expected = {"skipped": None}
+    assert expected == measured("scikit_learn", "linreg", steps=1, stretches=0, tiny=True)
+
+
+def test_steps_are_made_and_timed() -> None:
+    """One process measures all that the tables show, and says what the first steps computed."""
+    found = measured("numpy_by_hand", "linreg", steps=3, stretches=1, tiny=True)
+    assert len(found["values"]) == 3
+    assert all(found[key] > 0 for key in ("import_s", "first_s", "ready_s", "resident_mb", "memory_mb", "step_us"))
+    assert found["ready_s"] >= found["first_s"]
+
+
+def test_difference_anywhere_in_a_large_array_is_seen() -> None:
+    """Only a sample of its numbers is compared, but also its norm."""
+    array = np.zeros(100 * SAMPLE, np.float32)
+    changed = array.copy()
+    changed[1] = 1  # which is not in the sample
+    (before,), (after,) = observed(array), observed(changed)
+    assert before[:-1] == after[:-1]
+    assert before[-1] != after[-1]
+
+
+def test_none_in_a_result_is_no_array() -> None:
+    """The value of an update is not there."""
+    expected = [[1.5], [2.0, 3.0]]
+    assert expected == observed((np.float32(1.5), None, (np.array([2.0, 3.0]),)))
+
+
+def test_process_that_takes_too_long_is_ended() -> None:
+    """A peer that compiles for minutes does not hold up the others."""
+    with pytest.raises(Failed) as raised:
+        fresh("benchmarks.memory", limit=0.01)
+    assert str(raised.value) == "took longer than 0.01 s"
+
+
+def test_process_that_fails_says_its_last_line() -> None:
+    """The whole of what it said is a note."""
+    with pytest.raises(Failed) as raised:
+        fresh("benchmarks.measure", "jax")
+    expected = "failed: measure.py: error: the following arguments are required: workload"
     assert expected == str(raised.value)
-
-
-def test_nan_is_another_loss() -> None:
-    """NaN compares false with everything, also with the tolerance."""
-    with pytest.raises(Disagreement):
-        agreed({"numpy_by_hand": [result(1, 0.5)], "jax": [result(1, float("nan"))]})
-
-
-def test_ratios_are_taken_within_a_round() -> None:
-    """A round in which the machine was slow for all alike changes no ratio."""
-    rounds = {
-        "numpy_by_hand": [result(10, 0.5), result(100, 0.5), result(10, 0.5)],
-        "lazygrad_run": [result(20, 0.5), result(200, 0.5), result(20, 0.5)],
-        "jax": [result(5, 0.5), result(50, 0.5), result(5, 0.5)],
-    }
-    found = summary(rounds)["lazygrad_run"]
-    expected = {"to_numpy": 2.0, "to_best_peer": 4.0, "step_us": 20.0}
-    assert expected == {key: found[key] for key in expected}
+    assert "usage: measure.py" in raised.value.__notes__[0]
 
 
 def test_chain_is_run_and_measured(tmp_path: Path) -> None:
@@ -105,6 +149,27 @@ def test_chain_is_run_and_measured(tmp_path: Path) -> None:
     done = run("benchmarks.chain", "--ops", "20", "--rounds", "1", "--json", str(file))
     assert not done.returncode, done.stderr
     assert {"20", "200", "ratio"} == set(json.loads(file.read_text())["chain"])
+
+
+def test_layers_are_compiled_and_measured(tmp_path: Path) -> None:
+    """The shortest chain; JAX is left out where it is not installed."""
+    file = tmp_path / "results.json"
+    done = run("benchmarks.layers", "--chain", "layers10", "--rounds", "1", "--json", str(file))
+    assert not done.returncode, done.stderr
+    found = json.loads(file.read_text())["layers"]["layers10"]
+    assert found["layers"] == 10
+    ours = found["peers"]["lazygrad_compile"]
+    assert ours["ready_cold_s"] > ours["trace_s"] > 0
+
+
+def test_first_calls_are_measured_with_an_empty_and_a_full_cache(tmp_path: Path) -> None:
+    """Ours alone, at the tiny size."""
+    file = tmp_path / "results.json"
+    done = run("benchmarks.first", "--tiny", "--peer", "lazygrad_compile", "--rounds", "1", "--json", str(file))
+    assert not done.returncode, done.stderr
+    ours = json.loads(file.read_text())["first"]["peers"]["lazygrad_compile"]
+    keys = ("import_s", "resident_mb", "first_cold_s", "ready_cold_s", "first_warm_s", "ready_warm_s")
+    assert all(ours[key] > 0 for key in keys)
 
 
 def test_memory_is_measured_after_the_first_calls_and_at_the_end(tmp_path: Path) -> None:
@@ -123,15 +188,3 @@ def test_imports_are_measured() -> None:
     done = run("benchmarks.imports", "--rounds", "1")
     expected = ["import numpy", "import lazygrad"]
     assert expected == [line[:15].strip() for line in done.stdout.splitlines()[:2]], done.stderr
-
-
-def test_page_of_a_busy_machine_says_so() -> None:
-    """Numbers from a machine that did other work meanwhile are not passed off as good ones."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    results["settings"]["load"] = 3.0
-    assert "The machine was busy, with a load of 3" in page(results)
-
-
-def test_page_is_what_the_report_makes_of_the_results() -> None:
-    """``docs/benchmarks.md`` is not older than the numbers, and not changed by hand."""
-    assert page(json.loads(RESULTS.read_text(encoding="utf-8"))) == PAGE.read_text(encoding="utf-8")

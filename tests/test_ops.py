@@ -13,6 +13,7 @@ import pytest
 from cases import CASES, DRAWS, EXEMPT, drawn
 
 import lazygrad as lg
+from lazygrad.codegen.agreement import disagreement
 from lazygrad.kinds import Declared, Reduction
 from lazygrad.registry import functions
 from lazygrad.testing import check_gradient, check_value
@@ -358,7 +359,11 @@ def test_a_draw_has_the_spec_it_declares_however_it_is_run(name, dtype):
     for _ in range(3):
         value = one.run(step)
         assert specs[-1] == (value.shape, value.dtype)
-        assert np.array_equal(value, compiled())
+        drawn_again = compiled()
+        if compiled.is_native:  # a draw is the same, what is computed of it may be rounded otherwise
+            assert disagreement(drawn_again, value) is None
+        else:
+            assert np.array_equal(value, drawn_again)
 
 
 # CuPy.

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from programs import TWIN, exact_program, small, smooth_program, usable
 
 import lazygrad as lg
+from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
+from lazygrad.execute import interpret
 from lazygrad.testing import check_gradient
 
 
@@ -114,11 +116,28 @@ def check_rounding(program, dtype):
     env = lg.VariableEnvironment(dtype=dtype)
     compiled = env.compile(step)
     results = [env.run(step, *arguments), env.run(step, *arguments), *(compiled(*arguments) for _ in range(3))]
-    for outputs, grads in results:
+    for number, (outputs, grads) in enumerate(results):
+        if number > 1 and compiled.is_native:
+            close_to_native(env, compiled, arguments, [*outputs, *grads], [*expected, *results[0][1]])
+            continue
         for want, got in zip(expected, outputs, strict=True):
             close(want, got)
         for want, got in zip(results[0][1], grads, strict=True):
             close(want, got)
+
+
+def close_to_native(env, compiled, arguments, native, expected):
+    """Native code rounds otherwise than NumPy in every op: what moving last bits changes, it may change too."""
+    if any(disagreement(got, want) for got, want in zip(native, expected, strict=True)):
+        rng = np.random.default_rng(0)
+        nudged = []
+        plan = compiled.plan
+        bound = {i: arguments[k] for k, i in enumerate(plan.placeholders.values())}
+        for _ in range(NUDGES):
+            arrays = interpret(plan, env._backend, bound, env._draw, lambda array: nudge(array, rng))
+            nudged.append([arrays[i] for i in plan.values])
+        for got, want, *others in zip(native, expected, *nudged, strict=True):
+            assert disagreement(got, want, others) is None, (got, want)
 
 
 def checked(program, check):

@@ -25,6 +25,12 @@ class CupyNamespace:
             return getattr(cupyx.scipy.special, SPECIAL[name])
         return getattr(self._cupy, name)
 
+    def checked(self, x: Any, wrong: Any, say: Any) -> Any:
+        """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
+        if wrong.any():
+            raise say(x[wrong].ravel()[0])
+        return x
+
     def concatenate(self, arrays: Any, axis: int = 0) -> Any:
         """CuPy's, which wants a list."""
         return self._cupy.concatenate(list(arrays), axis=axis)

@@ -25,12 +25,20 @@ def solve_triangular(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
     return out
 
 
+def checked(x: Any, wrong: Any, say: Any) -> Any:
+    """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
+    if wrong.any():
+        raise say(x[wrong].ravel()[0])
+    return x
+
+
 class NumpyNamespace:
     """NumPy, and beside it the functions that kernels need and NumPy has not.
 
     SciPy is imported when one of its functions is first used, as that takes longer than the rest of lazygrad.
     """
 
+    checked = staticmethod(checked)
     solve_triangular = staticmethod(solve_triangular)
 
     def __getattr__(self, name: str) -> Any:

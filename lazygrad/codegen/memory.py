@@ -5,10 +5,13 @@ from __future__ import annotations
 import bisect
 import heapq
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from lazygrad.spec import Spec
 
-__all__ = ["ALIGNMENT", "Buffer", "lay_out"]
+__all__ = ["ALIGNMENT", "Buffer", "aligned", "lay_out"]
 
 ALIGNMENT = 64  # a cache line, and the widest vector
 
@@ -66,3 +69,10 @@ def _release(gaps: list[tuple[int, int]], offset: int, size: int) -> None:
         size += before
         place -= 1
     gaps.insert(place, (offset, size))
+
+
+def aligned(nbytes: int) -> Any:
+    """A block of bytes that begins at a multiple of :data:`ALIGNMENT`."""
+    block = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -block.ctypes.data % ALIGNMENT
+    return block[start : start + nbytes]

@@ -6,41 +6,42 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import opaque
+from lazygrad.define import elementwise
 from lazygrad.errors import report
 from lazygrad.kinds import flat, tensor, tensors
 from lazygrad.nn.checks import fitting
+from lazygrad.ops.comparison import equal
 from lazygrad.ops.indexing import take
-from lazygrad.ops.movement import astype
+from lazygrad.ops.movement import astype, expand_dims, reshape
+from lazygrad.ops.source import _arange
 from lazygrad.registry import function
-from lazygrad.spec import Kind, Mismatch, Shape, kept, normalize_axis
+from lazygrad.spec import Mismatch, kept, normalize_axis
 from lazygrad.tensor import Array, Tensor
 
 __all__ = ["embedding", "one_hot"]
 
 
-def _with_classes(labels: Shape, count: int, axis: int) -> Shape:
-    return (*labels[:axis], count, *labels[axis:])
+@elementwise(vjp=flat, dtype=kept)
+def _label(xp: Any, labels: Array, *, count: int) -> Any:
+    """The labels, all of which name one of ``count`` classes."""
+    return xp.checked(labels, (labels < 0) | (labels >= count), lambda wrong: _out_of_range(wrong, count))
 
 
-def _marks(kinds: tuple[Kind, ...]) -> Any:
-    operands, _ = kept(kinds)
-    return operands, np.dtype(np.bool_)
-
-
-@opaque(shape=_with_classes, vjp=flat, dtype=_marks)
-def _one_hot(xp: Any, labels: Array, *, count: int, axis: int) -> Any:
-    """Along a new axis, true at the place of the label."""
-    wrong = (labels < 0) | (labels >= count)
-    if wrong.any():
-        raise IndexError(
-            report(
-                f"label {int(labels[wrong].ravel()[0])} is out of range: there are {count} classes",
-                cure=f"Labels are whole numbers from 0 to {count - 1}.",
-            )
+def _out_of_range(wrong: Any, count: int) -> IndexError:
+    return IndexError(
+        report(
+            f"label {int(wrong)} is out of range: there are {count} classes",
+            cure=f"Labels are whole numbers from 0 to {count - 1}.",
         )
-    places = xp.arange(count).reshape((count,) + (1,) * (labels.ndim - axis))
-    return xp.expand_dims(labels, axis) == places
+    )
+
+
+def _one_hot(labels: Tensor, *, count: int, axis: int) -> Tensor:
+    """Along a new axis, true at the place of the label."""
+    labels = _label(astype(labels, np.int64), count=count)
+    classes = _arange.write(labels.graph, start=0, step=1, shape=(count,), dtype=np.dtype(np.int64))
+    places = reshape(classes, (count,) + (1,) * (labels.ndim - axis))
+    return equal(expand_dims(labels, axis), places)
 
 
 def is_label(x: Tensor) -> bool:

@@ -50,11 +50,18 @@ def _multiplied(a: Shape, b: Shape) -> Shape:
     return (*batches(a, b), a[-2], b[-1])
 
 
+def _pull_right(g: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The cotangent of the right factor, aᵀ·g; where it is shared by a batch, all rows of the batch are one matrix."""
+    if b.ndim == 2 and a.ndim > 2 and a.size and g.size:
+        a, g = reshape(a, (-1, a.shape[-1])), reshape(g, (-1, g.shape[-1]))
+    return sum_to(_matmul(swapaxes(a, -1, -2), g), b.shape)
+
+
 @opaque(
     shape=_multiplied,
     vjp=(
         lambda g, y, a, b: sum_to(_matmul(g, swapaxes(b, -1, -2)), a.shape),
-        lambda g, y, a, b: sum_to(_matmul(swapaxes(a, -1, -2), g), b.shape),
+        lambda g, y, a, b: _pull_right(g, a, b),
     ),
     jvp=(lambda t, y, a, b: _matmul(t, b), lambda t, y, a, b: _matmul(a, t)),
     recorded=True,

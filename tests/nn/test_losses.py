@@ -236,7 +236,7 @@ def test_a_label_out_of_range_is_an_error(labels, bad):
         assert str(caught.value) == (
             f"label {bad} is out of range: there are 3 classes\n\n    Labels are whole numbers from 0 to 2."
         )
-        assert "while evaluating one_hot(int64[2])" in caught.value.__notes__[0]
+        assert "while evaluating label(int64[2])" in caught.value.__notes__[0]
 
 
 def test_labels_of_floats_are_refused(refusal):

@@ -1,0 +1,27 @@
+"""Dense networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import autograd.numpy as anp
+
+from benchmarks.peers.hips_autograd import cross_entropy, descending
+from benchmarks.workloads.dense import Dense
+
+
+def training(workload: Dense) -> Callable[[int], Any]:
+    """The step."""
+    numbers = workload.numbers()
+    last = len(numbers[0]) // 2 - 1
+
+    def loss(parameters: list[Any], x: Any, y: Any) -> Any:
+        h = x
+        for k in range(last + 1):
+            h = anp.dot(h, parameters[2 * k]) + parameters[2 * k + 1]
+            if k < last:
+                h = anp.tanh(h) if workload.activation == "tanh" else anp.maximum(h, 0)
+        return anp.mean((h - y) ** 2) if workload.loss == "squared" else cross_entropy(h, y)
+
+    return descending(loss, workload.optimizer, numbers)

@@ -1,0 +1,138 @@
+"""What the functions of :mod:`lazygrad.codegen.functions` are held against: samples, exact values, and errors.
+
+Errors are in units of the last place (ulp) of the exact value rounded to the type, gradual underflow included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+Array = np.ndarray[Any, Any]
+
+__all__ = ["BESIDE", "SPECIAL", "dense", "errors", "exact", "intervals", "random_bits", "reference", "scale"]
+
+# Functions that are differences of two terms where they have zeros: their errors are counted in ulp of the terms,
+# where these are more than the result.
+BESIDE: dict[str, Callable[..., Array]] = {
+    "logaddexp": lambda x, y: np.fmax(np.abs(x), np.abs(y)),
+    "gammaln": lambda x: np.where(x < 0, scipy.special.gammaln(1 + np.abs(x)), 0.0),
+    "digamma": lambda x: np.where(x < 0, 1 + np.log1p(np.abs(x)), 0.0),
+}
+
+_UNIT = ((-1.0, 1.0), (-0.01, 0.01), (0.5, 0.500001), (0.99, 1.0), (-1.0, -0.9999))
+_ANY = ((-1.0, 1.0), (-10.0, 10.0), (-0.01, 0.01), (-1000.0, 1000.0), (0.25, 0.75))
+_POSITIVE = ((0.0, 2.0), (0.5, 1.5), (0.999, 1.001), (0.0, 1000.0), (0.65, 0.72))
+_EXPONENT = ((-1.0, 1.0), (-10.0, 10.0), (-104.0, 89.0), (-746.0, 710.0), (-0.36, 0.36))
+_ANGLE = ((-1.6, 1.6), (-10.0, 10.0), (-1e3, 1e3), (-1e6, 1e6), (-3e8, 3e8))
+_INTERVALS = {
+    **dict.fromkeys(("arcsin", "arccos", "arctanh", "erfinv"), _UNIT),
+    **dict.fromkeys(("log", "log2", "log10", "arccosh", "power"), _POSITIVE),
+    **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "tanh"), _EXPONENT),
+    **dict.fromkeys(("sin", "cos", "tan"), _ANGLE),
+    "erfc": (*_ANY, (0.0, 10.5), (0.0, 27.5)),
+    "log1p": (*_UNIT, *_POSITIVE),
+    "arccosh": ((1.0, 1.01), (1.0, 2.0), (1.0, 100.0)),
+    "gammaln": ((0.5, 2.5), (0.0, 10.0), (-10.0, 0.0), (0.0, 1e3), (-300.0, 0.0)),
+    "digamma": ((1.0, 2.0), (1.46, 1.463), (0.0, 10.0), (-10.0, 0.0), (0.0, 1e3), (-300.0, 0.0)),
+}
+_SECOND = {"power": ((-2.0, 2.0), (-100.0, 100.0), (-1e3, 1e3), (-10.0, 10.0), (-1e3, 1e3))}
+
+SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, np.inf, -np.inf, np.nan, 1e30, -1e30, 1e-30, -1e-30)
+
+
+def intervals(name: str, operand: int = 0) -> tuple[tuple[float, float], ...]:
+    """Where the function does what it is for, and where its formula changes."""
+    return _SECOND.get(name, _ANY) if operand else _INTERVALS.get(name, _ANY)
+
+
+def random_bits(dtype: Any, count: int, seed: int) -> Array:
+    """All bit patterns alike: every exponent, denormal numbers, infinities and NaN."""
+    whole = np.dtype(f"u{np.dtype(dtype).itemsize}")
+    return np.random.default_rng(seed).integers(0, np.iinfo(whole).max, count, whole, endpoint=True).view(dtype)
+
+
+def dense(name: str, dtype: Any, count: int, operands: int = 1) -> list[Array]:
+    """``count`` samples: a third of random bits, the others uniform in the intervals; for angles, near zeros too."""
+    found = []
+    for operand in range(operands):
+        random = np.random.default_rng(operand + 1)
+        spans = intervals(name, operand)
+        pieces = [random_bits(dtype, count // 3, seed=operand + 7)]
+        if spans is _ANGLE:
+            multiples = np.round(10 ** random.uniform(0, 15, count // 6)) * (np.pi / 2)
+            hardest = 6381956970095103 * 2.0**797  # in float64 nearest to a multiple of π/2 (Muller, 2016, table 11.1)
+            hard = [hardest, -hardest] if np.dtype(dtype) == np.float64 else []
+            pieces.append(np.concatenate([multiples, hard]).astype(dtype))
+        left = count - sum(map(len, pieces))
+        pieces += [random.uniform(low, high, left // len(spans) + 1).astype(dtype) for low, high in spans]
+        found.append(np.concatenate(pieces)[:count])
+    return found
+
+
+def reference(name: str) -> Callable[..., Any]:
+    """NumPy's or SciPy's function."""
+    return getattr(np, name, None) or getattr(scipy.special, {"digamma": "psi"}.get(name, name))  # type: ignore[no-any-return]
+
+
+def exact(name: str, *xs: Array) -> list[Any]:
+    """Values of float64 arguments to forty digits and more, as numbers of mpmath; None where not finite."""
+    import mpmath
+
+    context = mpmath.mp.clone()
+    context.prec = 160
+    others: dict[str, Callable[..., Any]] = {
+        "exp2": lambda x: context.mpf(2) ** x,
+        "log2": lambda x: context.log(x, 2),
+        "logaddexp": lambda x, y: max(x, y) + context.log1p(context.exp(-abs(x - y))),
+        "arctan2": context.atan2,
+        "cbrt": lambda x: context.sign(x) * context.cbrt(abs(x)),
+        "erf": lambda x: context.erf(max(-99, min(x, 99))),  # mpmath fails for huge ones
+        "erfc": lambda x: context.erfc(max(-99, min(x, 99))),
+        "gammaln": lambda x: (
+            context.loggamma(x) if x > 0 else context.log(context.pi / abs(context.sinpi(x))) - context.loggamma(1 - x)
+        ),
+    }
+    function = others.get(name) or getattr(context, name.replace("arc", "a"))
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(reference(name)(*xs)) & np.all([np.isfinite(x) for x in xs], axis=0)
+    rows = zip(*[x.tolist() for x in xs])
+    return [function(*map(context.mpf, row)) if ok else None for ok, row in zip(finite, rows)]
+
+
+def scale(name: str, dtype: Any, wanted: Array, *xs: Array) -> Array:
+    """One ulp of the wanted results, of a greater number where :data:`BESIDE` says so."""
+    beside = BESIDE.get(name)
+    with np.errstate(all="ignore"):
+        size = np.abs(wanted) if beside is None else np.fmax(np.abs(wanted), beside(*xs))
+        size = np.minimum(size, float(np.finfo(dtype).max)).astype(dtype)
+        return np.spacing(np.where(np.isnan(size), 1, size).astype(dtype)).astype(np.float64)
+
+
+def errors(name: str, got: Array, wanted: Any, *xs: Array) -> Array:
+    """Errors in ulp. Where NaN or ∞ is wanted, 0 if it came and ∞ if not.
+
+    ``wanted`` is an array of more digits than ``got`` has, or what :func:`exact` gives.
+    """
+    dtype = got.dtype
+    limit = float(np.finfo(dtype).max)
+    with np.errstate(all="ignore"):
+        plain = reference(name)(*[x.astype(np.float64) for x in xs]) if isinstance(wanted, list) else wanted
+        if isinstance(wanted, list):
+            rough = np.array([p if w is None else float(w) for p, w in zip(plain, wanted)])
+            unit = scale(name, dtype, rough, *xs)
+            pairs = zip(got.tolist(), wanted, unit.tolist())
+            off = np.array([0.0 if w is None or not np.isfinite(g) else abs(float((g - w) / u)) for g, w, u in pairs])
+        else:
+            rough = wanted
+            off = np.abs(got.astype(wanted.dtype) - wanted) / scale(name, dtype, wanted, *xs).astype(wanted.dtype)
+        # Just beyond the greatest number, rounding may go either way.
+        edge = np.abs(rough) >= limit * (1 - 4 * float(np.finfo(dtype).eps))
+        rounded = rough.astype(dtype)
+        same = (got == rounded) | (np.isnan(got) & np.isnan(rough))
+        beyond = ~np.isfinite(rounded) | ~np.isfinite(got)
+        near = edge & np.isfinite(rough) & (np.abs(got) >= limit * (1 - 4 * float(np.finfo(dtype).eps)))
+        return np.where(beyond, np.where(same | near, 0.0, np.inf), off).astype(np.float64)

@@ -1,0 +1,56 @@
+"""The native code of a plan in words: what runs, kernel by kernel, with the bytes and operations of each."""
+
+from __future__ import annotations
+
+import math
+
+from lazygrad.codegen.fuse import Entry, Part, Rows
+from lazygrad.codegen.native import Call, Native
+from lazygrad.kinds import item
+
+__all__ = ["explained"]
+
+
+def explained(native: Native) -> str:
+    """A line a kernel, product or call back, in the order in which they run."""
+    calls = [step for step in native.program if isinstance(step, Call)]
+    kernels = len(native.program) - len(calls)
+    lines = [
+        f"{kernels} kernels, {len(native.functions)} of them distinct, and {len(calls)} calls back to NumPy; "
+        f"an arena of {native.nbytes:,} bytes",
+        f"{'':>4}  {'what':<44} {'over':<22} {'chunks':>6} {'bytes read':>14} {'written':>14} {'operations':>14}",
+    ]
+    for number, entry in enumerate(native.entries):
+        own = [step for step in native.program if step.entry == number]
+        chunks = max((step.chunks for step in own if not isinstance(step, Call)), default=1)
+        what, over, read, wrote, operations = _row(native, entry)
+        lines.append(f"{number:>4}  {what:<44.44} {over:<22} {chunks:>6} {read:>14,} {wrote:>14,} {operations:>14,}")
+    return "\n".join(lines)
+
+
+def _row(native: Native, entry: Entry) -> tuple[str, str, int, int, int]:
+    ways = native.ways
+    node = ways.nodes[entry.node]
+    if not isinstance(entry, Rows):
+        views = [ways.view(j) if node.op is not item and ways.way[j] != "number" else None for j in node.inputs]
+        read = sum(math.prod(v.shape) * ways.spec(v.buffer).dtype.itemsize for v in views if v is not None)
+        specs = native.plan.specs(entry.node)
+        made = sum(spec.nbytes for spec in specs)
+        if entry.kind == "product":
+            a, b = (ways.spec(j) for j in node.inputs)
+            m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+            return f"product {m} × {k} × {n}", str(specs[0]), read, made, 2 * k * specs[0].size
+        return f"NumPy: {node.op.name}", str(specs[0]), read, made, 0
+    own = {s.node for s in entry.statements if s.target is None}
+    reads = {r.node for s in entry.statements for r in s.reads} - own
+    wrote = {s.target.node if isinstance(s.target, Part) else s.node for s in entry.statements}
+    kept = {n for n in wrote if n in native.external or n not in own}
+    names = [ways.nodes[s.node].op.name if s.target is None else "copy" for s in entry.statements]
+    rows = " × ".join(map(str, entry.rows)) or "1"
+    return (
+        ", ".join(names),
+        f"{rows} rows",
+        sum(ways.spec(n).nbytes for n in reads),
+        sum(ways.spec(n).nbytes for n in kept),
+        sum(s.size * s.cost for s in entry.statements),
+    )

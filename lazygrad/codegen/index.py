@@ -1,0 +1,194 @@
+"""Where an element lies: indices that are affine in the counters of loops, and views of memory.
+
+A movement computes nothing: it says which element of its operand each element of its result is. For a view
+this is affine, and is read off NumPy's own strides by probing the kernel; so no list of movements is needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lazygrad.kinds import Movement
+from lazygrad.spec import Shape
+
+__all__ = ["Index", "View", "contiguous", "identity", "placed", "regrouped", "viewed"]
+
+
+class Index(NamedTuple):
+    """``start`` + Σ step · counter over loops, which are known by their numbers."""
+
+    start: int = 0
+    terms: tuple[tuple[int, int], ...] = ()  # (loop, step), by loop; no step is 0
+
+    def plus(self, other: Index, times: int = 1) -> Index:
+        """This + ``times`` · other."""
+        steps = dict(self.terms)
+        for loop, step in other.terms:
+            steps[loop] = steps.get(loop, 0) + step * times
+        terms = tuple(sorted((loop, step) for loop, step in steps.items() if step))
+        return Index(self.start + other.start * times, terms)
+
+
+ZERO = Index()
+
+
+def identity(shape: Shape, loops: Sequence[int]) -> tuple[Index, ...]:
+    """The index of the element that loops over ``shape`` stand at."""
+    return tuple([ZERO if size == 1 else Index(0, ((loop, 1),)) for size, loop in zip(shape, loops, strict=True)])
+
+
+class View(NamedTuple):
+    """Elements of a buffer: where the first lies, and the steps along every axis, in elements."""
+
+    buffer: Any
+    start: int
+    steps: tuple[int, ...]
+    shape: Shape
+
+    def place(self, index: Sequence[Index]) -> Index:
+        """Where in the buffer the element at ``index`` lies."""
+        place = Index(self.start)
+        for step, along in zip(self.steps, index, strict=True):
+            place = place.plus(along, step)
+        return place
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in order, without gaps."""
+        steps = contiguous(self.shape)
+        return all(n == 1 or a == b for a, b, n in zip(self.steps, steps, self.shape, strict=True))
+
+
+def contiguous(shape: Shape) -> tuple[int, ...]:
+    """Steps of an array in row-major order."""
+    return tuple([math.prod(shape[axis + 1 :]) for axis in range(len(shape))])
+
+
+class Affine(NamedTuple):
+    """For every axis of the operand: a start, and the step along each axis of the result."""
+
+    starts: tuple[int, ...]
+    steps: tuple[tuple[int, ...], ...]
+
+    def of(self, index: Sequence[Index]) -> tuple[Index, ...]:
+        """The index in the operand of the element at ``index`` of the result."""
+        found = []
+        for start, steps in zip(self.starts, self.steps, strict=True):
+            place = Index(start)
+            for along, step in zip(index, steps, strict=True):
+                if step:
+                    place = place.plus(along, step)
+            found.append(place)
+        return tuple(found)
+
+
+def viewed(op: Movement, shape: Shape, params: dict[str, Any], key: Any) -> Affine:
+    """Which element of an operand of ``shape`` each element of a view of it is.
+
+    The kernel is run on arrays of which only one axis has a step at all: what steps the result has, and how
+    far it begins from the array's start, are those of that axis.
+    """
+    return _viewed(op, shape, _Hidden(params), key)
+
+
+class _Hidden(dict[str, Any]):
+    """Settings that take no part in a cache's key, which has their frozen form."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+@functools.lru_cache(maxsize=4096)
+def _viewed(op: Movement, shape: Shape, params: _Hidden, key: Any) -> Affine:
+    base = np.zeros(1, np.int8)
+    starts, steps = [], []
+    for axis in range(len(shape)):
+        strides = tuple(int(a == axis) for a in range(len(shape)))
+        probe = np.lib.stride_tricks.as_strided(base, shape, strides)
+        result = op.kernel(np, probe, **params)
+        starts.append(result.__array_interface__["data"][0] - probe.__array_interface__["data"][0])
+        steps.append(tuple(0 if n == 1 else int(s) for s, n in zip(result.strides, result.shape, strict=True)))
+    return Affine(tuple(starts), tuple(steps))
+
+
+@functools.lru_cache(maxsize=4096)
+def regrouped(source: Shape, target: Shape) -> Affine | None:
+    """Which element of ``source`` each element of it is when reshaped to ``target``; None if not affine.
+
+    Axes are matched in groups of equal size. A group of several axes that becomes one of the source is a sum
+    of steps; one that would have to be split is not.
+    """
+    steps = [[0] * len(target) for _ in source]
+    a = b = 0
+    while a < len(source) and b < len(target):
+        first_a, first_b, left, right = a, b, source[a], target[b]
+        a, b = a + 1, b + 1
+        while left != right:
+            if left < right:
+                left *= source[a]
+                a += 1
+            else:
+                right *= target[b]
+                b += 1
+        wide = [axis for axis in range(first_a, a) if source[axis] != 1]
+        if len(wide) > 1:
+            if [source[axis] for axis in wide] != [n for n in target[first_b:b] if n != 1]:
+                return None
+            for axis, place in zip(wide, [k for k in range(first_b, b) if target[k] != 1], strict=True):
+                steps[axis][place] = 1
+        elif wide:
+            step = 1
+            for place in range(b - 1, first_b - 1, -1):
+                steps[wide[0]][place] = step if target[place] != 1 else 0
+                step *= target[place]
+    return Affine((0,) * len(source), tuple(map(tuple, steps)))
+
+
+def placed(op: Movement, shapes: tuple[Shape, ...], params: dict[str, Any], key: Any) -> tuple[Affine, ...] | None:
+    """For every operand of a movement that is no view, where in the result its elements go; None if not affine.
+
+    The kernel is run on the elements' numbers, and the affine rule that the first ones suggest is checked on
+    all. Places that no element goes to are zero.
+    """
+    return _placed(op, shapes, _Hidden(params), key)
+
+
+@functools.lru_cache(maxsize=1024)
+def _placed(op: Movement, shapes: tuple[Shape, ...], params: _Hidden, key: Any) -> tuple[Affine, ...] | None:
+    numbers, first = [], 1
+    for shape in shapes:
+        count = math.prod(shape)
+        numbers.append(np.arange(first, first + count).reshape(shape))
+        first += count
+    result = op.kernel(np, *numbers, **params)
+    if np.count_nonzero(result) != first - 1:
+        return None  # an element stands there twice, or not at all
+    where = np.zeros(first, np.int64)
+    where[result.ravel()] = np.arange(result.size)
+    found = []
+    for own in numbers:
+        if not own.size:
+            found.append(Affine((0,), ((0,) * own.ndim,)))
+            continue
+        places = where[own]
+        origin = int(places[(0,) * own.ndim])
+        steps = tuple(
+            int(places[tuple(int(a == axis) for a in range(own.ndim))]) - origin if own.shape[axis] > 1 else 0
+            for axis in range(own.ndim)
+        )
+        grid = sum(
+            (np.arange(n).reshape((-1,) + (1,) * (own.ndim - 1 - a)) * steps[a] for a, n in enumerate(own.shape)),
+            np.zeros((), np.int64),
+        )
+        if not np.array_equal(places, origin + grid):
+            return None
+        found.append(Affine((origin,), (steps,)))
+    return tuple(found)

@@ -1,0 +1,318 @@
+"""Plan -> Native: a step as kernels of machine code and a table that says in which order they run.
+
+Every distinct kernel is compiled once, however often it is used: the thousand layers of a network share
+theirs. An instruction of the table is a kernel, the addresses it works on, and the chunks its work is cut
+into. What has no native form is called back on NumPy between two stretches of the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lazygrad.codegen import blas
+from lazygrad.codegen.arguments import Slot, layout, taking
+from lazygrad.codegen.fuse import Entry, Part, Read, Rows, Statement, fused
+from lazygrad.codegen.index import View, identity
+from lazygrad.codegen.memory import Buffer, lay_out
+from lazygrad.codegen.products import Product, write
+from lazygrad.codegen.rows import Kernel, written
+from lazygrad.codegen.sketch import Sketch
+from lazygrad.codegen.totals import Partial, total_of_chunks
+from lazygrad.codegen.ways import Ways
+from lazygrad.codegen.writer import Writer
+from lazygrad.kinds import item
+from lazygrad.plan import Plan
+from lazygrad.spec import Spec
+
+__all__ = ["Call", "Instruction", "Native", "Spare"]
+
+LARGE = 4096  # bytes; a value that is larger is computed where it is returned, a smaller one is copied
+
+
+class Spare(NamedTuple):
+    """The array of a variable that is given its new value."""
+
+    name: str
+
+
+@dataclass
+class Instruction:
+    """A kernel, by its name in the module, and what it works on."""
+
+    name: str
+    arguments: list[Any]
+    chunks: int
+    entry: int
+
+
+@dataclass
+class Call:
+    """A call back to NumPy."""
+
+    node: int
+    entry: int
+
+
+class _Known(NamedTuple):
+    """A kernel whose code has been written, and what it was written of."""
+
+    kernel: Kernel
+    sketch: Sketch
+    grown: list[int]  # nodes that turned out to need memory, by their numbers
+
+    def renamed(self, sketch: Sketch) -> Kernel:
+        """The same code on other arrays."""
+        names: dict[Any, Any] = dict(zip(self.sketch.nodes, sketch.nodes, strict=True))
+        names.update(zip(self.sketch.targets, sketch.targets, strict=True))
+        arguments = [
+            Partial(names[key.node], key.chunks) if isinstance(key, Partial) else names[key]
+            for key in self.kernel.arguments
+        ]
+        return Kernel(self.kernel.body, {}, arguments, self.kernel.chunks)
+
+
+@dataclass
+class Native:
+    """What is constant about a plan's native code.
+
+    Attributes:
+        program: instructions and calls, in order.
+        functions: the text of every kernel, by name.
+        buffers: what lies in the arena.
+        places: for every node that lies in memory, the key of its buffer.
+    """
+
+    plan: Plan
+    width: int
+    program: list[Instruction | Call] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
+    buffers: dict[Any, Buffer] = field(default_factory=dict)
+    needs_blas: bool = False
+
+    def __post_init__(self) -> None:
+        self._known: dict[Any, _Known] = {}
+        self._products: dict[Product, tuple[Kernel, int]] = {}
+        self.ways = Ways(self.plan)
+        self.entries = fused(self.ways)
+        self._copies()
+        self._outputs()
+        self._readers()
+        for number, entry in enumerate(self.entries):
+            self._write(number, entry)
+        self._lifetimes()
+        self.nbytes = lay_out(list(self.buffers.values()))
+        self._slots()
+
+    # Where things lie.
+
+    def _copies(self) -> None:
+        """Variables that are given what lies elsewhere already are given a copy."""
+        self.spares: dict[int, str] = {}
+        for name, i in self.plan.updates.items():
+            lies = i in self.ways.stored or (self.ways.way[i] == "callback" and self.ways.nodes[i].op is not item)
+            if lies and i not in self.spares:
+                self.spares[i] = name
+                continue
+            shape = self.ways.spec(i).shape
+            copy = Statement(i, shape, i, target=Spare(name))
+            loops = identity(shape, range(len(shape)))
+            view = self.ways.view(i)
+            copy.reads = [Read(i, loops, view.place(loops))] if view is not None else []
+            kernel = Rows(copy)
+            kernel.made = {}
+            self.entries.append(kernel)
+
+    def _outputs(self) -> None:
+        """Values that are computed straight into the arrays that are returned."""
+        self.outputs: list[int] = []
+        for i in dict.fromkeys(self.plan.values):
+            stored = i in self.ways.stored
+            if stored and i not in self.spares and self.ways.spec(i).nbytes > LARGE:
+                self.outputs.append(i)
+
+    def _readers(self) -> None:
+        """Nodes that must be in memory, as another entry reads them."""
+        ways = self.ways
+        self.external = {*self.plan.values, *self.plan.updates.values()} & ways.stored
+        self.last: dict[int, int] = {}
+        maker: dict[int, int] = {}
+        for number, entry in enumerate(self.entries):
+            if isinstance(entry, Rows):
+                for s in entry.statements:
+                    node = s.target.node if isinstance(s.target, Part) else s.node
+                    if not isinstance(s.target, Spare):
+                        maker.setdefault(node, number)
+            else:
+                maker[entry.node] = number
+        self.maker = maker
+        for number, entry in enumerate(self.entries):
+            anywhere = (
+                {r.node for s in entry.statements for r in s.reads if r.at is None}
+                if isinstance(entry, Rows)
+                else set()
+            )
+            for node in self._read(entry):
+                self.last[node] = number
+                if maker.get(node) != number or node in anywhere:
+                    self.external.add(node)
+
+    def _read(self, entry: Entry) -> list[int]:
+        ways = self.ways
+        if isinstance(entry, Rows):
+            return [node for s in entry.statements for node, _, _ in s.reads]
+        found = []
+        for j in ways.nodes[entry.node].inputs:
+            if ways.nodes[entry.node].op is item:
+                found.append(j)
+                continue
+            view = ways.view(j)
+            if view is not None:
+                found.append(view.buffer)
+        return found
+
+    def key(self, node: Any) -> Any:
+        """The buffer in which a node lies."""
+        if isinstance(node, int) and node in self.spares:
+            return Spare(self.spares[node])
+        return node
+
+    def _lifetimes(self) -> None:
+        """Every buffer lives from the entry that writes it to the last that reads it."""
+        end = len(self.entries)
+        for instruction in self.program:
+            if isinstance(instruction, Call):
+                self._lives(instruction.node, instruction.entry)
+                continue
+            for key in instruction.arguments:
+                if isinstance(key, int) and key in self.maker:
+                    self._lives(key, instruction.entry)
+        for i in self.plan.values:
+            if i in self.buffers:
+                self.buffers[i].last = end
+
+    def _lives(self, node: int, entry: int) -> None:
+        spec = self.ways.nodes[node].spec
+        if node in self.spares or node in self.outputs or not isinstance(spec, Spec):
+            return
+        buffer = self.buffers.get(node)
+        if buffer is None:
+            self.buffers[node] = Buffer(spec, self.maker[node], self.last.get(node, self.maker[node]))
+
+    # Code.
+
+    def _write(self, number: int, entry: Entry) -> None:
+        if isinstance(entry, Rows):
+            self._rows(number, entry)
+        elif entry.kind == "product":
+            self._product(number, entry.node)
+        else:
+            self.program.append(Call(entry.node, number))
+
+    def _rows(self, number: int, entry: Rows) -> None:
+        sketch = Sketch(entry, self.ways, self.external)
+        known = self._known.get(sketch.key)
+        if known is None:
+            before = self.external.copy()
+            kernel = written(entry, self.ways, self.external, self.width)
+            places = {node: place for place, node in enumerate(sketch.nodes)}
+            grown = [places[node] for node in self.external - before]
+            known = self._known[sketch.key] = _Known(kernel, sketch, grown)
+        else:
+            self.external.update(sketch.nodes[place] for place in known.grown)
+            kernel = known.renamed(sketch)
+        self._kernel(kernel, number)
+        for key in dict.fromkeys(kernel.arguments):
+            if isinstance(key, Partial):
+                spec = self.ways.spec(key.node)
+                partial = Spec((key.chunks, *spec.shape), spec.dtype)
+                self.buffers[key] = Buffer(partial, number, number)
+                w, arguments = total_of_chunks(self.ways, key, self.width)
+                self._kernel(Kernel(w.body(), dict(w.definitions), arguments), number)
+
+    def _product(self, number: int, node: int) -> None:
+        product = self._form(node)
+        if product not in self._products:
+            w = Writer(self.width)
+            if blas.choose(product) == "blas":
+                self.needs_blas = True
+                plan = blas.write_blas(product, w)
+            else:
+                plan = write(product, w)
+            kernel = Kernel(w.body(), dict(w.definitions), [], plan.chunks)
+            self._products[product] = (kernel, plan.scratch)
+        kernel, size = self._products[product]
+        a, b = self.ways.nodes[node].inputs
+        scratch = ("scratch", node)
+        arguments: list[Any] = [self.ways.view(a), self.ways.view(b), node, scratch]
+        self.buffers[scratch] = Buffer(Spec((size,), np.dtype(np.uint8)), number, number)
+        self._kernel(Kernel(kernel.body, kernel.definitions, arguments, kernel.chunks), number)
+
+    def _form(self, node: int) -> Product:
+        """The product of a node, with the strides of its operands."""
+        ways = self.ways
+        a, b = (ways.view(j) for j in ways.nodes[node].inputs)
+        c = ways.view(node)
+        assert a is not None
+        assert b is not None
+        assert c is not None
+        batch = c.shape[:-2]
+
+        def strides(view: View) -> Any:
+            own = view.shape[:-2]
+            steps = [0 if n == 1 else s for n, s in zip(own, view.steps[:-2], strict=True)]
+            return ((0,) * (len(batch) - len(own)) + tuple(steps), *view.steps[-2:])
+
+        m, n, k = c.shape[-2], c.shape[-1], a.shape[-1]
+        return Product(batch, m, n, k, ways.spec(node).dtype, strides(a), strides(b), strides(c))
+
+    def _kernel(self, kernel: Kernel, number: int) -> None:
+        name = "k" + hashlib.sha256(kernel.body.encode()).hexdigest()[:20]
+        self.functions.setdefault(name, kernel.body)
+        self.definitions.update(kernel.definitions)
+        self.program.append(Instruction(name, kernel.arguments, kernel.chunks, number))
+
+    def called_views(self) -> Iterator[View]:
+        """What calls back read."""
+        for step in self.program:
+            if isinstance(step, Call) and self.ways.nodes[step.node].op is not item:
+                for j in self.ways.nodes[step.node].inputs:
+                    view = self.ways.view(j) if self.ways.way[j] != "number" else None
+                    if view is not None:
+                        yield view
+
+    # Arguments.
+
+    def _slots(self) -> None:
+        """The arguments of all kernels in one row, and what arrays given at a call become of them."""
+        plan = self.plan
+        self.inputs = sorted([*plan.placeholders.values(), *plan.constants])
+        places: dict[Any, list[tuple[int, int]]] = {i: [] for i in (*self.inputs, *self.outputs)}
+        self.block: list[tuple[Any, int]] = []  # the key of a buffer, and where in it, in bytes
+        for step in self.program:
+            for argument in step.arguments if isinstance(step, Instruction) else ():
+                start, key = 0, argument
+                if isinstance(argument, View):
+                    start = argument.start * self.ways.spec(argument.buffer).dtype.itemsize
+                    key = argument.buffer
+                key = self.key(key)
+                if key in places:
+                    places[key].append((len(self.block), start))
+                self.block.append((key, start))
+        self.slots = {key: Slot(self.ways.spec(key), tuple(found)) for key, found in places.items()}
+        self.layout = layout()
+        if self.slots and self.layout is not None:
+            self.functions["take"] = taking(list(self.slots.values()), self.layout)
+
+    def text(self) -> str:
+        """The module, in LLVM's language."""
+        head = "define i64 @{}(ptr noalias %arguments, i64 %begin, i64 %end) #0 {}"
+        functions = [head.format(name, body) for name, body in sorted(self.functions.items())]
+        width = f'"prefer-vector-width"="{32 * self.width}" "min-legal-vector-width"="{32 * self.width}"'
+        definitions = [text for _, text in sorted(self.definitions.items())]
+        return "\n".join([*definitions, *functions, f"attributes #0 = {{ nounwind {width} }}", "!0 = !{}", ""])

@@ -1,0 +1,26 @@
+"""Passes and their rules, each pass from a graph to an equal graph. The rules register when they are imported."""
+
+from __future__ import annotations
+
+from lazygrad.rewrite import arithmetic, exponentials, folding, movement, stable
+from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, simplify, stabilise, verify
+from lazygrad.rewrite.rules import RULES, Rule, rule
+
+__all__ = [
+    "RULES",
+    "Rule",
+    "absorb",
+    "arithmetic",
+    "exponentials",
+    "fold",
+    "folding",
+    "merge",
+    "movement",
+    "optimized",
+    "prune",
+    "rule",
+    "simplify",
+    "stabilise",
+    "stable",
+    "verify",
+]

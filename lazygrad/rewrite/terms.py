@@ -1,0 +1,136 @@
+"""Terms: quotients of products, in which what overflows above and below cancels.
+
+A factor that is positive may be left out above and below, though it may have been rounded to 0: g / p·p = g. And of
+two terms T and −T·p that stand for T·(1 − p), p = 1 / (1 + e⁻ˣ), none need be larger than their sum.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lazygrad.nn.activations import sigmoid
+from lazygrad.ops.arithmetic import add, divide, multiply, reciprocal
+from lazygrad.ops.elementary import exp
+from lazygrad.ops.movement import reshape
+from lazygrad.ops.reduction import sum
+from lazygrad.ops.source import literal
+from lazygrad.rewrite.rules import beside, node_of, number, operands
+from lazygrad.tensor import Tensor
+
+__all__ = ["Term", "cancelled", "one_and_exp", "total"]
+
+DEPTH = 8  # ops that are looked through to see whether something is positive
+
+
+class Term(NamedTuple):
+    """±(product of what stands above) / (product of what stands below)·e^(degree·m)."""
+
+    sign: int
+    above: tuple[Tensor, ...]
+    below: tuple[Tensor, ...]
+    degree: int
+
+
+def _is_positive(x: Tensor, depth: int = DEPTH) -> bool:
+    """Whether ``x`` is positive for every real number, though rounding may make it 0."""
+    node = node_of(x)
+    if node.of(exp) or node.of(sigmoid):
+        return True
+    value = number(x)
+    if value is not None:
+        return bool(value > 0)
+    through = any(node.of(op) for op in (add, multiply, divide, reciprocal, reshape, sum))
+    return through and depth > 0 and all(_is_positive(y, depth - 1) for y in operands(x, node.op))
+
+
+def cancelled(terms: Iterable[Term]) -> list[Term]:
+    """The terms, fewer or shorter: T − T·p as T·(1 − p), eˣ / (1 + eˣ) as 1 / (1 + e⁻ˣ), and p / p left out."""
+    return [_shortened(term) for term in _joined(terms)]
+
+
+def _shortened(term: Term) -> Term:
+    above, below = [], list(term.below)
+    for x in term.above:
+        more = next((y for y in below if _is_one_more(y, x)), None)
+        if more is None:
+            above.append(x)
+        else:
+            below.remove(more)
+            below.append(1 + exp(-operands(x, exp)[0]))
+    for x in list(above):
+        if x in below and _is_positive(x):
+            above.remove(x)
+            below.remove(x)
+    return term._replace(above=tuple(above), below=tuple(below))
+
+
+def _is_one_more(y: Tensor, x: Tensor) -> bool:
+    """Whether y = 1 + x, and x an exponential."""
+    exponent = one_and_exp(y)
+    return exponent is not None and operands(x, exp) == [exponent]
+
+
+def one_and_exp(y: Tensor) -> Tensor | None:
+    """The x of a sum 1 + eˣ, else None."""
+    pair = operands(y, add)
+    e = beside(1, *pair) if pair else None
+    return None if e is None else next(iter(operands(e, exp)), None)
+
+
+def _joined(terms: Iterable[Term]) -> list[Term]:
+    """The terms, with one in place of each two whose difference is known."""
+    result: list[Term] = []
+    for term in terms:
+        for k, other in enumerate(result):
+            both = _difference(term, other) or _difference(other, term)
+            if both is not None:
+                result[k] = both
+                break
+        else:
+            result.append(term)
+    return result
+
+
+def _difference(t: Term, u: Term) -> Term | None:
+    """t·(1 − p), if u = −t·p for the logistic function p of some x, as an op or as 1 / (1 + e⁻ˣ); else None.
+
+    1 − 1 / (1 + e⁻ˣ) = 1 / (1 + eˣ).
+    """
+    if t.sign == u.sign or t.degree != u.degree:
+        return None
+    above, below = _more(t.above, u.above), _more(t.below, u.below)
+    if above is None or below is None or len(above) + len(below) != 1:
+        return None
+    if above:
+        x = next(iter(operands(above[0], sigmoid)), None)
+    else:
+        negated = one_and_exp(below[0])
+        x = None if negated is None else -negated
+    return None if x is None else t._replace(below=(*t.below, 1 + exp(x)))
+
+
+def _more(few: tuple[Tensor, ...], many: tuple[Tensor, ...]) -> list[Tensor] | None:
+    """What ``many`` has beyond ``few``; None if it has not all of them."""
+    left = list(many)
+    for x in few:
+        if x not in left:
+            return None
+        left.remove(x)
+    return left
+
+
+def total(terms: Iterable[Term], like: Tensor) -> Tensor:
+    """The sum of the terms, their e^(degree·m) left out; ``like`` has the dtype."""
+    ordered = sorted(terms, key=lambda term: -term.sign)  # a − b is one op, −b + a two
+    first, *rest = [(term.sign, _value(term, like)) for term in ordered]
+    start = first[1] if first[0] > 0 else -first[1]
+    return functools.reduce(lambda y, signed: y + signed[1] if signed[0] > 0 else y - signed[1], rest, start)
+
+
+def _value(term: Term, like: Tensor) -> Tensor:
+    """The quotient; small arrays first, and nothing multiplied before it has been divided."""
+    above = sorted(term.above, key=lambda x: x.size) or [literal(like.graph, 1, like.dtype)]
+    y = functools.reduce(divide, sorted(term.below, key=lambda x: x.size), above[0])
+    return functools.reduce(multiply, above[1:], y)

@@ -1,0 +1,239 @@
+"""Stabilisation: formulas as one writes them down give the true value and gradient; see ``formulas.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from formulas import FORMULAS, WIDE, Formula, softmax
+from scipy import special
+
+import lazygrad as lg
+from lazygrad import nn, plan
+from lazygrad.rewrite import optimized, prune
+
+
+def step_of(formula: Formula) -> Any:
+    """The formula and the gradient of its sum."""
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> tuple[lg.Tensor, lg.Tensor]:
+        y = formula.written(x)
+        return y, lg.grad(y, x)
+
+    return step
+
+
+def is_close(expected: Any, actual: Any, error: float, floor: float = 0) -> bool:
+    """Whether each element is right up to roundings of itself, and up to roundings of the largest."""
+    # Below the smallest normal number a float32 has fewer digits than elsewhere.
+    size = np.maximum(np.abs(expected), np.finfo(np.float32).tiny)
+    bound = np.finfo(np.float32).eps * (error * size + floor * np.max(size))
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(np.abs(expected - actual.astype("f8")) <= bound))
+
+
+def has_value(formula: Formula, actual: Any) -> bool:
+    """Whether this is the value of a formula."""
+    return is_close(formula.value(formula.x.astype("f8")), actual, formula.error)
+
+
+def has_gradient(formula: Formula, actual: Any) -> bool:
+    """Whether this is the gradient of a formula."""
+    return is_close(formula.gradient(formula.x.astype("f8")), actual, formula.error, formula.floor)
+
+
+@pytest.fixture(params=FORMULAS, ids=lambda formula: formula.name)
+def formula(request: pytest.FixtureRequest) -> Formula:
+    """Each formula of the table."""
+    found: Formula = request.param
+    return found
+
+
+def test_a_formula_fails_as_it_is_written(formula: Formula, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without passes float32 has no right answer: what follows is their merit."""
+    monkeypatch.setattr(plan, "optimized", prune)
+    value, gradient = lg.VariableEnvironment().run(step_of(formula), formula.x)
+    wrong = [] if has_value(formula, value) else ["value"]
+    wrong += [] if has_gradient(formula, gradient) else ["gradient"]
+    assert formula.fails == " ".join(wrong)
+
+
+@pytest.mark.parametrize("way", ["run", "compile"])
+def test_a_formula_gives_the_true_value(formula: Formula, way: str) -> None:
+    """Run at once, or compiled."""
+    value, _ = ran(formula, way)
+    assert has_value(formula, value), (formula.value(formula.x.astype("f8")), value)
+
+
+@pytest.mark.parametrize("way", ["run", "compile"])
+def test_a_formula_has_the_true_gradient(formula: Formula, way: str) -> None:
+    """The gradient was written before anything was stabilised, and comes out right all the same."""
+    _, gradient = ran(formula, way)
+    assert has_gradient(formula, gradient), (formula.gradient(formula.x.astype("f8")), gradient)
+
+
+def ran(formula: Formula, way: str) -> Any:
+    """Value and gradient, of the second call, which runs what the first one prepared."""
+    env = lg.VariableEnvironment()
+    step = step_of(formula)
+    call = env.compile(step) if way == "compile" else lambda x: env.run(step, x)
+    call(formula.x)
+    return call(formula.x)
+
+
+def test_what_is_needed_besides_stays_as_it_is() -> None:
+    """A part that the user asks for overflows, and the formula around it does not."""
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> Any:
+        e = lg.exp(x)
+        s = lg.sum(e, axis=1)
+        return e, s, lg.log(s), e / s[:, None]
+
+    e, s, y, p = lg.VariableEnvironment().run(step, WIDE)
+    with np.errstate(over="ignore"):
+        assert np.array_equal(np.exp(WIDE), e)
+    assert np.isinf(s[1])
+    assert np.allclose(special.logsumexp(WIDE, axis=1), y, rtol=1e-6)
+    assert np.allclose(softmax(WIDE), p, rtol=1e-5)
+
+
+def test_rows_of_infinities_keep_their_sums() -> None:
+    """log Σeˣ of −∞ alone is −∞, with +∞ it is +∞, with NaN it is NaN."""
+    x = np.array([[-np.inf, -np.inf], [np.inf, 0], [np.nan, 1], [-np.inf, 2]], "float32")
+    y = lg.VariableEnvironment().run(lambda ctx, x: lg.log(lg.sum(lg.exp(x), axis=1)), x)
+    assert np.array_equal(np.array([-np.inf, np.inf, np.nan, 2], "float32"), y, equal_nan=True)
+
+
+def test_a_sum_of_nothing_is_left_alone() -> None:
+    """There is no largest of no elements."""
+    y = lg.VariableEnvironment().run(lambda ctx, x: lg.log(lg.sum(lg.exp(x), axis=1)), np.ones((2, 0), "float32"))
+    assert np.array_equal(np.full(2, -np.inf, "float32"), y)
+
+
+def test_a_sum_beside_another_axis_is_not_shifted() -> None:
+    """eˣ over the sums of the columns, laid beside the rows: no largest element is that of both."""
+    x = np.array([[0.1, 0.7], [0.4, 0.2]])
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> lg.Tensor:
+        return lg.exp(x) / lg.reshape(lg.sum(lg.exp(x), axis=0), (2, 1))
+
+    y = lg.VariableEnvironment(dtype="float64").run(step, x)
+    assert np.allclose(np.exp(x) / np.sum(np.exp(x), axis=0)[:, None], y, rtol=1e-15)
+
+
+def test_the_sums_of_a_square_are_not_taken_for_those_of_its_other_axis() -> None:
+    """eˣ / Σeˣ without a kept axis divides columns by the sums of rows, as in NumPy, and so does its gradient."""
+    x = np.array([[0.1, 0.7], [0.4, 0.2]])
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> Any:
+        y = lg.exp(x) / lg.sum(lg.exp(x), axis=1)
+        return y, lg.grad(y, x)
+
+    y, gradient = lg.VariableEnvironment(dtype="float64").run(step, x)
+    e = np.exp(x)
+    assert np.allclose(e / np.sum(e, axis=1), y, rtol=1e-15)
+    sums = np.sum(e, axis=1)
+    assert np.allclose(e * (1 / sums - (np.sum(e, axis=0) / sums**2)[:, None]), gradient, rtol=1e-14)
+
+
+def test_what_has_been_shifted_is_not_shifted_again() -> None:
+    """The functions of the language, and the trick written by hand, stay as they are."""
+
+    def by_hand(ctx: lg.Context, x: lg.Tensor) -> lg.Tensor:
+        z = x - lg.max(x, axis=1, keepdims=True)
+        return lg.log(lg.sum(lg.exp(z), axis=1))
+
+    for step in (by_hand, lambda ctx, x: nn.log_softmax(x), lambda ctx, x: lg.logsumexp(x, axis=1)):
+        graph = optimized(lg.VariableEnvironment().trace(step, WIDE))
+        assert "log_of_sum_of_exps" not in graph.rewrites
+        assert 1 == [node.op.name for node in graph.nodes].count("max")
+
+
+def test_a_shift_by_the_largest_of_another_axis_is_not_enough() -> None:
+    """A row far below the largest of all rows would be lost."""
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> lg.Tensor:
+        return lg.log(lg.sum(lg.exp(x - lg.max(x)), axis=1))
+
+    y = lg.VariableEnvironment().run(step, WIDE)
+    assert np.allclose(special.logsumexp(WIDE.astype("f8"), axis=1) - 300, y, rtol=1e-6)
+
+
+def test_the_derivative_of_sigmoid_costs_no_second_exponential() -> None:
+    """In σ·(1 − σ) the difference stays: an error of one rounding of 1 does no harm there."""
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> lg.Tensor:
+        return lg.grad(nn.sigmoid(x), x)
+
+    names = [node.op.name for node in optimized(lg.VariableEnvironment().trace(step, WIDE)).nodes]
+    assert "exp" not in names
+    assert 1 == names.count("sigmoid")
+
+
+def test_a_second_derivative_is_finite_too() -> None:
+    """Of log(1 + eˣ) it is σ·(1 − σ), for large x as well."""
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> lg.Tensor:
+        return lg.grad(lg.grad(lg.log(1 + lg.exp(x)), x), x)
+
+    y = lg.VariableEnvironment().run(step, WIDE)
+    assert np.allclose(special.expit(WIDE.astype("f8")) * special.expit(-WIDE.astype("f8")), y, atol=1e-7)
+
+
+# Many at once: sums that lie in every way beside a square, which would hide an exchange of its axes from shapes.
+
+
+def random_step(seed: int) -> Any:
+    """Products, quotients and sums of exponentials drawn at random, the gradient of the last, and of its logarithm."""
+
+    def step(ctx: lg.Context, x: lg.Tensor, w: lg.Tensor) -> list[lg.Tensor]:
+        rng = np.random.default_rng(seed)
+        e = lg.exp(x)
+        made = [e, lg.exp(-x), 1 + e, w, nn.sigmoid(x)]
+        for _ in range(8):
+            a, b = (made[i] for i in rng.integers(0, len(made), 2))
+            kind = rng.integers(6)
+            axis = int(rng.integers(2))
+            if kind == 0:
+                made.append(lg.broadcast_to(lg.sum(e, axis=axis, keepdims=bool(rng.integers(2))), (3, 3)))
+            elif kind == 1:
+                made.append(lg.broadcast_to(lg.reshape(lg.sum(e * w, axis=axis), [(3, 1), (1, 3)][axis]), (3, 3)))
+            elif kind == 2:
+                made.append(a * b)
+            elif kind == 3:
+                made.append(a / b)
+            elif kind == 4:
+                made.append(a / lg.sum(e, axis=axis, keepdims=True) * e)
+            else:
+                made.append(a + b)
+        y = made[-1]
+        return [y, lg.log(y), lg.grad(y, x), lg.grad(lg.log(y), x), lg.grad(lg.log(lg.sum(y * e, axis=0)), x)]
+
+    return step
+
+
+USED: set[str] = set()
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_where_nothing_overflows_nothing_changes(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of exponentials in any order, in float64, as it is written and after all passes."""
+    rng = np.random.default_rng(seed)
+    arrays = rng.uniform(-1, 1, (3, 3)), rng.uniform(0.5, 2, (3, 3))
+    env = lg.VariableEnvironment(dtype="float64")
+    after = env.run(random_step(seed), *arrays)
+    USED.update(optimized(env.trace(random_step(seed), *arrays)).rewrites)
+    monkeypatch.setattr(plan, "optimized", prune)
+    before = lg.VariableEnvironment(dtype="float64").run(random_step(seed), *arrays)
+    for expected, actual in zip(before, after, strict=True):
+        # What is differentiated is of size 1, so a gradient that is 0 is a difference of such numbers.
+        assert np.all(np.abs(expected - actual) <= 1e-12 * max(1, np.max(np.abs(expected))))
+
+
+def test_the_random_steps_meet_every_rule_for_products() -> None:
+    """Else the test before would prove little."""
+    if not USED:
+        pytest.skip("the random steps ran in another process")
+    rules = {"exp_times_quotient", "exps_over_their_sum", "log_of_sum_of_exps", "logistic_times_quotient"}
+    assert rules - USED == set()
