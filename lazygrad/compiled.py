@@ -96,7 +96,7 @@ class Compiled:
         """
         env, runner = self._env, entry.runner
         native = runner.native
-        if native.checked or len(arrays) != len(args) or runner.plan.draws or not native.is_ready():
+        if native.checked or any(type(a) is not np.ndarray for a in args) or runner.plan.draws or not native.is_ready():
             return None
         sources = [which if kind == "argument" else entry.constants[which] for kind, which in entry.sources]
         read = {which for kind, which in entry.sources if kind == "argument"}
@@ -143,6 +143,7 @@ class Compiled:
             result = context.call(self._step, args, kwargs)
             runner = Runner(Plan(graph, context.asked(result)), env._backend)
             entry = self._entry(context, runner, result)
+            self._signatures.add(args, kwargs)
             if self._wait or not run or policy() == "wait":
                 runner.native.ask(wait=True)
             values = env._transact(runner, self._inputs(entry, arrays, feeds)) if run else ()
@@ -158,7 +159,6 @@ class Compiled:
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
             self._entries.popitem(last=False)
-        self._signatures.add(args, kwargs)
         return entry.pack(values) if run else None
 
     def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:

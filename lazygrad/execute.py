@@ -130,7 +130,9 @@ class Runner:
                     return self._compare(inputs, parity, live, spare, draw)
                 return self.native.run(inputs, parity, live, spare, draw)
             except Refused:  # NumPy says why
-                return self._interpret(inputs, live(), spare(), draw)
+                return self._interpret(inputs, live(), spare(), draw, done=self.native.done)
+            except BackendError:
+                raise
             except Exception as reason:
                 locate(reason, self.plan, self.native.at)
                 raise
@@ -146,11 +148,18 @@ class Runner:
             raise
 
     def _interpret(
-        self, inputs: Sequence[Any], live: Any, spare: Any, draw: Any, rounded: Callable[[Any], Any] | None = None
+        self,
+        inputs: Sequence[Any],
+        live: Any,
+        spare: Any,
+        draw: Any,
+        rounded: Callable[[Any], Any] | None = None,
+        done: dict[int, Any] | None = None,
     ) -> Sequence[Any]:
         plan = self.plan
         bound = dict(zip(self.input_nodes, inputs, strict=True))
         bound.update({i: live[name] for name, i in plan.variables.items()})
+        bound.update(done or {})
         arrays = interpret(plan, self.backend, bound, draw, rounded)
         for name, i in plan.updates.items():
             spare[name][...] = arrays[i]

@@ -14,6 +14,7 @@ from lazygrad.trees import leaves
 
 __all__ = ["MANY", "Signatures"]
 
+PATHS = 256  # arguments, and leaves of arguments, of which kinds are remembered
 MANY = 8  # kinds of one argument; with more, something is probably wrong
 
 
@@ -28,6 +29,8 @@ class Signatures:
     def add(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note one more signature; warn once if an argument has been of too many kinds."""
         for name, kind in self._kinds(args, kwargs).items():
+            if len(self._seen) > PATHS:
+                break
             seen = self._seen.setdefault(name, {})
             if len(seen) <= MANY:
                 seen[kind] = None
@@ -37,10 +40,10 @@ class Signatures:
                 warnings.warn(
                     f"{getattr(self._step, '__name__', 'a step')} has been compiled for more than {MANY} kinds of "
                     f"argument {name!r}, lately {listed}. Every kind is compiled anew: pad or drop ragged batches, "
-                    "pass numbers that change as arrays (np.float32(x)), and keep what does not matter out of the "
+                    "pass numbers that change as arrays (np.asarray(x)), and keep what does not matter out of the "
                     "arguments.",
                     RuntimeWarning,
-                    stacklevel=4,
+                    stacklevel=6,
                 )
 
     def explain(self, reason: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -132,7 +132,9 @@ def close_to_native(env, compiled, arguments, native, expected):
         rng = np.random.default_rng(0)
         nudged = []
         plan = compiled.plan
-        bound = {i: arguments[k] for k, i in enumerate(plan.placeholders.values())}
+        names = sorted(plan.placeholders)
+        bound = {plan.placeholders[name]: arguments[int(name.removeprefix("argument"))] for name in names}
+        bound.update({i: compiled._last.constants[number] for i, number in plan.constants.items()})
         for _ in range(NUDGES):
             arrays = interpret(plan, env._backend, bound, env._draw, lambda array: nudge(array, rng))
             nudged.append([arrays[i] for i in plan.values])

@@ -53,7 +53,8 @@ class Loaded:
         for i, node in enumerate(nodes):
             if needed[i]:
                 op = node.op
-                result = op.kernel(self.xp, *[made[j] for j in node.inputs], **node.params)
+                with np.errstate(all="ignore"):
+                    result = op.kernel(self.xp, *[made[j] for j in node.inputs], **node.params)
                 if isinstance(node.spec, Spec):
                     result = np.array(result, order="C").reshape(node.spec.shape)
                 made[i] = result
@@ -83,7 +84,9 @@ class Bound:
             block = loaded.arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
             self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)
         self._table()
-        self.values = [self._value(i) for i in native.plan.values]
+        values = native.plan.values
+        self.values = [self._value(i, again=i in values[:k]) for k, i in enumerate(values)]
+        self.done: dict[int, Any] = {}  # what hooks gave in this run
 
     def _table(self) -> None:
         """The rows of the table, in stretches between calls back."""
@@ -146,6 +149,9 @@ class Bound:
                 result = np.asarray(result)
                 self._check(node, [result])
                 np.copyto(self._array(node, arrays), result)
+            if not op.pure:
+                self.done[node] = result.copy()
+            self.at = -1
 
         return called
 
@@ -183,11 +189,11 @@ class Bound:
         key = self.native.key(node)
         return arrays[key] if key in self.native.slots else self.arrays[key]
 
-    def _value(self, i: int) -> Callable[[Arrays], Any]:
-        """How to find what is returned for a node, as an array of the caller's own."""
+    def _value(self, i: int, again: bool) -> Callable[[Arrays], Any]:
+        """How to find what is returned for a node, as an array of the caller's own, also if it is returned again."""
         ways = self.native.ways
         if i in self.native.outputs:
-            return lambda arrays: arrays[i]
+            return (lambda arrays: arrays[i].copy()) if again else (lambda arrays: arrays[i])
         if ways.way[i] == "number":
             spec = ways.spec(i)
             return lambda arrays: np.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
@@ -206,6 +212,8 @@ class Bound:
             Refused: a kernel found that the step fails.
         """
         native = self.native
+        self.at = -1
+        self.done.clear()
         arrays: Arrays = dict(zip(native.inputs, inputs, strict=True))
         for i in native.outputs:
             arrays[i] = np.empty(*native.ways.spec(i))
@@ -224,6 +232,8 @@ class Bound:
                 call(arrays)
             elif run():
                 raise Refused
+        for name, i in native.foreign:
+            np.copyto(self.arrays[Spare(name)], self._array(i, arrays))
         return [value(arrays) for value in self.values]
 
     def quick(self, sources: Sequence[Any]) -> Callable[[Sequence[Any]], list[Any] | None] | None:
@@ -233,7 +243,7 @@ class Bound:
             sources: for each input the number of the argument, or an array.
         """
         native = self.native
-        if len(self.program) != 1 or native.layout is None or native.outputs:
+        if len(self.program) != 1 or native.layout is None or native.outputs or native.foreign:
             return None
         if any(native.key(i) in native.slots for i in native.plan.values):
             return None

@@ -161,9 +161,7 @@ class Elements:
         source = ways.nodes[i].inputs[0]
         spec = ways.spec(source)
         named = iter([self.value(j, at) for j, at in taken(ways, i, index)])
-        if ways.way[source] == "number":
-            return self._defined(source, index)
-        view = ways.view(source)
+        view = ways.view(source) if ways.way[source] != "number" else View(None, 0, (0,) * spec.ndim, spec.shape)
         assert view is not None
         _, parts = joint_axes(ways, i)
         place, more, axis = Index(view.start), None, 0
@@ -182,6 +180,8 @@ class Elements:
                 start, _, stride = part.indices(n)
                 place = place.plus(Index(start), step).plus(index[of], stride * step)
             axis += 1
+        if view.buffer is None:
+            return self._defined(source, index)
         x = self._load(self._argument(view.buffer), place, spec.dtype, fixed=view.buffer not in self.made, more=more)
         return x.astype(ways.spec(i).dtype)
 

@@ -23,7 +23,7 @@ from lazygrad.codegen.products import Product, write
 from lazygrad.codegen.rows import Kernel, written
 from lazygrad.codegen.sketch import Sketch
 from lazygrad.codegen.totals import Partial, total_of_chunks
-from lazygrad.codegen.ways import Ways
+from lazygrad.codegen.ways import NATIVE, Ways
 from lazygrad.codegen.writer import Writer
 from lazygrad.kinds import item
 from lazygrad.plan import Plan
@@ -114,12 +114,18 @@ class Native:
     def _copies(self) -> None:
         """Variables that are given what lies elsewhere already are given a copy."""
         self.spares: dict[int, str] = {}
+        self.foreign: list[tuple[str, int]] = []  # copies of what has no native dtype, made by NumPy
         for name, i in self.plan.updates.items():
             lies = i in self.ways.stored or (self.ways.way[i] == "callback" and self.ways.nodes[i].op is not item)
             if lies and i not in self.spares:
                 self.spares[i] = name
                 continue
             shape = self.ways.spec(i).shape
+            if not self.ways.spec(i).size:
+                continue
+            if self.ways.spec(i).dtype not in NATIVE:
+                self.foreign.append((name, i))
+                continue
             copy = Statement(i, shape, i, target=Spare(name))
             loops = identity(shape, range(len(shape)))
             view = self.ways.view(i)

@@ -158,7 +158,7 @@ class Scalars:
             safe = writer.select(never | minus, 1, b)
         else:
             safe = writer.select(never, 1, b)
-        quotient, rest = a / safe, writer.binary("rem", a, safe)
+        quotient, rest = writer.binary("div", a, safe), writer.binary("rem", a, safe)
         if a.dtype.kind == "i":
             crooked = rest.differs(0) & ((rest ^ safe) < 0)
             quotient = writer.select(crooked, quotient - 1, quotient)

@@ -69,13 +69,16 @@ class Tier:
         self.checked = os.environ.get("LAZYGRAD_CHECK") == "1" and all(
             n.op.pure or n.of(assign) for n in plan.graph.nodes
         )
+        self.done: dict[int, Any] = {}  # what hooks gave in the last run
         self.at = -1  # the node of the call back that is under way
+        self._asked = False
         self._job: Job | None = None
         self._bindings: dict[int, Any] = {}
 
     def ask(self, wait: bool) -> None:
         """Have native code made, beside the program or before this returns."""
-        if self._job is None and self.loaded is None:
+        if not self._asked:
+            self._asked = True
             said = policy()
             if self.backend.name != "numpy":
                 self.why_not = f"arrays lie on the {self.backend.name} backend"
@@ -143,4 +146,4 @@ class Tier:
         try:
             return bound.step(*inputs)  # type: ignore[no-any-return]
         finally:
-            self.at = bound.at
+            self.at, self.done = bound.at, bound.done

@@ -15,15 +15,15 @@ import numpy as np
 from lazygrad.codegen import index as indexing
 from lazygrad.codegen.index import Index, View, contiguous
 from lazygrad.codegen.reading import Folded, Multiplied, Scattered, Taken, read
-from lazygrad.codegen.scalar import NotNative, Scalars
-from lazygrad.codegen.writer import Writer
+from lazygrad.codegen.scalar import Scalars
+from lazygrad.codegen.writer import Register, Writer
 from lazygrad.graph import Node
 from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
 from lazygrad.ops.source import _full, _literal, assign, placeholder, variable
 from lazygrad.plan import Plan
 from lazygrad.spec import Spec
 
-__all__ = ["Ways"]
+__all__ = ["NATIVE", "Ways"]
 
 DEAR = 10  # instructions; what costs as much is stored rather than computed twice
 BROADCAST = 4  # the same for what would be computed again along an axis
@@ -134,12 +134,10 @@ class Ways:
             try:
                 assert isinstance(node.op, Declared)
                 result = node.op.kernel(scalars, *registers, **node.params)
-                if hasattr(result, "astype"):
-                    result.astype(node.spec.dtype)  # type: ignore[union-attr]
-                self._costs[key] = writer.count - before
-            except NotNative:
-                self._costs[key] = None
-            except (TypeError, AttributeError):  # the kernel wants an array
+                wanted = cast(Spec, node.spec).dtype
+                native = not isinstance(result, Register) or result.dtype == wanted
+                self._costs[key] = writer.count - before if native else None
+            except Exception:  # there is no native form, or the kernel wants an array, or is wrong: NumPy says so
                 self._costs[key] = None
         return self._costs[key]
 

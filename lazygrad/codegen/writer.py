@@ -24,6 +24,7 @@ I8, I16, I32, I64 = (np.dtype(f"i{n}") for n in (1, 2, 4, 8))
 BOOL = np.dtype(np.bool_)
 ADDRESS = np.dtype(object)  # a pointer; it stands for no array
 
+_OTHERWISE = {("b", "add"), ("b", "sub"), ("b", "mul"), ("b", "div"), ("i", "div"), ("u", "div")}
 _COMPARED = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 
 
@@ -52,11 +53,12 @@ class Register:
     """What an instruction results in: one number, or one a lane.
 
     Operators are those of Python's numbers; a Python or NumPy number beside a register takes its dtype.
-    Comparisons give registers of bool; ``==`` is identity, write ``x.equals(y)``.
+    Comparisons give registers of bool. What NumPy would do in another dtype raises TypeError.
     """
 
     __slots__ = ("dtype", "level", "name", "wide", "writer")
     __array_ufunc__ = None
+    __hash__ = object.__hash__
 
     def __init__(self, writer: Writer, name: str, dtype: np.dtype[Any], wide: bool, level: int) -> None:
         self.writer, self.name, self.dtype, self.wide, self.level = writer, name, dtype, wide, level
@@ -67,6 +69,9 @@ class Register:
         return self.writer.type(self.dtype, self.wide)
 
     def _with(self, other: Any, what: str, swapped: bool = False) -> Register:
+        kind = self.dtype.kind
+        if kind != "f" and (isinstance(other, (float, np.floating)) or (kind, what) in _OTHERWISE):
+            raise TypeError(f"{what} of {self.dtype} is not NumPy's")  # who writes a kernel meant NumPy's
         other = self.writer.like(other, self)
         return self.writer.binary(what, other, self) if swapped else self.writer.binary(what, self, other)
 
@@ -129,6 +134,12 @@ class Register:
 
     def __ge__(self, other: Any) -> Register:
         return self._with(other, "ge")
+
+    def __eq__(self, other: Any) -> Any:
+        return self.equals(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.differs(other)
 
     def equals(self, other: Any) -> Register:
         """Whether the numbers are equal; NaN equals nothing."""
