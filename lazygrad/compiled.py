@@ -158,7 +158,8 @@ class Compiled:
         entry.version = env._version
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
-            self._entries.popitem(last=False)
+            _, forgotten = self._entries.popitem(last=False)
+            forgotten.runner.native.give_up()
         return entry.pack(values) if run else None
 
     def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:

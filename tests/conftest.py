@@ -5,10 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# As on a machine without it: what says so is asked of every test run that is to prove it.
+if os.environ.get("LAZYGRAD_TEST_WITHOUT_LLVMLITE") == "1":
+    sys.modules["llvmlite"] = None  # type: ignore[assignment]
 
 # Object code that tests make is kept apart from the user's, and gone afterwards.
 if "LAZYGRAD_CACHE" not in os.environ:

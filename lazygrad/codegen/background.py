@@ -42,6 +42,13 @@ class Job:
         finally:
             self._done.set()
 
+    def cancel(self) -> None:
+        """Let nobody begin it any more."""
+        with self._lock:
+            if self._work is not None:
+                self._work = None
+                self._done.set()
+
     def wait(self) -> None:
         """Return when it is done; if nobody has begun, do it here."""
         self.run()

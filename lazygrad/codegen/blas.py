@@ -154,13 +154,12 @@ def _taken(form: Form) -> tuple[tuple[str, int], tuple[str, int], int] | None:
 def choose(product: Product) -> str:
     """``"blas"`` where it was measured to be faster and can be called, else ``"inline"``."""
     form = formed(product)
-    taken = _taken(form)
-    if taken is None or not addresses():
-        return "inline"
     # Register tiles win wherever they were measured, from 1 × 1 × 1 to 4096 × 4096 × 4096, but where they read A
     # column by column, so that every step along k is another page, and A stays in no cache.
     far = form.a[2] != 1 and form.k >= 1000 and form.m * form.k * form.dtype.itemsize >= FAR
-    return "blas" if far and form.n >= 64 else "inline"
+    if not far or form.n < 64 or _taken(form) is None:
+        return "inline"
+    return "blas" if addresses() else "inline"  # asked last, as it takes long to import SciPy
 
 
 def write_blas(product: Product, w: Writer, finish: Finish | None = None, accumulate: bool = False) -> Plan:

@@ -98,6 +98,12 @@ class Tier:
             self._job.wait()
             self.is_ready()
 
+    def give_up(self) -> None:
+        """Compile nothing for a plan that will not be run again."""
+        if self._job is not None:
+            self._job.cancel()
+            self._job, self.why_not = None, "the plan was forgotten"
+
     def _make(self) -> Any:
         from lazygrad.codegen.bound import Loaded
         from lazygrad.codegen.llvm import machine
