@@ -137,7 +137,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     yield tmp_path
-    for name in [name for name, module in sys.modules.items() if str(ROOT / "examples") in str(module)]:
+    for name in [name for name, module in list(sys.modules.items()) if str(ROOT / "examples") in str(module)]:
         del sys.modules[name]
     for filename in [name for name in linecache.cache if "/" not in name]:
         del linecache.cache[filename]
