@@ -21,7 +21,7 @@ from common import options, picture, progress, runner, start
 
 def main(argv: Sequence[str] | None = None) -> float:
     """Train, save, and return the last loss."""
-    parser = options(__doc__)
+    parser = options(__doc__, save=False)
     parser.add_argument("--output", type=Path, default=Path("results.json"), metavar="FILE", help="the saved variables")
     parser.add_argument("--graph", type=picture, metavar="FILE", help="draw the training step")
     given = parser.parse_args(argv)

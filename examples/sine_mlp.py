@@ -26,7 +26,7 @@ NOISE = 0.1
 
 def main(argv: Sequence[str] | None = None) -> float:
     """Train, and return the mean squared error over all the data."""
-    parser = options(__doc__)
+    parser = options(__doc__, save=False)
     parser.add_argument("--plot", type=picture, metavar="FILE", help="draw the fit")
     given = parser.parse_args(argv)
 
