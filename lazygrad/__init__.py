@@ -16,6 +16,7 @@ from lazygrad.environment import (
 )
 from lazygrad.errors import (
     BackendError,
+    DataError,
     DefinitionError,
     FeedError,
     GradientError,
@@ -232,6 +233,7 @@ from lazygrad.ops.special import (
     polygamma,
 )
 from lazygrad.tensor import Tensor
+from lazygrad.training import BestWeights, Callback, EarlyStopping, History, Training, batches, fit
 from lazygrad.variables import (
     Namespace,
     Variable,
@@ -241,20 +243,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackendError",
+    "BestWeights",
+    "Callback",
     "Compiled",
     "Context",
+    "DataError",
     "DefinitionError",
+    "EarlyStopping",
     "Evaluator",
     "FeedError",
     "GradientError",
     "Graph",
     "GraphError",
+    "History",
     "LazygradError",
     "Namespace",
     "SaveError",
     "SpecError",
     "Tensor",
     "TraceError",
+    "Training",
     "Update",
     "Variable",
     "VariableEnvironment",
@@ -282,6 +290,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "average",
+    "batches",
     "betaln",
     "bitwise_and",
     "bitwise_invert",
@@ -328,6 +337,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fit",
     "flatten",
     "flip",
     "floor",

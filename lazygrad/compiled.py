@@ -54,7 +54,7 @@ class Compiled:
 
     def __init__(self, env: VariableEnvironment, step: Callable[..., Any], wait: bool = False) -> None:
         check_step(step)
-        functools.update_wrapper(self, step, updated=())
+        functools.update_wrapper(self, getattr(step, "func", step), updated=())
         self._env = env
         self._step = step
         self._wait = bool(wait)
@@ -62,6 +62,20 @@ class Compiled:
         self._last: _Entry | None = None
         self._signatures = Signatures(step)
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
+        self._bound: dict[Any, Compiled] = {}
+
+    def bound(self, **settings: Any) -> Compiled:
+        """The same step with some of its keyword arguments given for good, such as ``train=True``.
+
+        Asking twice gives the same compiled step.
+
+        Args:
+            settings: Python numbers, text and the like, not arrays.
+        """
+        key = tuple((name, freeze(value)) for name, value in sorted(settings.items()))
+        if key not in self._bound:
+            self._bound[key] = Compiled(self._env, functools.partial(self._step, **settings), self._wait)
+        return self._bound[key]
 
     def __call__(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Any:
         """Run the step.

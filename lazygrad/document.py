@@ -44,12 +44,16 @@ class Entry(NamedTuple):
 
 
 class Document(NamedTuple):
-    """All that a file holds. ``seed`` is None if the file does not say where the random draws were."""
+    """All that a file holds. ``seed`` is None if the file does not say where the random draws were.
+
+    ``training`` is what a checkpoint holds beyond the environment: arrays by name. None if it is no checkpoint.
+    """
 
     entries: list[Entry]
     dtype: np.dtype[Any]
     seed: int | None
     runs: int
+    training: list[Entry] | None = None
 
 
 def pieces(document: Document) -> Iterator[str]:
@@ -63,10 +67,18 @@ def pieces(document: Document) -> Iterator[str]:
     yield "{\n"
     for key, value in head.items():
         yield f' "{key}": {json.dumps(value)},\n'
-    yield ' "variables": ['
-    for place, entry in enumerate(document.entries):
+    yield from _rows("variables", document.entries)
+    if document.training is not None:
+        yield ",\n"
+        yield from _rows("training", document.training)
+    yield "\n}\n"
+
+
+def _rows(key: str, entries: list[Entry]) -> Iterator[str]:
+    yield f' "{key}": ['
+    for place, entry in enumerate(entries):
         yield (",\n  " if place else "\n  ") + json.dumps(_row(entry), allow_nan=False, ensure_ascii=False)
-    yield "\n ]\n}\n"
+    yield "\n ]"
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -106,7 +118,11 @@ def from_json(content: dict[str, Any]) -> Document:
         raise ValueError("the random state is out of range")
     rows = _member(content, "variables", list, "the file")
     entries = [_entry(row, f"variable {place}") for place, row in enumerate(rows)]
-    return Document(_distinct(entries), dtype, seed, runs)
+    training = None
+    if "training" in content:
+        rows = _member(content, "training", list, "the file")
+        training = _distinct([_entry(row, f"state {place} of the training") for place, row in enumerate(rows)])
+    return Document(_distinct(entries), dtype, seed, runs, training)
 
 
 def _entry(row: Any, of: str) -> Entry:

@@ -11,6 +11,7 @@
     ├── VariableError(KeyError)      unknown, duplicate or misnamed variable
     ├── TraceError(RuntimeError)     a value was asked for while the graph is being written
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
+    ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
     └── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
 
 A message has four parts, in this order: what failed, where the user said it, the values that
@@ -28,6 +29,7 @@ from typing import NamedTuple
 
 __all__ = [
     "BackendError",
+    "DataError",
     "DefinitionError",
     "FeedError",
     "GradientError",
@@ -79,6 +81,10 @@ class TraceError(LazygradError, RuntimeError):
 
 class BackendError(LazygradError, RuntimeError):
     """A backend, or a program that draws pictures, is not installed or does not work."""
+
+
+class DataError(LazygradError, ValueError):
+    """Data, or a setting that goes with them, cannot be trained with; nothing was trained."""
 
 
 class SaveError(LazygradError, ValueError):

@@ -1,0 +1,115 @@
+"""Callbacks: what is done after every epoch of a training.
+
+A callback is a function of a :class:`~lazygrad.training.Training`, or an object with the methods of
+:class:`Callback`. What such an object must know to go on after an interruption is in its ``state``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazygrad.errors import DataError, nearest, report
+from lazygrad.registry import here
+from lazygrad.training.history import PREFIX, worse
+from lazygrad.training.progress import Training
+
+__all__ = ["BestWeights", "Callback", "EarlyStopping"]
+
+
+class Callback:
+    """Something that is done after every epoch; a subclass overrides what it needs."""
+
+    def after_epoch(self, training: Training) -> None:
+        """What is done after an epoch."""
+
+    def after_training(self, training: Training) -> None:
+        """What is done after the last one."""
+
+    def state(self) -> dict[str, Any]:
+        """Arrays by name that a checkpoint keeps."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+
+
+class BestWeights(Callback):
+    """Keeps the variables of the epoch in which a metric was best, and gives them back at the end.
+
+    Args:
+        metric: its name; ``validation_loss`` if it is measured, else ``loss``, if not given.
+        mode: ``"min"`` or ``"max"``, whichever is best.
+
+    Raises:
+        DataError: ``mode`` is neither; or, after the first epoch, there is no such metric.
+    """
+
+    def __init__(self, metric: str | None = None, mode: str = "min") -> None:
+        worse(0.0, mode)
+        self.metric = metric
+        self.mode = mode
+        self.epoch = 0  # the best one so far, counted from 1
+        self.value = float("nan")
+        self._arrays: dict[str, Any] = {}
+
+    def after_epoch(self, training: Training) -> None:
+        """Keep the variables if they are the best so far."""
+        name = self.metric or (PREFIX + "loss" if PREFIX + "loss" in training.metrics else "loss")
+        if name not in training.metrics:
+            cure = nearest(name, training.metrics)
+            raise DataError(report(f"{type(self).__name__}: there is no metric {name!r}", at=here(), cure=cure))
+        value = training.metrics[name]
+        if not self.epoch or self._is_better(value):
+            self.epoch, self.value = training.epoch, value
+            self._arrays = {v.path: v.value for v in training.env}
+
+    def _is_better(self, value: float) -> bool:
+        return worse(value, self.mode) < worse(self.value, self.mode)
+
+    def after_training(self, training: Training) -> None:
+        """Give the best variables back."""
+        for path, array in self._arrays.items():
+            training.env[path] = array
+
+    def state(self) -> dict[str, Any]:
+        """The best epoch, its value and its variables."""
+        return {"epoch": self.epoch, "value": self.value, **{f"variables/{k}": v for k, v in self._arrays.items()}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.epoch, self.value = int(state["epoch"]), float(state["value"])
+        kept = {key: array for key, array in state.items() if key.startswith("variables/")}
+        self._arrays = {key.removeprefix("variables/"): array for key, array in kept.items()}
+
+
+class EarlyStopping(BestWeights):
+    """Stops when a metric has not become better for ``patience`` epochs; gives back the best variables.
+
+    Args:
+        patience: how many epochs to wait, 1 or more.
+        metric, mode: as for :class:`BestWeights`.
+        min_delta: by how much a value must be better to count.
+
+    Raises:
+        DataError: a setting is out of range; or, after the first epoch, there is no such metric.
+    """
+
+    def __init__(
+        self, patience: int = 10, metric: str | None = None, mode: str = "min", min_delta: float = 0.0
+    ) -> None:
+        super().__init__(metric, mode)
+        if isinstance(patience, bool) or not hasattr(patience, "__index__") or patience < 1 or not min_delta >= 0:
+            cure = "patience is a whole number, 1 or more; min_delta is 0 or more."
+            what = f"cannot stop early with patience {patience!r:.40} and min_delta {min_delta!r:.40}"
+            raise DataError(report(what, at=here(), cure=cure))
+        self.patience = patience
+        self.min_delta = min_delta
+
+    def _is_better(self, value: float) -> bool:
+        return worse(value, self.mode) < worse(self.value, self.mode) - self.min_delta
+
+    def after_epoch(self, training: Training) -> None:
+        """Keep the variables if they are the best so far; stop if they have not been for too long."""
+        super().after_epoch(training)
+        if training.epoch - self.epoch >= self.patience:
+            training.stop(f"no better value than {self.value:.6g} since epoch {self.epoch}")

@@ -1,0 +1,173 @@
+"""Data for training: arrays with one row an example, checked before anything is trained, and cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lazygrad.errors import DataError, SpecError, report
+from lazygrad.ops.source import numeric
+from lazygrad.registry import here
+
+__all__ = ["Table", "batches", "checked", "check_alike", "order", "rows_of", "tables"]
+
+
+class Table(NamedTuple):
+    """One array of a data set."""
+
+    name: str  # what messages call it
+    array: Any  # (examples, ...)
+    columns: Sequence[Any]  # names of the columns, if it came as a data frame
+
+
+def tables(data: Any, names: Sequence[str] = (), dtype: Any = None) -> list[Table]:
+    """The arrays in ``data``, checked; floating ones are cast to ``dtype``.
+
+    Args:
+        data: an array or a data frame, or several in a tuple, a list or a dict, with as many rows each.
+        names: what messages call those that have no names of their own.
+        dtype: of floating arrays; they keep theirs, if not given.
+
+    Raises:
+        DataError: there is no row, the numbers of rows differ, what is given is not numbers, or a number is
+            NaN or infinite; names the array, the row and the column.
+    """
+    given = list(data.items()) if _is_mapping(data) else list(data) if isinstance(data, (tuple, list)) else [data]
+    if not given:
+        raise DataError(report("there is no data: an empty collection was given", at=here(), cure="Give arrays."))
+    if _is_mapping(data):
+        named = [(str(name), value) for name, value in given]
+    else:
+        named = [(names[i] if i < len(names) else f"array {i}", value) for i, value in enumerate(given)]
+    found = [_table(name, value, dtype) for name, value in named]
+    counts = [len(table.array) for table in found]
+    if len(set(counts)) > 1:
+        facts = [f"{table.name}:  {count} rows" for table, count in zip(found, counts, strict=True)]
+        cure = "Every array has one row an example."
+        raise DataError(report("the arrays have different numbers of rows", at=here(), facts=facts, cure=cure))
+    if not counts[0]:
+        cure = "At least one example is needed."
+        raise DataError(report(f"{found[0].name} has no rows: the data set is empty", at=here(), cure=cure))
+    return found
+
+
+def _is_mapping(data: Any) -> bool:
+    return isinstance(data, Mapping)
+
+
+def _table(name: str, value: Any, dtype: Any) -> Table:
+    columns = list(value.columns) if hasattr(value, "columns") and hasattr(value, "to_numpy") else []
+    try:
+        array = numeric(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    except (SpecError, ValueError, TypeError):
+        kind = f"{type(value).__name__} of {np.asarray(value, object).dtype}"
+        what = f"cannot train with {name}: it is not an array of numbers"
+        facts = [f"{name}:  {getattr(value, 'dtype', kind)}"]
+        cure = "Encode text and categories as numbers first, with scikit-learn's encoders for example."
+        raise DataError(report(what, at=here(), facts=facts, cure=cure)) from None
+    if array.ndim == 0:
+        cure = "Give arrays whose first axis counts the examples."
+        raise DataError(report(f"cannot train with {name}: it is a single number", at=here(), cure=cure))
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            cast = array if dtype is None else array.astype(dtype, copy=False)
+        _check_finite(name, array, cast, columns)
+        array = cast
+    return Table(name, np.ascontiguousarray(array), columns)
+
+
+def _check_finite(name: str, array: Any, cast: Any, columns: Sequence[Any]) -> None:
+    """Raise DataError at the first number that is not finite."""
+    bad = ~np.isfinite(cast)
+    if not bad.any():
+        return
+    place = tuple(map(int, np.unravel_index(int(np.argmax(bad)), bad.shape)))
+    value = array[place]
+    where = f"row {place[0]}"
+    if len(place) > 1:
+        where += f", column {', '.join(map(str, place[1:]))}"
+        where += f" ({columns[place[1]]!r})" if columns else ""
+    facts = [
+        f"{name}[{', '.join(map(str, place))}] is {value}" + ("" if not np.isfinite(value) else f" in {cast.dtype}")
+    ]
+    facts += [f"Not finite in all: {int(bad.sum())}, in rows: {int(bad.reshape(len(bad), -1).any(axis=1).sum())}."]
+    cure = "Fill in or leave out such rows before training."
+    what = f"{name} has a number that is not finite, in {where}"
+    raise DataError(report(what, at=here(), facts=facts, cure=cure))
+
+
+def rows_of(data: Sequence[Table]) -> int:
+    """How many examples there are."""
+    return len(data[0].array)
+
+
+def check_alike(train: Sequence[Table], validation: Sequence[Table]) -> None:
+    """Raise DataError unless examples of the two look alike."""
+    if len(train) != len(validation):
+        facts = [f"data:        {len(train)} arrays", f"validation:  {len(validation)} arrays"]
+        raise DataError(report("the validation set has other arrays than the data", at=here(), facts=facts))
+    for mine, theirs in zip(train, validation, strict=True):
+        if mine.array.shape[1:] != theirs.array.shape[1:]:
+            shown = [f"{list(table.array.shape)}" for table in (mine, theirs)]
+            what = f"{mine.name} has other columns in the validation set"
+            facts = [f"data:        {shown[0]}", f"validation:  {shown[1]}"]
+            cure = "Prepare both sets in the same way; all sizes but the first must be equal."
+            raise DataError(report(what, at=here(), facts=facts, cure=cure))
+        if list(mine.columns) != list(theirs.columns):
+            odd = next(
+                (c for c in [*mine.columns, *theirs.columns] if (c in mine.columns) != (c in theirs.columns)), ""
+            )
+            what = f"{mine.name} has other columns in the validation set, or in another order"
+            facts = [f"first that differs:  {odd!r}"] if odd else []
+            raise DataError(report(what, at=here(), facts=facts, cure="Choose the same columns in the same order."))
+
+
+def checked(batch_size: Any, rows: int, whose: str = "the data") -> int:
+    """A batch size that fits; raises DataError if it does not."""
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size.__index__() < 1:
+        cure = "It is a whole number, 1 or more."
+        raise DataError(report(f"cannot use {batch_size!r:.60} as batch_size", at=here(), cure=cure))
+    if batch_size > rows:
+        facts = [f"batch_size:  {batch_size}", f"rows:        {rows}"]
+        cure = f"Choose at most {rows}."
+        raise DataError(report(f"the batch size is above the size of {whose}", at=here(), facts=facts, cure=cure))
+    return int(batch_size)
+
+
+def order(rows: int, seed: int, epoch: int, shuffle: bool) -> Any:
+    """The order of the examples in an epoch, a function of its number, so that any epoch can be repeated."""
+    return np.random.default_rng([seed, epoch]).permutation(rows) if shuffle else None
+
+
+def cut(arrays: Sequence[Any], batch_size: int, places: Any) -> Iterator[tuple[Any, ...]]:
+    """The batches, the last of which may be smaller; in the order of ``places``, or as they stand."""
+    for start in range(0, len(arrays[0]), batch_size):
+        if places is None:
+            yield tuple(array[start : start + batch_size] for array in arrays)
+        else:
+            chosen = places[start : start + batch_size]
+            yield tuple(array.take(chosen, axis=0) for array in arrays)
+
+
+def batches(
+    data: Any, batch_size: int, *, shuffle: bool = True, seed: int = 0, epoch: int = 0
+) -> Iterator[tuple[Any, ...]]:
+    """One epoch of mini-batches, for a loop of your own; the last one holds what is left over.
+
+    Args:
+        data: an array or a data frame, or several in a tuple, a list or a dict, with as many rows each.
+        batch_size: examples in a batch.
+        shuffle: whether the examples come in another order in every epoch.
+        seed, epoch: decide on the order. The same numbers give the same order.
+
+    Yields:
+        Tuples of arrays, in the order of ``data``.
+
+    Raises:
+        DataError: the data cannot be trained with, see :func:`lazygrad.fit`; before the first batch.
+    """
+    arrays = [table.array for table in tables(data)]
+    size = checked(batch_size, len(arrays[0]))
+    return cut(arrays, size, order(len(arrays[0]), seed, epoch, shuffle))

@@ -1,0 +1,210 @@
+"""The loop: epochs of mini-batches, validation, callbacks, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import DataError, report
+from lazygrad.registry import here
+from lazygrad.training import checkpoint as files
+from lazygrad.training.callbacks import Callback
+from lazygrad.training.data import Table, check_alike, checked, cut, order, rows_of, tables
+from lazygrad.training.history import PREFIX, History
+from lazygrad.training.progress import Training, bar
+from lazygrad.training.steps import Step, environment_of
+
+__all__ = ["fit"]
+
+
+def fit(
+    step: Callable[..., Any],
+    data: Any,
+    *,
+    epochs: int,
+    batch_size: int = 32,
+    validation: Any = None,
+    evaluate: Callable[..., Any] | None = None,
+    callbacks: Iterable[Callback | Callable[[Training], Any]] = (),
+    shuffle: bool = True,
+    seed: int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool | None = None,
+    env: VariableEnvironment | None = None,
+) -> History:
+    """Train: call ``step`` with every batch of ``data``, ``epochs`` times over.
+
+    The step takes a batch, and returns its loss with the optimizer's update. It may return more numbers to be
+    averaged over the examples, in a dict with their names::
+
+        @env.compile
+        def step(ctx, x, y, train):
+            logits = model(x)
+            loss = lg.mean(lg.nn.cross_entropy(logits, y))
+            metrics = {"loss": loss, "accuracy": lg.mean(lg.equal(lg.argmax(logits, axis=1), y))}
+            if train:
+                metrics["update"] = adam.minimize(loss)
+            return metrics
+
+    The same data, seed and settings give the same variables, bit for bit: a compiled step is compiled before
+    the first batch, and the order of the examples is a function of the seed and the number of the epoch.
+
+    Args:
+        step: ``env.compile(step)``; or a function, which is then run by ``env.run``. If it has an argument
+            ``train``, that is True here and False in validation.
+        data: an array or a data frame, or several in a tuple, a list or a dict, with one row an example; they
+            are the step's first arguments, in that order. Floating numbers are cast to the environment's dtype.
+        epochs: how many there are in all, those of a checkpoint included.
+        batch_size: examples in a batch; the last batch of an epoch holds what is left over.
+        validation: data like ``data`` on which the metrics are taken after every epoch, as ``validation_...``.
+        evaluate: the step for validation, if it is another one. It changes nothing.
+        callbacks: done after every epoch: :class:`EarlyStopping`, :class:`BestWeights`, or functions of a
+            :class:`~lazygrad.training.Training`.
+        shuffle: whether the examples come in another order in every epoch.
+        seed: of the order; the environment's, if not given.
+        checkpoint: a file, written after every epoch. If it exists, training goes on from it, and ends with the
+            same variables as if it had never been interrupted.
+        progress: whether a bar is shown; on a terminal where tqdm is installed, if not given.
+        env: the environment, if ``step`` is a plain function.
+
+    Returns:
+        The means of every epoch.
+
+    Raises:
+        DataError: the data or a setting cannot be trained with: no row, a NaN (the message names row and
+            column), other columns in the validation set, a label out of range, a batch size above the data.
+        GraphError: the step returns no update, or an array where a number is wanted.
+        SaveError: the checkpoint cannot be written, is damaged, or is of another model or other settings.
+        LazygradError: the step is wrong. All of these come before anything is changed.
+    """
+    env = environment_of(step, env)
+    epochs = _count(epochs)
+    trained = Step(step, env, train=True)
+    data = tables(data, trained.names(99), env.dtype)
+    size = checked(batch_size, rows_of(data))
+    batch_order = _Order(data, size, env._draws.seed if seed is None else _count(seed, "seed"), shuffle)
+    trained.check(data, batch_order.first(size))
+    validated, held_out = _validation(step, evaluate, validation, env, data, size)
+
+    done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in callbacks]
+    settings = {"rows": batch_order.rows, "batch_size": size, "shuffle": shuffle, "seed": _words(batch_order.seed)}
+    history = History()
+    if checkpoint is not None:
+        if Path(checkpoint).exists():
+            history = files.read(checkpoint, env, settings, done)
+        else:
+            files.write(checkpoint, env, history, settings, done)  # a place that cannot be written to is found now
+    trained.prepare(batch_order.first(size))
+    if batch_order.rows % size:
+        trained.prepare(batch_order.first(batch_order.rows % size))
+
+    training = Training(env, epochs, history)
+    count = math.ceil(batch_order.rows / size)
+    with closing(bar(progress, epochs * count, training.epoch * count)) as shown:
+        while training.epoch < epochs and not history.stopped:
+            began = time.perf_counter()
+            metrics = _means(trained, batch_order.epoch(training.epoch), shown)
+            if validated is not None:
+                measured = _means(validated, cut([table.array for table in held_out], size, None))
+                metrics |= {PREFIX + name: value for name, value in measured.items()}
+            history.add(metrics, time.perf_counter() - began)
+            training.metrics = metrics
+            shown.set_postfix({name: f"{value:.4g}" for name, value in metrics.items()}, refresh=False)
+            _warn_of_nan(metrics, training.epoch)
+            for callback in done:
+                callback.after_epoch(training)
+            if checkpoint is not None:
+                files.write(checkpoint, env, history, settings, done)
+    for callback in done:
+        callback.after_training(training)
+    return history
+
+
+def _means(step: Step, batches: Iterator[tuple[Any, ...]], shown: Any = None) -> dict[str, float]:
+    """The metrics' means over all examples: each batch counts by its size."""
+    totals: dict[str, float] = {}
+    rows = 0
+    for batch in batches:
+        size = len(batch[0])
+        for name, value in step(batch).items():
+            totals[name] = totals.get(name, 0.0) + size * value
+        rows += size
+        if shown is not None:
+            shown.update()
+    return {name: total / rows for name, total in totals.items()}
+
+
+class _Order:
+    """The batches of every epoch."""
+
+    def __init__(self, data: Sequence[Table], batch_size: int, seed: int, shuffle: bool) -> None:
+        self.arrays = [table.array for table in data]
+        self.rows = rows_of(data)
+        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+
+    def first(self, count: int) -> tuple[Any, ...]:
+        """A batch of ``count`` examples, for the sake of its shape."""
+        return tuple(array[:count] for array in self.arrays)
+
+    def epoch(self, number: int) -> Iterator[tuple[Any, ...]]:
+        """The batches of an epoch, counted from 0."""
+        return cut(self.arrays, self.batch_size, order(self.rows, self.seed, number, self.shuffle))
+
+
+class _Function(Callback):
+    """A plain function as a callback."""
+
+    def __init__(self, function: Callable[[Training], Any]) -> None:
+        if not callable(function):
+            cure = "Give a function of the training, or a lg.Callback."
+            raise DataError(report(f"cannot use {function!r:.60} as a callback", at=here(), cure=cure))
+        self.function = function
+
+    def after_epoch(self, training: Training) -> None:
+        self.function(training)
+
+
+def _validation(
+    step: Any, evaluate: Any, validation: Any, env: VariableEnvironment, data: Sequence[Table], size: int
+) -> tuple[Step | None, Sequence[Table]]:
+    """The step and the data for validation, checked and compiled; None without them."""
+    if validation is None:
+        if evaluate is not None:
+            cure = "Give validation=data as well."
+            raise DataError(report("there is a step for validation, but no data for it", at=here(), cure=cure))
+        return None, ()
+    validated = Step(step if evaluate is None else evaluate, env, train=False)
+    held_out = tables(validation, [table.name for table in data], env.dtype)
+    check_alike(data, held_out)
+    arrays = [table.array for table in held_out]
+    size = min(size, len(arrays[0]))
+    sizes = {size, len(arrays[0]) % size} - {0}
+    validated.check(held_out, tuple(array[:size] for array in arrays))
+    for count in sizes:
+        validated.prepare(tuple(array[:count] for array in arrays))
+    return validated, held_out
+
+
+def _count(value: Any, name: str = "epochs") -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 0:
+        cure = "It is a whole number, 0 or more."
+        raise DataError(report(f"cannot use {value!r:.60} as {name}", at=here(), cure=cure))
+    return int(value)
+
+
+def _words(seed: int) -> list[int]:
+    """A seed of any size as 32-bit words, the least significant first."""
+    return [seed >> shift & 0xFFFFFFFF for shift in range(0, max(seed.bit_length(), 1), 32)]
+
+
+def _warn_of_nan(metrics: dict[str, float], epoch: int) -> None:
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        what = f"{', '.join(bad)} is not finite in epoch {epoch}: is the learning rate too large?"
+        warnings.warn(what, RuntimeWarning, stacklevel=3)

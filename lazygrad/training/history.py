@@ -1,0 +1,104 @@
+"""History: what was measured in every epoch of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lazygrad.errors import BackendError, DataError, nearest, report
+from lazygrad.registry import here
+
+__all__ = ["History"]
+
+PREFIX = "validation_"
+
+
+class History(Mapping[str, list[float]]):
+    """A mapping of the names of metrics to their means in every epoch, from the first epoch on.
+
+    What was measured on the validation set has a name that begins with ``validation_``.
+
+    Attributes:
+        seconds: the duration of every epoch, those before an interruption included.
+        stopped: why training ended before its last epoch, or ``""``.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[float]] | None = None, seconds: Sequence[float] = ()) -> None:
+        self._columns = {name: list(values) for name, values in (columns or {}).items()}
+        self.seconds = list(seconds)
+        self.stopped = ""
+
+    def __getitem__(self, name: str) -> list[float]:
+        if name not in self._columns:
+            raise KeyError(f"there is no metric {name!r}. {nearest(str(name), self._columns)}")
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there were."""
+        return len(self.seconds)
+
+    def add(self, metrics: Mapping[str, float], seconds: float) -> None:
+        """Record an epoch."""
+        for name, value in metrics.items():
+            self._columns.setdefault(name, []).append(float(value))
+        self.seconds.append(float(seconds))
+
+    def best(self, metric: str, mode: str = "min") -> tuple[int, float]:
+        """The epoch, counted from 1, in which a metric was best, and its value then.
+
+        Raises:
+            KeyError: there is no such metric.
+            DataError: ``mode`` is neither ``"min"`` nor ``"max"``, or there was no epoch.
+        """
+        values = self[metric]
+        place = min(range(len(values)), key=lambda i: worse(values[i], mode))
+        return place + 1, values[place]
+
+    def plot(self, path: str | Path | None = None, metrics: Sequence[str] | None = None) -> Any:
+        """A matplotlib figure with one panel a metric: the training and the validation curve over the epochs.
+
+        Args:
+            path: a picture to write, its format by its ending; none, if not given.
+            metrics: names without ``validation_``; all of them, if not given.
+
+        Raises:
+            BackendError: matplotlib is not installed.
+            KeyError: there is no such metric.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            cure = "Install it: pip install matplotlib."
+            raise BackendError(report("cannot plot: matplotlib is not installed", at=here(), cure=cure)) from None
+        names = list(metrics or dict.fromkeys(name.removeprefix(PREFIX) for name in self))
+        figure = Figure(figsize=(5 * len(names), 3.5), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            shown = [key for key in (name, PREFIX + name) if key in self] or [name]
+            for key in shown:
+                style = "--" if key.startswith(PREFIX) else "-"
+                axes.plot(range(1, len(self[key]) + 1), self[key], style, label=key.replace("_", " "))
+            axes.set(xlabel="epoch", ylabel=name)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.legend(frameon=False)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self._columns.items() if values)
+        return f"<History of {self.epochs} epochs: {last or 'nothing measured'}>"
+
+
+def worse(value: float, mode: str) -> float:
+    """A number that is the larger the worse ``value`` is; NaN is worst."""
+    if mode not in ("min", "max"):
+        raise DataError(report(f"cannot use {mode!r} as mode", at=here(), cure="It is 'min' or 'max'."))
+    return float("inf") if value != value else value if mode == "min" else -value

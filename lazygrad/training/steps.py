@@ -1,0 +1,162 @@
+"""The user's step as training calls it: checked before anything runs, its metrics named."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lazygrad.compiled import Compiled
+from lazygrad.context import argument_names, step_name
+from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import DataError, GraphError, report
+from lazygrad.evaluator import Update
+from lazygrad.graph import Graph
+from lazygrad.ops.source import assign
+from lazygrad.registry import here
+from lazygrad.tensor import Tensor
+from lazygrad.training.data import Table
+from lazygrad.training.labels import ranges
+from lazygrad.trees import leaves
+
+__all__ = ["Step"]
+
+
+class Step:
+    """A step for training or for validation.
+
+    Args:
+        step: what the user gave: ``env.compile(step)``, or a function, which is run by ``env.run``.
+        env: the environment; that of a compiled step, if not given.
+        train: what its argument ``train`` is to be, if it has one.
+    """
+
+    def __init__(self, step: Callable[..., Any], env: VariableEnvironment | None, train: bool) -> None:
+        self.env = environment_of(step, env)
+        self.train = train
+        function = step._step if isinstance(step, Compiled) else step
+        self.name = step_name(function)
+        self.takes_train = "train" in _parameters(function)
+        self.function = partial(function, train=train) if self.takes_train else function
+        self._run: Callable[..., Any]
+        if not isinstance(step, Compiled):
+            self._run = partial(self.env.run, self.function)
+        else:
+            self._run = step.bound(train=train) if self.takes_train else step
+
+    def names(self, count: int) -> list[str]:
+        """What the step calls its first ``count`` arguments."""
+        return argument_names(self.function, count)
+
+    def check(self, tables: Sequence[Table], batch: Sequence[Any]) -> None:
+        """Trace the step with a batch, and compute nothing.
+
+        Raises:
+            LazygradError: the step is wrong; its message says where.
+            DataError: a label of the data set is out of the range that the step has for it.
+            GraphError: what the step returns is not to be averaged, or validation would change variables.
+        """
+        probe = _Probe(self.function)
+        graph = self.env.trace(probe, *batch)
+        self._check_returned(probe.returned, graph)
+        for name, (low, high) in ranges(graph).items():
+            names = self.names(len(tables))
+            if name in names:
+                _check_labels(tables[names.index(name)], low, high)
+
+    def _check_returned(self, result: Any, graph: Graph) -> None:
+        for name, leaf in named(result):
+            if isinstance(leaf, Tensor) and leaf.ndim:
+                facts = [f"{name}:  {leaf.spec}"]
+                cure = "Training averages what a step returns over the batches: return numbers, such as lg.mean(...)."
+                raise GraphError(report(f"{self.name} returns an array as {name!r}", at=here(), facts=facts, cure=cure))
+        changed = [node.params["name"] for node in graph.nodes if node.of(assign)]
+        if not self.train and changed:
+            facts = [f"It would change {', '.join(map(repr, changed[:4]))}{', …' if len(changed) > 4 else ''}."]
+            cure = (
+                "Return updates only when training: give the step an argument `train`, and write "
+                "`if train: metrics['update'] = optimizer.minimize(loss)`; or give another step as evaluate=."
+            )
+            what = f"{self.name} changes variables in validation"
+            raise GraphError(report(what, at=here(), facts=facts, cure=cure))
+        if self.train and not changed:
+            cure = "Return the optimizer's update with the loss: return loss, optimizer.minimize(loss)."
+            raise GraphError(report(f"{self.name} changes no variable: it cannot train", at=here(), cure=cure))
+
+    def prepare(self, batch: Sequence[Any]) -> None:
+        """Compile for a batch of this shape, so that every epoch is computed by the same code."""
+        if isinstance(self._run, Compiled):
+            self._run.prepare(*batch)
+
+    def __call__(self, batch: Sequence[Any]) -> dict[str, float]:
+        """Run the step; its metrics by name."""
+        result = self._run(*batch)
+        if type(result) is tuple and len(result) == 2 and result[1] is None:  # loss and update, the usual step
+            return {"loss": float(result[0])}
+        return {name: float(leaf) for name, leaf in named(result) if leaf is not None}
+
+
+def environment_of(step: Any, env: VariableEnvironment | None) -> VariableEnvironment:
+    """The environment of a compiled step, or the one that was given."""
+    if isinstance(step, Compiled):
+        return step._env
+    if not callable(step):
+        cure = "Give env.compile(step), or a function with env=env."
+        raise GraphError(report(f"cannot train with {step!r:.60}: it is not a step", at=here(), cure=cure))
+    if env is None:
+        cure = "Give env.compile(step) in its place; or, to run it without compiling, add env=env."
+        what = f"cannot train with the function {step_name(step)} alone: it belongs to no environment"
+        raise GraphError(report(what, at=here(), cure=cure))
+    return env
+
+
+def _parameters(function: Callable[..., Any]) -> Sequence[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+class _Probe:
+    """A step that remembers what it returned, with the signature of the one it calls."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        with suppress(TypeError, ValueError):
+            self.__signature__ = inspect.signature(function)
+
+    def __call__(self, ctx: Any, *args: Any) -> Any:
+        self.returned = self.function(ctx, *args)
+        return self.returned
+
+
+def named(result: Any) -> list[tuple[str, Any]]:
+    """What a step returned, by name: the keys of dicts; in tuples the first number is the loss."""
+    found: list[tuple[str, Any]] = []
+    numbers = 0
+    for path, leaf in leaves(result):
+        words = [word.strip("'\"") for word in path.replace("]", "").split("[") if word]
+        if isinstance(result, dict):
+            found.append(("_".join(words), leaf))
+        elif leaf is None or isinstance(leaf, Update):
+            found.append((path, None))
+        else:
+            found.append((f"metric_{numbers}" if numbers else "loss", leaf))
+            numbers += 1
+    return [(name, None if isinstance(leaf, Update) else leaf) for name, leaf in found]
+
+
+def _check_labels(table: Table, low: int, high: int) -> None:
+    """Raise DataError unless all labels are in the range from ``low`` up to, but not including, ``high``."""
+    bad = (table.array < low) | (table.array >= high)
+    if not bad.any():
+        return
+    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    facts = [f"{table.name}[{', '.join(map(str, place))}] is {table.array[place]}, in row {place[0]}"]
+    facts += [f"{int(bad.sum())} of {bad.size} labels are out of range."]
+    cure = f"The step has room for {high} classes: labels are whole numbers from {max(low, 0)} to {high - 1}."
+    raise DataError(report(f"{table.name} has a label that is out of range", at=here(), facts=facts, cure=cure))
