@@ -1,0 +1,38 @@
+"""The network that an estimator trains if it is given none, and how any network is called."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from lazygrad import nn
+from lazygrad.nn.initializers import HeNormal
+from lazygrad.tensor import Tensor
+
+__all__ = ["Network", "takes_train"]
+
+
+class Network:
+    """Two hidden layers of 64 units and relu, of He's initialisation (He et al. 2015).
+
+    Args:
+        env: the environment.
+        n_in, n_out: numbers of columns before and after.
+    """
+
+    def __init__(self, env: Any, n_in: int, n_out: int) -> None:
+        self.first = nn.Linear(env, n_in, 64, weight=HeNormal(), name="first")
+        self.second = nn.Linear(env, 64, 64, weight=HeNormal(), name="second")
+        self.out = nn.Linear(env, 64, n_out, name="out")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``(examples, n_in)`` to ``(examples, n_out)``."""
+        return self.out(nn.relu(self.second(nn.relu(self.first(x)))))
+
+
+def takes_train(network: Any) -> bool:
+    """Whether a network is told if it is trained: whether it is called as ``network(x, train)``."""
+    try:
+        return "train" in inspect.signature(network).parameters
+    except (TypeError, ValueError):
+        return False
