@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,16 @@ def is_array(x: Any) -> bool:
     return hasattr(x, "__array_interface__") or hasattr(x, "__cuda_array_interface__") or hasattr(x, "__array__")
 
 
+@dataclass
+class _Statistic:
+    """A running statistic that a layer has written."""
+
+    layer: str
+    value: Tensor
+    given: list[int]  # the assignments of it that ctx.updates() has made
+    asked: bool = False
+
+
 class Context:
     """One call of a step: the graph it writes, and everything it may write it with.
 
@@ -53,6 +64,8 @@ class Context:
         self._given = feeds
         self._placeholders: dict[str, Tensor] = {}
         self._arguments: dict[str, Any] = {}
+        self._statistics: dict[str, _Statistic] = {}
+        self._outdated: set[int] = set()  # what ctx.updates() gave before a statistic was written again
         graph.context = self
 
     def variable(self, key: str | Variable) -> Tensor:
@@ -162,9 +175,51 @@ class Context:
             raise SpecError(report(f"cannot assign to variable {found.path!r}", at=here(), facts=facts, cure=cure))
         return Update([assign(new, name=found.path)])
 
+    def updates(self) -> Update:
+        """The updates that layers have written in this call: the running statistics of ``BatchNorm`` in training.
+
+        Return it from the step, beside the optimizer's: ``return loss, adam.minimize(loss), ctx.updates()``. It holds
+        what has been written so far, so call it after the last layer. There may be none; it is then empty.
+        """
+        self.graph.check_open("take updates")
+        group: list[Tensor] = []
+        for path, statistic in self._statistics.items():
+            t = assign(statistic.value, name=path)
+            statistic.given.append(t.index)
+            group.append(t)
+        return Update(group)
+
     def evaluator(self) -> Evaluator:
         """An evaluator for this graph."""
         return Evaluator(self)
+
+    # What layers do with a context.
+
+    def _statistic(self, v: Variable) -> Tensor:
+        """A running statistic: as it was written last in this call, else as it was before."""
+        written = self._statistics.get(v.path)
+        return self.variable(v) if written is None else written.value
+
+    def _keep_statistic(self, layer: str, v: Variable, value: Tensor) -> None:
+        """Let ``value`` be the new value of a running statistic, once :meth:`updates` is returned."""
+        before = self._statistics.get(v.path)
+        self._outdated.update(before.given if before is not None else ())
+        self._statistics[v.path] = _Statistic(layer, value, [])
+
+    def _check_statistics(self, asked: Iterable[Tensor | Update]) -> None:
+        """Raise GraphError if updates are asked for, but not those of statistics written in this call."""
+        updates = [x for x in asked if isinstance(x, Update)]
+        if not updates or not self._statistics:
+            return
+        nodes, assigned = self.graph.nodes, [t.index for update in updates for t in update.assignments]
+        named = {nodes[i].params["name"] for i in assigned if i not in self._outdated}
+        for path, statistic in self._statistics.items():
+            statistic.asked = statistic.asked or path in named
+            if not statistic.asked:
+                what = f"the running statistics of {statistic.layer!r} are not asked for: return ctx.updates() as well"
+                cure = "Such as `return loss, optimizer.minimize(loss), ctx.updates()`, made after the last layer."
+                facts = [f"written:  {path!r}, {self.graph.origins[statistic.value.index].place}"]
+                raise GraphError(report(what, at=here(), facts=facts, cure=cure))
 
     # What the environment does with a context.
 
@@ -247,8 +302,9 @@ class Context:
             elif isinstance(leaf, Update):
                 evaluator.push(leaf)
                 roots += [t.index for t in leaf.assignments]
-        if not roots:
+        if not roots and not evaluator._pushed:
             raise TraceError(self._nothing_asked(result))
+        self._check_statistics(evaluator._pushed)
         return tuple(roots)
 
 

@@ -27,6 +27,7 @@ from lazygrad.plan import Plan
 from lazygrad.registry import here
 from lazygrad.rewrite import prune
 from lazygrad.spec import Spec
+from lazygrad.summary import summary
 from lazygrad.variables import Namespace, Slot, Variable, joined
 
 __all__ = ["VariableEnvironment"]
@@ -73,6 +74,7 @@ class VariableEnvironment:
         self._executing = False
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
         self._names_taken: set[str] = set()
+        self._layers: dict[str, tuple[str, list[str]]] = {}  # by path: kind, and paths of its own variables
 
     # Variables.
 
@@ -176,6 +178,11 @@ class VariableEnvironment:
             for v in self._variables.values()
             if (namespace is None or within(v)) and (trainable is None or v.trainable == trainable)
         ]
+
+    def summary(self) -> None:
+        """Print a table of layers and variables, with shapes and counts."""
+        with self._lock:
+            print(summary(list(self), self._layers, self._names_taken))
 
     # Steps.
 

@@ -134,6 +134,7 @@ class Evaluator:
 
         Raises:
             FeedError: a placeholder that is needed has no array.
+            GraphError: updates were pushed, but not the running statistics that layers have written.
             TraceError: the step is being traced or compiled.
             Exception: what a kernel raises, with a note that names the user's line.
         """
@@ -148,6 +149,7 @@ class Evaluator:
                     "the compiled step then returns its value.",
                 )
             )
+        context._check_statistics(self._pushed)
         roots: list[int] = []
         for x in self._pushed:
             roots += [x.index] if isinstance(x, Tensor) else [t.index for t in x.assignments]

@@ -298,7 +298,8 @@ class Program:
         arguments = ", ".join(self.names[i] for i in self.inputs)
         lines = [f"def step({arguments}):"]
         for text, i in zip(self.lines, self.nodes, strict=True):
-            lines.append(f"    {text:<60}  # {self.plan.origin(i).place}")
+            place = self.plan.origin(i).place if i >= 0 else "nothing to compute"
+            lines.append(f"    {text:<60}  # {place}")
         return "\n".join(lines) + "\n"
 
     def bind(self, live: Names, spare: Names, draw: Callable[[int], Any], arena: Any) -> Callable[..., Any]:

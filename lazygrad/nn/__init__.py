@@ -1,5 +1,6 @@
-"""Neural networks: functions of tensors. What has parameters takes them as arguments."""
+"""Neural networks: functions of tensors, which take parameters as arguments, and layers, which have their own."""
 
+from lazygrad.nn import initializers
 from lazygrad.nn.activations import (
     elu,
     gelu,
@@ -22,6 +23,26 @@ from lazygrad.nn.attention import scaled_dot_product_attention
 from lazygrad.nn.convolution import conv2d, conv2d_transpose
 from lazygrad.nn.dropout import dropout
 from lazygrad.nn.embedding import embedding, one_hot
+from lazygrad.nn.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Embedding,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    MultiHeadAttention,
+    Sequential,
+    SumPool2d,
+    TransformerBlock,
+)
 from lazygrad.nn.losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -37,6 +58,24 @@ from lazygrad.nn.pooling import avg_pool2d, max_pool2d, sum_pool2d
 from lazygrad.nn.windows import fold, windows
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Dropout",
+    "Embedding",
+    "GroupNorm",
+    "Layer",
+    "LayerNorm",
+    "Linear",
+    "MaxPool2d",
+    "MultiHeadAttention",
+    "Sequential",
+    "SumPool2d",
+    "TransformerBlock",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
@@ -52,6 +91,7 @@ __all__ = [
     "hard_tanh",
     "hinge",
     "huber",
+    "initializers",
     "kl_divergence",
     "layer_norm",
     "leaky_relu",

@@ -1,0 +1,223 @@
+"""What all layers share: a name, variables under it, and how they are found in a step."""
+
+from __future__ import annotations
+
+import functools
+import re
+import zlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, report
+from lazygrad.kinds import tensor
+from lazygrad.nn.initializers import GlorotUniform, Normal, Zeros
+from lazygrad.registry import here
+from lazygrad.spec import Mismatch, Shape, Spec
+from lazygrad.tensor import Tensor
+from lazygrad.variables import Namespace, Variable, joined
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+
+__all__ = ["Layer"]
+
+Owner: TypeAlias = "VariableEnvironment | Namespace"
+Fill: TypeAlias = Callable[..., Any]  # an initialiser, or any function of the same form
+
+# What layers draw from if they are not told. They never change, so all layers share them.
+GLOROT, ZEROS, NORMAL = GlorotUniform(), Zeros(), Normal()
+
+
+def _all_or_nothing(init: Callable[..., None]) -> Callable[..., None]:
+    """``init``, which takes back every name and variable of the layer, and of those within it, if it fails."""
+
+    @functools.wraps(init)
+    def made(self: Layer, *args: Any, **kwargs: Any) -> None:
+        env = _environment(args[0] if args else kwargs.get("env"))
+        if env is None:
+            return init(self, *args, **kwargs)
+        with env._lock:
+            count, layers = len(env), dict(env._layers)
+            try:
+                return init(self, *args, **kwargs)
+            except BaseException:
+                env._forget(count)
+                env._layers = layers
+                raise
+
+    return made
+
+
+def _environment(env: Any) -> VariableEnvironment | None:
+    """The environment of what a layer was given, or None."""
+    env = env._env if isinstance(env, Namespace) else env
+    return env if hasattr(env, "_layers") else None
+
+
+class Layer:
+    """The base of all layers.
+
+    A layer registers its variables in a namespace of its own when it is made, outside of any step. It is then
+    called in steps, with tensors of any context of its environment. If variables of these names are there
+    already, because the environment was loaded from a file, it goes on with them.
+
+    Its first numbers depend on the seed of the environment and on the path of each variable alone: neither on the
+    order in which layers are made nor on draws. Without a seed they differ from process to process.
+
+    Args:
+        env: the environment, or a namespace of it, in which the name then lies.
+        name: its namespace. If not given, the class name in small letters, numbered if another layer has it.
+
+    Raises:
+        DefinitionError: ``env`` is no environment, or another layer or an optimizer has the same name.
+        VariableError: a variable of that path is there, and is of another shape, dtype or kind.
+        GraphError: a step is being written.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _all_or_nothing(cls.__init__)  # type: ignore[method-assign]
+
+    def __init__(self, env: Owner, name: str | None = None) -> None:
+        kind, found = type(self).__name__, _environment(env)
+        if found is None:
+            cure = f"Write {kind}(env, ...), with a VariableEnvironment, or a namespace of one."
+            raise DefinitionError(report(f"cannot make {kind} in {env!r:.60}", at=here(), cure=cure))
+        if found._is_writing():
+            cure = "Make layers once, before the step, and call them in it: each call of a step would make new ones."
+            raise GraphError(report(f"cannot make {kind}: a step is being written", at=here(), cure=cure))
+        self._env = found
+        self.path = _free_path(found, env.path if isinstance(env, Namespace) else "", name, kind)
+        self._own: dict[str, Variable] = {}
+        self._parts: list[Any] = []
+        found._layers[self.path] = (kind, [])
+
+    @property
+    def name(self) -> str:
+        """Name within its namespace."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Its variables, and then those of the layers within it."""
+        return [*self._own.values(), *(v for part in self._parts for v in part.variables)]
+
+    # What a subclass is written with.
+
+    def _namespace(self) -> Namespace:
+        """Where the layers within it lie."""
+        return Namespace(self._env, self.path)
+
+    def _part(self, layer: Any) -> Any:
+        """A layer within this one, whose variables count as its own."""
+        self._parts.append(layer)
+        return layer
+
+    def _variable(
+        self, name: str, shape: Shape, fill: Fill, fans: tuple[int, int] | None = None, trainable: bool = True
+    ) -> None:
+        """Register a variable, or take up the one that is there."""
+        env, path = self._env, joined(self.path, name)
+        wanted = Spec(shape, np.dtype(env.dtype))
+        if path not in env:
+            found = env._register(path, self._filled(path, wanted, fill, fans), trainable)
+        else:
+            found = env._find(path)
+            if found.spec != wanted or found.trainable != trainable:
+                facts = [f"wanted:      {wanted}{'' if trainable else ', not trainable'}", f"registered:  {found!r}"]
+                cure = "Make the layer as it was when the file was saved, or give it another name."
+                what = f"{type(self).__name__} {self.path!r} cannot use variable {path!r}"
+                raise VariableError(report(what, at=here(), facts=facts, cure=cure))
+        self._own[name] = found
+        env._layers[self.path][1].append(path)
+
+    def _filled(self, path: str, wanted: Spec, fill: Fill, fans: tuple[int, int] | None) -> Any:
+        if not callable(fill) or isinstance(fill, type):
+            cure = "Give one such as lg.nn.initializers.HeNormal(), or a function (rng, shape, fans) -> array."
+            raise SpecError(report(f"cannot fill {path!r} with {fill!r:.60}", at=here(), cure=cure))
+        rng = np.random.default_rng([self._env._draws.seed, zlib.crc32(path.encode())])
+        array = np.asarray(fill(rng, wanted.shape, fans))
+        if array.shape != wanted.shape or array.dtype.kind not in "biuf":
+            facts = [f"variable:  {wanted}", f"array:     {array.dtype}{list(array.shape)}"]
+            cure = "An initialiser returns real numbers in the shape that it is given."
+            raise SpecError(
+                report(f"cannot fill {path!r} with what {fill!r:.60} gave", at=here(), facts=facts, cure=cure)
+            )
+        return array.astype(wanted.dtype)
+
+    def _input(self, given: Any) -> Tensor:
+        """What the layer is called with as a tensor of a context of its environment."""
+        x = tensor(given)
+        x.graph.check_open(f"call {self!r}")
+        env = getattr(x.graph.context, "env", None)
+        if env is not self._env:
+            facts = [f"layer:   of {self._env!r}", f"tensor:  of {env!r}, {x.graph.describe(x.index)}"]
+            cure = "Run the step in the environment that the layer was made in."
+            raise GraphError(report(f"{self!r} belongs to another environment", at=here(), facts=facts, cure=cure))
+        return x
+
+    def _value(self, x: Tensor, name: str) -> Tensor:
+        """A variable of the layer in the context of ``x``."""
+        value: Tensor = x.graph.context.variable(self._own[name])
+        return value
+
+    def _require(self, condition: bool, cure: str, **operands: Tensor) -> None:
+        """Raise SpecError with the operands, of which the first is the input, unless ``condition`` holds."""
+        if not condition:
+            wide = max(map(len, operands)) + 1
+            deep = max(len(str(t.spec)) for t in operands.values())
+            facts = [
+                f"{name + ':':<{wide}}  {t.spec!s:<{deep}}   {t.graph.describe(t.index)}"
+                for name, t in operands.items()
+            ]
+            what = f"cannot apply {self!r} to {next(iter(operands.values())).spec}"
+            raise SpecError(report(what, at=here(), facts=facts, cure=cure))
+
+    def _settings(self) -> str:
+        """What ``repr`` says beside kind and name."""
+        return ""
+
+    def __repr__(self) -> str:
+        settings = self._settings()
+        return f"<{type(self).__name__} {self.path!r}{' ' if settings else ''}{settings}>"
+
+
+def _free_path(env: VariableEnvironment, namespace: str, name: str | None, kind: str) -> str:
+    taken = env._layers.keys() | env._names_taken
+    if name is not None:
+        path = joined(namespace, name)
+        if path in taken:
+            other = f"a layer {env._layers[path][0]}" if path in env._layers else "an optimizer"
+            cure = "Give the second one another name, or leave it out."
+            raise DefinitionError(report(f"there is {other} named {path!r} already", at=here(), cure=cure))
+        return path
+    base = joined(namespace, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower())
+    path, number = base, 1
+    while path in taken:
+        path, number = f"{base}_{number}", number + 1
+    return path
+
+
+class making:  # noqa: N801 - read as a word of the with statement
+    """While it lasts, a :class:`Mismatch` becomes an error at the user's line that names the layer."""
+
+    def __init__(self, layer: Any) -> None:
+        self.kind = type(layer).__name__
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, reason: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(reason, Mismatch):
+            raise SpecError(report(f"cannot make {self.kind}", at=here(), cure=str(reason))) from None
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A setting that is a whole number; raises Mismatch if it is not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or isinstance(value, Tensor) or value < least:
+        raise Mismatch(f"{name} is a whole number, {least} or more, not {value!r:.60}.")
+    return int(value)

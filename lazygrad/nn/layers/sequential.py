@@ -1,0 +1,74 @@
+"""Layers one after another."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from lazygrad.errors import DefinitionError, SpecError, report
+from lazygrad.kinds import tensor
+from lazygrad.registry import here
+from lazygrad.tensor import Tensor, TensorLike
+from lazygrad.variables import Variable
+
+__all__ = ["Sequential"]
+
+
+class Sequential:
+    """The layers applied one after another. It has no variables but theirs, and needs no environment.
+
+    Args:
+        layers: layers, functions of a tensor such as ``lg.nn.relu``, other models. Those that take an argument
+            ``train`` are given it. What gives more than a tensor, as an :class:`LSTM` does, does not fit in: put it
+            into a function that gives the output alone.
+
+    Raises:
+        DefinitionError: one of them cannot be called, or is a class.
+    """
+
+    def __init__(self, *layers: Callable[..., Any]) -> None:
+        for number, layer in enumerate(layers):
+            if not callable(layer) or isinstance(layer, type):
+                cure = "Give layers and functions, such as Sequential(Linear(env, 4, 8), lg.nn.relu)."
+                what = f"cannot put {layer!r:.60} into Sequential, at place {number}"
+                raise DefinitionError(report(what, at=here(), cure=cure))
+        self.layers = layers
+        self._trains = tuple(_takes_train(layer) for layer in layers)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Those of its layers, each once."""
+        found = [v for layer in self.layers for v in getattr(layer, "variables", ())]
+        return list(dict.fromkeys(found))
+
+    def __call__(self, x: TensorLike, train: bool = False) -> Tensor:
+        """What the last layer makes of ``x``; with no layers ``x`` itself.
+
+        Args:
+            x: what the first layer takes.
+            train: given to every layer that takes it.
+
+        Raises:
+            SpecError: a layer gave something else than a tensor, or was given a shape that it does not take.
+        """
+        y = tensor(x)
+        for layer, trains in zip(self.layers, self._trains, strict=True):
+            given = layer(y, train=train) if trains else layer(y)
+            if not isinstance(given, Tensor):
+                cure = "Put a function into Sequential that gives the tensor alone, such as lambda x: lstm(x)[0]."
+                what = f"cannot go on after {layer!r:.60}: it gave a {type(given).__name__}"
+                raise SpecError(report(what, at=here(), cure=cure))
+            y = given
+        return y
+
+    def __repr__(self) -> str:
+        names = [getattr(f, "__name__", None) or repr(f) for f in self.layers]
+        return f"<Sequential of {', '.join(names) or 'nothing'}>"
+
+
+def _takes_train(layer: Callable[..., Any]) -> bool:
+    try:
+        return "train" in inspect.signature(layer).parameters
+    except (TypeError, ValueError):  # a function that Python does not know the arguments of
+        return False
