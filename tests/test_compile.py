@@ -339,3 +339,27 @@ def test_many_compiled_steps_do_not_disturb_each_other(env: lg.VariableEnvironme
         results = [step(x) for step in steps]
         for k, value in enumerate(results):
             np.testing.assert_allclose(value, (np.exp(x * k) + k) * 2, rtol=1e-15)
+
+
+def test_an_op_of_several_results_may_return_views_of_its_operand() -> None:
+    """What it returned is still right when the operand's memory has been used again."""
+
+    @lg.define.opaque(shape=lambda x: [x[1:]] * x[0], vjp=lambda g, y, x: lg.stack(list(g), 0))
+    def rows_of(xp, x):
+        """The pieces along the first axis."""
+        return tuple(x)
+
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.arange(12.0, dtype="float32").reshape(4, 3))
+
+    def step(ctx, x):
+        w = ctx.variable("w")
+        state = lg.zeros((2, 3))
+        for row in rows_of(lg.tanh(w / 9) + lg.sum(x)):
+            state = lg.tanh(state * 0.5 + lg.exp(row * 0.1 - 3) @ (0.1 * lg.ones((3, 3))))
+        loss = lg.sum(lg.square(state))
+        return loss, lg.grad(loss, w)
+
+    x = np.linspace(0, 0.1, 7, dtype="float32")
+    for ours, wanted in zip(env.compile(step, wait=True)(x), env.run(step, x), strict=True):
+        np.testing.assert_allclose(ours, wanted, rtol=1e-5)
