@@ -5,6 +5,9 @@ parameters start normally distributed. Every step has a fixed length: the gradie
 a batch of 32, is divided by its norm and multiplied by 0.05. ML Kit's report has about 85 % of the test images right
 after 20 epochs, and up to 90 % after 50. We train from three seeds, and draw the curves over the points of its figure.
 
+With all 60,000 images an epoch the networks learn about six times faster than the report's; its points are those of
+10,000 images an epoch. So we do both.
+
     python examples/mnist_ml_kit.py --data DIR
     python examples/mnist_ml_kit.py --quick --mode run
 """
@@ -100,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     digits = mnist(given.data, given.quick)
     seeds, epochs = (1, 1) if given.quick else (3, 50)
     began = time.perf_counter()
+    few = digits._replace(train_x=digits.train_x[:10000], train_y=digits.train_y[:10000])
+    sizes = [digits] if given.quick else [digits, few]
     figure = results.figure(
         "curves", "Accuracy on the test images; dots are read off the figures of ML Kit's report.", (9, 4)
     )
@@ -108,24 +113,29 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     for axes, (name, model) in zip(
         panels, {"784-16-16-10": Dense, "convolutional": Convolutional}.items(), strict=True
     ):
-        curves = []
-        for seed in range(given.seed, given.seed + seeds):
-            curve, seconds = train(given, digits, model, seed, epochs)
-            curves.append(curve)
-            axes.plot(range(len(curve)), curve, lw=1, label=f"lazygrad, seed {seed}")
-            at = {e: curve[min(e, epochs)] for e in (20, 50)}
-            rows.append([name, seed, at[20], at[50], seconds])
-            print(f"{name}, seed {seed}: {at[20]:.4f} after 20 epochs, {at[50]:.4f} after 50", flush=True)
-        axes.plot(*zip(*REPORTED[name].items(), strict=True), "ko", ms=5, label="ML Kit")
+        for images, color in zip(sizes, ["tab:blue", "tab:orange"], strict=False):
+            what = f"{name}, {len(images.train_x)} images an epoch"
+            curves = []
+            for seed in range(given.seed, given.seed + seeds):
+                curve, seconds = train(given, images, model, seed, epochs)
+                curves.append([curve[min(e, epochs)] for e in (20, 50)])
+                label = f"lazygrad, {len(images.train_x)} images" if seed == given.seed else None
+                axes.plot(range(len(curve)), curve, lw=1, color=color, label=label)
+                rows.append([name, len(images.train_x), seed, *curves[-1], seconds])
+                print(
+                    f"{what}, seed {seed}: {curves[-1][0]:.4f} after 20 epochs, {curves[-1][1]:.4f} after 50",
+                    flush=True,
+                )
+            for i, epoch in enumerate((20, 50)):
+                results.number(f"{what}: mean accuracy after {epoch} epochs", np.mean([c[i] for c in curves]))
+        axes.plot(*zip(*REPORTED[name].items(), strict=True), "ko", ms=5, label="ML Kit's report")
         axes.set(xlabel="epoch", ylabel="accuracy", title=name)
         axes.legend(frameon=False, loc="lower right")
-        for epoch in (20, 50):
-            reached = [curve[min(epoch, epochs)] for curve in curves]
-            results.number(f"{name}: mean accuracy after {epoch} epochs", np.mean(reached))
-            results.number(f"{name}: least accuracy after {epoch} epochs", min(reached))
     results.number("seconds in all", time.perf_counter() - began)
     results.table(
-        "Accuracy on the test images", ["network", "seed", "20 epochs", "50 epochs", "seconds an epoch"], rows
+        "Accuracy on the test images",
+        ["network", "images an epoch", "seed", "20 epochs", "50 epochs", "seconds an epoch"],
+        rows,
     )
     return results.write()
 

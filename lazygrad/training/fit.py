@@ -104,7 +104,7 @@ def fit(
     if batch_order.rows % size:
         trained.prepare(batch_order.first(batch_order.rows % size))
 
-    training = Training(env, epochs, history)
+    training, warned = Training(env, epochs, history), False
     count = math.ceil(batch_order.rows / size)
     with closing(bar(progress, epochs * count, training.epoch * count)) as shown:
         while training.epoch < epochs and not history.stopped:
@@ -116,7 +116,8 @@ def fit(
             history.add(metrics, time.perf_counter() - began)
             training.metrics = metrics
             shown.set_postfix({name: f"{value:.4g}" for name, value in metrics.items()}, refresh=False)
-            _warn_of_nan(metrics, training.epoch)
+            if not warned:
+                warned = _warn_of_nan(metrics, training.epoch)
             for callback in done:
                 callback.after_epoch(training)
             if checkpoint is not None:
@@ -203,8 +204,9 @@ def _words(seed: int) -> list[int]:
     return [seed >> shift & 0xFFFFFFFF for shift in range(0, max(seed.bit_length(), 1), 32)]
 
 
-def _warn_of_nan(metrics: dict[str, float], epoch: int) -> None:
+def _warn_of_nan(metrics: dict[str, float], epoch: int) -> bool:
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     if bad:
         what = f"{', '.join(bad)} is not finite in epoch {epoch}: is the learning rate too large?"
         warnings.warn(what, RuntimeWarning, stacklevel=3)
+    return bool(bad)
