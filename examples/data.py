@@ -58,7 +58,8 @@ def mnist(folder: Path | None, quick: bool = False) -> Images:
         x, y = _few_digits()
         order = np.random.default_rng(0).permutation(len(x))  # they are sorted by digit
         x, y = x[order], y[order]
-        train_x, train_y, test_x, test_y = x[:4000], y[:4000], x[4000:], y[4000:]
+        cut = 4 * len(x) // 5
+        train_x, train_y, test_x, test_y = x[:cut], y[:cut], x[cut:], y[cut:]
     else:
         from sklearn.datasets import fetch_openml
 

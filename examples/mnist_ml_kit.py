@@ -65,6 +65,17 @@ class Convolutional:
         return x
 
 
+def fixed_length(ctx: lg.Context, network: Any, sgd: lg.optim.SGD, x: Any, y: Any) -> Any:
+    """The loss, and a step along the gradient whose length does not depend on the gradient's."""
+    loss = lg.sum(lg.square(network(x) - lg.nn.one_hot(y, 10)))
+    variables = ctx.variables()
+    grads = lg.grad(loss, variables)
+    # ML Kit measures the gradient by the weights alone in the dense network, by all in the other.
+    counted = [g for g in grads if g.ndim > 1] if isinstance(network, Dense) else grads
+    norm = lg.sqrt(lg.add_n([lg.sum(lg.square(g)) for g in counted]))
+    return loss / len(x), sgd.update(variables, [g / norm for g in grads])
+
+
 def train(given: Any, digits: Images, model: Any, seed: int, epochs: int) -> tuple[list[float], float]:
     """The accuracy before the training and after each epoch, and seconds an epoch."""
     env = lg.VariableEnvironment(backend=given.backend, seed=seed, dtype="float64")  # as ML Kit
@@ -74,13 +85,7 @@ def train(given: Any, digits: Images, model: Any, seed: int, epochs: int) -> tup
         return {"accuracy": lg.mean(lg.equal(lg.argmax(network(x), axis=1), y).astype("float64"))}
 
     def step(ctx, x, y):
-        loss = lg.sum(lg.square(network(x) - lg.nn.one_hot(y, 10)))
-        variables = ctx.variables()
-        grads = lg.grad(loss, variables)
-        # ML Kit measures the gradient by the weights alone in the dense network, by all in the other.
-        counted = [g for g in grads if g.ndim > 1] if model is Dense else grads
-        norm = lg.sqrt(lg.add_n([lg.sum(lg.square(g)) for g in counted]))
-        return loss / len(x), sgd.update(variables, [g / norm for g in grads])
+        return fixed_length(ctx, network, sgd, x, y)
 
     before = float(env.run(evaluate, digits.test_x.astype(float), digits.test_y)["accuracy"])
     compiled = given.mode == "compile"

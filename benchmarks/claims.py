@@ -1,0 +1,59 @@
+"""What must hold on real data: each claim names an example and one of the numbers that it finds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["CLAIMS", "Claim"]
+
+
+class Claim(NamedTuple):
+    """A bound on a number."""
+
+    what: str
+    example: str
+    number: str
+    least: float = float("-inf")
+    most: float = float("inf")
+
+    @property
+    def wanted(self) -> str:
+        """The bound in words."""
+        if self.least == self.most:
+            return f"{self.least:g}"
+        parts = [f"≥ {self.least:g}"] * (self.least > float("-inf")) + [f"≤ {self.most:g}"] * (self.most < float("inf"))
+        return " and ".join(parts) or "stated"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is within the bound."""
+        return self.least <= value <= self.most
+
+
+FEW, MANY = "10000 images an epoch", "60000 images an epoch"
+
+CLAIMS = [
+    Claim("MNIST, softmax regression, 3 epochs", "mnist_mlp", "softmax regression: test accuracy", 0.918),
+    Claim("MNIST, 784-128-10, 10 epochs", "mnist_mlp", "784-128-10: test accuracy", 0.977),
+    Claim("MNIST, the Rust crate's convolutional network, 5 epochs", "mnist_cnn", "test accuracy", 0.987),
+    *(
+        Claim(
+            f"MNIST, ML Kit's {kind} network, 3 seeds, {epoch} epochs of {images[:5]} images",
+            "mnist_ml_kit",
+            number,
+            least,
+        )
+        for kind, name in [("dense", "784-16-16-10"), ("convolutional", "convolutional")]
+        for images in (MANY, FEW)
+        for epoch, least in [(20, 0.83), (50, 0.88 if images == MANY else 0.87)]
+        for number in [f"{name}, {images}: mean accuracy after {epoch} epochs"]
+    ),
+    Claim(
+        "MNIST, 784-128-10, 100 epochs: seconds ÷ PyTorch's",
+        "mnist_beside_pytorch",
+        "median of the ratio of seconds, epoch by epoch",
+    ),
+    Claim("King County, jiro-nn's network, average R² of 8 folds", "king_county", "R² on average over the folds", 0.88),
+    Claim("King County, the same, best fold", "king_county", "R² of the best fold", 0.90),
+    Claim("King County, seconds for all folds (jiro-nn: 1,920)", "king_county", "seconds to train all folds"),
+    Claim("King County, honest hold-out, our network", "king_county", "R² on the same honest hold-out, ours", 0.90),
+]

@@ -1,0 +1,153 @@
+"""The gallery: ``python -m benchmarks.gallery --data DIR`` runs every example in full and writes its page.
+
+What a run finds (numbers, tables, figures) is kept in ``docs/gallery``; the pages there and ``docs/results.md`` are
+made of it. With names, only these examples are run; with ``--pages``, none is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.claims import CLAIMS, Claim
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES, GALLERY, RESULTS = ROOT / "examples", ROOT / "docs/gallery", ROOT / "docs/results.md"
+SELF_KEPT = {"linear_regression", "sine_mlp"}  # the first two: the tutorial shows what they find
+
+
+def names() -> list[str]:
+    """Every example that keeps its results, by its path without ``.py``."""
+    programs = [path for path in EXAMPLES.rglob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
+    found = sorted(path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in programs)
+    return [name for name in found if name not in SELF_KEPT]
+
+
+def stem(name: str) -> str:
+    """How the files of an example begin."""
+    return name.replace("/", "_")
+
+
+def kept() -> dict[str, dict[str, Any]]:
+    """What the last runs found, by name."""
+    files = sorted(GALLERY.glob("*.json"))
+    read = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return {found["example"]: found for found in read}
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is made of the results, by its file."""
+    found = kept()
+    made = {GALLERY / f"{stem(name)}.md": page(name, found[name]) for name in names() if name in found}
+    return {**made, GALLERY / "index.md": index(found), RESULTS: results(found)}
+
+
+def described(name: str) -> tuple[str, str]:
+    """The first line of an example's docstring, and what follows up to its commands."""
+    text = ast.get_docstring(ast.parse((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    head, _, rest = text.partition("\n\n")
+    return " ".join(head.split()).rstrip("."), rest.partition("    python ")[0].strip()
+
+
+def page(name: str, found: dict[str, Any]) -> str:
+    """The page of one example."""
+    title, text = described(name)
+    parts = [f"# {title}", text, f"```sh\n{found['command']}\n```"]
+    for figure in found["figures"]:
+        parts.append(f"![{figure['caption']}]({figure['file']})\n\n*{figure['caption']}*")
+    for shown in found["tables"]:
+        parts.append(f"**{shown['title']}**\n\n{table(shown['header'], shown['rows'])}")
+    numbers = [[name, number(value)] for name, value in found["numbers"].items()]
+    parts += [table(["number", "value"], numbers), machine(found)]
+    parts.append(f'??? example "examples/{name}.py"\n\n    ```python\n    --8<-- "examples/{name}.py"\n    ```')
+    return MADE + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def machine(found: dict[str, Any]) -> str:
+    """Where and how long it ran."""
+    return (
+        f"Run on {found['cores']} cores with Python {found['python']} and NumPy {found['numpy']}, "
+        f"{found['seconds']:g} seconds in all."
+    )
+
+
+def index(found: dict[str, dict[str, Any]]) -> str:
+    """The list of examples, each with its first figure."""
+    lines = [f"{MADE}# Gallery", "Every figure and number here comes from a run of the example's program."]
+    for name in names():
+        if name in found:
+            figures = found[name]["figures"]
+            picture = f"\n\n[![]({figures[0]['file']}){{ width=420 }}]({stem(name)}.md)" if figures else ""
+            lines.append(f"## [{described(name)[0]}]({stem(name)}.md){picture}")
+    return "\n\n".join(lines) + "\n"
+
+
+def results(found: dict[str, dict[str, Any]]) -> str:
+    """The page of what must hold, with what was measured."""
+    rows = [claimed(claim, found) for claim in CLAIMS]
+    parts = [f"{MADE}# Results", RESULTS_HEAD, table(["what", "wanted", "measured", "command"], rows)]
+    for name, one in found.items():
+        title = described(name)[0] if (EXAMPLES / f"{name}.py").exists() else one["command"]
+        parts.append(f"## {title}")
+        parts.append(f"`{one['command']}`, {one['seconds']:g} s on {one['cores']} cores")
+        parts += [f"**{shown['title']}**\n\n{table(shown['header'], shown['rows'])}" for shown in one["tables"]]
+        numbers = [[name, number(value)] for name, value in one["numbers"].items()]
+        parts.append(table(["number", "value"], numbers))
+    return "\n\n".join(parts) + "\n"
+
+
+def claimed(claim: Claim, found: dict[str, dict[str, Any]]) -> list[str]:
+    """A row of what must hold."""
+    if claim.example not in found:
+        return [claim.what, claim.wanted, "not measured yet", ""]
+    value = found[claim.example]["numbers"][claim.number]
+    verdict = "" if claim.holds(value) else " (**missed**)"
+    return [claim.what, claim.wanted, f"{number(value)}{verdict}", f"`{found[claim.example]['command']}`"]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def number(value: float) -> str:
+    """A number as the examples print it."""
+    sys.path.insert(0, str(EXAMPLES))
+    from common import shown
+
+    return str(shown(value))
+
+
+def run(name: str, data: Path) -> None:
+    """Run an example in full, and keep what it finds."""
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--save", str(GALLERY), "--data", str(data)]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def main() -> None:
+    """Run, and write the pages."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gallery", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="examples to run; all of them, if none is named")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of data files")
+    parser.add_argument("--pages", action="store_true", help="run nothing, and write the pages anew")
+    asked = parser.parse_args()
+    if not asked.pages:
+        for name in asked.names or names():
+            print(f"=== {name}", flush=True)
+            run(name, asked.data)
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+MADE = "<!-- Made by `python -m benchmarks.gallery`: edit the example or the generator, not this page. -->\n"
+RESULTS_HEAD = """What was promised of lazygrad on real data, and what a run gives. Times are of the machine that is named
+with them; numbers in other systems' reports come from their machines."""
+
+if __name__ == "__main__":
+    main()
