@@ -85,7 +85,8 @@ def _idx(path: Path, kind: str) -> Any:
     """The array in a file of the IDX format: a magic number, the sizes, then bytes."""
     content = _unzipped(path)
     axes = 3 if kind == "images-idx3" else 1
-    sizes = np.frombuffer(content[4 : 4 + 4 * axes], ">i4")
+    head = np.frombuffer(content[: 4 + 4 * axes].ljust(16, b"\0"), ">i4")
+    sizes = head[1 : 1 + axes]
     if content[:4] != bytes([0, 0, 8, axes]) or len(content) != 4 + 4 * axes + math.prod(map(int, sizes)):
         raise OSError(f"{path} is damaged: it is no {kind} file of the size that it says. Use another copy.")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(sizes)
