@@ -112,7 +112,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         env, network = self._live
 
         def step(ctx: Any, x: Any) -> Any:
-            return network(x)
+            return network(x, False) if takes_train(network) else network(x)
 
         parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE)]
         return np.concatenate([env._backend.to_numpy(env.run(step, part)) for part in parts])

@@ -69,6 +69,7 @@ def read(
             cure = "Train with the settings of the checkpoint, or choose another file."
             what = f"cannot go on from {shown}: it is a checkpoint of another training"
             raise SaveError(report(what, at=here(), facts=facts, cure=cure))
+    history = _history(shown, arrays)
     states = [_below(arrays, f"callback/{number}/") for number in range(len(callbacks))]
     for number, (callback, state) in enumerate(zip(callbacks, states, strict=True)):
         if callback.state().keys() - state.keys():
@@ -84,8 +85,18 @@ def read(
         raise SaveError(report(what, at=here(), facts=facts, cure=cure)) from None
     for callback, state in zip(callbacks, states, strict=True):
         callback.restore(state)
-    history = History(_below(arrays, "history/"), arrays["seconds"].tolist())
-    history.stopped = arrays["stopped"].tobytes().decode()
+    return history
+
+
+def _history(shown: str, arrays: Mapping[str, Any]) -> History:
+    """The history in a checkpoint, all columns of which have as many epochs."""
+    columns = _below(arrays, "history/")
+    lengths = {array.shape for array in [arrays.get("seconds", np.zeros(())), *columns.values()]}
+    if len(lengths) != 1 or "seconds" not in arrays or "stopped" not in arrays or arrays["stopped"].dtype != np.uint8:
+        cure = "The file was damaged or edited: use another copy."
+        raise SaveError(report(f"cannot go on from {shown}: its history is not whole", at=here(), cure=cure))
+    history = History({name: array.tolist() for name, array in columns.items()}, arrays["seconds"].tolist())
+    history.stopped = arrays["stopped"].tobytes().decode(errors="replace")
     return history
 
 

@@ -1,0 +1,93 @@
+"""Best weights and early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+
+
+@pytest.fixture
+def walk() -> Callable[..., Any]:
+    """A function that trains with losses as they are given, one an epoch; w counts the epochs."""
+
+    def walked(losses: list[float], *callbacks: Any, epochs: int | None = None, checkpoint: Any = None) -> Any:
+        env = lg.VariableEnvironment(seed=0)
+        env.name("w").set(np.float32(0))
+        env.name("losses").set(np.array(losses, "float32"), trainable=False)
+
+        def step(ctx: Any, x: Any) -> Any:
+            w = ctx.variable("w")
+            return lg.take(ctx.variable("losses"), w.astype("int64")), ctx.assign("w", w + 1)
+
+        history = lg.fit(
+            step,
+            np.zeros(1),
+            epochs=epochs or len(losses),
+            batch_size=1,
+            callbacks=callbacks,
+            env=env,
+            checkpoint=checkpoint,
+        )
+        return env["w"], history
+
+    return walked
+
+
+def test_the_best_variables_come_back(walk: Any) -> None:
+    """Those after the epoch with the least loss; the earliest of equals."""
+    best = lg.BestWeights()
+    w, history = walk([3.0, 1.0, 2.0, 1.0], best)
+    assert (2.0, 4, 2, 1.0) == (w, history.epochs, best.epoch, best.value)
+
+
+def test_the_largest_can_be_best(walk: Any) -> None:
+    """As for an accuracy."""
+    assert 3.0 == walk([3.0, 1.0, 5.0, 1.0], lg.BestWeights("loss", mode="max"))[0]
+
+
+def test_training_stops_when_nothing_has_become_better(walk: Any) -> None:
+    """After two epochs without a better loss, with the best variables, and it says why."""
+    w, history = walk([3.0, 1.0, 2.0, 1.5, 0.1], lg.EarlyStopping(patience=2))
+    assert (2.0, 4) == (w, history.epochs)
+    assert "no better value than 1 since epoch 2" == history.stopped
+
+
+def test_a_little_better_does_not_count(walk: Any) -> None:
+    """Less than min_delta."""
+    _, history = walk([1.0, 0.99, 0.98, 0.97, 0.5], lg.EarlyStopping(patience=3, min_delta=0.1))
+    assert 4 == history.epochs
+
+
+@pytest.mark.filterwarnings("ignore:loss is not finite")
+def test_a_loss_that_is_not_a_number_is_never_better(walk: Any) -> None:
+    """Whether it comes first or later."""
+    best = lg.BestWeights()
+    walk([float("nan"), 2.0, float("nan")], best)
+    assert (2, 2.0) == (best.epoch, best.value)
+
+
+def test_an_unknown_metric_is_told_after_the_first_epoch(walk: Any) -> None:
+    """With those that there are."""
+    with pytest.raises(lg.DataError, match="BestWeights: there is no metric 'accuracy'"):
+        walk([1.0, 2.0], lg.BestWeights("accuracy"))
+
+
+@pytest.mark.parametrize("settings", [{"patience": 0}, {"patience": 1.5}, {"min_delta": -1.0}, {"min_delta": np.nan}])
+def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
+    """When it is made."""
+    with pytest.raises(lg.DataError, match="cannot stop early with"):
+        lg.EarlyStopping(**settings)
+
+
+def test_what_was_best_survives_an_interruption(walk: Any, tmp_path: Any) -> None:
+    """Best epoch, value and variables are in the checkpoint; the count of patience goes on."""
+    losses = [3.0, 1.0, 2.0, 1.5, 0.1]
+    walk(losses, lg.EarlyStopping(patience=2), epochs=3, checkpoint=tmp_path / "c.json")
+    w, history = walk(losses, lg.EarlyStopping(patience=2), checkpoint=tmp_path / "c.json")
+    assert (2.0, 4) == (w, history.epochs)
+    assert losses[:4] == pytest.approx(history["loss"])

@@ -1,0 +1,62 @@
+"""What was measured, and its picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import lazygrad as lg
+
+
+@pytest.fixture
+def history() -> lg.History:
+    """Three epochs."""
+    found = lg.History()
+    for loss, other in [(3.0, 5.0), (1.0, float("nan")), (2.0, 4.0)]:
+        found.add({"loss": loss, "validation_loss": other}, 0.5)
+    return found
+
+
+def test_it_is_a_mapping_of_metrics_to_their_epochs(history: lg.History) -> None:
+    """With the seconds beside them."""
+    assert ["loss", "validation_loss"] == list(history)
+    assert [3.0, 1.0, 2.0] == history["loss"]
+    assert (3, [0.5] * 3) == (history.epochs, history.seconds)
+    assert "<History of 3 epochs: loss 2, validation_loss 4>" == repr(history)
+
+
+def test_the_best_epoch_is_counted_from_one(history: lg.History) -> None:
+    """A NaN is never best."""
+    assert (2, 1.0) == history.best("loss")
+    assert (1, 3.0) == history.best("loss", mode="max")
+    assert (3, 4.0) == history.best("validation_loss")
+
+
+def test_an_unknown_metric_names_those_that_are_near(history: lg.History) -> None:
+    """As a mapping does, with KeyError."""
+    with pytest.raises(KeyError, match=r"there is no metric 'los'\. Did you mean 'loss'"):
+        history["los"]
+    with pytest.raises(lg.DataError, match="cannot use 'least' as mode"):
+        history.best("loss", mode="least")
+
+
+def test_it_plots_one_panel_a_metric(history: lg.History, tmp_path: Path) -> None:
+    """Training and validation together, the epochs counted from 1."""
+    figure = history.plot(tmp_path / "curves.png")
+    (axes,) = figure.axes
+    assert ["loss", "validation loss"] == [line.get_label() for line in axes.lines]
+    assert [1, 2, 3] == list(axes.lines[0].get_xdata())
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(KeyError):
+        history.plot(metrics=["accuracy"])
+
+
+def test_without_matplotlib_the_message_says_what_to_install(
+    history: lg.History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not needed to train."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(lg.BackendError, match="cannot plot: matplotlib is not installed"):
+        history.plot()
