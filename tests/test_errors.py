@@ -71,6 +71,7 @@ def test_the_tree_of_exceptions_is_the_one_that_is_documented() -> None:
         "VariableError": KeyError,
         "TraceError": RuntimeError,
         "BackendError": RuntimeError,
+        "DataError": ValueError,
         "SaveError": ValueError,
     }
     drawn = dict(re.findall(r"── (\w+)\((\w+)\)", errors.__doc__ or ""))
