@@ -73,11 +73,12 @@ class Optimizer:
 
     @classmethod
     def _free_name(cls, env: VariableEnvironment, name: str | None) -> str:
-        taken = env._names_taken
+        taken = env._names_taken | env._layers.keys()
         if name is not None:
             if joined("", name) in taken:
+                kind = "a layer" if name in env._layers else "an optimizer"
                 cure = "Give the second one another name, or leave it out."
-                raise DefinitionError(report(f"there is an optimizer named {name!r} already", at=here(), cure=cure))
+                raise DefinitionError(report(f"there is {kind} named {name!r} already", at=here(), cure=cure))
             return name
         chosen, number = cls.__name__.lower(), 1
         while chosen in taken:

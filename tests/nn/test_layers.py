@@ -351,3 +351,12 @@ def test_any_function_may_fill_a_variable():
     assert [((6, 2, 3, 2), (2 * 6, 3 * 6))] == seen
     assert ["conv2d/weight"] == [v.path for v in env]
     np.testing.assert_array_equal(np.full((6, 2, 3, 2), 2.0), env["conv2d/weight"])
+
+
+def test_an_optimizer_cannot_take_the_name_of_a_layer() -> None:
+    """Its state would lie among the layer's variables; without a name of its own it gets a free one."""
+    env = lg.VariableEnvironment(seed=0)
+    lg.nn.Linear(env, 2, 2, name="adam")
+    with pytest.raises(lg.DefinitionError, match="there is a layer named 'adam' already"):
+        lg.optim.Adam(env, name="adam")
+    assert "adam_1" == lg.optim.Adam(env).name
