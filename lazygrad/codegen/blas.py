@@ -15,7 +15,8 @@ import numpy as np
 from lazygrad.codegen.products.form import Form, Product, formed, offset
 from lazygrad.codegen.products.shape import Plan
 from lazygrad.codegen.products.write import Finish
-from lazygrad.codegen.writer import F32, F64, I32, I64, Register, Writer
+from lazygrad.codegen.registers import F32, F64, I32, I64, Register
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["addresses", "blas_threads", "choose", "set_blas_threads", "takes", "write_blas"]
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from lazygrad.codegen.fuse import Statement, joint_axes, taken
 from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.ways import Ways
-from lazygrad.codegen.writer import I64, Cell, Register, Writer
+from lazygrad.codegen.writer import Writer
 from lazygrad.kinds import Declared, Movement
 from lazygrad.spec import Shape
 

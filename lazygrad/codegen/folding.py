@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.codegen.registers import BOOL, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.ways import Ways
-from lazygrad.codegen.writer import BOOL, Register
 from lazygrad.kinds import Declared, Reduction
 
 __all__ = ["Folding", "folding", "limits"]

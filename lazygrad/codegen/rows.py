@@ -18,9 +18,9 @@ from lazygrad.codegen.elements import UNROLLED, Indices
 from lazygrad.codegen.folding import folding, limits
 from lazygrad.codegen.fuse import ZEROS, Part, Rows, Statement
 from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.registers import I32, I64, Cell, Register
 from lazygrad.codegen.totals import Totals
 from lazygrad.codegen.ways import Ways
-from lazygrad.codegen.writer import I32, I64, Cell, Register
 from lazygrad.spec import Shape, Spec
 
 __all__ = ["Kernel", "written"]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.functions import FUNCTIONS
-from lazygrad.codegen.writer import BOOL, Register, Writer
+from lazygrad.codegen.registers import BOOL, Register
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["NotNative", "Scalars"]
 

@@ -11,9 +11,10 @@ from lazygrad.codegen.elements import Elements, Indices
 from lazygrad.codegen.folding import Folding, folding
 from lazygrad.codegen.fuse import Statement
 from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.ways import Ways
-from lazygrad.codegen.writer import I64, Cell, Register, Writer
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["Partial", "Totals", "total_of_chunks"]
 

@@ -15,8 +15,9 @@ import numpy as np
 from lazygrad.codegen import index as indexing
 from lazygrad.codegen.index import Index, View, contiguous
 from lazygrad.codegen.reading import Folded, Multiplied, Scattered, Taken, read
+from lazygrad.codegen.registers import Register
 from lazygrad.codegen.scalar import Scalars
-from lazygrad.codegen.writer import Register, Writer
+from lazygrad.codegen.writer import Writer
 from lazygrad.graph import Node
 from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
 from lazygrad.ops.source import _full, _literal, assign, placeholder, variable

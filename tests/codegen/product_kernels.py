@@ -10,7 +10,8 @@ import numpy as np
 
 from lazygrad.codegen import llvm
 from lazygrad.codegen.products import Place, Plan, Product
-from lazygrad.codegen.writer import Register, Writer
+from lazygrad.codegen.registers import Register
+from lazygrad.codegen.writer import Writer
 
 Written = Callable[[Product, Writer], Plan]
 

@@ -17,7 +17,8 @@ from product_kernels import Kernel, place_number, product_of, whole
 
 from lazygrad.codegen import blas
 from lazygrad.codegen.products import Place, Plan, Product
-from lazygrad.codegen.writer import Register, Writer
+from lazygrad.codegen.registers import Register
+from lazygrad.codegen.writer import Writer
 
 carried = pytest.mark.skipif(not blas.addresses(), reason="SciPy's BLAS has another interface here")
 

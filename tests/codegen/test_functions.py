@@ -17,7 +17,8 @@ from benchmarks import references
 from benchmarks.loops import ATTRIBUTES, Loop, Loops, loops
 from lazygrad.codegen.functions import FUNCTIONS, OPERANDS
 from lazygrad.codegen.llvm import compiled, load, machine
-from lazygrad.codegen.writer import F32, F64, Writer
+from lazygrad.codegen.registers import F32, F64
+from lazygrad.codegen.writer import Writer
 
 NAMES = sorted(FUNCTIONS)
 IN_NUMPY = [name for name in NAMES if hasattr(np, name)]

@@ -14,7 +14,8 @@ from product_kernels import Kernel, place_number, product_of, whole
 
 from lazygrad.codegen.products import Place, Plan, Product, Shape, shape, write
 from lazygrad.codegen.products.form import formed
-from lazygrad.codegen.writer import Register, Writer
+from lazygrad.codegen.registers import Register
+from lazygrad.codegen.writer import Writer
 
 LAYOUTS = ["rows", "columns", "steps", "reversed"]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from lazygrad.codegen.llvm import compiled, load, machine
+from lazygrad.codegen.registers import BOOL, F32, F64, I32, I64, Register
 from lazygrad.codegen.scalar import NotNative, Scalars
-from lazygrad.codegen.writer import BOOL, F32, F64, I32, I64, Register, Writer
+from lazygrad.codegen.writer import Writer
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

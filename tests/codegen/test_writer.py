@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lazygrad.codegen.llvm import compiled, load
-from lazygrad.codegen.writer import BOOL, F32, F64, I8, I32, I64, Register, Writer, literal, scalar_type
+from lazygrad.codegen.registers import BOOL, F32, F64, I8, I32, I64, Register, literal, scalar_type
+from lazygrad.codegen.writer import Writer
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -16,7 +16,7 @@ from lazygrad.codegen.functions.inverse_trigonometric import arccos, arcsin, arc
 from lazygrad.codegen.functions.logarithm import log, log1p, log2, log10
 from lazygrad.codegen.functions.powers import cbrt, hypot, logaddexp, power
 from lazygrad.codegen.functions.trigonometric import cos, sin, tan
-from lazygrad.codegen.writer import Register
+from lazygrad.codegen.registers import Register
 
 __all__ = ["FUNCTIONS", "OPERANDS"]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["FORMAT", "LN2", "PI", "Coefficients", "clamped", "exactly", "in_double", "parts", "polynomial"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lazygrad.codegen.writer import Register
+from lazygrad.codegen.registers import Register
 
 __all__ = ["Double", "product", "quick_sum", "total"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from lazygrad.codegen.functions.core import FORMAT, Coefficients, clamped, exactly, polynomial
 from lazygrad.codegen.functions.exponential import EXP, power_of_two, scaled, split
 from lazygrad.codegen.functions.logarithm import log
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["erf", "erfc", "erfinv"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lazygrad.codegen.functions.core import FORMAT, LN2, Coefficients, clamped, exactly, parts, polynomial
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["Split", "exp", "exp2", "expm1", "exponential", "power_of_two", "split"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from lazygrad.codegen.functions.core import exactly, in_double, parts, polynomial
 from lazygrad.codegen.functions.logarithm import log
 from lazygrad.codegen.functions.trigonometric import sine
-from lazygrad.codegen.writer import F64, Register
+from lazygrad.codegen.registers import F64, Register
 
 __all__ = ["digamma", "gammaln"]
 

@@ -20,7 +20,7 @@ from lazygrad.codegen.functions.core import (
 )
 from lazygrad.codegen.functions.exponential import EXPM1, exponential, power_of_two
 from lazygrad.codegen.functions.logarithm import log1p
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["arccosh", "arcsinh", "arctanh", "cosh", "sinh", "tanh"]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.codegen.functions.core import PI, Coefficients, exactly, parts, polynomial
 from lazygrad.codegen.functions.double import quick_sum
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["arccos", "arcsin", "arctan", "arctan2"]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lazygrad.codegen.functions.core import FORMAT, LN2, Coefficients, exactly, parts, polynomial
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["Split", "log", "log10", "log1p", "log2", "normalized", "split"]
 

@@ -20,7 +20,7 @@ from lazygrad.codegen.functions.double import Double, product, quick_sum, total
 from lazygrad.codegen.functions.exponential import EXP, RANGE, exp, power_of_two, scaled
 from lazygrad.codegen.functions.exponential import split as split_exponent
 from lazygrad.codegen.functions.logarithm import log1p, normalized, split
-from lazygrad.codegen.writer import F32, F64, Register
+from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["cbrt", "hypot", "logaddexp", "power"]
 

@@ -15,7 +15,8 @@ import functools
 import itertools
 
 from lazygrad.codegen.functions.core import PI, parts
-from lazygrad.codegen.writer import ADDRESS, F64, I64, Register, Writer
+from lazygrad.codegen.registers import ADDRESS, F64, I64, Register
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["far"]
 

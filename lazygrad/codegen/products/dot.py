@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lazygrad.codegen.products.tile import Lanes
-from lazygrad.codegen.writer import I64, Register
+from lazygrad.codegen.registers import I64, Register
 
 __all__ = ["dots", "folded"]
 

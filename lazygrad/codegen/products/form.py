@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.codegen.writer import I64, Register, Writer
+from lazygrad.codegen.registers import I64, Register
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["Form", "Place", "Product", "Strides", "formed", "offset"]
 

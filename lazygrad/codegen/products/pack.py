@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 
 from lazygrad.codegen.products.tile import Lanes
-from lazygrad.codegen.writer import ADDRESS, I64, Register, Writer
+from lazygrad.codegen.registers import ADDRESS, I64, Register
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["SQUARE", "pack", "transpose"]
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.products.shape import Piece
-from lazygrad.codegen.writer import BOOL, I8, I64, Register, Writer, scalar_type
+from lazygrad.codegen.registers import BOOL, I8, I64, Register, scalar_type
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["Lanes", "Tile"]
 

@@ -11,7 +11,8 @@ from lazygrad.codegen.products.form import Form, Place, Product, formed, offset
 from lazygrad.codegen.products.pack import SQUARE, pack
 from lazygrad.codegen.products.shape import Piece, Plan, Shape, pieces, shape
 from lazygrad.codegen.products.tile import Lanes, Tile
-from lazygrad.codegen.writer import I8, I64, Register, Writer
+from lazygrad.codegen.registers import I8, I64, Register
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["write"]
 
