@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.fuse import Statement, joint_axes, taken
-from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.index import Index, View, in_order
 from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.ways import Ways
@@ -122,11 +122,11 @@ class Elements:
             if i in self.rooms:
                 return self._from_room(i, index[self.rank :])
             spec = ways.spec(i)
-            place = View(i, 0, contiguous(spec.shape), spec.shape).place(index)
+            place = in_order(spec.shape, i).place(index)
             return self._load(self._argument(i), place, spec.dtype, fixed=False)
         if i in ways.stored or ways.way[i] in ("leaf", "callback"):
             spec = ways.spec(i)
-            place = View(i, 0, contiguous(spec.shape), spec.shape).place(index)
+            place = in_order(spec.shape, i).place(index)
             x = self._load(self._argument(i), place, spec.dtype, fixed=True)
         else:
             x = self._defined(i, index)
@@ -250,16 +250,16 @@ class Elements:
 
     def _store(self, key: Any, shape: Shape, index: Indices, x: Register) -> None:
         """Write one element, or a register of them, to memory."""
-        self._write(key, View(key, 0, contiguous(shape), shape).place(index), x)
+        self._write(key, in_order(shape, key).place(index), x)
 
     def _inner_place(self, shape: Shape, index: Indices) -> Index:
         inner = shape[self.rank :]
-        return View(None, 0, contiguous(inner), inner).place(index[self.rank :])
+        return in_order(inner).place(index[self.rank :])
 
     def _from_room(self, node: int, inner: Indices) -> Register:
         spec = self.ways.spec(node)
         sizes = spec.shape[self.rank :]
-        place = View(None, 0, contiguous(sizes), sizes).place(inner)
+        place = in_order(sizes).place(inner)
         if self.by_rows:
             offset = self._register(place) * self.width
             return self.writer.load(self.rooms[node], offset, spec.dtype, wide=True, fixed=False)

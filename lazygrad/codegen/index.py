@@ -16,7 +16,7 @@ import numpy as np
 from lazygrad.kinds import Movement
 from lazygrad.spec import Shape
 
-__all__ = ["Index", "View", "contiguous", "identity", "placed", "regrouped", "viewed"]
+__all__ = ["Index", "View", "contiguous", "identity", "in_order", "placed", "regrouped", "viewed"]
 
 
 class Index(NamedTuple):
@@ -67,6 +67,11 @@ class View(NamedTuple):
 def contiguous(shape: Shape) -> tuple[int, ...]:
     """Steps of an array in row-major order."""
     return tuple([math.prod(shape[axis + 1 :]) for axis in range(len(shape))])
+
+
+def in_order(shape: Shape, buffer: int | None = None) -> View:
+    """An array of this shape as it lies in memory, the last axis varying fastest."""
+    return View(buffer, 0, contiguous(shape), shape)
 
 
 class Affine(NamedTuple):

@@ -17,7 +17,7 @@ import numpy as np
 from lazygrad.codegen.elements import UNROLLED, Indices
 from lazygrad.codegen.folding import folding, limits
 from lazygrad.codegen.fuse import ZEROS, Part, Rows, Statement
-from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.index import Index, identity, in_order
 from lazygrad.codegen.registers import I32, I64, Cell, Register
 from lazygrad.codegen.totals import Totals
 from lazygrad.codegen.ways import Ways
@@ -107,8 +107,8 @@ class _Writing(Totals):
         for node, index, _ in s.reads:
             if node in own:
                 t = own[node]
-                loops = [Index() if n == 1 else Index(0, ((k, 1),)) for k, n in enumerate(s.shape)]
-                if t.axes or index is None or list(index) != loops:
+                loops = identity(s.shape, range(len(s.shape)))
+                if t.axes or index is None or tuple(index) != loops:
                     return False
         return True
 
@@ -149,11 +149,11 @@ class _Writing(Totals):
                 if place is None:
                     return None
                 places.append(place)
-            loops = tuple([Index() if n == 1 else Index(0, ((k, 1),)) for k, n in enumerate(s.shape)])
+            loops = identity(s.shape, range(len(s.shape)))
             if isinstance(s.target, Part):
                 places += s.target.place.of(loops)
             elif not self._folds_rows(s):
-                places.append(View(None, 0, contiguous(s.shape), s.shape).place(loops))
+                places.append(in_order(s.shape).place(loops))
         return places
 
     def _size(self, run: list[int]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from lazygrad.codegen.elements import Elements, Indices
 from lazygrad.codegen.folding import Folding, folding
 from lazygrad.codegen.fuse import Statement
-from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.index import Index, View, contiguous, in_order
 from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.ways import Ways
@@ -116,7 +116,7 @@ class Totals(Elements):
             address = self._argument(s.node)
             out = self._out_index(s, index)
             shape = self.ways.spec(s.node).shape
-            place = View(s.node, 0, contiguous(shape), shape).place(out)
+            place = in_order(shape, s.node).place(out)
         wide_place = any(loop == self.wide for loop, _ in place.terms)
         if self.by_rows:
             offset = self._register(place) * self.width
@@ -171,7 +171,7 @@ class Totals(Elements):
         wrong = (which < 0) | (which >= count)
         self._refuse(wrong)
         inner = ways.spec(s.node).shape[1:]
-        place = View(None, 0, contiguous(inner), inner).place(index[1:])
+        place = in_order(inner).place(index[1:])
         each = math.prod(inner)
         if isinstance(total, list):  # few segments: every row is added to all of them, to most as nothing
             x = self._masked(op, x)

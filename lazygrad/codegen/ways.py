@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from lazygrad.codegen import index as indexing
-from lazygrad.codegen.index import Index, View, contiguous
+from lazygrad.codegen.index import Index, View, contiguous, in_order
 from lazygrad.codegen.reading import Folded, Multiplied, Scattered, Taken, read
 from lazygrad.codegen.registers import Register
 from lazygrad.codegen.scalar import Scalars
@@ -233,7 +233,7 @@ class Ways:
     def _view(self, i: int) -> View | None:
         if i in self.stored or self.way[i] in ("leaf", "callback"):
             spec = self.spec(i)
-            return View(i, 0, contiguous(spec.shape), spec.shape)
+            return in_order(spec.shape, i)
         if not self._is_view(i):
             return None
         node = self.nodes[i]
