@@ -146,8 +146,11 @@ def main() -> None:
 
 
 MADE = "<!-- Made by `python -m benchmarks.gallery`: edit the example or the generator, not this page. -->\n"
-RESULTS_HEAD = """What was promised of lazygrad on real data, and what a run gives. Times are of the machine that is named
-with them; numbers in other systems' reports come from their machines."""
+RESULTS_HEAD = (
+    "What was promised of lazygrad on real data, and what a run gives. Times are of the machine that is named with "
+    "them; numbers in other systems' reports come from their machines."
+)
+
 
 if __name__ == "__main__":
     main()
