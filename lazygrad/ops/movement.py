@@ -50,7 +50,7 @@ __all__ = [
 
 
 def _reshaped(x: Shape, shape: Shape) -> Shape:
-    sizes = tuple(int(size) for size in shape)
+    sizes = tuple(int(size) for size in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
         raise Mismatch("One size of a shape may be -1, which stands for what is left; no other is negative.")
     total = math.prod(x)
@@ -66,7 +66,7 @@ def _reshaped(x: Shape, shape: Shape) -> Shape:
 
 @movement(shape=_reshaped, view="contiguous", vjp=lambda g, y, x: reshape(g, x.shape))
 def reshape(xp: Any, x: Array, shape: Shape) -> Any:
-    """The same elements, in row-major order, in another shape. One size may be -1."""
+    """The same elements, in row-major order, in another shape, a number or several. One size may be -1."""
     return xp.reshape(x, shape)
 
 

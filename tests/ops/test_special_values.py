@@ -475,3 +475,19 @@ def test_the_variance_of_one_element_with_correction_is_nan():
     """0 / 0, also where the correction is larger than the count."""
     assert np.isnan(value(lambda x: lg.var(x, correction=1), np.ones(1)))
     assert np.isnan(value(lambda x: lg.var(x, correction=2), np.ones(1)))
+
+
+@pytest.mark.parametrize("mode", ["run", "compile"])
+def test_a_shape_may_be_a_number(mode: str) -> None:
+    """As in NumPy: one axis."""
+    env = lg.VariableEnvironment()
+    step = env.compile(flat) if mode == "compile" else lambda x: env.run(flat, x)
+    values, gradient = step(np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(np.arange(6.0), values)
+    np.testing.assert_array_equal(2 * np.arange(6.0).reshape(2, 3), gradient)
+
+
+def flat(ctx, x):
+    """A reshape to one axis, and a gradient through it."""
+    y = lg.reshape(x, -1)
+    return y, lg.grad(lg.sum(lg.square(y)), x)
