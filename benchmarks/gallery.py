@@ -11,6 +11,8 @@ import ast
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,18 @@ from benchmarks.claims import CLAIMS, Claim
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES, GALLERY, RESULTS = ROOT / "examples", ROOT / "docs/gallery", ROOT / "docs/results.md"
-SELF_KEPT = {"linear_regression", "sine_mlp"}  # the first two: the tutorial shows what they find
+sys.path.insert(0, str(EXAMPLES))
+# The first two examples stand on their own: they print what they find, and draw one picture where they are told to.
+ALONE = {
+    "linear_regression": ("--graph", "linear_regression_step.svg", "The graph of one training step."),
+    "sine_mlp": ("--plot", "sine_mlp_fit.png", "The points, the curve they came from, and the network's curve."),
+}
 
 
 def names() -> list[str]:
-    """Every example that keeps its results, by its path without ``.py``."""
+    """Every example, by its path without ``.py``."""
     programs = [path for path in EXAMPLES.rglob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
-    found = sorted(path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in programs)
-    return [name for name in found if name not in SELF_KEPT]
+    return sorted(path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in programs)
 
 
 def stem(name: str) -> str:
@@ -62,8 +68,9 @@ def page(name: str, found: dict[str, Any]) -> str:
         parts.append(f"![{figure['caption']}]({figure['file']})\n\n*{figure['caption']}*")
     for shown in found["tables"]:
         parts.append(f"**{shown['title']}**\n\n{table(shown['header'], shown['rows'])}")
-    numbers = [[name, number(value)] for name, value in found["numbers"].items()]
-    parts += [table(["number", "value"], numbers), machine(found)]
+    if "output" in found:
+        parts.append(f"```text\n{found['output']}```")
+    parts += [numbers(found), machine(found)]
     parts.append(f'??? example "examples/{name}.py"\n\n    ```python\n    --8<-- "examples/{name}.py"\n    ```')
     return MADE + "\n\n".join(part for part in parts if part) + "\n"
 
@@ -96,9 +103,8 @@ def results(found: dict[str, dict[str, Any]]) -> str:
         parts.append(f"## {title}")
         parts.append(f"`{one['command']}`, {one['seconds']:g} s on {one['cores']} cores")
         parts += [f"**{shown['title']}**\n\n{table(shown['header'], shown['rows'])}" for shown in one["tables"]]
-        numbers = [[name, number(value)] for name, value in one["numbers"].items()]
-        parts.append(table(["number", "value"], numbers))
-    return "\n\n".join(parts) + "\n"
+        parts.append(numbers(one))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def claimed(claim: Claim, found: dict[str, dict[str, Any]]) -> list[str]:
@@ -110,6 +116,12 @@ def claimed(claim: Claim, found: dict[str, dict[str, Any]]) -> list[str]:
     return [claim.what, claim.wanted, f"{number(value)}{verdict}", f"`{found[claim.example]['command']}`"]
 
 
+def numbers(found: dict[str, Any]) -> str:
+    """The numbers of a run as a table, if there are any."""
+    rows = [[name, number(value)] for name, value in found["numbers"].items()]
+    return table(["number", "value"], rows) if rows else ""
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
@@ -118,7 +130,6 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def number(value: float) -> str:
     """A number as the examples print it."""
-    sys.path.insert(0, str(EXAMPLES))
     from common import shown
 
     return str(shown(value))
@@ -126,8 +137,33 @@ def number(value: float) -> str:
 
 def run(name: str, data: Path) -> None:
     """Run an example in full, and keep what it finds."""
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--save", str(GALLERY), "--data", str(data)]
-    subprocess.run(command, check=True, cwd=ROOT)
+    if name in ALONE:
+        run_alone(name)
+    else:
+        command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--save", str(GALLERY), "--data", str(data)]
+        subprocess.run(command, check=True, cwd=ROOT)
+
+
+def run_alone(name: str) -> None:
+    """Run an example that keeps no results itself."""
+    from common import about_the_machine
+
+    option, file, caption = ALONE[name]
+    program = [sys.executable, str(EXAMPLES / f"{name}.py"), "--mode", "compile", option, str(GALLERY / file)]
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as empty:
+        finished = subprocess.run(program, check=True, cwd=empty, capture_output=True, text=True)
+    found = {
+        "example": name,
+        "command": f"python examples/{name}.py --mode compile {option} {file}",
+        **about_the_machine(),
+        "seconds": round(time.perf_counter() - began, 1),
+        "numbers": {},
+        "tables": [],
+        "figures": [{"file": file, "caption": caption}],
+        "output": finished.stdout.replace(f"{GALLERY}/", ""),
+    }
+    (GALLERY / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:

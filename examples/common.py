@@ -136,9 +136,7 @@ class Results:
         content = {
             "example": self.name,
             "command": self.command,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "cores": os.cpu_count(),
+            **about_the_machine(),
             "seconds": round(time.perf_counter() - self._started, 1),
             "numbers": self.numbers,
             "tables": self.tables,
@@ -148,6 +146,11 @@ class Results:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"Kept the results in {path}" + "".join(f", {file}" for file, _, _ in self._figures))
         return self.numbers
+
+
+def about_the_machine() -> dict[str, Any]:
+    """What times depend on."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "cores": os.cpu_count()}
 
 
 def shown(value: Any) -> str:

@@ -28,7 +28,7 @@ def test_a_page_is_what_is_made_of_the_runs(page: Path) -> None:
 def test_every_figure_of_a_run_is_kept_and_no_other() -> None:
     """A figure that no page shows is left over."""
     wanted = {figure["file"] for found in gallery.kept().values() for figure in found["figures"]}
-    assert wanted == {path.name for path in gallery.GALLERY.glob("*.png")}
+    assert wanted == {path.name for path in gallery.GALLERY.iterdir() if path.suffix in (".png", ".svg")}
 
 
 def test_no_run_was_a_quick_one() -> None:
