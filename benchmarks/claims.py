@@ -52,4 +52,20 @@ CLAIMS = [
     Claim("King County, the same, best fold", "king_county", "R² of the best fold", 0.90),
     Claim("King County, seconds for all folds (jiro-nn: 1,920)", "king_county", "seconds to train all folds"),
     Claim("King County, honest hold-out, our network", "king_county", "R² on the same honest hold-out, ours", 0.90),
+    Claim("SVD of 10,330 random matrices: wrong at 1e-5", "svd_trials", "wrong at 1e-5", 0, 0),
+    Claim("SVD of 10,330 random matrices: not converged", "svd_trials", "not converged", 0, 0),
+    *(
+        Claim(f"SVD of an image of {size}: seconds (ML Kit: {reported:,})", "image_compression", number, most=reported)
+        for size, reported in [("240×320", 75), ("480×640", 1250)]
+        for number in [f"seconds for the decompositions of {size}"]
+    ),
+    Claim(
+        "k-means, a million points: labels that differ from scikit-learn's",
+        "classical/kmeans",
+        "part of the labels that differ from scikit-learn's",
+        0,
+        0,
+    ),
+    Claim("k-means, a million points: seconds", "classical/kmeans", "seconds, lazygrad"),
+    Claim("k-means, a million points: seconds of scikit-learn", "classical/kmeans", "seconds, scikit-learn"),
 ]

@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     run.agree("labels", label, other.labels_.astype(int), 0)
     run.agree("iterations", iterations, other.n_iter_, 0)
     run.agree("centres", centres, other.cluster_centers_, 1e-9)
+    run.number("part of the labels that differ from scikit-learn's", np.mean(label != other.labels_))
     run.number("iterations", iterations)
     run.number("within-cluster sum of squares", np.sum(np.square(x - host(centres)[label])))
 
