@@ -363,3 +363,18 @@ def test_an_op_of_several_results_may_return_views_of_its_operand() -> None:
     x = np.linspace(0, 0.1, 7, dtype="float32")
     for ours, wanted in zip(env.compile(step, wait=True)(x), env.run(step, x), strict=True):
         np.testing.assert_allclose(ours, wanted, rtol=1e-5)
+
+
+def test_a_compiled_step_can_be_bound_to_settings() -> None:
+    """The same step with a keyword argument given; asking twice gives the same one, so nothing is compiled again."""
+    env = lg.VariableEnvironment()
+
+    @env.compile
+    def step(ctx, x, train):
+        return lg.sum(x) if train else lg.max(x)
+
+    x = np.arange(4.0)
+    assert (6.0, 3.0) == (step.bound(train=True)(x), step.bound(train=False)(x))
+    assert step.bound(train=True) is step.bound(train=True)
+    assert step.bound(train=True) is not step.bound(train=1)
+    assert "step" == step.bound(train=True).__name__

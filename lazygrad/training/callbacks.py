@@ -6,6 +6,7 @@ A callback is a function of a :class:`~lazygrad.training.Training`, or an object
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.errors import DataError, nearest, report
@@ -18,6 +19,9 @@ __all__ = ["BestWeights", "Callback", "EarlyStopping"]
 
 class Callback:
     """Something that is done after every epoch; a subclass overrides what it needs."""
+
+    def before_training(self, metrics: Sequence[str]) -> None:
+        """Told the names of the metrics that there will be, it may refuse to begin."""
 
     def after_epoch(self, training: Training) -> None:
         """What is done after an epoch."""
@@ -41,7 +45,7 @@ class BestWeights(Callback):
         mode: ``"min"`` or ``"max"``, whichever is best.
 
     Raises:
-        DataError: ``mode`` is neither; or, after the first epoch, there is no such metric.
+        DataError: ``mode`` is neither; or, before the first epoch, there is no such metric.
     """
 
     def __init__(self, metric: str | None = None, mode: str = "min") -> None:
@@ -52,13 +56,17 @@ class BestWeights(Callback):
         self.value = float("nan")
         self._arrays: dict[str, Any] = {}
 
+    def before_training(self, metrics: Sequence[str]) -> None:
+        """Choose the metric, if none was named."""
+        self.metric = self.metric or (PREFIX + "loss" if PREFIX + "loss" in metrics else "loss")
+        if self.metric not in metrics:
+            cure = nearest(self.metric, metrics)
+            raise DataError(report(f"{type(self).__name__}: there is no metric {self.metric!r}", at=here(), cure=cure))
+
     def after_epoch(self, training: Training) -> None:
         """Keep the variables if they are the best so far."""
-        name = self.metric or (PREFIX + "loss" if PREFIX + "loss" in training.metrics else "loss")
-        if name not in training.metrics:
-            cure = nearest(name, training.metrics)
-            raise DataError(report(f"{type(self).__name__}: there is no metric {name!r}", at=here(), cure=cure))
-        value = training.metrics[name]
+        assert self.metric is not None
+        value = training.metrics[self.metric]
         if not self.epoch or self._is_better(value):
             self.epoch, self.value = training.epoch, value
             self._arrays = {v.path: v.value for v in training.env}
@@ -91,7 +99,7 @@ class EarlyStopping(BestWeights):
         min_delta: by how much a value must be better to count.
 
     Raises:
-        DataError: a setting is out of range; or, after the first epoch, there is no such metric.
+        DataError: a setting is out of range; or, before the first epoch, there is no such metric.
     """
 
     def __init__(

@@ -89,10 +89,14 @@ def fit(
     data = tables(data, trained.names(99), env.dtype)
     size = checked(batch_size, rows_of(data))
     batch_order = _Order(data, size, env._draws.seed if seed is None else _count(seed, "seed"), shuffle)
-    trained.check(data, batch_order.first(size))
-    validated, held_out = _validation(step, evaluate, validation, env, data, size)
+    for batch in batch_order.shapes():
+        trained.check(data, batch)
+    validation = _validation(step, evaluate, validation, env, data, size)
 
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in callbacks]
+    metrics = [*trained.metrics, *(PREFIX + name for name in (validation[0].metrics if validation else ()))]
+    for callback in done:
+        callback.before_training(metrics)
     settings = {"rows": batch_order.rows, "batch_size": size, "shuffle": shuffle, "seed": _words(batch_order.seed)}
     history = History()
     if checkpoint is not None:
@@ -100,24 +104,23 @@ def fit(
             history = files.read(checkpoint, env, settings, done)
         else:
             files.write(checkpoint, env, history, settings, done)  # a place that cannot be written to is found now
-    trained.prepare(batch_order.first(size))
-    if batch_order.rows % size:
-        trained.prepare(batch_order.first(batch_order.rows % size))
+    for batch in batch_order.shapes():
+        trained.prepare(batch)
 
     training, warned = Training(env, epochs, history), False
     count = math.ceil(batch_order.rows / size)
     with closing(bar(progress, epochs * count, training.epoch * count)) as shown:
         while training.epoch < epochs and not history.stopped:
             began = time.perf_counter()
-            metrics = _means(trained, batch_order.epoch(training.epoch), shown)
-            if validated is not None:
-                measured = _means(validated, cut([table.array for table in held_out], size, None))
-                metrics |= {PREFIX + name: value for name, value in measured.items()}
-            history.add(metrics, time.perf_counter() - began)
-            training.metrics = metrics
-            shown.set_postfix({name: f"{value:.4g}" for name, value in metrics.items()}, refresh=False)
+            means = _means(trained, batch_order.epoch(training.epoch), shown)
+            if validation is not None:
+                validated, held_out = validation
+                means |= {PREFIX + name: value for name, value in _means(validated, held_out.epoch(0)).items()}
+            history.add(means, time.perf_counter() - began)
+            training.metrics = means
+            shown.set_postfix({name: f"{value:.4g}" for name, value in means.items()}, refresh=False)
             if not warned:
-                warned = _warn_of_nan(metrics, training.epoch)
+                warned = _warn_of_nan(means, training.epoch)
             for callback in done:
                 callback.after_epoch(training)
             if checkpoint is not None:
@@ -149,9 +152,10 @@ class _Order:
         self.rows = rows_of(data)
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
 
-    def first(self, count: int) -> tuple[Any, ...]:
-        """A batch of ``count`` examples, for the sake of its shape."""
-        return tuple(array[:count] for array in self.arrays)
+    def shapes(self) -> list[tuple[Any, ...]]:
+        """A batch of each size that there will be."""
+        sizes = [self.batch_size, self.rows % self.batch_size]
+        return [tuple(array[:count] for array in self.arrays) for count in sizes if count]
 
     def epoch(self, number: int) -> Iterator[tuple[Any, ...]]:
         """The batches of an epoch, counted from 0."""
@@ -173,23 +177,22 @@ class _Function(Callback):
 
 def _validation(
     step: Any, evaluate: Any, validation: Any, env: VariableEnvironment, data: Sequence[Table], size: int
-) -> tuple[Step | None, Sequence[Table]]:
+) -> tuple[Step, _Order] | None:
     """The step and the data for validation, checked and compiled; None without them."""
     if validation is None:
         if evaluate is not None:
             cure = "Give validation=data as well."
             raise DataError(report("there is a step for validation, but no data for it", at=here(), cure=cure))
-        return None, ()
+        return None
     validated = Step(step if evaluate is None else evaluate, env, train=False)
     held_out = tables(validation, [table.name for table in data], env.dtype)
     check_alike(data, held_out)
-    arrays = [table.array for table in held_out]
-    size = min(size, len(arrays[0]))
-    sizes = {size, len(arrays[0]) % size} - {0}
-    validated.check(held_out, tuple(array[:size] for array in arrays))
-    for count in sizes:
-        validated.prepare(tuple(array[:count] for array in arrays))
-    return validated, held_out
+    batches = _Order(held_out, min(size, rows_of(held_out)), 0, shuffle=False)
+    for batch in batches.shapes():
+        validated.check(held_out, batch)
+    for batch in batches.shapes():
+        validated.prepare(batch)
+    return validated, batches
 
 
 def _count(value: Any, name: str = "epochs") -> int:

@@ -40,6 +40,7 @@ class Step:
         self.train = train
         function = step._step if isinstance(step, Compiled) else step
         self.name = step_name(function)
+        self.metrics: list[str] = []  # their names, once it has been checked
         self.takes_train = "train" in _parameters(function)
         self.function = partial(function, train=train) if self.takes_train else function
         self._run: Callable[..., Any]
@@ -69,6 +70,7 @@ class Step:
                 _check_labels(tables[names.index(name)], low, high)
 
     def _check_returned(self, result: Any, graph: Graph) -> None:
+        self.metrics = [name for name, leaf in named(result) if leaf is not None]
         for name, leaf in named(result):
             if isinstance(leaf, Tensor) and leaf.ndim:
                 facts = [f"{name}:  {leaf.spec}"]

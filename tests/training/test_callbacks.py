@@ -71,10 +71,12 @@ def test_a_loss_that_is_not_a_number_is_never_better(walk: Any) -> None:
     assert (2, 2.0) == (best.epoch, best.value)
 
 
-def test_an_unknown_metric_is_told_after_the_first_epoch(walk: Any) -> None:
-    """With those that there are."""
+def test_an_unknown_metric_is_told_before_training(walk: Any) -> None:
+    """With those that there are; no epoch is trained first."""
+    seen: list[int] = []
     with pytest.raises(lg.DataError, match="BestWeights: there is no metric 'accuracy'"):
-        walk([1.0, 2.0], lg.BestWeights("accuracy"))
+        walk([1.0, 2.0], lambda training: seen.append(training.epoch), lg.BestWeights("accuracy"))
+    assert [] == seen
 
 
 @pytest.mark.parametrize("settings", [{"patience": 0}, {"patience": 1.5}, {"min_delta": -1.0}, {"min_delta": np.nan}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,21 @@ def test_an_index_of_an_embedding_that_is_out_of_range_is_named_before_training(
 def test_what_cannot_be_trained_with_is_refused(changed: dict[str, Any], said: str, problem: Make) -> None:
     """Before anything is changed, in words that name what was given."""
     assert said in message(problem(), lg.DataError, **changed)
+
+
+def test_a_last_batch_that_the_step_cannot_take_is_told_before_training(problem: Make, tmp_path: Path) -> None:
+    """One example has no variance: 103 examples in batches of 51 leave one over."""
+    p = problem()
+    norm, sgd = lg.nn.BatchNorm(p.env, 3, name="norm"), lg.optim.SGD(p.env, 0.1)
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        loss = lg.mean(lg.square(norm(x, train=True) @ ctx.variable("w") - y))
+        return loss, sgd.minimize(loss), ctx.updates()
+
+    file = tmp_path / "c.json"
+    said = message(p, lg.SpecError, step=p.env.compile(step), batch_size=51, checkpoint=file)
+    assert "One number a feature has no variance" in said
+    assert not file.exists()
 
 
 def test_columns_of_another_name_or_order_are_refused(problem: Make) -> None:
