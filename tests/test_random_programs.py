@@ -165,7 +165,7 @@ def test_an_exact_program_gives_numpys_numbers_in_every_way_it_can_be_run(part):
     """Values, updates and arguments agree bit for bit, and no later run changes what was returned."""
 
     @seed(part)
-    @settings(max_examples=250, phases=PHASES)
+    @settings(max_examples=150, phases=PHASES)
     @given(st.randoms(use_true_random=True))
     def check(random):
         checked(exact_program(random), check_exact)
@@ -178,7 +178,7 @@ def test_a_smooth_program_gives_numpys_numbers_and_the_gradient_of_difference_qu
     """Values and gradients agree to rounding however it is run, and with central differences in float64."""
 
     @seed(part)
-    @settings(max_examples=125, phases=PHASES)
+    @settings(max_examples=75, phases=PHASES)
     @given(st.randoms(use_true_random=True))
     def check(random):
         checked(smooth_program(random), check_smooth)

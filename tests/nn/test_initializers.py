@@ -64,7 +64,9 @@ FANS = [
 ]
 
 
-@pytest.mark.parametrize(("initializer", "variance", "law"), FANS, ids=str)
+@pytest.mark.parametrize(
+    ("initializer", "variance", "law"), FANS, ids=lambda x: str(x) if isinstance(x, init.Initializer) else None
+)
 def test_the_variance_follows_from_the_fans(initializer, variance, law):
     """Given ones, those of a matrix (in, out), and those of filters (out, in, kh, kw)."""
     for shape, given, fans in (

@@ -69,9 +69,7 @@ def test_conv_transpose2d_lays_its_filters():
     close(whole[:, :, 1:7, 1:9] + b[:, None, None], both(env, layer, x))
 
 
-@pytest.mark.parametrize(
-    ("kind", "combine"), [("MaxPool2d", np.max), ("AvgPool2d", np.mean), ("SumPool2d", np.sum)], ids=str
-)
+@pytest.mark.parametrize(("kind", "combine"), [("MaxPool2d", np.max), ("AvgPool2d", np.mean), ("SumPool2d", np.sum)])
 def test_pools_take_one_number_a_window(kind, combine):
     """Windows side by side, if no stride is given."""
     env = environment()
@@ -150,7 +148,7 @@ def gru(x, h, p):
     return np.stack(ys, 1), h
 
 
-RECURRENT = pytest.mark.parametrize(("kind", "reference"), [("RNN", rnn), ("LSTM", lstm), ("GRU", gru)], ids=str)
+RECURRENT = pytest.mark.parametrize(("kind", "reference"), [("RNN", rnn), ("LSTM", lstm), ("GRU", gru)])
 
 
 def start(kind, n=2, hidden=3):
