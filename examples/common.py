@@ -168,10 +168,8 @@ def _command(name: str, given: argparse.Namespace) -> str:
             words.append("--data DIR")
         elif value is True:
             words.append(f"--{key}")
-        elif key in ("mode", "backend") or (value and key not in ("save", "data", "seed")):
+        elif key == "mode" or (value and value != "numpy" and key not in ("save", "data")):
             words.append(f"--{key} {value}")
-        elif key == "seed" and value:
-            words.append(f"--seed {value}")
     return " ".join(words)
 
 
