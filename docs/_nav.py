@@ -21,6 +21,8 @@ def on_config(config: Any) -> Any:
         pages = [page.relative_to(docs).as_posix() for page in (docs / FOLDERS[name]).glob("*.md")]
         pages.sort(key=lambda page: (not page.endswith("index.md"), page))
         if pages:
-            filled.append({name: pages})
+            # A page of the gallery is called by its program, as its heading is a whole sentence.
+            named = [{f"{Path(page).stem}.py": page} for page in pages[1:]] if name == "Gallery" else pages[1:]
+            filled.append({name: [pages[0], *named]})
     config.nav = filled
     return config

@@ -66,7 +66,7 @@ def test_what_is_kept_tells_how_to_repeat_it(name: str, classical: Callable[[str
     """The command is the program's own path, the comparison is a table, and the figure lies beside it."""
     classical(name).main(["--quick", "--seed", "3"])
     kept = json.loads(Path(f"results/classical_{name}.json").read_text(encoding="utf-8"))
-    command = f"python examples/classical/{name}.py --quick --backend numpy --seed 3 --mode compile"
+    command = f"python examples/classical/{name}.py --quick --seed 3 --mode compile"
     assert command == kept["command"]
     assert [["compared", "largest difference", "allowed"]] == [table["header"] for table in kept["tables"]]
     assert [True] == [Path("results", figure["file"]).is_file() for figure in kept["figures"]]
