@@ -1,10 +1,9 @@
-"""Puts the pages of docs/decisions/ and docs/gallery/ into the navigation, so that a new one need not be listed anywhere."""
+"""Puts the pages of docs/decisions/ and docs/gallery/ into the navigation, so that no new one need be listed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
 
 FOLDERS = {"Decisions": "decisions", "Gallery": "gallery"}
 
