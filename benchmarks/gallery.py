@@ -11,7 +11,6 @@ import ast
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -149,10 +148,11 @@ def run_alone(name: str) -> None:
     from common import about_the_machine
 
     option, file, caption = ALONE[name]
-    program = [sys.executable, str(EXAMPLES / f"{name}.py"), "--mode", "compile", option, str(GALLERY / file)]
+    # From the root, so that a picture that names lines of the program names them by their paths in the repository.
+    program = [sys.executable, f"examples/{name}.py", "--mode", "compile", option, f"docs/gallery/{file}"]
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as empty:
-        finished = subprocess.run(program, check=True, cwd=empty, capture_output=True, text=True)
+    finished = subprocess.run(program, check=True, cwd=ROOT, capture_output=True, text=True)
+    (GALLERY / file).with_suffix(".dot").unlink(missing_ok=True)
     found = {
         "example": name,
         "command": f"python examples/{name}.py --mode compile {option} {file}",
@@ -161,7 +161,7 @@ def run_alone(name: str) -> None:
         "numbers": {},
         "tables": [],
         "figures": [{"file": file, "caption": caption}],
-        "output": finished.stdout.replace(f"{GALLERY}/", ""),
+        "output": finished.stdout.replace("docs/gallery/", ""),
     }
     (GALLERY / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -390,7 +390,8 @@ def test_a_fork_during_a_shared_row_of_another_thread_does_no_harm() -> None:
 def test_an_interrupt_during_a_run_leaves_the_pool_whole() -> None:
     """Ctrl-C is raised when the run is over, all of whose chunks are done; the next run is as any other."""
     text = (
-        "import _thread\n"
+        "import _thread, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process in the background lacks\n"
         "driver.hire(2); plan = Plan(*[('linger', 32, True)] * 2)\n"
         "threading.Timer(0.01, _thread.interrupt_main).start()\n"
         "try:\n    plan.run()\n    threading.Event().wait(5); print('never')\n"
