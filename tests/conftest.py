@@ -36,3 +36,16 @@ def cupy():
     except Exception as reason:
         pytest.skip(f"CuPy finds no GPU that works: {reason}")
     return found
+
+
+@pytest.fixture
+def numpy_alone(monkeypatch):
+    """No native code, unless a run asks for it, and nothing that another test has left to be compiled.
+
+    That would call kernels, and the system, from another thread while the test has them fail.
+    """
+    from lazygrad.codegen import background
+
+    if "LAZYGRAD_NATIVE" not in os.environ:
+        monkeypatch.setenv("LAZYGRAD_NATIVE", "off")
+    background.submit(lambda: None)._done.wait()

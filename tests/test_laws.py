@@ -6,7 +6,6 @@ import dis
 import functools
 import gc
 import itertools
-import os
 import subprocess
 import sys
 import threading
@@ -22,24 +21,12 @@ from snapshots import at, snapshot
 
 import lazygrad as lg
 from lazygrad import execute
-from lazygrad.codegen import background
 from lazygrad.define import elementwise, opaque
 from lazygrad.graph import Graph, writing
 from lazygrad.tensor import Array
 from lazygrad.variables import Variable
 
-
-@pytest.fixture(autouse=True)
-def numpy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Laws that hold bit for bit, and kernels that are made to fail, are those of NumPy unless a run asks otherwise.
-
-    What another test has left to be compiled is done first, as it calls the same kernels from another thread.
-    """
-    if "LAZYGRAD_NATIVE" not in os.environ:
-        monkeypatch.setenv("LAZYGRAD_NATIVE", "off")
-    background.submit(lambda: None)._done.wait()
-
-
+pytestmark = pytest.mark.usefixtures("numpy_alone")  # what holds bit for bit, and kernels that are made to fail
 CALLS: list[str] = []
 
 

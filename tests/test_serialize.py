@@ -22,6 +22,8 @@ import lazygrad as lg
 from lazygrad import document
 from lazygrad.errors import BackendError, SaveError, SpecError
 
+pytestmark = pytest.mark.usefixtures("numpy_alone")  # the system is made to fail while it saves
+
 # The lines of tests that messages name.
 SAVE, LOAD, RESTORE = "env.save(path)", "Env.load(path)", "env.restore(path)"
 RESTORE_MINE, RESTORE_AS = "mine.restore(path)", "env.restore(path, strict=strict)"

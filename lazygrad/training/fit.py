@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
@@ -91,10 +91,10 @@ def fit(
     batch_order = _Order(data, size, env._draws.seed if seed is None else _count(seed, "seed"), shuffle)
     for batch in batch_order.shapes():
         trained.check(data, batch)
-    validation = _validation(step, evaluate, validation, env, data, size)
+    held_out = _validation(step, evaluate, validation, env, data, size)
 
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in callbacks]
-    metrics = [*trained.metrics, *(PREFIX + name for name in (validation[0].metrics if validation else ()))]
+    metrics = [*trained.metrics, *(PREFIX + name for name in (held_out.step.metrics if held_out else ()))]
     for callback in done:
         callback.before_training(metrics)
     settings = {"rows": batch_order.rows, "batch_size": size, "shuffle": shuffle, "seed": _words(batch_order.seed)}
@@ -113,9 +113,9 @@ def fit(
         while training.epoch < epochs and not history.stopped:
             began = time.perf_counter()
             means = _means(trained, batch_order.epoch(training.epoch), shown)
-            if validation is not None:
-                validated, held_out = validation
-                means |= {PREFIX + name: value for name, value in _means(validated, held_out.epoch(0)).items()}
+            if held_out is not None:
+                measured = _means(held_out.step, held_out.batches.epoch(0))
+                means |= {PREFIX + name: value for name, value in measured.items()}
             history.add(means, time.perf_counter() - began)
             training.metrics = means
             shown.set_postfix({name: f"{value:.4g}" for name, value in means.items()}, refresh=False)
@@ -162,6 +162,13 @@ class _Order:
         return cut(self.arrays, self.batch_size, order(self.rows, self.seed, number, self.shuffle))
 
 
+class _Validation(NamedTuple):
+    """What is done after every epoch to measure, with data that are not trained on."""
+
+    step: Step
+    batches: _Order
+
+
 class _Function(Callback):
     """A plain function as a callback."""
 
@@ -177,7 +184,7 @@ class _Function(Callback):
 
 def _validation(
     step: Any, evaluate: Any, validation: Any, env: VariableEnvironment, data: Sequence[Table], size: int
-) -> tuple[Step, _Order] | None:
+) -> _Validation | None:
     """The step and the data for validation, checked and compiled; None without them."""
     if validation is None:
         if evaluate is not None:
@@ -192,7 +199,7 @@ def _validation(
         validated.check(held_out, batch)
     for batch in batches.shapes():
         validated.prepare(batch)
-    return validated, batches
+    return _Validation(validated, batches)
 
 
 def _count(value: Any, name: str = "epochs") -> int:
