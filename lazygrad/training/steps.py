@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from lazygrad.registry import here
 from lazygrad.tensor import Tensor
 from lazygrad.training.data import Table
 from lazygrad.training.labels import ranges
+from lazygrad.training.shapes import crossed
 from lazygrad.trees import leaves
 
 __all__ = ["Step"]
@@ -64,6 +66,7 @@ class Step:
         probe = _Probe(self.function)
         graph = self.env.trace(probe, *batch)
         self._check_returned(probe.returned, graph)
+        self._warn_of_pairs(graph, len(batch[0]))
         for name, (low, high) in ranges(graph).items():
             names = self.names(len(tables))
             if name in names:
@@ -88,6 +91,14 @@ class Step:
         if self.train and not changed:
             cure = "Return the optimizer's update with the loss: return loss, optimizer.minimize(loss)."
             raise GraphError(report(f"{self.name} changes no variable: it cannot train", at=here(), cure=cure))
+
+    def _warn_of_pairs(self, graph: Graph, rows: int) -> None:
+        place = crossed(graph, rows)
+        if place is not None and self.train:
+            facts = [f"{graph.tensor(i).spec}   {graph.describe(i)}" for i in graph.nodes[place].inputs]
+            cure = "Give both the same shape, such as y.reshape(-1, 1) for the targets."
+            what = f"{self.name} pairs every row of a batch with every other row"
+            warnings.warn(report(what, at=graph.origins[place], facts=facts, cure=cure), RuntimeWarning, stacklevel=4)
 
     def prepare(self, batch: Sequence[Any]) -> None:
         """Compile for a batch of this shape, so that every epoch is computed by the same code."""

@@ -140,6 +140,37 @@ def test_a_loss_that_is_not_finite_is_warned_of_once(problem: Make) -> None:
     assert len(said) == 1
 
 
+def test_predictions_of_another_rank_than_the_targets_are_warned_of(problem: Make) -> None:
+    """(n, 1) − (n,) is (n, n): every prediction beside every target. The warning names the line."""
+    p = problem()
+    line, sgd = lg.nn.Linear(p.env, 3, 1, name="line"), lg.optim.SGD(p.env, 0.1)
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        loss = lg.mean(lg.square(line(x) - y))
+        return loss, sgd.minimize(loss)
+
+    with pytest.warns(RuntimeWarning, match="step pairs every row of a batch with every other row") as said:
+        lg.fit(step, (p.x, p.y), epochs=1, batch_size=103, env=p.env)
+    assert 1 == len(said)
+    text = str(said[0].message)
+    assert "loss = lg.mean(lg.square(line(x) - y))" in text
+    assert "float32[103]   placeholder 'y'" in text
+    lg.fit(step, (p.x, p.y[:, None]), epochs=1, env=p.env)
+
+
+def test_pairs_of_the_rows_of_one_argument_are_no_slip(problem: Make) -> None:
+    """Whether two labels are the same is asked of all pairs on purpose."""
+    p = problem()
+    sgd = lg.optim.SGD(p.env, 0.1)
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        same = lg.equal(lg.expand_dims(y, 1), y)
+        loss = lg.mean(lg.where(same, 1.0, 0.0)) * lg.sum(ctx.variable("w"))
+        return loss, sgd.minimize(loss)
+
+    assert 1 == lg.fit(step, (p.x, p.y), epochs=1, env=p.env).epochs
+
+
 def message(p: Any, error: type[Exception], **changed: Any) -> str:
     """What fit says, which leaves the environment as it was."""
     before = p.env["w"].tobytes(), len(p.env)
