@@ -15,7 +15,6 @@ scales by its training rows alone. jiro-nn's network is trained on the same rows
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -85,13 +84,11 @@ def train_narrow(
 ) -> tuple[Any, lg.History]:
     """A function that predicts, and the history; the validation loss is on the rows ``test``."""
     env = lg.VariableEnvironment(backend=given.backend, seed=seed)
-    model = network(env)
+    model = lg.nn.Sequential(network(env))  # which tells it if it is trained, where it asks
     optimizer = method(env) if method else lg.optim.SGD(env, 0.001, momentum=0.9)
 
-    told = "train" in inspect.signature(model).parameters
-
     def step(ctx, x, y, train):
-        errors = lg.square((model(x, train) if told else model(x)) - y)
+        errors = lg.square(model(x, train) - y)
         if not train:
             return lg.mean(errors)
         return lg.mean(errors), optimizer.minimize(lg.sum(errors))  # jiro-nn adds the gradients of a batch up

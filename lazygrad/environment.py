@@ -415,8 +415,13 @@ class VariableEnvironment:
         with self._lock:
             self._check_idle()
             mine = {v.path: v.spec for v in self}
-            document = serialize.read(path, None, mine)
-            serialize.check_fits(path, document, mine, strict)
+            self._take_up(path, serialize.read(path, None, mine), strict)
+
+    def _take_up(self, path: str | Path, document: serialize.Document, strict: bool = True) -> None:
+        """:meth:`restore` from a file that has been read."""
+        with self._lock:
+            self._check_idle()
+            serialize.check_fits(path, document, {v.path: v.spec for v in self}, strict)
             before, draws, state = len(self), self._draws, self._state
             try:
                 parity, runs, _ = state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +12,7 @@ from lazygrad.registry import here
 from lazygrad.spec import Mismatch
 from lazygrad.tensor import Tensor
 
-__all__ = ["fitting", "number", "pair"]
+__all__ = ["fitting", "number", "pair", "takes_train"]
 
 
 class fitting:  # noqa: N801 - read as a word of the with statement
@@ -52,3 +54,11 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     if len(parts) != 2 or not whole or any(part.__index__() < least for part in parts):
         raise Mismatch(f"{name} is a whole number or two of them, each {least} or more, not {value!r:.60}.")
     return parts[0].__index__(), parts[1].__index__()
+
+
+def takes_train(function: Callable[..., Any]) -> bool:
+    """Whether a layer, a network or a step is told if it is trained: whether it has an argument ``train``."""
+    try:
+        return "train" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function that Python does not know the arguments of
+        return False

@@ -12,10 +12,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lazygrad.environment import VariableEnvironment
-from lazygrad.nn import cross_entropy, mean_squared_error
+from lazygrad.nn import Sequential, cross_entropy, mean_squared_error
 from lazygrad.ops.reduction import mean
 from lazygrad.optim import AdamW
-from lazygrad.sklearn.network import Network, takes_train
+from lazygrad.sklearn.network import Network
 from lazygrad.training import EarlyStopping, fit
 
 __all__ = ["Classifier", "Regressor"]
@@ -65,10 +65,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self._n_out = n_out
         env, network = self._made(self.dtype, seed)
         optimizer = AdamW(env, learning_rate=self.learning_rate, weight_decay=self.weight_decay, name="optimizer")
-        told = takes_train(network)
 
         def step(ctx: Any, x: Any, y: Any, train: bool) -> Any:
-            found = mean(loss(network(x, train) if told else network(x), y))
+            found = mean(loss(network(x, train), y))
             if not train:
                 return found
             return found, optimizer.minimize(found), ctx.updates()
@@ -84,19 +83,19 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             batch_size=min(self.batch_size, len(rows[0])),
             validation=held_out,
             callbacks=callbacks,
-            progress=self.progress or False,
+            progress=self.progress,
         )
         self.n_iter_ = self.history_.epochs
         self.parameters_ = {v.path: v.value for v in env if not v.path.startswith("optimizer/")}
         self._live: Any = self._loaded()
 
-    def _made(self, dtype: str, seed: int = 0) -> tuple[VariableEnvironment, Any]:
-        """A new environment with the network in it."""
+    def _made(self, dtype: str, seed: int = 0) -> tuple[VariableEnvironment, Sequential]:
+        """A new environment with the network in it, which is told if it is trained where it asks."""
         env = VariableEnvironment(backend=self.backend, seed=seed, dtype=dtype)
         make = Network if self.model is None else self.model
-        return env, make(env, self.n_features_in_, self._n_out)
+        return env, Sequential(make(env, self.n_features_in_, self._n_out))
 
-    def _loaded(self) -> tuple[VariableEnvironment, Any]:
+    def _loaded(self) -> tuple[VariableEnvironment, Sequential]:
         """The trained network. It predicts in float64, so that a row's prediction hardly depends on the others."""
         env, network = self._made("float64")
         for path, array in self.parameters_.items():
@@ -112,7 +111,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         env, network = self._live
 
         def step(ctx: Any, x: Any) -> Any:
-            return network(x, False) if takes_train(network) else network(x)
+            return network(x)
 
         parts = [X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE)]
         return np.concatenate([env._backend.to_numpy(env.run(step, part)) for part in parts])

@@ -1,15 +1,14 @@
-"""The network that an estimator trains if it is given none, and how any network is called."""
+"""The network that an estimator trains if it is given none."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from lazygrad import nn
 from lazygrad.nn.initializers import HeNormal
 from lazygrad.tensor import Tensor
 
-__all__ = ["Network", "takes_train"]
+__all__ = ["Network"]
 
 
 class Network:
@@ -28,11 +27,3 @@ class Network:
     def __call__(self, x: Tensor) -> Tensor:
         """``(examples, n_in)`` to ``(examples, n_out)``."""
         return self.out(nn.relu(self.second(nn.relu(self.first(x)))))
-
-
-def takes_train(network: Any) -> bool:
-    """Whether a network is told if it is trained: whether it is called as ``network(x, train)``."""
-    try:
-        return "train" in inspect.signature(network).parameters
-    except (TypeError, ValueError):
-        return False

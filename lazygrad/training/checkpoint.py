@@ -77,7 +77,7 @@ def read(
             what = f"cannot go on from {shown}: it has no state for callback {number}, a {type(callback).__name__}"
             raise SaveError(report(what, at=here(), cure=cure))
     try:
-        env.restore(path)
+        env._take_up(path, document)
     except SaveError as reason:
         facts = [str(reason).splitlines()[0]]
         cure = "Make the model as it was then, or choose another file."

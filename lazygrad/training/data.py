@@ -11,7 +11,7 @@ from lazygrad.errors import DataError, SpecError, report
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
 
-__all__ = ["Table", "batches", "checked", "check_alike", "order", "rows_of", "tables"]
+__all__ = ["Table", "batches", "checked", "check_alike", "cut", "first", "order", "rows_of", "tables"]
 
 
 class Table(NamedTuple):
@@ -34,13 +34,13 @@ def tables(data: Any, names: Sequence[str] = (), dtype: Any = None) -> list[Tabl
         DataError: there is no row, the numbers of rows differ, what is given is not numbers, or a number is
             NaN or infinite; names the array, the row and the column.
     """
-    given = list(data.items()) if _is_mapping(data) else list(data) if isinstance(data, (tuple, list)) else [data]
-    if not given:
-        raise DataError(report("there is no data: an empty collection was given", at=here(), cure="Give arrays."))
-    if _is_mapping(data):
-        named = [(str(name), value) for name, value in given]
+    if isinstance(data, Mapping):
+        named = [(str(name), value) for name, value in data.items()]
     else:
+        given = data if isinstance(data, (tuple, list)) else [data]
         named = [(names[i] if i < len(names) else f"array {i}", value) for i, value in enumerate(given)]
+    if not named:
+        raise DataError(report("there is no data: an empty collection was given", at=here(), cure="Give arrays."))
     found = [_table(name, value, dtype) for name, value in named]
     counts = [len(table.array) for table in found]
     if len(set(counts)) > 1:
@@ -51,10 +51,6 @@ def tables(data: Any, names: Sequence[str] = (), dtype: Any = None) -> list[Tabl
         cure = "At least one example is needed."
         raise DataError(report(f"{found[0].name} has no rows: the data set is empty", at=here(), cure=cure))
     return found
-
-
-def _is_mapping(data: Any) -> bool:
-    return isinstance(data, Mapping)
 
 
 def _table(name: str, value: Any, dtype: Any) -> Table:
@@ -83,7 +79,7 @@ def _check_finite(name: str, array: Any, cast: Any, columns: Sequence[Any]) -> N
     bad = ~np.isfinite(cast)
     if not bad.any():
         return
-    place = tuple(map(int, np.unravel_index(int(np.argmax(bad)), bad.shape)))
+    place = first(bad)
     value = array[place]
     where = f"row {place[0]}"
     if len(place) > 1:
@@ -96,6 +92,11 @@ def _check_finite(name: str, array: Any, cast: Any, columns: Sequence[Any]) -> N
     cure = "Fill in or leave out such rows before training."
     what = f"{name} has a number that is not finite, in {where}"
     raise DataError(report(what, at=here(), facts=facts, cure=cure))
+
+
+def first(bad: Any) -> tuple[int, ...]:
+    """Where the first true element is."""
+    return tuple(map(int, np.unravel_index(int(np.argmax(bad)), bad.shape)))
 
 
 def rows_of(data: Sequence[Table]) -> int:

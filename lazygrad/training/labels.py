@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lazygrad.graph import Graph
+from lazygrad.graph import Graph, Node
 from lazygrad.kinds import Movement
 from lazygrad.nn.embedding import _label
 from lazygrad.ops.indexing import ARRAY, _gather
 from lazygrad.ops.movement import _astype
 from lazygrad.ops.source import placeholder
 
-__all__ = ["ranges"]
+__all__ = ["argument_of", "ranges"]
 
 
 def ranges(graph: Graph) -> dict[str, tuple[int, int]]:
@@ -30,10 +30,16 @@ def ranges(graph: Graph) -> dict[str, tuple[int, int]]:
 
 def _narrow(found: dict[str, tuple[int, int]], graph: Graph, place: int, low: int, high: int) -> None:
     """Record the range if the elements at ``place`` are those of a placeholder, moved or cast."""
-    node = graph.nodes[place]
-    while isinstance(node.op, Movement) or node.of(_astype):
-        node = graph.nodes[node.inputs[0]]
-    if node.of(placeholder) and node.params["dtype"].kind in "iu":
+    node = argument_of(graph, place)
+    if node is not None and node.params["dtype"].kind in "iu":
         name = node.params["name"]
         before = found.get(name, (low, high))
         found[name] = max(low, before[0]), min(high, before[1])
+
+
+def argument_of(graph: Graph, place: int) -> Node | None:
+    """The placeholder whose elements, moved or cast, are those of the node at ``place``; None if they are computed."""
+    node = graph.nodes[place]
+    while isinstance(node.op, Movement) or node.of(_astype):
+        node = graph.nodes[node.inputs[0]]
+    return node if node.of(placeholder) else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lazygrad.graph import Graph, Node
-from lazygrad.kinds import Elementwise, Movement
-from lazygrad.ops.movement import _astype
-from lazygrad.ops.source import placeholder
+from lazygrad.graph import Graph
+from lazygrad.kinds import Elementwise
+from lazygrad.training.labels import argument_of
 
 __all__ = ["crossed"]
 
@@ -18,14 +17,7 @@ def crossed(graph: Graph, rows: int) -> int | None:
     """
     for number, node in enumerate(graph.nodes):
         if isinstance(node.op, Elementwise) and rows > 1 and graph.tensor(number).shape == (rows, rows):
-            operands = [(graph.tensor(i).shape, _is_given(graph, graph.nodes[i])) for i in node.inputs]
+            operands = [(graph.tensor(i).shape, argument_of(graph, i) is not None) for i in node.inputs]
             if ((rows,), True) in operands and ((rows, 1), False) in operands:
                 return number
     return None
-
-
-def _is_given(graph: Graph, node: Node) -> bool:
-    """Whether these are the elements of an argument, moved or cast."""
-    while isinstance(node.op, Movement) or node.of(_astype):
-        node = graph.nodes[node.inputs[0]]
-    return node.of(placeholder)

@@ -9,18 +9,17 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from lazygrad.compiled import Compiled
 from lazygrad.context import argument_names, step_name
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, GraphError, report
 from lazygrad.evaluator import Update
 from lazygrad.graph import Graph
+from lazygrad.nn.checks import takes_train
 from lazygrad.ops.source import assign
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
-from lazygrad.training.data import Table
+from lazygrad.training.data import Table, first
 from lazygrad.training.labels import ranges
 from lazygrad.training.shapes import crossed
 from lazygrad.trees import leaves
@@ -43,13 +42,13 @@ class Step:
         function = step._step if isinstance(step, Compiled) else step
         self.name = step_name(function)
         self.metrics: list[str] = []  # their names, once it has been checked
-        self.takes_train = "train" in _parameters(function)
-        self.function = partial(function, train=train) if self.takes_train else function
+        told = takes_train(function)
+        self.function = partial(function, train=train) if told else function
         self._run: Callable[..., Any]
         if not isinstance(step, Compiled):
             self._run = partial(self.env.run, self.function)
         else:
-            self._run = step.bound(train=train) if self.takes_train else step
+            self._run = step.bound(train=train) if told else step
 
     def names(self, count: int) -> list[str]:
         """What the step calls its first ``count`` arguments."""
@@ -127,13 +126,6 @@ def environment_of(step: Any, env: VariableEnvironment | None) -> VariableEnviro
     return env
 
 
-def _parameters(function: Callable[..., Any]) -> Sequence[str]:
-    try:
-        return list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return []
-
-
 class _Probe:
     """A step that remembers what it returned, with the signature of the one it calls."""
 
@@ -168,7 +160,7 @@ def _check_labels(table: Table, low: int, high: int) -> None:
     bad = (table.array < low) | (table.array >= high)
     if not bad.any():
         return
-    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    place = first(bad)
     facts = [f"{table.name}[{', '.join(map(str, place))}] is {table.array[place]}, in row {place[0]}"]
     facts += [f"{int(bad.sum())} of {bad.size} labels are out of range."]
     cure = f"The step has room for {high} classes: labels are whole numbers from {max(low, 0)} to {high - 1}."

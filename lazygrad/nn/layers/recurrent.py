@@ -28,7 +28,7 @@ def _apart(x: Shape) -> list[Shape]:
 
 
 # As slices, each would have zeros of the size of the whole for its cotangent: the time would grow with the square
-# of the number of steps. Compiled, an LSTM of 64 steps with its gradient takes 15 ms this way, 29 ms with slices.
+# of the number of steps.
 @opaque(shape=_apart, vjp=lambda g, y, x: stack(list(g), 0))
 def _steps(xp: Any, x: Array) -> Any:
     """The pieces along the first axis, all at once."""

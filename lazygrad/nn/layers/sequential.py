@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from lazygrad.errors import DefinitionError, SpecError, report
 from lazygrad.kinds import tensor
+from lazygrad.nn.checks import takes_train
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor, TensorLike
 from lazygrad.variables import Variable
@@ -34,7 +34,7 @@ class Sequential:
                 what = f"cannot put {layer!r:.60} into Sequential, at place {number}"
                 raise DefinitionError(report(what, at=here(), cure=cure))
         self.layers = layers
-        self._trains = tuple(_takes_train(layer) for layer in layers)
+        self._trains = tuple(takes_train(layer) for layer in layers)
 
     @property
     def variables(self) -> list[Variable]:
@@ -65,10 +65,3 @@ class Sequential:
     def __repr__(self) -> str:
         names = [getattr(f, "__name__", None) or repr(f) for f in self.layers]
         return f"<Sequential of {', '.join(names) or 'nothing'}>"
-
-
-def _takes_train(layer: Callable[..., Any]) -> bool:
-    try:
-        return "train" in inspect.signature(layer).parameters
-    except (TypeError, ValueError):  # a function that Python does not know the arguments of
-        return False
