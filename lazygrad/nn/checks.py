@@ -12,11 +12,11 @@ from lazygrad.registry import here
 from lazygrad.spec import Mismatch
 from lazygrad.tensor import Tensor
 
-__all__ = ["fitting", "number", "pair", "takes_train"]
+__all__ = ["fitting", "number", "pair", "takes_train", "whole"]
 
 
 class fitting:  # noqa: N801 - read as a word of the with statement
-    """While it lasts, a :class:`Mismatch` becomes an error at the user's line that names the operands."""
+    """While it lasts, a :class:`Mismatch` becomes an error at the user's line that names the operands there are."""
 
     def __init__(self, what: str, **operands: Tensor | None) -> None:
         self.what = what
@@ -28,13 +28,13 @@ class fitting:  # noqa: N801 - read as a word of the with statement
     def __exit__(self, kind: type | None, reason: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(reason, Mismatch):
             what = f"cannot {self.what} " + " and ".join(str(x.spec) for x in self.operands.values())
-            wide = max(map(len, self.operands)) + 1
-            deep = max(len(str(x.spec)) for x in self.operands.values())
+            wide = max(map(len, self.operands), default=0) + 1
+            deep = max((len(str(x.spec)) for x in self.operands.values()), default=0)
             facts = [
                 f"{name + ':':<{wide}}  {x.spec!s:<{deep}}   {x.graph.describe(x.index)}"
                 for name, x in self.operands.items()
             ]
-            raise SpecError(report(what, at=here(), facts=facts, cure=str(reason))) from None
+            raise SpecError(report(what.rstrip(), at=here(), facts=facts, cure=str(reason))) from None
 
 
 def number(name: str, value: Any, low: float, high: float, open_end: bool = False) -> float:
@@ -54,6 +54,13 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     if len(parts) != 2 or not whole or any(part.__index__() < least for part in parts):
         raise Mismatch(f"{name} is a whole number or two of them, each {least} or more, not {value!r:.60}.")
     return parts[0].__index__(), parts[1].__index__()
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A setting that is a whole number; raises Mismatch if it is not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or isinstance(value, Tensor) or value < least:
+        raise Mismatch(f"{name} is a whole number, {least} or more, not {value!r:.60}.")
+    return int(value)
 
 
 def takes_train(function: Callable[..., Any]) -> bool:

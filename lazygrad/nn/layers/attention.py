@@ -6,9 +6,9 @@ from typing import Any
 
 from lazygrad.nn.activations import gelu
 from lazygrad.nn.attention import scaled_dot_product_attention
-from lazygrad.nn.checks import number
+from lazygrad.nn.checks import number, whole
 from lazygrad.nn.dropout import dropout
-from lazygrad.nn.layers.base import Layer, Owner, making, whole
+from lazygrad.nn.layers.base import Layer, Owner, making
 from lazygrad.nn.layers.linear import Linear
 from lazygrad.nn.layers.normalization import LayerNorm
 from lazygrad.ops.movement import reshape, swapaxes

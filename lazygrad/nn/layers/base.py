@@ -6,16 +6,16 @@ import functools
 import re
 import zlib
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, report
 from lazygrad.kinds import tensor
+from lazygrad.nn.checks import fitting
 from lazygrad.nn.initializers import GlorotUniform, Normal, Zeros
 from lazygrad.registry import here
-from lazygrad.spec import Mismatch, Shape, Spec
+from lazygrad.spec import Shape, Spec
 from lazygrad.tensor import Tensor
 from lazygrad.variables import Namespace, Variable, joined
 
@@ -202,22 +202,6 @@ def _free_path(env: VariableEnvironment, namespace: str, name: str | None, kind:
     return path
 
 
-class making:  # noqa: N801 - read as a word of the with statement
-    """While it lasts, a :class:`Mismatch` becomes an error at the user's line that names the layer."""
-
-    def __init__(self, layer: Any) -> None:
-        self.kind = type(layer).__name__
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, reason: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(reason, Mismatch):
-            raise SpecError(report(f"cannot make {self.kind}", at=here(), cure=str(reason))) from None
-
-
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """A setting that is a whole number; raises Mismatch if it is not."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or isinstance(value, Tensor) or value < least:
-        raise Mismatch(f"{name} is a whole number, {least} or more, not {value!r:.60}.")
-    return int(value)
+def making(layer: Any) -> fitting:
+    """While it lasts, a setting that does not fit is an error at the user's line that names the layer."""
+    return fitting(f"make {type(layer).__name__}")

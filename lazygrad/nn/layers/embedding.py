@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lazygrad.nn.checks import whole
 from lazygrad.nn.embedding import embedding, is_label
-from lazygrad.nn.layers.base import NORMAL, Fill, Layer, Owner, making, whole
+from lazygrad.nn.layers.base import NORMAL, Fill, Layer, Owner, making
 from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["Embedding"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lazygrad.nn.layers.base import GLOROT, ZEROS, Fill, Layer, Owner, making, whole
+from lazygrad.nn.checks import whole
+from lazygrad.nn.layers.base import GLOROT, ZEROS, Fill, Layer, Owner, making
 from lazygrad.ops.products import matmul
 from lazygrad.tensor import Tensor, TensorLike
 

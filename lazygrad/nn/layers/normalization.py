@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.nn.checks import number
+from lazygrad.nn.checks import number, whole
 from lazygrad.nn.initializers import Ones, Zeros
-from lazygrad.nn.layers.base import Layer, Owner, making, whole
+from lazygrad.nn.layers.base import Layer, Owner, making
 from lazygrad.nn.normalization import batch_norm, group_norm, layer_norm
 from lazygrad.ops.arithmetic import square
 from lazygrad.ops.movement import astype, reshape

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from lazygrad.define import opaque
 from lazygrad.nn.activations import sigmoid, tanh
+from lazygrad.nn.checks import whole
 from lazygrad.nn.initializers import SignedUniform
-from lazygrad.nn.layers.base import Fill, Layer, Owner, making, whole
+from lazygrad.nn.layers.base import Fill, Layer, Owner, making
 from lazygrad.ops.movement import permute_dims, split, stack
 from lazygrad.ops.products import matmul
 from lazygrad.ops.source import zeros
