@@ -8,6 +8,8 @@ their gradients with difference quotients.
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, seed, settings
@@ -18,6 +20,9 @@ import lazygrad as lg
 from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
 from lazygrad.execute import interpret
 from lazygrad.testing import check_gradient
+
+# Programs a part. All of them where native code is what is tested, a part of them in the run of everything.
+EXACT, SMOOTH = (250, 125) if os.environ.get("LAZYGRAD_CHECK") == "1" else (150, 75)
 
 
 def reference(program, function, state, arguments):
@@ -165,7 +170,7 @@ def test_an_exact_program_gives_numpys_numbers_in_every_way_it_can_be_run(part):
     """Values, updates and arguments agree bit for bit, and no later run changes what was returned."""
 
     @seed(part)
-    @settings(max_examples=150, phases=PHASES)
+    @settings(max_examples=EXACT, phases=PHASES)
     @given(st.randoms(use_true_random=True))
     def check(random):
         checked(exact_program(random), check_exact)
@@ -178,7 +183,7 @@ def test_a_smooth_program_gives_numpys_numbers_and_the_gradient_of_difference_qu
     """Values and gradients agree to rounding however it is run, and with central differences in float64."""
 
     @seed(part)
-    @settings(max_examples=75, phases=PHASES)
+    @settings(max_examples=SMOOTH, phases=PHASES)
     @given(st.randoms(use_true_random=True))
     def check(random):
         checked(smooth_program(random), check_smooth)
