@@ -15,10 +15,11 @@ import numpy as np
 from lazygrad.errors import GradientError, SpecError, report
 from lazygrad.graph import Graph, Node
 from lazygrad.kinds import Declared, Elementwise, flat, item, tensor
-from lazygrad.ops.arithmetic import add, multiply
+from lazygrad.ops.arithmetic import add
 from lazygrad.ops.movement import broadcast_to
 from lazygrad.ops.reduction import sum, sum_to
 from lazygrad.ops.source import full_like, zeros_like
+from lazygrad.ops.strong import cotangent, plain, strong_multiply
 from lazygrad.registry import here
 from lazygrad.spec import Spec
 from lazygrad.tensor import Tensor, TensorLike
@@ -224,7 +225,9 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
     y: Any = graph.tensor(index)
     if not isinstance(node.spec, Spec):
         y = tuple(_result(graph, index, k) for k in range(len(node.spec)))
-        g = tuple(g[k] if k in g else zeros_like(y[k]) for k in range(len(y)))
+        g = tuple(cotangent(g[k] if k in g else zeros_like(y[k])) for k in range(len(y)))
+    else:
+        g = cotangent(g)  # a zero of it gives zeros, whatever the partial derivatives are
     rules: Any = graph.rules.get(index, op.vjp)
     if rules is flat:
         return
@@ -250,7 +253,7 @@ def _result(graph: Graph, index: int, k: int) -> Tensor:
 
 def _fitted(op: Declared, g: Any, x: Tensor) -> Tensor:
     """The cotangent in its operand's shape and dtype."""
-    g = tensor(g, x.graph, x.dtype)
+    g = tensor(plain(g), x.graph, x.dtype)
     return sum_to(g, x.shape) if g.shape != x.shape else g
 
 
@@ -337,7 +340,7 @@ def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any
             if x.index in tangents and rules[k] is not flat:
                 if rules[k] is None:
                     raise GradientError(_no_derivative(graph, index, node, k))
-                t = tensor(rules[k](tangents[x.index], y, *xs, **node.params), graph, y.dtype)
+                t = tensor(plain(rules[k](cotangent(tangents[x.index]), y, *xs, **node.params)), graph, y.dtype)
                 total = t if total is None else add(total, t)
         return None if total is None else broadcast_to(total, y.shape) if total.shape != y.shape else total
     return _transposed(graph, index, node, xs, tangents)
@@ -353,7 +356,7 @@ def _transposed(graph: Graph, index: int, node: Node, xs: list[Tensor], tangents
     g: Any = seeds[0] if single else dict(enumerate(seeds))
     total = None
     for j, pulled in _pull(graph, index, node, g, depends):
-        t = sum(multiply(pulled, tangents[j]))
+        t = sum(strong_multiply(tangents[j], pulled))
         total = t if total is None else add(total, t)
     if total is None:
         return None

@@ -9,6 +9,7 @@ import scipy.special as special
 from rows import BITS, FLOATS, NUMBERS, apart, away, between, elementwise, grid, mask, real, reducing, whole
 
 import lazygrad as lg
+from lazygrad.ops import strong
 
 # fmt: off
 
@@ -28,6 +29,9 @@ ELEMENTWISE = [
     elementwise("subtract", np.subtract, real(), real()),
     elementwise("multiply", np.multiply, real(), real()),
     elementwise("divide", np.divide, real(), away()),
+    elementwise("strong_multiply", np.multiply, real(), real(), call=strong.strong_multiply, dtypes=FLOATS),
+    elementwise("strong_divide", np.divide, real(), away(), call=strong.strong_divide, dtypes=FLOATS),
+    elementwise("_both", np.multiply, real(), real(), call=strong._both, dtypes=FLOATS),
     elementwise("negative", np.negative, real()),
     elementwise("positive", np.positive, real(), dtypes=NUMBERS),
     elementwise("identity", lambda x: x, real()),

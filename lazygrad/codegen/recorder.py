@@ -131,12 +131,12 @@ class Recorder:
         a, b = (x if isinstance(x, Value) else np.asarray(x, dtype=dtype) for x in (a, b))
         whole = np.dtype(f"i{dtype.itemsize}")
         result = Value(self, Spec(broadcast([condition.shape, a.shape, b.shape]), dtype))
+        a_bits, b_bits, bits = (self._bits(x, whole) for x in (a, b, result))
+        if b.is_zero if isinstance(b, Value) else not b_bits.any():  # the bits times 1 or 0
+            self.calls.append(Call("multiply", np.multiply, (a_bits, condition, OUT), bits))
+            return result
         mask = self.call("copyto", np.copyto, (OUT, condition, "unsafe"), Spec(condition.shape, whole))
         self.calls.append(Call("negative", np.negative, (mask, OUT), mask))  # true is now all ones
-        a_bits, b_bits, bits = (self._bits(x, whole) for x in (a, b, result))
-        if isinstance(b, Value) and b.is_zero:
-            self.calls.append(Call("bitwise_and", np.bitwise_and, (a_bits, mask, OUT), bits))
-            return result
         differing = self.call("bitwise_xor", np.bitwise_xor, (a_bits, b_bits, OUT), Spec(result.shape, whole))
         self.calls.append(Call("bitwise_and", np.bitwise_and, (differing, mask, OUT), differing))
         self.calls.append(Call("bitwise_xor", np.bitwise_xor, (differing, b_bits, OUT), bits))

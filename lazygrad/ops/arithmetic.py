@@ -146,18 +146,17 @@ def abs(xp: Any, x: Array) -> Any:
 
 
 # Ties share the cotangent equally, so that maximum(x, x) has the gradient of x.
-def _share(won: Any, a: Tensor, b: Tensor) -> Tensor:
-    shared = functions["where"](won, 1, functions["where"](functions["equal"](a, b), 0.5, 0))
-    return shared.astype(a.dtype)
+def _to_winner(g: Any, won: Any, a: Tensor, b: Tensor) -> Tensor:
+    return functions["where"](won, g, functions["where"](functions["equal"](a, b), 0.5 * g, 0))
 
 
-@elementwise(vjp=(lambda g, y, a, b: g * _share(a > b, a, b), lambda g, y, a, b: g * _share(b > a, a, b)))
+@elementwise(vjp=(lambda g, y, a, b: _to_winner(g, a > b, a, b), lambda g, y, a, b: _to_winner(g, b > a, a, b)))
 def maximum(xp: Any, a: Array, b: Array) -> Any:
     """The larger of a and b; where they are equal each gets half the cotangent."""
     return xp.maximum(a, b)
 
 
-@elementwise(vjp=(lambda g, y, a, b: g * _share(a < b, a, b), lambda g, y, a, b: g * _share(b < a, a, b)))
+@elementwise(vjp=(lambda g, y, a, b: _to_winner(g, a < b, a, b), lambda g, y, a, b: _to_winner(g, b < a, a, b)))
 def minimum(xp: Any, a: Array, b: Array) -> Any:
     """The smaller of a and b; where they are equal each gets half the cotangent."""
     return xp.minimum(a, b)

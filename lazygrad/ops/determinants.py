@@ -15,6 +15,7 @@ from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, ones_like
 from lazygrad.ops.spectral import _svd
+from lazygrad.ops.strong import strong_multiply
 from lazygrad.registry import function
 from lazygrad.tensor import Array, Tensor, TensorLike
 
@@ -37,7 +38,7 @@ def _each(x: Tensor) -> Tensor:
 
 @opaque(
     shape=lambda a: [of_squares(a), a[:-2]],
-    vjp=lambda g, y, a: _each(g[1]) * inv(a).mT,
+    vjp=lambda g, y, a: strong_multiply(_each(g[1]), inv(a).mT),
     dtype=lapack,
 )
 def _slogdet(xp: Any, a: Array) -> Any:
@@ -61,8 +62,8 @@ def slogdet(a: TensorLike) -> SlogdetResult:
 
 @opaque(
     shape=of_squares,
-    vjp=lambda g, y, a: _each(g) * _cofactors(a),
-    jvp=lambda t, y, a: sum(t * _cofactors(a), axis=(-2, -1)),
+    vjp=lambda g, y, a: strong_multiply(_each(g), _cofactors(a)),
+    jvp=lambda t, y, a: sum(strong_multiply(t, _cofactors(a)), axis=(-2, -1)),
     dtype=lapack,
 )
 def det(xp: Any, a: Array) -> Any:

@@ -16,6 +16,7 @@ from lazygrad.ops.comparison import equal, isfinite, logical_and, logical_or, no
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
 from lazygrad.ops.source import ones_like
+from lazygrad.ops.strong import like
 from lazygrad.registry import function, functions
 from lazygrad.spec import Axes, Shape, normalize_axes
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -45,7 +46,7 @@ __all__ = [
 def spread(g: TensorLike, over: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The opposite of a reduction of ``over``: ``g`` repeated along the reduced axes."""
     g = tensor(g, over.graph)
-    return broadcast_to(_kept(g, over, axis), over.shape)
+    return like(g, broadcast_to(_kept(g, over, axis), over.shape))
 
 
 def _kept(y: Tensor, x: Tensor, axis: Axes) -> Tensor:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from lazygrad.graph import Node
 from lazygrad.nn.activations import sigmoid
-from lazygrad.ops.arithmetic import add, divide, multiply, reciprocal, subtract
+from lazygrad.ops.arithmetic import add, multiply, reciprocal, subtract
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.reduction import mean, sum
-from lazygrad.rewrite.products import Expander, inverse, looked_through, product, scale_within
-from lazygrad.rewrite.rules import operands, rule
+from lazygrad.ops.strong import strong_multiply
+from lazygrad.rewrite.products import Expander, inverse, led, looked_through, product, scale_within
+from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, factors, node_of, operands, quotient, rule
 from lazygrad.rewrite.stable import rest
 from lazygrad.rewrite.terms import Term, cancelled, one_and_exp, total
 from lazygrad.tensor import Tensor
@@ -22,7 +23,7 @@ __all__: list[str] = []
 @rule(
     "stabilise",
     log,
-    of=[sum, add, multiply, divide, reshape, broadcast_to],
+    of=[sum, add, *PRODUCTS, *QUOTIENTS, reshape, broadcast_to],
     tolerance=8,
     drops=True,
     example=[
@@ -51,8 +52,8 @@ def log_of_sum_of_exps(node: Node, y: Tensor) -> Tensor | None:
 
 @rule(
     "stabilise",
-    divide,
-    of=[sum, add, multiply, divide, reshape, broadcast_to],
+    *QUOTIENTS,
+    of=[sum, add, *PRODUCTS, *QUOTIENTS, reshape, broadcast_to],
     tolerance=16,
     drops=True,
     example=[
@@ -76,10 +77,10 @@ def exps_over_their_sum(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     return None if expand.has_wild(terms) else total(terms, a)
 
 
-@rule("stabilise", log, of=[divide], tolerance=16, example=lambda x: log(exp(x) / sum(exp(x), axis=1, keepdims=True)))
+@rule("stabilise", log, of=QUOTIENTS, tolerance=16, example=lambda x: log(exp(x) / sum(exp(x), axis=1, keepdims=True)))
 def log_of_softmax(node: Node, y: Tensor) -> Tensor | None:
     """log(eˣ / Σeˣ) = x − log Σeˣ; the quotient is 0 for an x far below the largest."""
-    e, below = operands(y, divide)
+    e, below = quotient(y)
     x, s = operands(e, exp), below
     while inner := operands(s, reshape) or operands(s, broadcast_to):
         (s,) = inner
@@ -88,7 +89,7 @@ def log_of_softmax(node: Node, y: Tensor) -> Tensor | None:
 
 @rule(
     "stabilise",
-    multiply,
+    *PRODUCTS,
     of=[exp],
     tolerance=16,
     drops=True,
@@ -104,12 +105,12 @@ def exp_times_quotient(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
 
     They are the derivatives of log Σeˣ, of log eˣ and of log(1 + eˣ); that of eˣ / Σeˣ is a sum of such.
     """
-    for e, quotient in ((a, b), (b, a)):
+    for e, other in ((a, b), (b, a)):
         if exponent := operands(e, exp):
-            scale = scale_within(quotient, exponent[0])
-            if scale is not None or _is_divided_by(quotient, (e,)):
+            scale = scale_within(other, exponent[0])
+            if scale is not None or _is_divided_by(other, (e,)):
                 expand = Expander(exponent if scale is None else scale.exponents, scale)
-                both = product(expand(quotient), expand(e))
+                both = product(led(expand(other)) if node.of(strong_multiply) else expand(other), expand(e))
                 return None if both is None else _gained(expand, both.terms, e, a)
     return None
 
@@ -138,7 +139,8 @@ def _gained(expand: Expander, terms: tuple[Term, ...], e: Tensor, like: Tensor) 
     if not won:
         return None
     if len(result) > 1 and all(shifted in term.above for term in result):
-        return total([_without(term, shifted) for term in result], like) * shifted
+        times = multiply if all(term.lead is None for term in result) else strong_multiply
+        return times(total([_without(term, shifted) for term in result], like), shifted)
     return total(result, like)
 
 
@@ -151,27 +153,28 @@ def _without(term: Term, factor: Tensor) -> Term:
 @rule(
     "stabilise",
     *(add, subtract),
-    of=[multiply],
+    of=PRODUCTS,
     tolerance=16,
     example=lambda x, y: (y / (1 + exp(x))) * exp(x) - (y / (1 + exp(x)) * sigmoid(x)) * exp(x),
 )
 def exp_times_quotients(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     """A·eˣ ± B·eˣ = (A ± B)·eˣ, where A and B are quotients that make up for it only together."""
-    left, right = operands(a, multiply), operands(b, multiply)
+    left, right = factors(a), factors(b)
+    times = strong_multiply if node_of(a).of(strong_multiply) and node_of(b).of(strong_multiply) else multiply
     for e in left:
         if operands(e, exp) and e in right:
             (one, other) = (next((x for x in pair if x != e), e) for pair in (left, right))
             if _is_divided_by(one, (e,)) and _is_divided_by(other, (e,)):
-                return (one + other if node.of(add) else one - other) * e
+                return times(one + other if node.of(add) else one - other, e)
     return None
 
 
-def _is_divided_by(x: Tensor, factors: Iterable[Tensor]) -> bool:
-    """Whether one of the factors, or a sum of one and something, stands below a line in ``x``."""
-    nodes, wanted = x.graph.nodes, {factor.index for factor in factors}
+def _is_divided_by(x: Tensor, divisors: Iterable[Tensor]) -> bool:
+    """Whether one of the divisors, or a sum of one and something, stands below a line in ``x``."""
+    nodes, wanted = x.graph.nodes, {divisor.index for divisor in divisors}
     for i in looked_through(x):
         node = nodes[i]
-        if node.of(divide) or node.of(reciprocal):
+        if node.op in QUOTIENTS or node.of(reciprocal):
             below = node.inputs[-1]
             if below in wanted or (nodes[below].of(add) and not wanted.isdisjoint(nodes[below].inputs)):
                 return True
@@ -180,8 +183,8 @@ def _is_divided_by(x: Tensor, factors: Iterable[Tensor]) -> bool:
 
 @rule(
     "stabilise",
-    multiply,
-    of=[multiply, sigmoid],
+    *PRODUCTS,
+    of=[*PRODUCTS, sigmoid],
     tolerance=16,
     drops=True,
     example=[
@@ -194,14 +197,14 @@ def logistic_times_quotient(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
 
     They are the derivatives of log σ and of log(1 − σ) for the logistic function σ.
     """
-    for factor, quotient in ((a, b), (b, a)):
-        factors = operands(factor, multiply) or [factor]
-        exponents = [x for y in factors for x in operands(y, sigmoid)]
+    for factor, other in ((a, b), (b, a)):
+        parts = factors(factor) or [factor]
+        exponents = [x for y in parts for x in operands(y, sigmoid)]
         if exponents:
-            divisors = [y for x in factors for y in (x, *operands(x, reciprocal), *operands(x, divide)[1:])]
-            if _is_divided_by(quotient, divisors):
+            divisors = [y for x in parts for y in (x, *operands(x, reciprocal), *quotient(x)[1:])]
+            if _is_divided_by(other, divisors):
                 expand = Expander(exponents)
-                both = product(expand(quotient), expand(factor))
+                both = product(led(expand(other)) if node.of(strong_multiply) else expand(other), expand(factor))
                 return None if both is None else _without_rests(both.terms, a)
     return None
 

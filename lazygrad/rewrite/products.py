@@ -14,26 +14,27 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lazygrad.nn.activations import sigmoid
-from lazygrad.ops.arithmetic import add, divide, maximum, multiply, negative, reciprocal, subtract
+from lazygrad.ops.arithmetic import add, maximum, negative, reciprocal, subtract
 from lazygrad.ops.comparison import isfinite, where
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
+from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.rewrite.movement import plain_shape
-from lazygrad.rewrite.rules import node_of, number, operands
+from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, node_of, number, operands
 from lazygrad.rewrite.terms import Term, cancelled, one_and_exp, total
 from lazygrad.spec import Shape, broadcast, reduced_shape
 from lazygrad.tensor import Tensor
 
-__all__ = ["Expander", "inverse", "looked_through", "product", "scale_within"]
+__all__ = ["Expander", "inverse", "led", "looked_through", "product", "scale_within"]
 
 DEPTH = 8  # ops that are looked through, one below the other
 NODES = 32  # in all
 TERMS = 4  # more are not worth what they cost
 
 THROUGH: frozenset[object] = frozenset(
-    (multiply, divide, negative, add, subtract, reciprocal, reshape, broadcast_to, sum)
+    (*PRODUCTS, *QUOTIENTS, negative, add, subtract, reciprocal, reshape, broadcast_to, sum)
 )
 
 
@@ -180,9 +181,11 @@ class Expander:
             return _reshaped(parts[0], xs[0], x.shape)
         if node.of(sum):
             return _summed(parts[0], xs[0], node.params["axis"], node.params["keepdims"])
-        if node.of(multiply):
+        if node.of(strong_multiply) or node.of(strong_divide):
+            parts[0] = led(parts[0])
+        if node.op in PRODUCTS:
             return product(*parts)
-        if node.of(divide):
+        if node.op in QUOTIENTS:
             return product(parts[0], inverse(parts[1], xs[1]))
         if node.of(reciprocal):
             return inverse(parts[0], xs[0])
@@ -223,6 +226,12 @@ def _negated(a: Expansion) -> Expansion:
     return Expansion(tuple(term._replace(sign=-term.sign) for term in a.terms), a.m)
 
 
+def led(a: Expansion) -> Expansion:
+    """A cotangent: of each term the first factor is its lead, unless it has one."""
+    leads = [next(iter(t.above), None) if t.lead is None else t.lead for t in a.terms]
+    return Expansion(tuple(t._replace(lead=lead) for t, lead in zip(a.terms, leads, strict=True)), a.m)
+
+
 def _fits(a: Expansion, b: Expansion) -> bool:
     """Whether m lies in the same way in both, so that what is beside each other has the same."""
     return a.m is None or b.m is None or a.m == b.m
@@ -238,7 +247,13 @@ def product(a: Expansion, b: Expansion) -> Expansion | None:
     if not _fits(a, b) or len(a.terms) * len(b.terms) > TERMS:
         return None
     terms = [
-        Term(s.sign * t.sign, s.above + t.above, s.below + t.below, s.degree + t.degree)
+        Term(
+            s.sign * t.sign,
+            s.above + t.above,
+            s.below + t.below,
+            s.degree + t.degree,
+            t.lead if s.lead is None else s.lead,
+        )
         for s in a.terms
         for t in b.terms
     ]
@@ -254,7 +269,7 @@ def inverse(a: Expansion, x: Tensor) -> Expansion:
     if len(a.terms) > 1:
         same = degree == 1 and all(term.degree == degree for term in a.terms)
         a = Expansion((Term(1, (total(cancelled(a.terms), x),), (), degree),), a.m) if same else _factor(x)
-    ((sign, above, below, degree),) = a.terms
+    ((sign, above, below, degree, _),) = a.terms
     return Expansion((Term(sign, below, above, -degree),), a.m)
 
 

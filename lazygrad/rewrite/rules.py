@@ -20,10 +20,25 @@ from typing import Any, cast
 
 from lazygrad.errors import DefinitionError
 from lazygrad.graph import Node
+from lazygrad.ops.arithmetic import divide, multiply
 from lazygrad.ops.source import _full, _literal
+from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.tensor import Tensor
 
-__all__ = ["RULES", "Rule", "beside", "node_of", "number", "operands", "readers", "rule"]
+__all__ = [
+    "PRODUCTS",
+    "QUOTIENTS",
+    "RULES",
+    "Rule",
+    "beside",
+    "factors",
+    "node_of",
+    "number",
+    "operands",
+    "quotient",
+    "readers",
+    "rule",
+]
 
 _Match = Callable[..., "Tensor | None"]
 
@@ -98,6 +113,20 @@ def operands(x: Tensor, op: object) -> list[Tensor]:
     """The operands of ``x`` if it applies ``op``, else none."""
     node = node_of(x)
     return [x.graph.tensor(i) for i in node.inputs] if node.of(op) else []
+
+
+PRODUCTS = (multiply, strong_multiply)
+QUOTIENTS = (divide, strong_divide)
+
+
+def factors(x: Tensor) -> list[Tensor]:
+    """The two factors of ``x`` if it is a product, plain or strong, else none."""
+    return operands(x, multiply) or operands(x, strong_multiply)
+
+
+def quotient(x: Tensor) -> list[Tensor]:
+    """What stands above and below in ``x`` if it is a quotient, plain or strong, else none."""
+    return operands(x, divide) or operands(x, strong_divide)
 
 
 def number(x: Tensor) -> Any:

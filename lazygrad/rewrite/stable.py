@@ -14,7 +14,7 @@ from lazygrad.nn.activations import sigmoid, softplus
 from lazygrad.ops.arithmetic import abs, add, divide, multiply, negative, reciprocal, sqrt, square, subtract
 from lazygrad.ops.comparison import greater, where
 from lazygrad.ops.elementary import exp, expm1, log, log1p, logaddexp
-from lazygrad.rewrite.rules import beside, number, operands, readers, rule
+from lazygrad.rewrite.rules import PRODUCTS, beside, number, operands, quotient, readers, rule
 from lazygrad.tensor import Tensor
 
 __all__ = ["logistic", "rest"]
@@ -30,8 +30,8 @@ def logit(y: Tensor) -> Tensor | None:
     if inner := operands(y, sigmoid):
         return inner[0]
     below = operands(y, reciprocal)
-    if quotient := operands(y, divide):
-        below = quotient[1:] if number(quotient[0]) == 1 else []
+    if pair := quotient(y):
+        below = pair[1:] if number(pair[0]) == 1 else []
     e = _one_and(below[0], exp) if below else None
     return None if e is None else negative(e)
 
@@ -178,7 +178,7 @@ def _only_in_derivative(one: Tensor) -> bool:
     reading, rest = readers(one), readers(one, 1)
     if not reading or rest is None:
         return False
-    return all(node.of(multiply) and node in rest for node in reading)
+    return all(node.op in PRODUCTS and node in rest for node in reading)
 
 
 @rule("stabilise", sqrt, of=[square, multiply], tolerance=4, example=[lambda x: sqrt(x * x), lambda x: sqrt(square(x))])

@@ -16,7 +16,8 @@ from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import reshape
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.source import literal
-from lazygrad.rewrite.rules import beside, node_of, number, operands
+from lazygrad.ops.strong import strong_divide, strong_multiply
+from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, beside, node_of, number, operands
 from lazygrad.tensor import Tensor
 
 __all__ = ["Term", "cancelled", "one_and_exp", "total"]
@@ -25,12 +26,16 @@ DEPTH = 8  # ops that are looked through to see whether something is positive
 
 
 class Term(NamedTuple):
-    """±(product of what stands above) / (product of what stands below)·e^(degree·m)."""
+    """±(product of what stands above) / (product of what stands below)·e^(degree·m).
+
+    If a factor is a cotangent, whose zeros are strong, it is ``lead``.
+    """
 
     sign: int
     above: tuple[Tensor, ...]
     below: tuple[Tensor, ...]
     degree: int
+    lead: Tensor | None = None
 
 
 def _is_positive(x: Tensor, depth: int = DEPTH) -> bool:
@@ -41,7 +46,7 @@ def _is_positive(x: Tensor, depth: int = DEPTH) -> bool:
     value = number(x)
     if value is not None:
         return bool(value > 0)
-    through = any(node.of(op) for op in (add, multiply, divide, reciprocal, reshape, sum))
+    through = any(node.of(op) for op in (add, *PRODUCTS, *QUOTIENTS, reciprocal, reshape, sum))
     return through and depth > 0 and all(_is_positive(y, depth - 1) for y in operands(x, node.op))
 
 
@@ -130,7 +135,15 @@ def total(terms: Iterable[Term], like: Tensor) -> Tensor:
 
 
 def _value(term: Term, like: Tensor) -> Tensor:
-    """The quotient; small arrays first, and nothing multiplied before it has been divided."""
+    """The quotient; small arrays first, and nothing multiplied before it has been divided.
+
+    A cotangent comes before them, for what is multiplied with its zeros to be 0.
+    """
     above = sorted(term.above, key=lambda x: x.size) or [literal(like.graph, 1, like.dtype)]
-    y = functools.reduce(divide, sorted(term.below, key=lambda x: x.size), above[0])
-    return functools.reduce(multiply, above[1:], y)
+    over, times = divide, multiply
+    if term.lead is not None and term.lead in above:
+        above.remove(term.lead)
+        above.insert(0, term.lead)
+        over, times = strong_divide, strong_multiply
+    y = functools.reduce(over, sorted(term.below, key=lambda x: x.size), above[0])
+    return functools.reduce(times, above[1:], y)
