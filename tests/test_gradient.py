@@ -560,4 +560,4 @@ def test_gradients_are_marked_as_such_in_the_graph() -> None:
     assert set(parts) == {"forward", "gradient", "update"}
     assert all(origin.code is step.__code__ for origin in graph.origins)
     ops = {(node.op.name, part) for node, part in zip(graph.nodes, parts, strict=True)}
-    assert {("exp", "forward"), ("multiply", "gradient"), ("assign", "update")} <= ops
+    assert {("exp", "forward"), ("strong_multiply", "gradient"), ("assign", "update")} <= ops

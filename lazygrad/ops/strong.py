@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from lazygrad.define import elementwise
 from lazygrad.ops.arithmetic import add, divide, multiply, negative, subtract
+from lazygrad.ops.source import _literal
 from lazygrad.tensor import Array, Tensor
 
 __all__ = ["Cotangent", "cotangent", "like", "plain", "strong_divide", "strong_multiply"]
@@ -52,12 +53,12 @@ class Cotangent(Tensor):
     __slots__ = ()
 
     def __mul__(self, other: Any) -> Tensor:
-        return cotangent(multiply(self, other) if _is_finite(other) else strong_multiply(self, other))
+        return cotangent(multiply(self, other) if _is_number(other) else strong_multiply(self, other))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Tensor:
-        return cotangent(divide(self, other) if _is_finite(other) and other else strong_divide(self, other))
+        return cotangent(divide(self, other) if _is_number(other) else strong_divide(self, other))
 
     def __neg__(self) -> Tensor:
         return cotangent(negative(self))
@@ -84,6 +85,9 @@ def like(g: Any, y: Tensor) -> Tensor:
     return cotangent(y) if isinstance(g, Cotangent) else y
 
 
-def _is_finite(x: Any) -> bool:
-    """Whether it is a number of Python's by which a strong product and a plain one are the same."""
-    return type(x) in (int, float) and math.isfinite(x)
+def _is_number(x: Any) -> bool:
+    """Whether it is a number known now, finite and not 0: with it strong zeros are no others than those of IEEE 754."""
+    if isinstance(x, Tensor):
+        node = x.graph.nodes[x.index]
+        x = node.params["value"].item() if node.of(_literal) else None
+    return type(x) in (int, float) and math.isfinite(x) and x != 0

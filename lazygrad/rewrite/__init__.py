@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazygrad.rewrite import arithmetic, exponentials, folding, movement, stable
+from lazygrad.rewrite import arithmetic, exponentials, folding, movement, stable, strong
 from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, simplify, stabilise, verify
 from lazygrad.rewrite.rules import RULES, Rule, rule
 
@@ -22,5 +22,6 @@ __all__ = [
     "simplify",
     "stabilise",
     "stable",
+    "strong",
     "verify",
 ]

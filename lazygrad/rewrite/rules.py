@@ -115,8 +115,8 @@ def operands(x: Tensor, op: object) -> list[Tensor]:
     return [x.graph.tensor(i) for i in node.inputs] if node.of(op) else []
 
 
-PRODUCTS = (multiply, strong_multiply)
-QUOTIENTS = (divide, strong_divide)
+PRODUCTS: tuple[object, ...] = (multiply, strong_multiply)
+QUOTIENTS: tuple[object, ...] = (divide, strong_divide)
 
 
 def factors(x: Tensor) -> list[Tensor]:
