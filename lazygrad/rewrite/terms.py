@@ -7,7 +7,7 @@ two terms T and −T·p that stand for T·(1 − p), p = 1 / (1 + e⁻ˣ), none 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lazygrad.nn.activations import sigmoid
@@ -140,7 +140,8 @@ def _value(term: Term, like: Tensor) -> Tensor:
     A cotangent comes before them, for what is multiplied with its zeros to be 0.
     """
     above = sorted(term.above, key=lambda x: x.size) or [literal(like.graph, 1, like.dtype)]
-    over, times = divide, multiply
+    over: Callable[..., Tensor] = divide
+    times: Callable[..., Tensor] = multiply
     if term.lead is not None and term.lead in above:
         above.remove(term.lead)
         above.insert(0, term.lead)
