@@ -184,8 +184,9 @@ class Program:
         refs = dict(zip(operands, [self.names[j] for j in node.inputs], strict=True))
         refs[result] = target
         for k, call in enumerate(calls):
-            if call.result not in refs and call.result.base is None:
-                refs[call.result] = self._buffer(f"t{i}_{k}", call.result.spec, i, i)
+            made = call.result if call.result.base is None else call.result.base
+            if made not in refs:
+                refs[made] = self._buffer(f"t{i}_{k}", made.spec, i, i)
             listed = [self._argument(a, refs, call.result) for a in call.arguments]
             if call.function in (np.maximum, np.minimum):  # NumPy 2.4 deprecates their third positional argument
                 listed[call.arguments.index(OUT)] = f"out={listed[call.arguments.index(OUT)]}"

@@ -14,8 +14,8 @@ from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import abs, divide, multiply, negative, subtract
-from lazygrad.ops.comparison import clip, isfinite, where
-from lazygrad.ops.elementary import exp, expm1, log, tanh
+from lazygrad.ops.comparison import clip, where
+from lazygrad.ops.elementary import _apart, exp, expm1, log, sigmoid, tanh
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.special import erfc
@@ -47,12 +47,6 @@ __all__ = [
 def relu(xp: Any, x: Array) -> Any:
     """Rectified linear unit, max(x, 0); its derivative at 0 is 0."""
     return xp.maximum(x, 0)
-
-
-@elementwise(vjp=lambda g, y, x: g * (y * (1 - y)), dtype=floating)
-def sigmoid(xp: Any, x: Array) -> Any:
-    """Logistic function, 1 / (1 + e⁻ˣ)."""
-    return 0.5 * xp.tanh(0.5 * x) + 0.5
 
 
 @elementwise(vjp=lambda g, y, x: g * sigmoid(x), dtype=floating)
@@ -147,9 +141,8 @@ def centered(x: Tensor, axis: int) -> Tensor:
 
     Then eˣ cannot overflow, and what is small beside the largest element keeps its digits.
     """
-    highest = stop_gradient(max(x, axis=axis, keepdims=True))
-    # A row of −∞ alone, or one with +∞, is shifted by 0: ∞ − ∞ would be NaN.
-    return subtract(x, where(isfinite(highest), highest, 0))
+    # Where the largest is infinite, what equals it becomes 0 like any largest: ∞ − ∞ would be NaN.
+    return _apart(x, stop_gradient(max(x, axis=axis, keepdims=True)))
 
 
 @function

@@ -11,12 +11,12 @@ from typing import Any
 
 from lazygrad.define import elementwise
 from lazygrad.kinds import tensors
-from lazygrad.nn.activations import centered, log_softmax, relu, sigmoid
+from lazygrad.nn.activations import centered, log_softmax, relu
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.embedding import _one_hot, is_label
 from lazygrad.ops.arithmetic import abs, square
 from lazygrad.ops.comparison import clip, equal, isinf, logical_and, where
-from lazygrad.ops.elementary import exp, log
+from lazygrad.ops.elementary import _logistic_slope, _small_part, exp, log
 from lazygrad.ops.movement import astype
 from lazygrad.ops.reduction import mean, sum
 from lazygrad.registry import function
@@ -100,10 +100,21 @@ def hinge(prediction: Any, target: Any) -> Tensor:
     return _each(relu(1 - target * prediction))
 
 
-@elementwise(vjp=(lambda g, y, x, t: g * (sigmoid(x) - t), lambda g, y, x, t: -g * x), dtype=floating)
+# Not σ(x) − t, of which nothing is left where t is 1 and σ(x) near it.
+@elementwise(vjp=(lambda g, y, x, t: g * _logistic_slope(x), lambda g, y, x, t: -g), dtype=floating)
+def _logistic_loss_slope(xp: Any, x: Array, t: Array) -> Any:
+    """(1 − t)·σ(x) − t·σ(−x) = σ(x) − t, the derivative of the loss for x."""
+    small = _small_part(xp, x)
+    rest = 1 - small
+    return xp.where(x < 0, (1 - t) * small - t * rest, (1 - t) * rest - t * small)
+
+
+@elementwise(vjp=(lambda g, y, x, t: g * _logistic_loss_slope(x, t), lambda g, y, x, t: -g * x), dtype=floating)
 def _logistic_loss(xp: Any, x: Array, t: Array) -> Any:
     """−t·log σ(x) − (1 − t)·log(1 − σ(x)), without overflow."""
-    return xp.maximum(x, 0) - x * t + xp.log1p(xp.exp(-xp.abs(x)))
+    against = xp.where(x > 0, 1 - t, -t)
+    # What counts for nothing is 0 even if x is infinite.
+    return xp.where(xp.equal(against, 0), 0, x * against) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 @function

@@ -10,6 +10,7 @@ from lazygrad.kinds import tensor
 from lazygrad.ops.arithmetic import multiply, power, reciprocal, rsqrt, square
 from lazygrad.ops.comparison import equal, where
 from lazygrad.registry import function
+from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "log10",
     "logaddexp",
     "rad2deg",
+    "sigmoid",
     "sin",
     "sinc",
     "sinh",
@@ -54,7 +56,8 @@ def exp2(xp: Any, x: Array) -> Any:
     return xp.exp2(x)
 
 
-@elementwise(vjp=lambda g, y, x: g * (y + 1))
+# Not y + 1, of which nothing is left where y is near −1.
+@elementwise(vjp=lambda g, y, x: g * exp(x))
 def expm1(xp: Any, x: Array) -> Any:
     """eˣ − 1, precise near 0."""
     return xp.expm1(x)
@@ -84,9 +87,56 @@ def log10(xp: Any, x: Array) -> Any:
     return xp.log10(x)
 
 
-@elementwise(vjp=(lambda g, y, a, b: g * exp(a - y), lambda g, y, a, b: g * exp(b - y)))
+@elementwise(vjp=(lambda g, y, a, b: g, lambda g, y, a, b: -g))
+def _apart(xp: Any, a: Array, b: Array) -> Any:
+    """a − b, and 0 where they are equal: infinities too."""
+    return xp.where(xp.equal(a, b), 0, a - b)
+
+
+def _small_part(xp: Any, x: Array) -> Any:
+    """σ(−|x|) = e / (1 + e) with e = exp(−|x|): the smaller of σ(x) and σ(−x), which are it and 1 less it."""
+    e = xp.exp(-xp.abs(x))
+    return e / (1 + e)
+
+
+@elementwise(vjp=lambda g, y, x: g * _logistic_slope(x), dtype=floating)
+def sigmoid(xp: Any, x: Array) -> Any:
+    """Logistic function, 1 / (1 + e⁻ˣ)."""
+    small = _small_part(xp, x)
+    return xp.where(x < 0, small, 1 - small)
+
+
+# Not y·(1 − y), of which nothing is left where y is near 1; and for the same reason tanh(x/2), not 1 − 2y.
+@elementwise(vjp=lambda g, y, x: -g * (y * tanh(0.5 * x)))
+def _logistic_slope(xp: Any, x: Array) -> Any:
+    """σ(x)·σ(−x), the derivative of :func:`sigmoid`."""
+    small = _small_part(xp, x)
+    return small * (1 - small)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b: g * (y * _softmax_of_two(b, a)),
+        lambda g, y, a, b: -g * (y * _softmax_of_two(b, a)),
+    )
+)
+def _softmax_of_two(xp: Any, a: Array, b: Array) -> Any:
+    """σ(a − b) = eᵃ / (eᵃ + eᵇ), and ½ where they are equal: infinities too.
+
+    What rounding takes from a − b is given back (Knuth, *The Art of Computer Programming*, volume 2, §4.2.2,
+    theorem B): an exponential makes a large relative error of it.
+    """
+    d = xp.where(xp.equal(a, b), 0, a - b)
+    back = d - a
+    rest = xp.where(xp.isfinite(d), (a - (d - back)) - (b + back), 0)
+    e = xp.exp(-xp.abs(d)) * (1 - xp.copysign(1, d) * rest)
+    small = e / (1 + e)
+    return xp.where(d < 0, small, 1 - small)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * _softmax_of_two(a, b), lambda g, y, a, b: g * _softmax_of_two(b, a)))
 def logaddexp(xp: Any, a: Array, b: Array) -> Any:
-    """log(eᵃ + eᵇ), without overflow."""
+    """log(eᵃ + eᵇ), without overflow. Its derivatives sum to 1; operands that are equal share it, infinities too."""
     return xp.logaddexp(a, b)
 
 
@@ -155,10 +205,18 @@ def cosh(xp: Any, x: Array) -> Any:
     return xp.cosh(x)
 
 
-@elementwise(vjp=lambda g, y, x: g * (1 - square(y)))
+@elementwise(vjp=lambda g, y, x: g * _tanh_slope(x))
 def tanh(xp: Any, x: Array) -> Any:
     """Hyperbolic tangent."""
     return xp.tanh(x)
+
+
+# Not 1 − y², of which nothing is left where y is near 1.
+@elementwise(vjp=lambda g, y, x: -2 * g * (y * tanh(x)))
+def _tanh_slope(xp: Any, x: Array) -> Any:
+    """1 / cosh² x = 4·σ(2x)·σ(−2x), the derivative of :func:`tanh`."""
+    small = _small_part(xp, 2 * x)
+    return 4 * (small * (1 - small))
 
 
 @elementwise(vjp=lambda g, y, x: g * rsqrt(square(x) + 1))

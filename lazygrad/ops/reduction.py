@@ -12,8 +12,8 @@ import numpy as np
 from lazygrad.define import reduction
 from lazygrad.kinds import flat, tensor
 from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, sqrt, square
-from lazygrad.ops.comparison import equal, isfinite, logical_and, logical_or, not_equal, where
-from lazygrad.ops.elementary import exp, log
+from lazygrad.ops.comparison import equal, logical_and, logical_or, not_equal, where
+from lazygrad.ops.elementary import _apart, exp, log
 from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
 from lazygrad.ops.source import ones_like
 from lazygrad.ops.strong import like
@@ -239,14 +239,17 @@ def std(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bo
 
 @function
 def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """log Σ exp(x) over ``axis``, without overflow."""
+    """log Σ exp(x) over ``axis``, without overflow.
+
+    Its derivatives are those of :func:`softmax`'s kind: they sum to 1. Where the largest elements are infinite they
+    share it, and the others get 0.
+    """
     x = tensor(x)
     if not x.size:  # there is no highest of no elements
         return log(sum(exp(x), axis=axis, keepdims=keepdims))
     highest = functions["stop_gradient"](max(x, axis=axis, keepdims=True))
-    # A row of -∞ alone, or one with +∞, is shifted by 0: ∞ - ∞ would be NaN.
-    shift = where(isfinite(highest), highest, 0)
-    total = log(sum(exp(x - shift), axis=axis, keepdims=True)) + shift
+    # Where the largest is infinite, what equals it becomes 0 like any largest: ∞ - ∞ would be NaN.
+    total = log(sum(exp(_apart(x, highest)), axis=axis, keepdims=True)) + highest
     return total if keepdims else squeeze(total, normalize_axes(axis, x.ndim))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lazygrad.rewrite import arithmetic, exponentials, folding, movement, stable, strong
-from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, simplify, stabilise, verify
+from lazygrad.rewrite import arithmetic, exponentials, folding, movement, sharing, stable, strong
+from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, share, simplify, stabilise, verify
 from lazygrad.rewrite.rules import RULES, Rule, rule
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "optimized",
     "prune",
     "rule",
+    "share",
+    "sharing",
     "simplify",
     "stabilise",
     "stable",

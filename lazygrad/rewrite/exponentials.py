@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from lazygrad.graph import Node
 from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, multiply, reciprocal, subtract
-from lazygrad.ops.elementary import exp, log
+from lazygrad.ops.elementary import _logistic_slope, exp, log
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.reduction import mean, sum
 from lazygrad.ops.strong import strong_multiply
 from lazygrad.rewrite.products import Expander, inverse, led, looked_through, product, scale_within
 from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, factors, node_of, operands, quotient, rule
-from lazygrad.rewrite.stable import rest
+from lazygrad.rewrite.stable import logistic, rest
 from lazygrad.rewrite.terms import Term, cancelled, one_and_exp, total
 from lazygrad.tensor import Tensor
 
@@ -184,7 +184,7 @@ def _is_divided_by(x: Tensor, divisors: Iterable[Tensor]) -> bool:
 @rule(
     "stabilise",
     *PRODUCTS,
-    of=[*PRODUCTS, sigmoid],
+    of=[*PRODUCTS, sigmoid, _logistic_slope],
     tolerance=16,
     drops=True,
     example=[
@@ -199,14 +199,20 @@ def logistic_times_quotient(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     """
     for factor, other in ((a, b), (b, a)):
         parts = factors(factor) or [factor]
-        exponents = [x for y in parts for x in operands(y, sigmoid)]
+        exponents = [x for y in parts for x in operands(y, sigmoid) or operands(y, _logistic_slope)]
         if exponents:
             divisors = [y for x in parts for y in (x, *operands(x, reciprocal), *quotient(x)[1:])]
+            divisors += [y for slope in parts for x in operands(slope, _logistic_slope) for y in _parts_of_slope(x)]
             if _is_divided_by(other, divisors):
                 expand = Expander(exponents)
                 both = product(led(expand(other)) if node.of(strong_multiply) else expand(other), expand(factor))
                 return None if both is None else _without_rests(both.terms, a)
     return None
+
+
+def _parts_of_slope(x: Tensor) -> list[Tensor]:
+    """What σ(x)·(1 − σ(x)) may be divided by, in all ways in which it is written."""
+    return [sigmoid(x), logistic(-x), 1 + exp(x)]
 
 
 def _without_rests(terms: tuple[Term, ...], like: Tensor) -> Tensor | None:

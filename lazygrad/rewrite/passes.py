@@ -12,8 +12,9 @@ from lazygrad.errors import GraphError, report
 from lazygrad.graph import Graph, Node
 from lazygrad.rewrite.rewriting import rewritten, walked
 from lazygrad.rewrite.rules import RULES, Rule
+from lazygrad.rewrite.sharing import SLOPES
 
-__all__ = ["absorb", "fold", "merge", "optimized", "prune", "simplify", "stabilise", "verify"]
+__all__ = ["absorb", "fold", "merge", "optimized", "prune", "share", "simplify", "stabilise", "verify"]
 
 WALKS = 3  # with all rules; more are not worth what they cost
 
@@ -66,6 +67,13 @@ def absorb(graph: Graph) -> Graph:
     return rewritten(graph, _of("absorb"))
 
 
+def share(graph: Graph) -> Graph:
+    """What several functions of the same argument are computed from, once. Other rules would not know them then."""
+    if not any(node.op in SLOPES for node in graph.nodes):
+        return graph
+    return prune(rewritten(graph, _of("share")))
+
+
 def _of(passed: str) -> list[Rule]:
     return [rule for rule in RULES if rule.passed == passed]
 
@@ -73,15 +81,19 @@ def _of(passed: str) -> list[Rule]:
 def optimized(graph: Graph) -> Graph:
     """All passes: what is not needed goes first, then one walk with all rules, then what they made needless.
 
+    Rules that share come last, in a walk of their own.
+
     The walk writes each node after its operands are final, so one is enough, but where a rule asks what reads a
     node that another rule wrote. With ``LAZYGRAD_CHECK=1`` in the process environment the result is verified.
     """
     new = prune(graph)
+    rules = [rule for rule in RULES if rule.passed != "share"]
     for _ in range(WALKS):
-        new, again = walked(new, RULES)
+        new, again = walked(new, rules)
         new = prune(new)
         if not again:
             break
+    new = share(new)
     if os.environ.get("LAZYGRAD_CHECK") == "1":
         verify(new, graph)
     return new

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, maximum, negative, reciprocal, subtract
 from lazygrad.ops.comparison import isfinite, where
-from lazygrad.ops.elementary import exp
+from lazygrad.ops.elementary import _apart, _logistic_slope, exp
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
@@ -108,7 +108,7 @@ def _exponents(y: Tensor) -> list[Tensor]:
 
 def _is_shifted(x: Tensor, axis: tuple[int, ...] | None) -> bool:
     """Whether ``x`` is some other tensor less its largest element along the axes."""
-    difference = operands(x, subtract)
+    difference = operands(x, subtract) or operands(x, _apart)
     if not difference:
         return False
     y, shift = difference
@@ -161,7 +161,7 @@ class Expander:
         found = self._concern.get(x.index)
         if found is None:
             node = node_of(x)
-            if node.of(exp) or node.of(sigmoid):
+            if node.of(exp) or node.of(sigmoid) or node.of(_logistic_slope):
                 found = _stem(operands(x, node.op)[0]) in self.stems
             else:
                 within = operands(x, node.op) if depth and node.op in THROUGH else []
@@ -173,6 +173,8 @@ class Expander:
         node = node_of(x)
         if node.of(exp):
             return self._shifted(x)
+        if slope := operands(x, _logistic_slope):  # σ(x)·1 / (1 + eˣ)
+            return Expansion((Term(1, (sigmoid(slope[0]),), (1 + exp(slope[0]),), 0),), None)
         if node.op not in THROUGH or one_and_exp(x) is not None:
             return None
         xs = operands(x, node.op)
@@ -208,7 +210,7 @@ class Expander:
 
 def _stem(x: Tensor) -> int:
     """What the exponent ``x`` comes from: the same for x, −x and x − m."""
-    while inner := operands(x, negative) or operands(x, subtract):
+    while inner := operands(x, negative) or operands(x, subtract) or operands(x, _apart):
         x = inner[0]
     return x.index
 

@@ -13,7 +13,7 @@ from lazygrad.graph import Node
 from lazygrad.nn.activations import sigmoid, softplus
 from lazygrad.ops.arithmetic import abs, add, divide, multiply, negative, reciprocal, sqrt, square, subtract
 from lazygrad.ops.comparison import greater, where
-from lazygrad.ops.elementary import exp, expm1, log, log1p, logaddexp
+from lazygrad.ops.elementary import _logistic_slope, exp, expm1, log, log1p, logaddexp
 from lazygrad.rewrite.rules import PRODUCTS, beside, number, operands, quotient, readers, rule
 from lazygrad.tensor import Tensor
 
@@ -165,8 +165,7 @@ def logistic_quotient(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
 def one_less_logistic(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     """1 − 1 / (1 + e⁻ˣ) = 1 / (1 + eˣ); for large x the difference loses all digits.
 
-    Not where it is only multiplied by what it is the rest of: that is the derivative of the function, in which
-    an error of one rounding of 1 does no harm, and a second exponential would cost as much as the first.
+    Not where it is only multiplied by what it is the rest of: that is the derivative of the function.
     """
     x = logit(b) if number(a) == 1 else None
     if x is None or _only_in_derivative(a):
@@ -179,6 +178,16 @@ def _only_in_derivative(one: Tensor) -> bool:
     if not reading or rest is None:
         return False
     return all(node.op in PRODUCTS and node in rest for node in reading)
+
+
+@rule("stabilise", multiply, of=[sigmoid], tolerance=8, example=lambda x: sigmoid(x) * (1 - sigmoid(x)))
+def logistic_times_rest(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
+    """σ·(1 − σ) by the derivative of the logistic function σ; for large x the difference loses all digits."""
+    for y, less in ((a, b), (b, a)):
+        x = operands(y, sigmoid)
+        if x and _one_less(less) == y:
+            return _logistic_slope(x[0])
+    return None
 
 
 @rule("stabilise", sqrt, of=[square, multiply], tolerance=4, example=[lambda x: sqrt(x * x), lambda x: sqrt(square(x))])
