@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazygrad.backends.base import Backend
 from lazygrad.codegen.tier import policy
 from lazygrad.context import Context, check_step, is_array
 from lazygrad.errors import TraceError, report
 from lazygrad.evaluator import Update, as_feed, check_feeds, fed_argument, missing_feed, unknown_feed
 from lazygrad.execute import Runner
+from lazygrad.foreign import on_device
 from lazygrad.graph import Graph, freeze
 from lazygrad.plan import Plan
 from lazygrad.registry import here
@@ -93,7 +95,7 @@ class Compiled:
                     return result
             env._check_idle()
             check_feeds(feeds)
-            arrays, key = _signature(args, kwargs, feeds)
+            arrays, key = _signature(args, kwargs, feeds, env._backend)
             entry = self._entries.get(key)
             if entry is None or entry.version != env._version:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
@@ -186,7 +188,7 @@ class Compiled:
         with env._lock:
             env._check_idle()
             check_feeds(feeds)
-            arrays, key = _signature(args, kwargs, feeds)
+            arrays, key = _signature(args, kwargs, feeds, env._backend)
             entry = self._entries.get(key)
             if entry is None or entry.version != env._version:
                 self._first(key, args, kwargs, feeds or {}, arrays, run=False)
@@ -212,8 +214,8 @@ class Compiled:
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
-        xp = self._env._backend.xp
-        own = xp.ndarray  # an array of another library is taken over
+        backend = self._env._backend
+        own = backend.xp.ndarray  # an array of another library is taken over
         for name in feeds or ():
             if name in entry.arguments:
                 raise fed_argument(name)
@@ -223,12 +225,12 @@ class Compiled:
             if kind == "argument":
                 array = arrays[which]
                 if type(array) is not own or not array.flags.c_contiguous or array.dtype != spec.dtype:
-                    array = as_feed(f"argument {which}", array, spec, xp)
+                    array = as_feed(f"argument {which}", array, spec, backend)
                 inputs.append(array)
             elif kind == "constant":
                 inputs.append(entry.constants[which])
             elif feeds is not None and which in feeds:
-                inputs.append(as_feed(which, feeds[which], spec, xp))
+                inputs.append(as_feed(which, feeds[which], spec, backend))
             else:
                 raise missing_feed(which, spec)
         return inputs
@@ -282,7 +284,9 @@ class Compiled:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
 
 
-def _signature(args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None) -> tuple[list[Any], Any]:
+def _signature(
+    args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None, backend: Backend
+) -> tuple[list[Any], Any]:
     """The arrays among the arguments, and the key of everything that a trace depends on."""
     arrays: list[Any] = []
     parts: list[Any] = [len(args)]
@@ -291,10 +295,10 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, A
             arrays.append(value)
             parts.append((value.shape, value.dtype))
         else:
-            _tree_signature(value, "", arrays, parts)
+            _tree_signature(value, "", arrays, parts, backend)
     for name, value in kwargs.items():
         parts.append(name)
-        _tree_signature(value, name, arrays, parts)
+        _tree_signature(value, name, arrays, parts, backend)
     for name, array in (feeds or {}).items():
         parts.append((name, _shape(array)))
     return arrays, tuple(parts)
@@ -307,11 +311,14 @@ def _shape(array: Any) -> Any:
         return None
 
 
-def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any]) -> None:
+def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], backend: Backend) -> None:
     parts.append(structure(value))
     for path, leaf in leaves(value, name):
         if is_array(leaf):
-            leaf = leaf if hasattr(leaf, "flags") else np.asarray(leaf)
+            if on_device(leaf):
+                leaf = backend.taken(leaf)
+            elif not hasattr(leaf, "flags"):
+                leaf = np.asarray(leaf)
             arrays.append(leaf)
             parts.append((path, leaf.shape, leaf.dtype))
             continue

@@ -12,6 +12,7 @@ import numpy as np
 
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
+from lazygrad.foreign import on_device
 from lazygrad.graph import Graph
 from lazygrad.kinds import tensor
 from lazygrad.ops.random import Random
@@ -32,7 +33,7 @@ def is_array(x: Any) -> bool:
     """Whether an argument of a step is an array, and so arrives as a placeholder."""
     if isinstance(x, np.ndarray):
         return True
-    return hasattr(x, "__array_interface__") or hasattr(x, "__cuda_array_interface__") or hasattr(x, "__array__")
+    return on_device(x) or hasattr(x, "__array_interface__") or hasattr(x, "__array__")
 
 
 @dataclass
@@ -244,7 +245,8 @@ class Context:
             return leaf
         while path in self._placeholders:  # two arguments of one name, by way of * and **
             path += "'"
-        array = self.env._backend.xp.asarray(numeric(leaf), order="C")
+        backend = self.env._backend
+        array = backend.xp.asarray(numeric(leaf, backend=backend), order="C")
         t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)
         self._placeholders[path] = t
         self._arguments[path] = array
@@ -270,7 +272,7 @@ class Context:
             if name in self._arguments:
                 raise fed_argument(name)
             _, spec = self._placeholder_spec(name)
-            fed[name] = as_feed(name, array, spec, self.env._backend.xp)
+            fed[name] = as_feed(name, array, spec, self.env._backend)
         return fed
 
     def fetch(self, result: Any) -> Any:

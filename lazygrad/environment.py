@@ -21,6 +21,7 @@ from lazygrad.draws import Draws, fresh_seed
 from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.evaluator import check_feeds, missing_feed
 from lazygrad.execute import Runner
+from lazygrad.foreign import on_device
 from lazygrad.graph import Graph, writing
 from lazygrad.ops.source import numeric
 from lazygrad.plan import Plan
@@ -131,7 +132,7 @@ class VariableEnvironment:
         with self._lock:
             self._check_idle()
             variable = self._find(name)
-            new = self._backend.asarray(numeric(array))
+            new = self._backend.asarray(numeric(array, backend=self._backend))
             if tuple(new.shape) != variable.shape:
                 facts = [f"variable:  {variable.spec}", f"array:     {Spec(tuple(new.shape), new.dtype)}"]
                 cure = "A variable keeps its shape. Register another one under a new name."
@@ -147,7 +148,8 @@ class VariableEnvironment:
                 cure = f"Write env[{path!r}] = array to give it new numbers, or use another name."
                 facts = [f"registered:  {self._variables[path].spec}"]
                 raise VariableError(report(f"there is a variable {path!r} already", at=here(), facts=facts, cure=cure))
-            own = self._backend.asarray(np.array(numeric(array, self.dtype)) if _on_host(array) else array.copy())
+            given = numeric(array, self.dtype, self._backend)
+            own = self._backend.asarray(given.copy() if on_device(given) else np.array(given))
             own = self._backend.xp.asarray(own, order="C")
             number = 1 + max((v._number for v in self._variables.values()), default=-1)
             parity, runs, permanent = self._state
@@ -324,7 +326,7 @@ class VariableEnvironment:
         for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
             params = runner.plan.graph.nodes[i].params
             if "number" in params:
-                inputs.append(self._backend.asarray(graph.constants[params["number"]]))
+                inputs.append(runner.sent(i, graph.constants[params["number"]]))
             elif params["name"] in fed:
                 inputs.append(fed[params["name"]])
             else:
@@ -448,10 +450,6 @@ class VariableEnvironment:
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
-
-
-def _on_host(array: Any) -> bool:
-    return not hasattr(array, "__cuda_array_interface__")
 
 
 def _code(step: Any) -> Any:

@@ -35,14 +35,14 @@ def group(*updates: Update) -> Update:
     return Update([t for update in updates for t in update.assignments])
 
 
-def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
+def as_feed(name: str, array: Any, spec: Spec, backend: Any) -> Any:
     """``array`` as the placeholder wants it, copied only if its dtype or layout differ.
 
     Raises:
         FeedError: the shape differs, or the dtype cannot be cast without changing its kind.
     """
     try:
-        fed = numeric(array)
+        fed = numeric(array, backend=backend)
     except SpecError as reason:
         cure = "Feed an array of real numbers or booleans."
         raise FeedError(
@@ -58,7 +58,7 @@ def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
             )
         )
     if fed.dtype == spec.dtype:
-        return xp.asarray(fed, order="C")
+        return backend.xp.asarray(fed, order="C")
     if not np.can_cast(fed.dtype, spec.dtype, "same_kind"):
         raise FeedError(
             report(
@@ -68,7 +68,7 @@ def as_feed(name: str, array: Any, spec: Spec, xp: Any = np) -> Any:
                 cure=f"Cast it first, with array.astype('{spec.dtype}').",
             )
         )
-    return xp.asarray(fed.astype(spec.dtype), order="C")
+    return backend.xp.asarray(fed.astype(spec.dtype), order="C")
 
 
 class Evaluator:
@@ -124,7 +124,7 @@ class Evaluator:
             FeedError: there is no such placeholder, or the array does not fit it.
         """
         name, spec = self._context._placeholder_spec(placeholder)
-        self._feeds[name] = as_feed(name, array, spec, self._context.env._backend.xp)
+        self._feeds[name] = as_feed(name, array, spec, self._context.env._backend)
         return self
 
     def run(self) -> list[Any]:

@@ -13,6 +13,7 @@ from lazygrad.codegen.memory import aligned
 from lazygrad.codegen.step import Program
 from lazygrad.codegen.tier import Refused, Tier
 from lazygrad.errors import BackendError, report
+from lazygrad.foreign import on_device
 from lazygrad.kinds import Declared
 from lazygrad.plan import Plan
 from lazygrad.spec import Spec
@@ -28,10 +29,12 @@ def interpret(
     bound: dict[int, Any],
     draw: Callable[[int], Any],
     rounded: Callable[[Any], Any] | None = None,
+    fixed: dict[int, Any] | None = None,
 ) -> list[Any]:
     """The array of every node that is kept, computed node by node; each dies after its last use.
 
-    What a node gives is passed through ``rounded``, if that is given: so it can be seen what rounding does.
+    What a node gives is passed through ``rounded``, if that is given: so it can be seen what rounding does. What is
+    the same in every run is put into ``fixed``, if that is given.
 
     This is the plain reading of a plan, by which every other is judged. It also checks that each kernel
     returns what its op declares.
@@ -63,12 +66,23 @@ def interpret(
             elif tuple(Spec(part.shape, part.dtype) for part in y) != spec:
                 _wrong(plan, i, ", ".join(str(Spec(part.shape, part.dtype)) for part in y))
             arrays[i] = y if rounded is None or not node.inputs or not isinstance(spec, Spec) else rounded(y)
+            if fixed is not None and plan.static[i]:
+                fixed[i] = y
             for j in plan.dying[i]:
                 arrays[j] = None
     except Exception as reason:
         locate(reason, plan, i)
         raise
     return arrays
+
+
+def _same_bits(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    one, other = [np.ascontiguousarray(x).reshape(-1).view(np.uint8) for x in (a, b)]
+    return np.array_equal(one, other)
 
 
 def _wrong(plan: Plan, index: int, got: str) -> None:
@@ -98,6 +112,8 @@ class Runner:
         self.program: Program | None = None
         self.arena: Any = None
         self.bindings: dict[int, Callable[..., Any]] = {}
+        self.fixed: dict[int, Any] | None = None  # on a device: what is the same in every run, made there once
+        self._sent: dict[int, tuple[Any, Any]] = {}  # constants, as they were given and as they lie on the device
         self.native = Tier(plan, backend)
         self.touched: int | None = None  # bits of the variables it reads or changes, set by the environment
         self.flips = 0  # bits of those it changes
@@ -160,7 +176,11 @@ class Runner:
         bound = dict(zip(self.input_nodes, inputs, strict=True))
         bound.update({i: live[name] for name, i in plan.variables.items()})
         bound.update(done or {})
-        arrays = interpret(plan, self.backend, bound, draw, rounded)
+        bound.update(self.fixed or {})
+        fixed: dict[int, Any] | None = {} if self.backend.name != "numpy" and self.fixed is None else None
+        arrays = interpret(plan, self.backend, bound, draw, rounded, fixed)
+        if fixed is not None:
+            self.fixed = fixed
         for name, i in plan.updates.items():
             spare[name][...] = arrays[i]
         return [arrays[i].copy() for i in plan.values]
@@ -196,8 +216,20 @@ class Runner:
                 raise BackendError(report("native code and NumPy disagree", facts=facts, cure=cure))
         return values
 
+    def sent(self, i: int, array: Any) -> Any:
+        """The constant at node ``i`` as an array of the backend, sent there again only if it is another one."""
+        if self.backend.name == "numpy" or on_device(array):
+            return self.backend.asarray(array)
+        before, sent = self._sent.get(i, (None, None))
+        if before is None or not _same_bits(before, array):
+            sent = self.backend.asarray(array)
+            self._sent[i] = (array, sent)
+        return sent
+
     def source(self) -> str:
-        """The source of the program; it is written if it was not."""
+        """The source of the program, written if it was not; on a device there is none, and the graph is shown."""
+        if self.backend.name != "numpy":
+            return f"# on {self.backend.name}: interpreted one by one\n{self.plan.graph}"
         if len(self.plan.graph.nodes) > MAX_PROGRAM:
             return f"# more than {MAX_PROGRAM:,} nodes: interpreted one by one\n{self.plan.graph}"
         return (self.program or Program(self.plan, self.backend.xp)).source

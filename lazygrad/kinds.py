@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from lazygrad.errors import DefinitionError, GraphError, SpecError, report
+from lazygrad.foreign import dtype_on_device, on_device
 from lazygrad.graph import Graph, Op, Specs, current_graph
 from lazygrad.registry import functions, here
 from lazygrad.spec import (
@@ -162,18 +164,25 @@ class Declared(Op):
         except Mismatch as reason:
             inputs = tuple(tensor(operand, graph).index for operand in operands)
             raise SpecError(graph._mismatch(self, inputs, {}, str(reason))) from None
-        return [tensor(x, graph, self._room(x, dtype)) for x, dtype in zip(operands, wanted, strict=True)]
+        roomy = [self._room(x, dtype) for x, dtype in zip(operands, wanted, strict=True)]
+        return [tensor(x, graph, dtype) for x, dtype in roomy]
 
     def check_shapes(self, operands: Sequence[Any]) -> None:
         """Raise Mismatch for what would only be found after a cast, when messages no longer know the operand."""
 
-    def _room(self, operand: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """The dtype for an operand; NumPy compares also with a Python int beyond the other's range."""
+    def _room(self, operand: Any, dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
+        """An operand and its dtype; NumPy compares also with a Python int beyond the other's range.
+
+        One that no dtype holds compares with all whole numbers as an infinity does.
+        """
         if type(operand) is int and dtype.kind in "iu":
             limits = np.iinfo(dtype)
             if not limits.min <= operand <= limits.max and self.resolve((dtype, dtype))[1] == np.bool_:
-                return np.min_scalar_type(operand)
-        return dtype
+                room = np.min_scalar_type(operand)
+                if room.kind not in "iu":
+                    return math.inf if operand > 0 else -math.inf, np.dtype(np.float64)
+                return operand, room
+        return operand, dtype
 
     def resolve(self, kinds: tuple[Kind, ...]) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]:
         """The dtype rule, remembered."""
@@ -226,7 +235,7 @@ def kind_of(operand: Any) -> Kind:
     if kind is float or kind is int:
         return kind
     try:
-        dtype = np.asarray(operand).dtype
+        dtype = dtype_on_device(operand) if on_device(operand) else np.asarray(operand).dtype
     except ValueError:  # ragged lists
         dtype = np.dtype(object)
     if dtype.kind not in "biuf":

@@ -9,11 +9,16 @@ import sys
 import tempfile
 
 import pytest
+from cupy_double import forced
 from hypothesis import HealthCheck, settings
 
 # As on a machine without it: what says so is asked of every test run that is to prove it.
 if os.environ.get("LAZYGRAD_TEST_WITHOUT_LLVMLITE") == "1":
     sys.modules["llvmlite"] = None  # type: ignore[assignment]
+
+# With backend="cupy" wherever a test does not name one, on a double of CuPy.
+if forced.asked():
+    forced.force()
 
 # Object code that tests make is kept apart from the user's, and gone afterwards.
 if "LAZYGRAD_CACHE" not in os.environ:
@@ -36,6 +41,17 @@ def cupy():
     except Exception as reason:
         pytest.skip(f"CuPy finds no GPU that works: {reason}")
     return found
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """The double of CuPy, in place of it for one test; it begins with nothing counted."""
+    import cupy_double
+
+    for name, module in cupy_double.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    cupy_double.counts.clear()
+    return cupy_double.modules()["cupy"]
 
 
 @pytest.fixture

@@ -1,14 +1,45 @@
-"""What a backend is."""
+"""What a backend is, and what the namespace ``xp`` of each has beside its library's own functions."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-__all__ = ["SPECIAL", "Backend"]
+__all__ = ["SPECIAL", "Backend", "Namespace"]
 
 # Functions that kernels need and array libraries keep elsewhere, with SciPy's and CuPy's names for them.
 SPECIAL = {name: name for name in ("erf", "erfc", "erfinv", "gammaln", "log_ndtr", "polygamma", "i0e", "i1e")}
 SPECIAL["digamma"] = "psi"
+
+
+class Namespace(Protocol):
+    """What kernels may call where NumPy and CuPy differ, so that a kernel is written once.
+
+    The rest of ``xp`` are the library's functions under NumPy's names, with what NumPy does: where CuPy does
+    otherwise (see ``docs/cupy.md``), its namespace mends it under the same name.
+    """
+
+    def checked(self, x: Any, wrong: Any, say: Any) -> Any:
+        """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
+
+    def elements(self, x: Any, places: tuple[Any, ...]) -> Any:
+        """``x[places]``, where among the places there are index arrays.
+
+        Raises:
+            IndexError: an index is out of range; of all three.
+        """
+
+    def added(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
+        """A copy of ``x`` with ``values`` added at places; one named twice is added to twice, halves in float32."""
+
+    def placed(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
+        """A copy of ``x`` with ``values`` at places; of values for one place the last counts."""
+
+    def solve_triangular(self, a: Any, b: Any, lower: bool, transposed: bool) -> Any:
+        """Solve triangular systems, one a matrix of the batch.
+
+        Raises:
+            numpy.linalg.LinAlgError: there is a zero on a diagonal.
+        """
 
 
 class Backend(Protocol):
@@ -22,3 +53,10 @@ class Backend(Protocol):
 
     def to_numpy(self, array: Any) -> Any:
         """The array in NumPy's memory."""
+
+    def taken(self, array: Any) -> Any:
+        """An array of any library that lies in the memory of a device, as one of this backend, without a copy.
+
+        Raises:
+            BackendError: the backend does not compute there, or the array cannot be had.
+        """

@@ -1,29 +1,162 @@
-"""The CuPy backend: the same kernels, on a GPU."""
+"""The CuPy backend: the same kernels, on a GPU.
+
+What CuPy does otherwise than NumPy is mended here, under NumPy's names, so that kernels know nothing of it. What is
+mended and why, and what has been seen on a GPU, is in ``docs/cupy.md``.
+"""
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
 from lazygrad.errors import BackendError, report
+from lazygrad.foreign import described
+from lazygrad.registry import here
 
-__all__ = ["CupyBackend"]
+__all__ = ["CupyBackend", "CupyNamespace"]
+
+# What NumPy says when a routine of LAPACK fails.
+LINALG = {
+    "inv": "Singular matrix",
+    "solve": "Singular matrix",
+    "cholesky": "Matrix is not positive definite",
+    "eigh": "Eigenvalues did not converge",
+    "eigvalsh": "Eigenvalues did not converge",
+    "svd": "SVD did not converge",
+    "pinv": "SVD did not converge",
+}
+# The dtypes that CUDA adds to in memory at once; for others, one in which sums are the same.
+ADDED_IN = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
+ADDED_IN |= {"int64": "uint64", "float16": "float32"}
 
 
-class CupyNamespace:
-    """CuPy, and beside it the functions that kernels need and CuPy keeps elsewhere."""
+class _Linalg:
+    """CuPy's linear algebra, which says when it fails; by itself CuPy gives NaN."""
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
 
     def __getattr__(self, name: str) -> Any:
-        if name in SPECIAL:
-            import cupyx.scipy.special
+        found = getattr(self._cupy.linalg, name)
+        if name in LINALG:
+            found = _raising(found, LINALG[name])
+        if name in ("svd", "pinv"):
+            found = _finding_nan(found, LINALG[name])
+        setattr(self, name, found)
+        return found
 
-            return getattr(cupyx.scipy.special, SPECIAL[name])
-        return getattr(self._cupy, name)
+
+def _finding_nan(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+    """The function, which raises for NaN, as NumPy does; the method that CuPy takes for batches tells of nothing."""
+
+    @functools.wraps(function)
+    def looking(*args: Any, **settings: Any) -> Any:
+        y = function(*args, **settings)
+        values = y[1] if isinstance(y, tuple) else y
+        if (values != values).any():
+            raise np.linalg.LinAlgError(what)
+        return y
+
+    return looking
+
+
+def _raising(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+    """The function, which raises LinAlgError in NumPy's words."""
+    import cupyx
+
+    @functools.wraps(function)
+    def raising(*args: Any, **settings: Any) -> Any:
+        with cupyx.errstate(linalg="raise"):
+            try:
+                return function(*args, **settings)
+            except np.linalg.LinAlgError:
+                raise np.linalg.LinAlgError(what) from None
+
+    return raising
+
+
+class CupyNamespace:
+    """CuPy, what kernels need and CuPy keeps elsewhere, and what it does as NumPy does only here."""
+
+    def __init__(self, cupy: Any) -> None:
+        self._cupy = cupy
+        self.linalg = _Linalg(cupy)
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._special(name) if name in SPECIAL else getattr(self._cupy, name)
+        setattr(self, name, found)  # so that it is looked up once
+        return found
+
+    def _special(self, name: str) -> Callable[[Any], Any]:
+        import cupyx.scipy.special
+
+        found = getattr(cupyx.scipy.special, SPECIAL[name])
+        return lambda x: found(x).astype(x.dtype, copy=False)  # of float16 CuPy makes float64
+
+    def concatenate(self, arrays: Any, axis: int = 0) -> Any:
+        """CuPy's, which wants a list."""
+        return self._cupy.concatenate(list(arrays), axis=axis)
+
+    # Arithmetic.
+
+    def _divided(self, how: Callable[[Any, Any], Any], exact: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        """``how`` of whole numbers, ``exact`` of floating ones; as in NumPy, half precision is computed in single."""
+        if a.dtype.kind != "f":
+            return how(a, b)
+        if a.dtype == np.float16:
+            return exact(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+        return exact(a, b)
+
+    def power(self, a: Any, b: Any) -> Any:
+        """Powers; a whole number has no whole one of a negative exponent, where CuPy gives 0, 1 or −1.
+
+        Raises:
+            ValueError: an exponent is negative.
+        """
+        if a.dtype.kind in "iub" and b.dtype.kind == "i" and (b < 0).any():
+            raise ValueError("Integers to negative integer powers are not allowed.")
+        return self._cupy.power(a, b)
+
+    def remainder(self, a: Any, b: Any) -> Any:
+        """Remainders with the sign of the divisor; of floating numbers CuPy's is a − ⌊a/b⌋·b, which is not exact."""
+        return self._divided(self._cupy.remainder, self._exact_remainder, a, b)
+
+    def floor_divide(self, a: Any, b: Any) -> Any:
+        """Quotients rounded down; of floating numbers CuPy's is the quotient rounded twice."""
+        return self._divided(self._cupy.floor_divide, self._exact_floor_divide, a, b)
+
+    def _exact_remainder(self, a: Any, b: Any) -> Any:
+        xp = self._cupy
+        r = xp.fmod(a, b)
+        signed = xp.where((r != 0) & ((b < 0) != (r < 0)), r + b, r)
+        return xp.where((r == 0) & (b != 0), xp.copysign(r, b), signed)
+
+    def _exact_floor_divide(self, a: Any, b: Any) -> Any:
+        xp = self._cupy
+        r = xp.fmod(a, b)
+        quotient = (a - r) / b  # a whole number, but for rounding
+        quotient = xp.where((r != 0) & ((b < 0) != (r < 0)), quotient - 1, quotient)
+        whole = xp.floor(quotient)
+        whole = xp.where(quotient - whole > 0.5, whole + 1, whole)
+        whole = xp.where(quotient == 0, xp.copysign(xp.zeros_like(whole), a / b), whole)
+        return xp.where(b == 0, a / b, whole)
+
+    def polygamma(self, order: int, x: Any) -> Any:
+        """The derivative of digamma, ``order`` ≥ 1 times over; CuPy's own text fails for a number."""
+        return self._polygamma(self._cupy.asarray(order), x)
+
+    @functools.cached_property
+    def _polygamma(self) -> Any:
+        from cupyx.scipy.special import polygamma
+
+        return polygamma
+
+    # Places that index arrays name.
 
     def checked(self, x: Any, wrong: Any, say: Any) -> Any:
         """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
@@ -31,22 +164,70 @@ class CupyNamespace:
             raise say(x[wrong].ravel()[0])
         return x
 
-    def concatenate(self, arrays: Any, axis: int = 0) -> Any:
-        """CuPy's, which wants a list."""
-        return self._cupy.concatenate(list(arrays), axis=axis)
+    def elements(self, x: Any, places: tuple[Any, ...]) -> Any:
+        """The elements of ``x`` that index arrays name."""
+        self._check(x, places)
+        return x[places]
+
+    def added(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
+        """A copy of ``x`` with ``values`` added at places, in a dtype in which the GPU can."""
+        self._check(x, places)
+        wide = np.dtype(ADDED_IN.get(x.dtype.name, x.dtype.name))
+        out = x.astype(wide)  # always a copy
+        self._cupy.add.at(out, places, values.astype(wide, copy=False))
+        return out.astype(x.dtype, copy=False)
+
+    def placed(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
+        """A copy of ``x`` with ``values`` at places. Where a place is named twice CuPy keeps any of the values.
+
+        So every value has its number, the highest number of each place is found, and that value is taken.
+        """
+        self._check(x, places)
+        xp = self._cupy
+        named = xp.arange(x.size).reshape(x.shape)[places]
+        if not named.size:
+            return x.copy()
+        values = xp.broadcast_to(values, named.shape).ravel()
+        numbers = xp.arange(1, named.size + 1, dtype=np.uint64)  # 0 stands for none
+        last = xp.zeros(x.size, np.uint64)
+        xp.maximum.at(last, named.ravel(), numbers)
+        last = last.astype(np.int64).reshape(x.shape)
+        return xp.where(last > 0, values[xp.maximum(last - 1, 0)], x)
+
+    def _check(self, x: Any, places: tuple[Any, ...]) -> None:
+        """Raise IndexError if an index is out of range, where CuPy would wrap it around; the GPU is asked once."""
+        axis, wrong = 0, []
+        for part in places:
+            if part is None:
+                continue
+            if isinstance(part, self._cupy.ndarray):
+                size = x.shape[axis]
+                wide = part.astype(np.uint64 if part.dtype.kind == "u" else np.int64, copy=False)
+                outside = wide >= size if part.dtype.kind == "u" else (wide < -size) | (wide >= size)
+                wrong.append((axis, size, wide, outside))
+            axis += 1
+        if wrong and functools.reduce(operator.or_, [outside.any() for *_, outside in wrong]):
+            axis, size, indices, outside = next(found for found in wrong if found[-1].any())
+            value = indices[outside].ravel()[0]
+            raise IndexError(f"index {value} is out of bounds for axis {axis} with size {size}")
+
+    # Triangular systems.
 
     def solve_triangular(self, a: Any, b: Any, lower: bool, transposed: bool) -> Any:
-        """Solve triangular systems, one a matrix of the batch."""
+        """Solve triangular systems, the whole batch at once; CuPy does not look for zeros on diagonals."""
         from cupyx.scipy.linalg import solve_triangular as solve
 
+        xp = self._cupy
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        a = self._cupy.broadcast_to(a, batch + a.shape[-2:])
-        b = self._cupy.broadcast_to(b, batch + b.shape[-2:])
-        out = self._cupy.empty(b.shape, np.result_type(a.dtype, b.dtype))
-        for place in np.ndindex(*batch):
-            if b.shape[-1] and b.shape[-2]:
-                out[place] = solve(a[place], b[place], lower=lower, trans=1 if transposed else 0, check_finite=False)
-        return out
+        a = xp.broadcast_to(a, batch + a.shape[-2:])
+        b = xp.broadcast_to(b, batch + b.shape[-2:])
+        if not b.size:
+            return xp.empty(b.shape, np.result_type(a.dtype, b.dtype))
+        zero = xp.diagonal(a, 0, -2, -1) == 0
+        if zero.any():
+            place = int(xp.argmax(zero)) % zero.shape[-1]
+            raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {place}")
+        return solve(a, b, lower=lower, trans=1 if transposed else 0, check_finite=False)
 
 
 class CupyBackend:
@@ -91,3 +272,25 @@ class CupyBackend:
     def to_numpy(self, array: Any) -> Any:
         """The array, copied to main memory."""
         return self._cupy.asnumpy(array)
+
+    def taken(self, array: Any) -> Any:
+        """An array of CuPy on the memory of one of another library.
+
+        Raises:
+            BackendError: it lies on another device, or its library does not give it.
+        """
+        if isinstance(array, self._cupy.ndarray):
+            return array
+        try:
+            by_dlpack = not hasattr(array, "__cuda_array_interface__")
+            return self._cupy.from_dlpack(array) if by_dlpack else self._cupy.asarray(array)
+        except Exception as reason:
+            raise BackendError(
+                report(
+                    "cannot take over an array that lies on a device",
+                    at=here(),
+                    facts=[f"array:  {described(array)}", f"why:    {type(reason).__name__}: {reason}"],
+                    cure="Give an array of real numbers on the GPU that CuPy uses, without a gradient (x.detach()), "
+                    "or one in main memory.",
+                )
+            ) from None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.errors import BackendError, report
+from lazygrad.foreign import described
+from lazygrad.registry import here
 
 __all__ = ["NumpyBackend", "NumpyNamespace"]
 
@@ -32,6 +35,27 @@ def checked(x: Any, wrong: Any, say: Any) -> Any:
     return x
 
 
+def elements(x: Any, places: tuple[Any, ...]) -> Any:
+    """The elements of ``x`` that index arrays name."""
+    return x[places]
+
+
+def added(x: Any, places: tuple[Any, ...], values: Any) -> Any:
+    """A copy of ``x`` with ``values`` added at places."""
+    if x.dtype == np.float16:
+        return added(x.astype(np.float32), places, values).astype(x.dtype)
+    out = x.copy()
+    np.add.at(out, places, values)
+    return out
+
+
+def placed(x: Any, places: tuple[Any, ...], values: Any) -> Any:
+    """A copy of ``x`` with ``values`` at places; NumPy writes them one after the other."""
+    out = x.copy()
+    out[places] = values
+    return out
+
+
 class NumpyNamespace:
     """NumPy, and beside it the functions that kernels need and NumPy has not.
 
@@ -39,6 +63,9 @@ class NumpyNamespace:
     """
 
     checked = staticmethod(checked)
+    elements = staticmethod(elements)
+    added = staticmethod(added)
+    placed = staticmethod(placed)
     solve_triangular = staticmethod(solve_triangular)
 
     def __getattr__(self, name: str) -> Any:
@@ -65,3 +92,19 @@ class NumpyBackend:
     def to_numpy(self, array: Any) -> Any:
         """The array itself."""
         return np.asarray(array)
+
+    def taken(self, array: Any) -> NoReturn:
+        """Nothing is copied between memories unasked.
+
+        Raises:
+            BackendError: always.
+        """
+        raise BackendError(
+            report(
+                "cannot use an array that lies on a device with backend='numpy'",
+                at=here(),
+                facts=[f"array:  {described(array)}"],
+                cure="Copy it to main memory first, as with cupy.asnumpy(x) or x.cpu(), or compute where it lies: "
+                "VariableEnvironment(backend='cupy').",
+            )
+        )

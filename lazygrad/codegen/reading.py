@@ -1,7 +1,7 @@
 """What a kernel of whole arrays does, found by running it on stand-ins.
 
-A reduction's kernel calls ``xp.sum`` or another fold, a product's ``xp.matmul``, indexing's takes elements or adds
-to them. The stand-ins note that call. A kernel that does anything else has no native form, and is called back.
+A reduction's kernel calls ``xp.sum`` or another fold, a product's ``xp.matmul``, indexing's ``xp.elements`` or
+``xp.added``. The stand-ins note that call. A kernel that does anything else has no native form, and is called back.
 """
 
 from __future__ import annotations
@@ -39,26 +39,10 @@ class Operand:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.added: Scattered | None = None
-
-    def __getitem__(self, pattern: Any) -> Taken:
-        return Taken(pattern)
-
-    def copy(self) -> Operand:
-        """Stands for a copy."""
-        return Operand(self.number)
-
-
-class _Added:
-    def at(self, out: Operand, pattern: tuple[Any, ...], values: Operand) -> None:
-        """Note an addition."""
-        out.added = Scattered(values.number, pattern)
 
 
 class _Reading:
     """The namespace ``xp`` of stand-ins."""
-
-    add = _Added()
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin"):
@@ -68,6 +52,14 @@ class _Reading:
     def matmul(self, a: Operand, b: Operand) -> Multiplied:
         """A product."""
         return Multiplied()
+
+    def elements(self, x: Operand, pattern: tuple[Any, ...]) -> Taken | None:
+        """Elements that are taken."""
+        return Taken(pattern) if x.number == 0 else None
+
+    def added(self, x: Operand, pattern: tuple[Any, ...], values: Operand) -> Scattered | None:
+        """An addition."""
+        return Scattered(values.number, pattern) if x.number == 0 else None
 
 
 _READING = _Reading()
@@ -79,6 +71,4 @@ def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
         found = op.kernel(_READING, *map(Operand, range(operands)), **params)
     except Exception:  # whatever a kernel does with stand-ins that it was not made for
         return None
-    if isinstance(found, Operand):
-        return found.added
-    return found if isinstance(found, (Folded, Multiplied, Taken)) else None
+    return found if isinstance(found, (Folded, Multiplied, Scattered, Taken)) else None

@@ -86,7 +86,7 @@ def _filled(pattern: Pattern, indices: Any) -> Pattern:
 def _gather(xp: Any, *x_and_indices: Array, pattern: Pattern) -> Any:
     """The elements of x that index arrays name."""
     x, *indices = x_and_indices
-    return x[_filled(pattern, indices)]
+    return xp.elements(x, _filled(pattern, indices))
 
 
 @opaque(
@@ -101,9 +101,7 @@ def _gather(xp: Any, *x_and_indices: Array, pattern: Pattern) -> Any:
 def _scatter_add(xp: Any, *operands: Array, pattern: Pattern) -> Any:
     """x with values added at the places that index arrays name; a place named twice is added to twice."""
     x, values, *indices = operands
-    out = x.copy()
-    xp.add.at(out, _filled(pattern, indices), values)
-    return out
+    return xp.added(x, _filled(pattern, indices), values)
 
 
 @opaque(
@@ -118,9 +116,7 @@ def _scatter_add(xp: Any, *operands: Array, pattern: Pattern) -> Any:
 def _scatter_set(xp: Any, *operands: Array, pattern: Pattern) -> Any:
     """x with values written at the places that index arrays name; of a place named twice the last one counts."""
     x, values, *indices = operands
-    out = x.copy()
-    out[_filled(pattern, indices)] = values
-    return out
+    return xp.placed(x, _filled(pattern, indices), values)
 
 
 def _none(indices: Any) -> tuple[None, ...]:

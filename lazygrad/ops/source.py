@@ -12,6 +12,7 @@ import numpy as np
 
 from lazygrad.define import opaque, source
 from lazygrad.errors import SpecError, report
+from lazygrad.foreign import dtype_on_device, on_device
 from lazygrad.graph import Graph, current_graph
 from lazygrad.kinds import tensor
 from lazygrad.ops.movement import broadcast_to, reshape
@@ -87,18 +88,21 @@ def assign(xp: Any, value: Array, *, name: str) -> Any:
     return value
 
 
-def numeric(x: Any, default: Any = None) -> Any:
+def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
     """``x`` as an array of numbers or booleans in native byte order.
 
     An array keeps its dtype. Python floats have none and get ``default``, where one is given. Arrays
-    that live on a GPU stay there.
+    that lie on a GPU stay there; they become arrays of ``backend``, or are refused by it.
     """
-    if hasattr(x, "__cuda_array_interface__"):
-        return x
-    try:
-        array = np.asarray(x)
-    except ValueError:  # ragged lists
-        array = np.asarray(None)
+    if on_device(x):
+        array = x if backend is None else backend.taken(x)
+        if dtype_on_device(array).kind in "biuf":
+            return array
+    else:
+        try:
+            array = np.asarray(x)
+        except ValueError:  # ragged lists
+            array = np.asarray(None)
     if array.dtype.kind not in "biuf":
         shown = f"an array of {array.dtype}" if array.dtype.kind != "O" else f"{type(x).__name__} {x!r:.40}"
         raise SpecError(
@@ -131,10 +135,10 @@ def literal(graph: Graph, value: Any, dtype: Any = None) -> Tensor:
 @function
 def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -> Tensor:
     """An array as a tensor of ``graph``; the array is copied."""
-    array = numeric(value, default)
+    array = numeric(value, default, None if graph.context is None else graph.context.env._backend)
     if dtype is not None:
         array = array.astype(checked_dtype(dtype), copy=False)
-    if array is value or getattr(array, "base", None) is not None:
+    if array is value or on_device(value) or getattr(array, "base", None) is not None:
         array = array.copy()
     graph.constants.append(array)
     number = len(graph.constants) - 1

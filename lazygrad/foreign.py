@@ -1,0 +1,45 @@
+"""Arrays that lie in the memory of a device, of any library, known by the protocols that libraries share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["described", "dtype_on_device", "on_device"]
+
+# DLPack's numbers for memory that a CPU reads: its own, and what CUDA and ROCm pin of it.
+HOST = (1, 3, 11)
+
+
+def on_device(x: Any) -> bool:
+    """Whether ``x`` is an array in the memory of a device, such as a GPU."""
+    kind = type(x)
+    if kind is np.ndarray or kind in (int, float, bool):
+        return False
+    if hasattr(kind, "__dlpack_device__"):
+        try:
+            return int(x.__dlpack_device__()[0]) not in HOST
+        except Exception:  # a library that has the protocol, but not for this array
+            return False
+    return hasattr(x, "__cuda_array_interface__")
+
+
+def dtype_on_device(x: Any) -> np.dtype[Any]:
+    """The dtype of an array on a device, in NumPy's terms; of objects, if NumPy has none like it."""
+    dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, np.dtype):
+        return dtype
+    try:
+        found: np.dtype[Any] = np.dtype(x.__cuda_array_interface__["typestr"])
+        return found
+    except Exception:  # no such protocol, or not for this dtype
+        try:
+            return np.dtype(str(dtype).rpartition(".")[2])  # torch.float32
+        except TypeError:
+            return np.dtype(object)
+
+
+def described(x: Any) -> str:
+    """Dtype, shape and type of an array on a device, as messages say it."""
+    return f"{dtype_on_device(x)}{list(getattr(x, 'shape', ()))}, a {type(x).__module__}.{type(x).__qualname__}"
