@@ -182,9 +182,15 @@ def over_root(node: Node, *xs: Tensor) -> Tensor | None:
 
 @rule("simplify", abs, square, of=[negative, abs], example=[lambda x: abs(-x), lambda x: square(abs(x))])
 def even_function(node: Node, x: Tensor) -> Tensor | None:
-    """|−x| = |x| and (−x)² = x², also with |x| in place of −x: neither sees the sign, which is not rounded."""
-    inner = operands(x, negative) or operands(x, abs)
-    return x.graph.apply(node.op, (inner[0].index,), {})
+    """|−x| = |x| and (−x)² = x², also with |x| in place of −x: neither sees the sign, which is not rounded.
+
+    Without a sign −x is 2ᵏ − x, whose square has the same last bits, but which is its own absolute value.
+    """
+    minus = operands(x, negative)
+    if minus and node.of(abs) and x.dtype.kind not in "fi":
+        return None
+    (inner,) = minus or operands(x, abs)
+    return x.graph.apply(node.op, (inner.index,), {})
 
 
 @rule("simplify", sign, of=[sign], example=lambda x: sign(sign(x)))

@@ -23,7 +23,7 @@ from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.rewrite.movement import plain_shape
 from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, node_of, number, operands
-from lazygrad.rewrite.terms import Term, cancelled, one_and_exp, total
+from lazygrad.rewrite.terms import Term, cancelled, halved, one_and_exp, squared, total
 from lazygrad.spec import Shape, broadcast, reduced_shape
 from lazygrad.tensor import Tensor
 
@@ -177,7 +177,7 @@ class Expander:
             return Expansion((Term(1, (sigmoid(slope[0]),), (1 + exp(slope[0]),), 0),), None)
         if node.op not in THROUGH or one_and_exp(x) is not None:
             return None
-        xs = operands(x, node.op)
+        xs = squared(x) or operands(x, node.op)
         parts = [self(operand, depth) for operand in xs]
         if node.of(reshape):
             return _reshaped(parts[0], xs[0], x.shape)
@@ -209,8 +209,8 @@ class Expander:
 
 
 def _stem(x: Tensor) -> int:
-    """What the exponent ``x`` comes from: the same for x, −x and x − m."""
-    while inner := operands(x, negative) or operands(x, subtract) or operands(x, _apart):
+    """What the exponent ``x`` comes from: the same for x, −x, x − m and ½x."""
+    while inner := operands(x, negative) or operands(x, subtract) or operands(x, _apart) or halved(x):
         x = inner[0]
     return x.index
 

@@ -15,6 +15,7 @@ from lazygrad.ops.arithmetic import abs, add, divide, multiply, negative, recipr
 from lazygrad.ops.comparison import greater, where
 from lazygrad.ops.elementary import _logistic_slope, exp, expm1, log, log1p, logaddexp
 from lazygrad.rewrite.rules import PRODUCTS, beside, number, operands, quotient, readers, rule
+from lazygrad.rewrite.terms import sources, unit
 from lazygrad.tensor import Tensor
 
 __all__ = ["logistic", "rest"]
@@ -167,8 +168,8 @@ def one_less_logistic(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
 
     Not where it is only multiplied by what it is the rest of: that is the derivative of the function.
     """
-    x = logit(b) if number(a) == 1 else None
-    if x is None or _only_in_derivative(a):
+    x = logit(b) if number(a) == 1 or unit(a) else None
+    if x is None or _only_in_derivative(a) or not set(unit(a)) <= set(sources(b)):
         return None
     return logistic(-x)
 
