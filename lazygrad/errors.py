@@ -5,6 +5,7 @@
     LazygradError
     ├── DefinitionError(TypeError)   an op, rule or optimizer is declared wrongly (at import)
     ├── SpecError(ValueError)        shapes or dtypes do not fit (at the user's line)
+    │                                PlaceError, an IndexError too: no axis can be put in there
     ├── GraphError(ValueError)       a tensor outlived its context; tensors of two graphs meet
     ├── GradientError(ValueError)    not differentiable
     ├── FeedError(LookupError)       missing, unknown or misshapen feed
@@ -36,6 +37,7 @@ __all__ = [
     "GraphError",
     "LazygradError",
     "Origin",
+    "PlaceError",
     "SaveError",
     "SpecError",
     "TraceError",
@@ -55,6 +57,10 @@ class DefinitionError(LazygradError, TypeError):
 
 class SpecError(LazygradError, ValueError):
     """Shapes or dtypes do not fit together."""
+
+
+class PlaceError(SpecError, IndexError):
+    """An axis cannot be put in at that place: an IndexError too, as the array API standard asks."""
 
 
 class GraphError(LazygradError, ValueError):

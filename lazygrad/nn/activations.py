@@ -141,6 +141,8 @@ def centered(x: Tensor, axis: int) -> Tensor:
 
     Then eˣ cannot overflow, and what is small beside the largest element keeps its digits.
     """
+    if not x.shape[axis]:  # there is no largest of no elements, and nothing to shift
+        return x
     # Where the largest is infinite, what equals it becomes 0 like any largest: ∞ − ∞ would be NaN.
     return _apart(x, stop_gradient(max(x, axis=axis, keepdims=True)))
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.errors import report
 from lazygrad.kinds import flat, tensor, tensors
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.comparison import equal
-from lazygrad.ops.indexing import take
+from lazygrad.ops.indexing import take, within
 from lazygrad.ops.movement import astype, expand_dims, reshape
 from lazygrad.ops.source import _arange
 from lazygrad.registry import function
@@ -24,16 +23,7 @@ __all__ = ["embedding", "one_hot"]
 @elementwise(vjp=flat, dtype=kept)
 def _label(xp: Any, labels: Array, *, count: int) -> Any:
     """The labels, all of which name one of ``count`` classes."""
-    return xp.checked(labels, (labels < 0) | (labels >= count), lambda wrong: _out_of_range(wrong, count))
-
-
-def _out_of_range(wrong: Any, count: int) -> IndexError:
-    return IndexError(
-        report(
-            f"label {int(wrong)} is out of range: there are {count} classes",
-            cure=f"Labels are whole numbers from 0 to {count - 1}.",
-        )
-    )
+    return within(xp, labels, count, "label", "classes")
 
 
 def _one_hot(labels: Tensor, *, count: int, axis: int) -> Tensor:

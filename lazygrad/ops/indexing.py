@@ -7,14 +7,14 @@ pattern, which is a setting, and the arrays, which are operands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.define import movement, opaque
+from lazygrad.define import elementwise, movement, opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
-from lazygrad.ops.movement import broadcast_to, reshape
+from lazygrad.kinds import flat, tensor
+from lazygrad.ops.movement import astype, broadcast_to, reshape
 from lazygrad.ops.source import arange, zeros_like
 from lazygrad.registry import function, functions, here
 from lazygrad.spec import Mismatch, Shape, broadcast, kept, normalize_axis
@@ -143,37 +143,31 @@ def _basic(part: Any) -> bool:
     return whole or isinstance(part, slice) or part is None or part is Ellipsis
 
 
-def parse(x: Tensor, index: Any) -> tuple[Pattern, list[Tensor]]:
-    """An index as the user writes it, as a pattern over every axis and the index arrays."""
-    parts: list[Any] = []
-    for part in index if isinstance(index, tuple) else (index,):
-        if _basic(part):
-            parts.append(part)
-            continue
-        if isinstance(part, Tensor):
-            if part.dtype == np.bool_:
-                raise SpecError(
-                    report(
-                        f"cannot index {x.spec} with a mask that is not known while the graph is being written",
-                        at=here(),
-                        facts=[f"mask:  {part.spec}   {part.graph.describe(part.index)}"],
-                        cure="How many elements it picks would only be known later. Write lg.where(mask, x, 0), "
-                        "x.at[mask].set(value), x[lg.nonzero(mask, size=n)], or use a NumPy mask.",
-                    )
-                )
-            parts.append(part)
-            continue
-        array = np.asarray(part)
-        if array.size == 0 and not isinstance(part, np.ndarray):
-            array = array.astype(np.int64)
-        if array.dtype == np.bool_:
-            used = sum(_consumed(p) for p in parts)
-            if array.shape != x.shape[used : used + array.ndim]:
-                cure = f"A mask has the shape of the axes it stands for, {list(x.shape[used : used + array.ndim])}."
-                raise SpecError(report(f"cannot index {x.spec} with bool{list(array.shape)}", at=here(), cure=cure))
-            parts.extend(array.nonzero())
-        else:
-            parts.append(array)
+class _Index(NamedTuple):
+    """An index, read: the tensor it goes into, a pattern over all its axes, the index arrays, and an axis too many.
+
+    As in NumPy, True and False stand for an axis of size 1 put in there, of which they take all or nothing; the
+    tensor has these axes. And dots between two arrays keep them apart even where they stand for no axis: then the
+    pattern has a new axis there, which the result is to be without.
+    """
+
+    x: Tensor
+    pattern: Pattern
+    arrays: list[Tensor]
+    extra: int | None
+
+    def read(self) -> Tensor:
+        """What lies there, in the shape that goes with the pattern."""
+        return _read(self.x, self.arrays, self.pattern)
+
+    def seen(self, shape: Shape) -> Shape:
+        """The shape as the user sees it."""
+        return shape if self.extra is None else shape[: self.extra] + shape[self.extra + 1 :]
+
+
+def _parsed(x: Tensor, index: Any) -> _Index:
+    """An index as the user writes it, read."""
+    parts = [_part(x, part) for part in (index if isinstance(index, tuple) else (index,))]
     if sum(p is Ellipsis for p in parts) > 1:
         raise SpecError(report(f"cannot index {x.spec}: '...' stands twice", at=here()))
     used = sum(_consumed(p) for p in parts)
@@ -182,21 +176,82 @@ def parse(x: Tensor, index: Any) -> tuple[Pattern, list[Tensor]]:
     if not any(p is Ellipsis for p in parts):
         parts.append(Ellipsis)
     place = next(i for i, p in enumerate(parts) if p is Ellipsis)
-    parts[place : place + 1] = [slice(None)] * (x.ndim - used)
-    arrays = [p for p in parts if not _basic(p)]
-    if arrays:  # beside an array, a number is an array too
+    apart = used == x.ndim and not all(_basic(p) for p in parts)
+    apart = apart and any(map(_joins, parts[:place])) and any(map(_joins, parts[place + 1 :]))
+    parts[place : place + 1] = [None] if apart else [slice(None)] * (x.ndim - used)
+    before = sum(not _joins(p) for p in parts[:place])
+    x, parts = _unmasked(x, parts)
+    if not all(_basic(p) for p in parts):  # beside an array, a number is an array too
         parts = [np.asarray(p) if isinstance(p, (int, np.integer)) else p for p in parts]
-        arrays = [p for p in parts if not _basic(p)]
-    indices = [tensor(a, x.graph) for a in arrays]
+    indices = [tensor(p, x.graph) for p in parts if not _basic(p)]
     for i in indices:
         if not np.issubdtype(i.dtype, np.integer):
             cure = "Indices are whole numbers: cast them with .astype('int64')."
             raise SpecError(report(f"cannot index {x.spec} with {i.spec}", at=here(), cure=cure))
     pattern = tuple(_plain(p) if _basic(p) else ARRAY for p in parts)
-    return pattern, indices
+    extra = max(i.ndim for i in indices) + before if apart else None
+    return _Index(x, pattern, indices, extra)
+
+
+def _joins(part: Any) -> bool:
+    """Whether a part of an index is one of arrays, or is beside one: the axes of all of them are taken together."""
+    return not (part is None or part is Ellipsis or isinstance(part, slice))
+
+
+def _part(x: Tensor, part: Any) -> Any:
+    """A part of an index: as it is where it is basic, else a tensor or an array."""
+    if _basic(part):
+        return part
+    if not isinstance(part, Tensor):
+        array = np.asarray(part)
+        return array.astype(np.int64) if array.size == 0 and not isinstance(part, np.ndarray) else array
+    if part.dtype == np.bool_:
+        raise SpecError(
+            report(
+                f"cannot index {x.spec} with a mask that is not known while the graph is being written",
+                at=here(),
+                facts=[f"mask:  {part.spec}   {part.graph.describe(part.index)}"],
+                cure="How many elements it picks would only be known later. Write lg.where(mask, x, 0), "
+                "x.at[mask].set(value), x[lg.nonzero(mask, size=n)], or use a NumPy mask.",
+            )
+        )
+    return part
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, (np.ndarray, Tensor)) and part.dtype == np.bool_
+
+
+def _unmasked(x: Tensor, parts: list[Any]) -> tuple[Tensor, list[Any]]:
+    """Every mask among the parts, which stand for all axes, as the places where it is true, an array an axis."""
+    shape: list[int] = []
+    found: list[Any] = []
+    axis = 0
+    for part in parts:
+        sizes = x.shape[axis : axis + _consumed(part)]
+        if _is_mask(part) and not part.ndim:
+            shape.append(1)
+            found.append(np.arange(int(part)))
+        elif _is_mask(part):
+            _check_mask("index", x, part, sizes)
+            found += part.nonzero()
+        else:
+            found.append(part)
+        shape += sizes
+        axis += len(sizes)
+    return (x if tuple(shape) == x.shape else reshape(x, tuple(shape))), found
+
+
+def _check_mask(what: str, x: Tensor, mask: Any, sizes: Shape) -> None:
+    if mask.shape != sizes:
+        cure = f"A mask has the shape of the axes it stands for, {list(sizes)}."
+        raise SpecError(report(f"cannot {what} {x.spec} with bool{list(mask.shape)}", at=here(), cure=cure))
 
 
 def _consumed(part: Any) -> int:
+    """How many axes a part of an index stands for."""
+    if _is_mask(part):
+        return int(part.ndim)
     return 0 if part is None or part is Ellipsis else 1
 
 
@@ -209,13 +264,11 @@ def _plain(part: Any) -> Any:
 @function
 def getitem(x: TensorLike, index: Any) -> Tensor:
     """``x[index]``, as NumPy's: numbers, slices, ``None``, ``...``, index arrays, masks of known size."""
-    x = tensor(x)
-    pattern, indices = parse(x, index)
-    if indices:
-        return _gather(x, *indices, pattern=pattern)
-    if all(isinstance(p, slice) and p == slice(None) for p in pattern):
-        return x
-    return _slice(x, index=pattern)
+    found = _parsed(tensor(x), index)
+    if not found.arrays and all(isinstance(p, slice) and p == slice(None) for p in found.pattern):
+        return found.x
+    y = found.read()
+    return y if found.extra is None else reshape(y, found.seen(y.shape))
 
 
 class At:
@@ -229,49 +282,83 @@ class At:
         return At(self._x, index)
 
     def _write(self, scatter: Callable[..., Tensor], value: Any) -> Tensor:
-        x, index = self._x, self._index
-        pattern, indices = parse(x, index)
-        # The shape of what is written, and so the error, comes from reading the place.
-        wanted = (
-            _gathered(x.shape, *[i.shape for i in indices], pattern=pattern) if indices else _sliced(x.shape, pattern)
-        )
-        value = broadcast_to(self._cast(value), wanted)
-        return scatter(x, value, *indices, pattern=pattern)
+        found = _parsed(self._x, self._index)
+        place = found.read().shape  # reading says at the user's line if there is no such place
+        seen = found.seen(place)
+        values = broadcast_to(self._fitted(value, seen), seen)
+        values = values if seen == place else reshape(values, place)
+        written = scatter(found.x, values, *found.arrays, pattern=found.pattern)
+        return written if written.shape == self._x.shape else reshape(written, self._x.shape)
+
+    def _chosen(self, change: Callable[[Tensor, Tensor], Tensor], value: Any) -> Tensor | None:
+        """What is written where the index holds a mask that is a tensor: ``change(before, value)`` where it is true."""
+        found = _mask(self._x, self._index)
+        if found is None:
+            return None
+        index, mask = found
+        before = getitem(self._x, index)
+        after = functions["where"](mask, change(before, self._fitted(value, before.shape)), before)
+        return after if before is self._x else At(self._x, index).set(after)
 
     def set(self, value: Any) -> Tensor:
         """The tensor with ``value`` there. Of a place named twice, the last one counts."""
-        mask = _mask(self._x, self._index)
-        if mask is not None:
-            return functions["where"](mask, self._cast(value), self._x)
-        return self._write(_scatter_set, value)
+        chosen = self._chosen(lambda before, value: value, value)
+        return self._write(_scatter_set, value) if chosen is None else chosen
 
     def add(self, value: Any) -> Tensor:
         """The tensor with ``value`` added there. A place named twice is added to twice."""
-        mask = _mask(self._x, self._index)
-        if mask is not None:
-            return functions["where"](mask, self._x + self._cast(value), self._x)
-        return self._write(_scatter_add, value)
+        chosen = self._chosen(lambda before, value: before + value, value)
+        return self._write(_scatter_add, value) if chosen is None else chosen
 
     def multiply(self, value: Any) -> Tensor:
         """The tensor with the elements there multiplied by ``value``; no place may be named twice."""
-        mask = _mask(self._x, self._index)
-        if mask is not None:
-            return functions["where"](mask, self._x * self._cast(value), self._x)
-        return self.set(self._x[self._index] * self._cast(value))
+        chosen = self._chosen(lambda before, value: before * value, value)
+        if chosen is not None:
+            return chosen
+        before = self._x[self._index]
+        return self.set(before * self._fitted(value, before.shape))
 
-    def _cast(self, value: Any) -> Tensor:
-        """What is written takes the dtype of the tensor it is written into, as in NumPy."""
-        return tensor(value, self._x.graph, self._x.dtype)
+    def _fitted(self, value: Any, place: Shape) -> Tensor:
+        """``value`` as it is written into a place: in the dtype of the tensor and, as in NumPy, never larger.
+
+        Raises:
+            SpecError: it does not broadcast to the shape of the place.
+        """
+        x = self._x
+        value = tensor(value, x.graph, x.dtype)
+        extra = max(value.ndim - len(place), 0)
+        fitted = reshape(value, value.shape[extra:]) if extra and set(value.shape[:extra]) == {1} else value
+        try:
+            fits = broadcast([fitted.shape, place]) == place
+        except Mismatch:
+            fits = False
+        if not fits:
+            facts = [f"value:  {value.spec}   {value.graph.describe(value.index)}"]
+            cure = f"What is written must broadcast to the shape of its place, {list(place)}."
+            raise SpecError(report(f"cannot write {value.spec} into {x.spec}", at=here(), facts=facts, cure=cure))
+        return fitted
 
 
-def _mask(x: Tensor, index: Any) -> Tensor | None:
-    """A mask over leading axes of ``x``, with axes added so that it broadcasts; None if it is not one."""
-    if not isinstance(index, Tensor) or index.dtype != np.bool_:
+def _mask(x: Tensor, index: Any) -> tuple[Any, Tensor] | None:
+    """The index without the mask in it that is a tensor, and the mask as it broadcasts there; None if there is none."""
+    parts = index if isinstance(index, tuple) else (index,)
+    place = next((i for i, p in enumerate(parts) if isinstance(p, Tensor) and _is_mask(p)), None)
+    if place is None:
         return None
-    if index.shape != x.shape[: index.ndim]:
-        cure = f"A mask has the shape of the axes it stands for, {list(x.shape[: index.ndim])}."
-        raise SpecError(report(f"cannot write into {x.spec} with {index.spec}", at=here(), cure=cure))
-    return reshape(index, index.shape + (1,) * (x.ndim - index.ndim))
+    mask = parts[place]
+    before, after = parts[:place], parts[place + 1 :]
+    if not all(_basic(p) for p in (*before, *after)):
+        facts = [f"mask:  {mask.spec}   {mask.graph.describe(mask.index)}"]
+        cure = "Beside a mask that is a tensor there may be numbers, slices, None and '...', but no other array."
+        raise SpecError(report(f"cannot write into {x.spec} with a mask and arrays", at=here(), facts=facts, cure=cure))
+    whole = (*before, *[slice(None)] * mask.ndim, *after)
+    used = sum(_consumed(p) for p in whole)
+    front = sum(p is None or isinstance(p, slice) for p in before)
+    front += max(x.ndim - used, 0) if any(p is Ellipsis for p in before) else 0
+    sizes = getitem(x, whole).shape
+    _check_mask("write into", x, mask, sizes[front : front + mask.ndim])
+    behind = len(sizes) - front - mask.ndim
+    return whole, reshape(mask, mask.shape + (1,) * behind) if behind else mask
 
 
 @function
@@ -367,6 +454,22 @@ def diagonal(x: TensorLike, *, offset: int = 0) -> Tensor:
     return _diagonal(x, offset=int(offset))
 
 
+def within(xp: Any, numbers: Array, count: int, what: str, of: str) -> Any:
+    """The numbers, all of which name one of ``count`` things; IndexError for a negative one too. For kernels."""
+
+    def out_of_range(wrong: Any) -> IndexError:
+        cure = f"{what.capitalize()}s are whole numbers from 0 to {count - 1}."
+        return IndexError(report(f"{what} {int(wrong)} is out of range: there are {count} {of}", cure=cure))
+
+    return xp.checked(numbers, (numbers < 0) | (numbers >= count), out_of_range)
+
+
+@elementwise(vjp=flat, dtype=kept)
+def _segment(xp: Any, segments: Array, *, count: int) -> Any:
+    """The segments, all of which name one of ``count`` rows."""
+    return within(xp, segments, count, "segment", "segments")
+
+
 @function
 def segment_sum(x: TensorLike, segments: TensorLike, count: int) -> Tensor:
     """Row *k* of the result is the sum of the rows of ``x`` whose segment is *k*.
@@ -375,11 +478,17 @@ def segment_sum(x: TensorLike, segments: TensorLike, count: int) -> Tensor:
         x: ``(n, ...)``.
         segments: whole numbers ``(n,)``, each from 0 to ``count - 1``, in any order.
         count: number of segments; the result is ``(count, ...)``.
+
+    Raises:
+        SpecError: the segments are not whole numbers, or not as many as ``x`` has rows.
+        IndexError: when it is evaluated: there is no such segment; negative ones do not count from the end.
     """
     x = tensor(x)
     segments = tensor(segments, x.graph)
-    if segments.shape != x.shape[:1]:
-        cure = "There must be one segment for every row of x."
+    whole = segments.dtype.kind in "iu"
+    if segments.shape != x.shape[:1] or not whole:
+        cure = "There must be one segment for every row of x." if whole else "Segments are whole numbers: cast them."
         raise SpecError(report(f"cannot segment_sum {x.spec} by {segments.spec}", at=here(), cure=cure))
     table = functions["zeros"]((count, *x.shape[1:]), x.dtype)
+    segments = _segment(astype(segments, np.int64), count=table.shape[0])
     return At(table)[segments].add(x)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise, movement
-from lazygrad.errors import SpecError, report
+from lazygrad.errors import PlaceError, SpecError, report
 from lazygrad.kinds import tensor
 from lazygrad.registry import function, functions, here
 from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
@@ -155,13 +155,14 @@ def astype(x: TensorLike, dtype: Any) -> Tensor:
     return x if x.dtype == dtype else _astype(x, dtype=dtype)
 
 
-def _axis(what: str, x: Tensor, axis: Any, extra: int = 0) -> int:
+def _axis(what: str, x: Tensor, axis: Any, extra: int = 0, kind: type[SpecError] = SpecError) -> int:
     """``axis`` of ``x`` counted from the front, or an error at the user's line."""
     try:
         return normalize_axis(axis, x.ndim + extra)
     except Mismatch as reason:
         facts = [f"x:  {x.spec}   {x.graph.describe(x.index)}"]
-        raise SpecError(report(f"cannot {what} {x.spec}", at=here(), facts=facts, cure=str(reason))) from None
+        message = report(f"cannot {what} {x.spec}", at=here(), facts=facts, cure=str(reason))
+        raise kind(message) from None
 
 
 @function
@@ -209,10 +210,18 @@ def flatten(x: TensorLike) -> Tensor:
 
 @function
 def expand_dims(x: TensorLike, axis: Axes = 0) -> Tensor:
-    """``x`` with axes of size 1 put in, so that they stand at ``axis`` of the result."""
+    """``x`` with axes of size 1 put in, so that they stand at ``axis`` of the result.
+
+    Raises:
+        PlaceError, an IndexError: the result has no such axis.
+        SpecError: an axis is named twice.
+    """
     x = tensor(x)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    places = {_axis("expand_dims", x, a, len(axes)) for a in axes}
+    places = {_axis("expand_dims", x, a, len(axes), PlaceError) for a in axes}
+    if len(places) < len(axes):
+        cure = f"An axis is named twice in {axis!r}."
+        raise SpecError(report(f"cannot expand_dims {x.spec}", at=here(), cure=cure))
     sizes = iter(x.shape)
     return reshape(x, tuple(1 if i in places else next(sizes) for i in range(x.ndim + len(axes))))
 

@@ -13,7 +13,7 @@ from lazygrad.ops.arithmetic import abs, power, sqrt, square
 from lazygrad.ops.comparison import equal, greater, not_equal, where
 from lazygrad.ops.movement import expand_dims, moveaxis, reshape
 from lazygrad.ops.reduction import any, max, min, sum
-from lazygrad.ops.solving import as_floats, inv
+from lazygrad.ops.solving import as_floats, inv, tolerances
 from lazygrad.ops.spectral import _svdvals
 from lazygrad.registry import function, here
 from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
@@ -143,20 +143,21 @@ def norm(x: TensorLike, ord: Order = None, axis: Any = None, keepdims: bool = Fa
 
 
 @function
-def matrix_rank(x: TensorLike, *, rtol: float | None = None) -> Tensor:
+def matrix_rank(x: TensorLike, *, rtol: Any = None) -> Tensor:
     """How many singular values of each matrix are larger than ``rtol`` times the largest, as int64.
 
-    ``rtol`` is max(m, n)·ε of the dtype if not given. As in NumPy, a vector has rank 1 unless it is zero.
+    ``rtol`` is max(m, n)·ε of the dtype if not given, else a number, or one for each matrix. As in NumPy, a vector
+    has rank 1 unless it is zero.
     """
     x = as_floats(x)
     if x.ndim < 2:
         return any(not_equal(x, 0)).astype(np.int64)
-    if rtol is None:
-        rtol = float(np.max(x.shape[-2:])) * float(np.finfo(x.dtype).eps)
+    rtol = tolerances("take the rank of", x, rtol)
     s = _svdvals(x)
     if not s.shape[-1]:
         return sum(greater(s, 0), axis=-1)
-    return sum(greater(s, rtol * max(s, axis=-1, keepdims=True)), axis=-1)
+    limit = rtol * max(s, axis=-1)
+    return sum(greater(s, expand_dims(limit, -1)), axis=-1)
 
 
 @function

@@ -17,11 +17,11 @@ import numpy as np
 
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.kinds import flat, tensor, tensors
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
 from lazygrad.ops.products import batches
 from lazygrad.registry import function, here
-from lazygrad.spec import Kind, Mismatch, Shape, floating
+from lazygrad.spec import Kind, Mismatch, Shape, broadcast, floating
 from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["inv", "pinv", "solve", "solve_triangular"]
@@ -215,23 +215,40 @@ def _push_pinv(t: Tensor, y: Tensor, a: Tensor) -> Tensor:
 
 @opaque(
     shape=lambda a, rtol: (*of_matrices(a), a[-1], a[-2]),
-    vjp=lambda g, y, a: _pull_pinv(g, y, a),
-    jvp=lambda t, y, a: _push_pinv(t, y, a),
+    vjp=(lambda g, y, a, rtol: _pull_pinv(g, y, a), flat),
+    jvp=(lambda t, y, a, rtol: _push_pinv(t, y, a), flat),
     dtype=lapack,
 )
-def _pinv(xp: Any, a: Array, *, rtol: float | None) -> Any:
+def _pinv(xp: Any, a: Array, rtol: Array) -> Any:
     """Pseudo-inverse."""
-    if rtol is None:
-        rtol = builtins.max(a.shape[-2:]) * float(np.finfo(a.dtype).eps)
     return xp.linalg.pinv(a, rtol)
 
 
+def tolerances(what: str, a: Tensor, rtol: Any) -> Any:
+    """``rtol``, one for all matrices of ``a`` or one for each; max(m, n)·ε of the dtype if it is None."""
+    if rtol is None:
+        return float(builtins.max(a.shape[-2:])) * float(np.finfo(a.dtype).eps)
+    if isinstance(rtol, (int, float)):
+        return float(rtol)
+    rtol = tensor(rtol, a.graph, a.dtype)
+    try:
+        fits = broadcast([rtol.shape, a.shape[:-2]]) == a.shape[:-2]
+    except Mismatch:
+        fits = False
+    if not fits:
+        facts = [f"rtol:  {rtol.spec}   {rtol.graph.describe(rtol.index)}"]
+        cure = f"There is one for all matrices, or one for each: it must broadcast to {list(a.shape[:-2])}."
+        raise SpecError(report(f"cannot {what} {a.spec} with this rtol", at=here(), facts=facts, cure=cure))
+    return rtol
+
+
 @function
-def pinv(a: TensorLike, *, rtol: float | None = None) -> Tensor:
+def pinv(a: TensorLike, *, rtol: Any = None) -> Tensor:
     """Moore–Penrose pseudo-inverse of each matrix: ``(..., m, n)`` gives ``(..., n, m)``.
 
     Singular values up to ``rtol`` times the largest count as zero; ``rtol`` is max(m, n)·ε of the dtype if not
-    given, as in the array API standard. The derivative is that along changes which keep the rank: where the
-    rank changes, the pseudo-inverse jumps.
+    given, as in the array API standard, else a number, or one for each matrix. The derivative is that along changes
+    which keep the rank: where the rank changes, the pseudo-inverse jumps.
     """
-    return _pinv(a, rtol=None if rtol is None else float(rtol))
+    a = as_floats(a)
+    return _pinv(a, tolerances("pinv", a, rtol) if a.ndim >= 2 else 0.0)

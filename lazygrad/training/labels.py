@@ -5,7 +5,7 @@ from __future__ import annotations
 from lazygrad.graph import Graph, Node
 from lazygrad.kinds import Movement
 from lazygrad.nn.embedding import _label
-from lazygrad.ops.indexing import ARRAY, _gather
+from lazygrad.ops.indexing import ARRAY, _gather, _segment
 from lazygrad.ops.movement import _astype
 from lazygrad.ops.source import placeholder
 
@@ -16,7 +16,7 @@ def ranges(graph: Graph) -> dict[str, tuple[int, int]]:
     """For every placeholder that holds labels or indices: from where, and up to but not including which, they go."""
     found: dict[str, tuple[int, int]] = {}
     for node in graph.nodes:
-        if node.of(_label):
+        if node.of(_label) or node.of(_segment):
             _narrow(found, graph, node.inputs[0], 0, node.params["count"])
         elif node.of(_gather):
             table, *indices = node.inputs

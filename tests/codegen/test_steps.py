@@ -273,7 +273,7 @@ def test_an_index_out_of_range_is_numpys_error_and_changes_nothing(env: lg.Varia
         lambda w, i: w[::-1][i],
         lambda w, i: lg.at(w)[i].add(1.0),
         lambda w, i: lg.at(w)[i].set(1.0),
-        lambda w, i: lg.segment_sum(lg.ones(2), i, 3),
+        lambda w, i: lg.at(lg.zeros(3))[i].add(lg.ones(2)),
     ],
     ids=["a number", "zeros", "summed", "computed", "reversed", "added to", "set", "by segment"],
 )
