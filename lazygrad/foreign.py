@@ -1,4 +1,4 @@
-"""Arrays that lie in the memory of a device, of any library, known by the protocols that libraries share."""
+"""Arrays of other libraries, and above all those on a device, known by the protocols that libraries share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["described", "dtype_on_device", "on_device"]
+__all__ = ["described", "dtype_of", "on_device"]
 
 # DLPack's numbers for memory that a CPU reads: its own, and what CUDA and ROCm pin of it.
 HOST = (1, 3, 11)
@@ -25,8 +25,8 @@ def on_device(x: Any) -> bool:
     return hasattr(x, "__cuda_array_interface__")
 
 
-def dtype_on_device(x: Any) -> np.dtype[Any]:
-    """The dtype of an array on a device, in NumPy's terms; of objects, if NumPy has none like it."""
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """The dtype of an array of any library, in NumPy's terms; of objects, if NumPy has none like it."""
     dtype = getattr(x, "dtype", None)
     if isinstance(dtype, np.dtype):
         return dtype
@@ -42,4 +42,4 @@ def dtype_on_device(x: Any) -> np.dtype[Any]:
 
 def described(x: Any) -> str:
     """Dtype, shape and type of an array on a device, as messages say it."""
-    return f"{dtype_on_device(x)}{list(getattr(x, 'shape', ()))}, a {type(x).__module__}.{type(x).__qualname__}"
+    return f"{dtype_of(x)}{list(getattr(x, 'shape', ()))}, a {type(x).__module__}.{type(x).__qualname__}"

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from lazygrad.errors import DefinitionError, GraphError, SpecError, report
-from lazygrad.foreign import dtype_on_device, on_device
+from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, Op, Specs, current_graph
 from lazygrad.registry import functions, here
 from lazygrad.spec import (
@@ -235,7 +235,7 @@ def kind_of(operand: Any) -> Kind:
     if kind is float or kind is int:
         return kind
     try:
-        dtype = dtype_on_device(operand) if on_device(operand) else np.asarray(operand).dtype
+        dtype = dtype_of(operand) if on_device(operand) else np.asarray(operand).dtype
     except ValueError:  # ragged lists
         dtype = np.dtype(object)
     if dtype.kind not in "biuf":

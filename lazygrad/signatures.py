@@ -7,8 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from lazygrad.foreign import dtype_of
 from lazygrad.spec import Spec
 from lazygrad.trees import leaves
 
@@ -59,7 +58,7 @@ class Signatures:
         for name, argument in {**dict(zip(self._names(len(args)), args, strict=False)), **kwargs}.items():
             for path, leaf in leaves(argument, name):
                 if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
-                    found[path] = str(Spec(tuple(leaf.shape), np.dtype(leaf.dtype)))
+                    found[path] = str(Spec(tuple(leaf.shape), dtype_of(leaf)))
                 else:
                     found[path] = f"{leaf!r:.40}"
         return found

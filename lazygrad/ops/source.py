@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.define import opaque, source
 from lazygrad.errors import SpecError, report
-from lazygrad.foreign import dtype_on_device, on_device
+from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, current_graph
 from lazygrad.kinds import tensor
 from lazygrad.ops.movement import broadcast_to, reshape
@@ -96,7 +96,7 @@ def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
     """
     if on_device(x):
         array = x if backend is None else backend.taken(x)
-        if dtype_on_device(array).kind in "biuf":
+        if dtype_of(array).kind in "biuf":
             return array
     else:
         try:
