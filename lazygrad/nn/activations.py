@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from lazygrad.define import elementwise
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting
-from lazygrad.ops.arithmetic import abs, divide, multiply, negative, subtract
+from lazygrad.ops.arithmetic import abs, multiply, negative, subtract
 from lazygrad.ops.comparison import clip, where
 from lazygrad.ops.elementary import _apart, exp, expm1, log, sigmoid, tanh
 from lazygrad.ops.passing import stop_gradient
@@ -74,7 +76,9 @@ def elu(x: Any, alpha: Any = 1.0) -> Tensor:
 @function
 def selu(x: Any) -> Tensor:
     """Scaled :func:`elu`, which keeps mean 0 and variance 1 (Klambauer et al. 2017, equation 14)."""
-    return multiply(1.0507009873554805, elu(x, 1.6732632423543772))
+    x = tensor(x)
+    above = x > 0
+    return where(above, 1.0507009873554805 * x, 1.7580993408473768 * expm1(where(above, 0, x)))
 
 
 @function
@@ -117,11 +121,11 @@ def log_sigmoid(x: Any) -> Tensor:
     return negative(softplus(negative(x)))
 
 
-@function
-def softsign(x: Any) -> Tensor:
+@elementwise(vjp=lambda g, y, x: g / (1 + abs(x)) / (1 + abs(x)), dtype=floating)
+def softsign(xp: Any, x: Array) -> Any:
     """x / (1 + |x|)."""
-    x = tensor(x)
-    return divide(x, 1 + abs(x))
+    size = xp.abs(x)
+    return xp.where(size < np.inf, x / (1 + size), xp.sign(x))
 
 
 @function

@@ -99,11 +99,40 @@ def rsqrt(xp: Any, x: Array) -> Any:
     return xp.reciprocal(xp.sqrt(x))
 
 
+def _less_one(b: Tensor) -> Tensor:
+    """b − 1, but 1 for b = 0: then aᵇ⁻¹ is multiplied by 0."""
+    return functions["where"](functions["equal"](b, 0), 1, b - 1)
+
+
+def _safe_log(a: Tensor) -> Tensor:
+    return functions["log"](functions["where"](functions["equal"](a, 0), 1, a))
+
+
+# A function of a and b alone; y is aᵇ and z is aᵇ⁻¹, which are known or found by others too.
+@elementwise(
+    vjp=(
+        flat,
+        flat,
+        lambda g, s, y, z, a, b: g * (b * _power_slope(z, power(a, _less_one(b - 1)), a, b - 1)),
+        lambda g, s, y, z, a, b: g * (z * (1 + b * _safe_log(a))),
+    )
+)
+def _power_slope(xp: Any, y: Array, z: Array, a: Array, b: Array) -> Any:
+    """b·aᵇ⁻¹: as b·aᵇ / a wherever that neither over- nor underflows, since the exponent b − 1 is rounded."""
+    least, product = float(np.finfo(a.dtype).tiny), b * y
+    size = xp.abs(product)
+    slope = xp.where(size < least, (b / a) * y, xp.where(size < np.inf, product / a, b * (y / a)))
+    base = xp.abs(a)
+    whole = xp.logical_or(xp.abs(y) >= least, base >= 1)  # a number with all its digits, or the nearest there is to it
+    fits = xp.logical_and(xp.logical_and(whole, base > 0), xp.logical_and(xp.abs(y) < np.inf, base < np.inf))
+    return xp.where(fits, slope, b * z)
+
+
 # At a = 0 the formulas b·aᵇ⁻¹ and aᵇ·log a meet 0·∞; the derivatives there are 0, wherever they exist.
 @elementwise(
     vjp=(
-        lambda g, y, a, b: g * (b * power(a, functions["where"](functions["equal"](b, 0), 1, b - 1))),
-        lambda g, y, a, b: g * (y * functions["log"](functions["where"](functions["equal"](a, 0), 1, a))),
+        lambda g, y, a, b: g * _power_slope(y, power(a, _less_one(b)), a, b),
+        lambda g, y, a, b: g * (y * _safe_log(a)),
     )
 )
 def power(xp: Any, a: Array, b: Array) -> Any:
@@ -162,9 +191,33 @@ def minimum(xp: Any, a: Array, b: Array) -> Any:
     return xp.minimum(a, b)
 
 
-@elementwise(vjp=(lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y))
+# With h = √(a² + b²): (b/h)² / h and −(a/h)·(b/h) / h. At (0, 0), where there is none, they are 0.
+def _curved(g: Tensor, other: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    h = hypot(a, b)
+    return g * (_cosine(b, a) * other / functions["where"](functions["equal"](h, 0), 1, h))
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b: _curved(g, _cosine(b, a), a, b),
+        lambda g, y, a, b: -_curved(g, y, a, b),
+    )
+)
+def _cosine(xp: Any, a: Array, b: Array) -> Any:
+    """a / √(a² + b²), divided by the larger one before anything is squared; 0 at (0, 0)."""
+    p, q = xp.abs(a), xp.abs(b)
+    larger = xp.maximum(p, q)
+    wide = xp.isinf(larger)
+    unit = xp.where(xp.logical_or(wide, xp.equal(larger, 0)), 1, larger)
+    u = xp.where(wide, xp.where(xp.isinf(a), 1 + 0 * unit, 0 * unit), p / unit)
+    v = xp.where(wide, xp.where(xp.isinf(b), 1 + 0 * unit, 0 * unit), q / unit)
+    size = xp.sqrt(u * u + v * v)
+    return xp.copysign(u / xp.where(xp.equal(size, 0), 1, size), a)
+
+
+@elementwise(vjp=(lambda g, y, a, b: g * _cosine(a, b), lambda g, y, a, b: g * _cosine(b, a)))
 def hypot(xp: Any, a: Array, b: Array) -> Any:
-    """√(a² + b²), without overflow on the way."""
+    """√(a² + b²), without overflow on the way; its derivatives at (0, 0) are 0."""
     return xp.hypot(a, b)
 
 

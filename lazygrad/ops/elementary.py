@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from lazygrad.define import elementwise
-from lazygrad.kinds import tensor
-from lazygrad.ops.arithmetic import multiply, power, reciprocal, rsqrt, square
-from lazygrad.ops.comparison import equal, where
+from lazygrad.kinds import flat
+from lazygrad.ops.arithmetic import hypot, multiply, power, reciprocal, rsqrt, square
 from lazygrad.registry import function
 from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -75,13 +76,13 @@ def log1p(xp: Any, x: Array) -> Any:
     return xp.log1p(x)
 
 
-@elementwise(vjp=lambda g, y, x: g / (x * math.log(2)))
+@elementwise(vjp=lambda g, y, x: (g * (1 / math.log(2))) / x)
 def log2(xp: Any, x: Array) -> Any:
     """Logarithm to base 2."""
     return xp.log2(x)
 
 
-@elementwise(vjp=lambda g, y, x: g / (x * math.log(10)))
+@elementwise(vjp=lambda g, y, x: (g * (1 / math.log(10))) / x)
 def log10(xp: Any, x: Array) -> Any:
     """Logarithm to base 10."""
     return xp.log10(x)
@@ -140,7 +141,15 @@ def logaddexp(xp: Any, a: Array, b: Array) -> Any:
     return xp.logaddexp(a, b)
 
 
-@elementwise(vjp=lambda g, y, x: g / (3 * square(y)))
+# A function of x alone; y is its cube root, which is known already.
+@elementwise(vjp=(flat, lambda g, s, y, x: (-2 / 3) * g * (s / x)))
+def _cbrt_slope(xp: Any, y: Array, x: Array) -> Any:
+    """1 / 3y², the derivative of :func:`cbrt`, by a quotient that does not double the error of y."""
+    a, root = xp.abs(x), xp.abs(y)
+    return xp.where(xp.logical_and(a > 0, a < np.inf), root / a, 1 / root) * (1 / 3)
+
+
+@elementwise(vjp=lambda g, y, x: g * _cbrt_slope(y, x))
 def cbrt(xp: Any, x: Array) -> Any:
     """Cube root."""
     return xp.cbrt(x)
@@ -176,7 +185,21 @@ def acos(xp: Any, x: Array) -> Any:
     return xp.arccos(x)
 
 
-@elementwise(vjp=lambda g, y, x: g / (1 + square(x)))
+def _over_other(g: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    other = _over_squares(b, a)
+    return g * ((other - y) * (other + y))
+
+
+@elementwise(vjp=(_over_other, lambda g, y, a, b: -2 * g * (y * _over_squares(b, a))))
+def _over_squares(xp: Any, a: Array, b: Array) -> Any:
+    """a / (a² + b²), divided by the larger one before anything is squared; 0 where that is infinite."""
+    p, q = xp.abs(a), xp.abs(b)
+    larger = xp.maximum(p, q)
+    ratio = xp.minimum(p, q) / larger
+    return xp.where(larger < np.inf, (a / larger) / (1 + ratio * ratio) / larger, 0 * xp.copysign(1, a))
+
+
+@elementwise(vjp=lambda g, y, x: g * _over_squares(1.0, x))
 def atan(xp: Any, x: Array) -> Any:
     """Inverse tangent, in radians, from −π/2 to π/2."""
     return xp.arctan(x)
@@ -184,8 +207,8 @@ def atan(xp: Any, x: Array) -> Any:
 
 @elementwise(
     vjp=(
-        lambda g, y, a, b: g * b / (square(a) + square(b)),
-        lambda g, y, a, b: -g * a / (square(a) + square(b)),
+        lambda g, y, a, b: g * _over_squares(b, a),
+        lambda g, y, a, b: -g * _over_squares(a, b),
     )
 )
 def atan2(xp: Any, a: Array, b: Array) -> Any:
@@ -219,13 +242,13 @@ def _tanh_slope(xp: Any, x: Array) -> Any:
     return 4 * (small * (1 - small))
 
 
-@elementwise(vjp=lambda g, y, x: g * rsqrt(square(x) + 1))
+@elementwise(vjp=lambda g, y, x: g * reciprocal(hypot(x, 1.0)))
 def asinh(xp: Any, x: Array) -> Any:
     """Inverse hyperbolic sine."""
     return xp.arcsinh(x)
 
 
-@elementwise(vjp=lambda g, y, x: g * rsqrt((x - 1) * (x + 1)))
+@elementwise(vjp=lambda g, y, x: g * (rsqrt(x - 1) * rsqrt(x + 1)))
 def acosh(xp: Any, x: Array) -> Any:
     """Inverse hyperbolic cosine, for x ≥ 1."""
     return xp.arccosh(x)
@@ -255,11 +278,42 @@ def rad2deg(x: TensorLike) -> Tensor:
     return multiply(x, 180 / math.pi)
 
 
+# As many terms of a series as float64 needs where |x| < 1.
+_SERIES = 20
+
+
+@elementwise(vjp=lambda g, y, x, *, order: g * _sinc(x, order=order + 1), dtype=floating)
+def _sinc(xp: Any, x: Array, *, order: int) -> Any:
+    """The n-th derivative of sin(πx) / (πx), for n = ``order``.
+
+    It is πⁿ·∫ tⁿ·cos(πxt + nπ/2) dt for t from 0 to 1. By parts, x·fₙ + n·fₙ₋₁ = πⁿ⁻¹·sin(πx + nπ/2); but these
+    terms cancel for small x, where the integral is a series in (πx)².
+    """
+    near = xp.abs(x) < (min(1.0, (order + 1) / 3.6) if order else 1e-30)
+    inside = xp.where(near, x, 0)
+    square = inside * inside
+    first = (order + 1) // 2  # the lowest power that is left when it has been differentiated
+    series: Any = 0.0
+    for k in range(first + _SERIES, first - 1, -1):
+        power = 2 * k - order
+        term = (-1) ** k * math.pi ** (2 * k) / (math.factorial(power) * (2 * k + 1))
+        series = series * square + term
+    series = series * inside if order % 2 else series
+    # sin(πx) and cos(πx) from what x is beyond the nearest whole number, which is exact.
+    whole = xp.rint(x)
+    part = xp.where(xp.isfinite(x), x - whole, 0)
+    sign = xp.where(xp.equal(0.5 * whole, xp.rint(0.5 * whole)), 1 + 0 * part, -1 + 0 * part)
+    sine = sign * xp.sin(math.pi * part)
+    cosine = sign * xp.sin(math.pi * (0.5 - xp.abs(part)))
+    outside = xp.where(near, 1, x)
+    far = sine / (math.pi * outside)
+    for n in range(1, order + 1):
+        turned = (sine, cosine, -sine, -cosine)[n % 4]
+        far = (math.pi ** (n - 1) * turned - n * far) / outside
+    return xp.where(near, series, far)
+
+
 @function
 def sinc(x: TensorLike) -> Tensor:
-    """sin(πx) / (πx), and 1 at 0."""
-    x = tensor(x)
-    zero = equal(x, 0)
-    angle = math.pi * where(zero, 1, x)
-    # Near 0 the series 1 − (πx)²/6 keeps value and derivatives; at 0 itself the quotient has none.
-    return where(zero, 1 - square(math.pi * x) / 6, sin(angle) / angle)
+    """sin(πx) / (πx), and 1 at 0; it is 0 at all other whole numbers."""
+    return _sinc(x, order=0)
