@@ -43,7 +43,8 @@ def _each(x: Tensor) -> Tensor:
 )
 def _slogdet(xp: Any, a: Array) -> Any:
     """Sign of the determinant, and the logarithm of its absolute value."""
-    return tuple(xp.linalg.slogdet(a))
+    sign, logarithm = xp.linalg.slogdet(a)
+    return xp.where(xp.isnan(logarithm), logarithm, sign), logarithm
 
 
 @function
