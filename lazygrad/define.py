@@ -80,6 +80,8 @@ def reduction(
 ) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Tensor]]:
     """An op that combines the elements along ``axis``; the kernel takes ``axis`` and ``keepdims``.
 
+    The kernel never sees halves: they are cast to float32 before it, and the result is cast back.
+
     Args:
         vjp, jvp: derivatives.
         dtype: the result's dtype from the operand's; without it they are the same.
@@ -113,6 +115,7 @@ def opaque(
     linear: bool = False,
     pure: bool = True,
     recorded: bool = False,
+    adds: bool = False,
 ) -> Callable[[Callable[Concatenate[Any, P], Any]], Callable[P, Tensor]]:
     """An op that is never looked into, such as a call of a library.
 
@@ -125,8 +128,12 @@ def opaque(
         pure: whether evaluating it does nothing but compute its result.
         recorded: whether the kernel may be run with a recorder after all, because it is one call of a
             function of ``xp`` that can write into an array given to it.
+        adds: whether it adds numbers up: then the kernel never sees halves. They are cast to float32 before it,
+            and the result is cast back.
     """
-    return lambda kernel: cast(Callable[P, Tensor], Opaque(kernel, vjp, jvp, shape, dtype, linear, pure, recorded))
+    return lambda kernel: cast(
+        Callable[P, Tensor], Opaque(kernel, vjp, jvp, shape, dtype, linear, pure, recorded, adds)
+    )
 
 
 def source(*, bound: bool = False) -> Callable[[Callable[..., Any]], Source]:

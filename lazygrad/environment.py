@@ -15,6 +15,7 @@ from lazygrad import serialize
 from lazygrad.backends.base import Backend
 from lazygrad.backends.cupy import CupyBackend
 from lazygrad.backends.numpy import NumpyBackend
+from lazygrad.casting import saturates
 from lazygrad.compiled import Compiled
 from lazygrad.context import Context, check_step
 from lazygrad.draws import Draws, fresh_seed
@@ -138,7 +139,8 @@ class VariableEnvironment:
                 cure = "A variable keeps its shape. Register another one under a new name."
                 raise SpecError(report(f"cannot set variable {name!r}", at=here(), facts=facts, cure=cure))
             parity, runs, permanent = self._state
-            variable.spare(parity)[...] = new
+            own = variable.spec.dtype
+            variable.spare(parity)[...] = self._backend.xp.cast(new, own) if saturates(new.dtype, own) else new
             self._state = _State(parity ^ 1 << variable._number, runs, permanent)
 
     def _register(self, path: str, array: Any, trainable: bool) -> Variable:

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from lazygrad.casting import working
 from lazygrad.errors import DefinitionError, GraphError, SpecError, report
 from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, Op, Specs, current_graph
@@ -24,6 +25,8 @@ from lazygrad.spec import (
     Mismatch,
     Spec,
     broadcast,
+    chosen,
+    floating,
     normalize_axes,
     promoted,
     reduced_shape,
@@ -41,6 +44,7 @@ __all__ = [
     "Source",
     "flat",
     "graph_of",
+    "has_default",
     "item",
     "kind_of",
     "tensor",
@@ -70,6 +74,7 @@ class Declared(Op):
 
     recorded = True  # whether the kernel may be run with a recorder for ``xp``
     linear = False  # in all operands together; then it is its own forward derivative
+    adds = False  # whether it adds up, or takes steps that round: then halves are computed with in float32
 
     def __init__(self, kernel: Callable[..., Any], vjp: Rules, jvp: Rules, dtype: DtypeRule | None) -> None:
         functools.update_wrapper(cast(Any, self), kernel)
@@ -121,10 +126,21 @@ class Declared(Op):
         inputs = self.cast(graph, operands)
         try:
             params = self.normalized(inputs, params)
+            if self.adds and any(t.spec.dtype.char == "e" for t in inputs):
+                return self._in_floats(graph, inputs, params)
         except Mismatch as reason:
             message = graph._mismatch(self, tuple(t.index for t in inputs), params, str(reason))
             raise SpecError(message) from None
         return self.outputs(graph.apply(self, tuple([t.index for t in inputs]), params))
+
+    def _in_floats(self, graph: Graph, inputs: Sequence[Tensor], params: dict[str, Any]) -> Any:
+        """The op of halves, computed in float32 and rounded once; its derivative is computed so too."""
+        wanted = self.infer([t.spec for t in inputs], params)
+        wide = [tensor(t, graph, working(t.dtype)) if t.dtype.kind == "f" else t for t in inputs]
+        found = self.outputs(graph.apply(self, tuple([t.index for t in wide]), params))
+        if isinstance(wanted, Spec):
+            return tensor(found, graph, wanted.dtype)
+        return tuple(tensor(y, graph, spec.dtype) for y, spec in zip(found, wanted, strict=True))
 
     def outputs(self, result: Tensor) -> Any:
         """What the caller gets: the tensor, or a tuple of them where there are several results."""
@@ -159,13 +175,26 @@ class Declared(Op):
     def cast(self, graph: Graph, operands: Sequence[Any]) -> list[Tensor]:
         """The operands as tensors of ``graph``, in the dtypes of the op's dtype rule."""
         try:
-            wanted, _ = self.resolve(tuple([kind_of(operand) for operand in operands]))
+            wanted, _ = self.resolve(self.kinds(graph, operands))
             self.check_shapes(operands)
         except Mismatch as reason:
             inputs = tuple(tensor(operand, graph).index for operand in operands)
             raise SpecError(graph._mismatch(self, inputs, {}, str(reason))) from None
         roomy = [self._room(x, dtype) for x, dtype in zip(operands, wanted, strict=True)]
         return [tensor(x, graph, dtype) for x, dtype in roomy]
+
+    def kinds(self, graph: Graph, operands: Sequence[Any]) -> tuple[Kind, ...]:
+        """The kinds of the operands; where Python's numbers stand alone, floats have the environment's dtype.
+
+        So has what a function of whole numbers gives, if it gives floats.
+        """
+        kinds = tuple([kind_of(operand, graph.dtype) for operand in operands])
+        together = kinds[1:] if self.dtype_rule is chosen else kinds
+        if not together or not all(isinstance(kind, type) for kind in together):
+            return kinds
+        if float not in together and self.resolve(kinds)[1].kind != "f":
+            return kinds
+        return kinds[: len(kinds) - len(together)] + (graph.dtype,) * len(together)
 
     def check_shapes(self, operands: Sequence[Any]) -> None:
         """Raise Mismatch for what would only be found after a cast, when messages no longer know the operand."""
@@ -227,8 +256,11 @@ def _with_settings(op: Declared, what: str, rule: Rule, operands: int | None) ->
     return called
 
 
-def kind_of(operand: Any) -> Kind:
-    """The dtype of an operand, or the Python type of a number, which is weak in promotion."""
+def kind_of(operand: Any, default: np.dtype[Any] | None = None) -> Kind:
+    """The dtype of an operand, or the Python type of a number, which is weak in promotion.
+
+    A list of Python's floats has no dtype of its own: it has ``default``, the environment's.
+    """
     if isinstance(operand, Tensor):
         return operand.spec.dtype
     kind = type(operand)
@@ -240,7 +272,19 @@ def kind_of(operand: Any) -> Kind:
         dtype = np.dtype(object)
     if dtype.kind not in "biuf":
         raise Mismatch("It is not an array of real numbers or booleans.")
-    return dtype
+    return default if default is not None and has_default(operand, dtype) else dtype
+
+
+def has_default(x: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether ``x``, which NumPy takes for an array of ``dtype``, is Python's floats: they have no dtype."""
+    return dtype == np.float64 and not hasattr(x, "dtype") and _bare(x)
+
+
+def _bare(x: Any) -> bool:
+    """Whether ``x`` is a number of Python's, or lists of such."""
+    if isinstance(x, (list, tuple)):
+        return all(_bare(part) for part in x)
+    return isinstance(x, (bool, int, float)) and not isinstance(x, np.generic)
 
 
 def graph_of(what: str, operands: Sequence[Any]) -> Graph:
@@ -276,17 +320,57 @@ def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = Non
 
 
 def tensors(*xs: Any) -> list[Tensor]:
-    """Operands as tensors of the graph of the first that is one, else of the one being written."""
-    first = next((x for x in xs if isinstance(x, Tensor)), None)
-    return [tensor(x, None if first is None else first.graph) for x in xs]
+    """Operands as tensors of the graph of the first that is one, else of the one being written.
+
+    Python's floats take the dtype that they would be promoted to beside the others; where there is no other, they
+    have the environment's. A list of them has the environment's, or a wider one of the others.
+    """
+    if all(isinstance(x, Tensor) for x in xs):
+        return [tensor(x, xs[0].graph) for x in xs]
+    graph = graph_of("make a tensor", xs)
+    return [tensor(x, graph, dtype) for x, dtype in zip(xs, _beside(graph, xs), strict=True)]
+
+
+def _beside(graph: Graph, xs: Sequence[Any]) -> list[np.dtype[Any] | None]:
+    """For each of several operands the dtype that the others give it; None where it has its own."""
+    listed = [not isinstance(x, Tensor) and isinstance(x, (list, tuple)) and _is_listed(x) for x in xs]
+    typed = [x.dtype for x in xs if isinstance(getattr(x, "dtype", None), np.dtype) and x.dtype.kind in "biuf"]
+    floats = [dtype for dtype in typed if dtype.kind == "f"]
+    weak = np.result_type(*typed, 0.0) if typed else graph.dtype
+    wide = np.result_type(graph.dtype, *floats)
+    return [wide if many else weak if type(x) is float else None for x, many in zip(xs, listed, strict=True)]
+
+
+def _is_listed(x: Any) -> bool:
+    try:
+        return has_default(x, np.asarray(x).dtype)
+    except ValueError:  # ragged lists
+        return False
 
 
 class Elementwise(Declared):
     """Broadcasts and promotes; gradients need not mention broadcasting; can be fused."""
 
+    def __init__(self, kernel: Callable[..., Any], vjp: Rules, jvp: Rules, dtype: DtypeRule | None) -> None:
+        super().__init__(kernel, vjp, jvp, dtype)
+        self.adds = self.dtype_rule is floating  # no single function of NumPy's: several steps, or a library's
+
     def _default_dtype_rule(self) -> DtypeRule:
         ufunc = getattr(np, self.name, None)
         return ufunc_rule(ufunc) if isinstance(ufunc, np.ufunc) and ufunc.nout == 1 else promoted
+
+    def kinds(self, graph: Graph, operands: Sequence[Any]) -> tuple[Kind, ...]:
+        """The kinds of the operands; where Python's numbers stand alone, floats have the environment's dtype.
+
+        So has what a function of whole numbers gives, if it gives floats.
+        """
+        kinds = tuple([kind_of(operand, graph.dtype) for operand in operands])
+        together = kinds[1:] if self.dtype_rule is chosen else kinds
+        if not together or not all(isinstance(kind, type) for kind in together):
+            return kinds
+        if float not in together and self.resolve(kinds)[1].kind != "f":
+            return kinds
+        return kinds[: len(kinds) - len(together)] + (graph.dtype,) * len(together)
 
     def check_shapes(self, operands: Sequence[Any]) -> None:
         """They must broadcast."""
@@ -305,6 +389,8 @@ class Elementwise(Declared):
 
 class Reduction(Declared):
     """Drops axes, or keeps them with size 1. ``identity`` is its value over no elements."""
+
+    adds = True
 
     def __init__(
         self,
@@ -366,8 +452,10 @@ class Opaque(Declared):
         linear: bool,
         pure: bool,
         recorded: bool,
+        adds: bool,
     ) -> None:
         super().__init__(kernel, vjp, jvp, dtype)
+        self.adds = adds
         self.shape_rule = shape
         self.linear = linear
         self.pure = pure

@@ -15,6 +15,7 @@ __all__ = [
     "Spec",
     "boolean",
     "broadcast",
+    "chosen",
     "floating",
     "kept",
     "normalize_axes",
@@ -148,6 +149,12 @@ def boolean(kinds: tuple[Kind, ...]) -> tuple[tuple[np.dtype[Any], ...], np.dtyp
     """Operands are promoted, the result is bool."""
     operands, _ = promoted(kinds)
     return operands, np.dtype(np.bool_)
+
+
+def chosen(kinds: tuple[Kind, ...]) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]:
+    """The first operand is bool and chooses among the others, which are promoted."""
+    operands, dtype = promoted(kinds[1:])
+    return (np.dtype(np.bool_), *operands), dtype
 
 
 def ufunc_rule(ufunc: np.ufunc) -> DtypeRule:

@@ -117,6 +117,8 @@ INDEXING = [
     row("take", lambda x, i: lg.take(x, i, axis=1), lambda x, i: np.take(x, i, axis=1), X, (whole(-4, 4), (2, 3))),
     row("take", lambda x, i: lg.take(x, i), lambda x, i: np.take(x, i), X, (whole(-12, 12), (5,)), label="flat"),
     row("take", lambda x: lg.take(x, 1, axis=-1), lambda x: np.take(x, 1, axis=-1), X, label="number"),
+    row("take", lambda x, i: lg.take(x, i.astype("float32").astype("int8")), lambda x, i: np.take(x, i), X,
+        (whole(-12, 12), (5,)), label="cast from floats"),
     row("take_along_axis", lg.take_along_axis, lambda x, i: np.take_along_axis(x, i, -1), X, (whole(-4, 4), (3, 2))),
     row("take_along_axis", lambda x, i: lg.take_along_axis(x, i, axis=0), lambda x, i: np.take_along_axis(x, i, 0),
         CUBE, (whole(0, 2), (5, 3, 1)), label="broadcast"),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.casting import saturated
 from lazygrad.errors import BackendError, report
 from lazygrad.foreign import described
 from lazygrad.registry import here
@@ -157,6 +158,10 @@ class CupyNamespace:
         return polygamma
 
     # Places that index arrays name.
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """Floats as whole numbers."""
+        return saturated(self._cupy, x, np.dtype(dtype))
 
     def checked(self, x: Any, wrong: Any, say: Any) -> Any:
         """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.casting import cast
 from lazygrad.errors import BackendError, report
 from lazygrad.foreign import described
 from lazygrad.registry import here
@@ -62,6 +63,7 @@ class NumpyNamespace:
     SciPy is imported when one of its functions is first used, as that takes longer than the rest of lazygrad.
     """
 
+    cast = staticmethod(cast)
     checked = staticmethod(checked)
     elements = staticmethod(elements)
     added = staticmethod(added)

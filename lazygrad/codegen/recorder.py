@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from lazygrad.casting import cast as cast_to
 from lazygrad.spec import Spec, broadcast, reduced_shape
 
 __all__ = ["OUT", "Call", "NotRecorded", "Recorder", "Value"]
@@ -86,6 +87,10 @@ for _operator, _ufunc in {
     setattr(Value, f"__r{_operator}__", _binary(_ufunc, swapped=True))
 
 
+def _cast_into(out: Any, x: Any) -> None:
+    out[...] = cast_to(x, out.dtype)
+
+
 class Recorder:
     """The array namespace ``xp`` that writes calls down, over a namespace that computes."""
 
@@ -117,6 +122,10 @@ class Recorder:
             return self.call(name, function, (*arguments, OUT), Spec(shape, dtype))
 
         return ufunc
+
+    def cast(self, x: Value, dtype: Any) -> Value:
+        """Floats as whole numbers."""
+        return self.call("cast", _cast_into, (OUT, x), Spec(x.shape, np.dtype(dtype)))
 
     def abs(self, x: Value) -> Value:
         """NumPy's ``abs`` is its ufunc ``absolute``."""

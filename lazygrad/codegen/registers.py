@@ -14,10 +14,25 @@ import numpy as np
 if TYPE_CHECKING:
     from lazygrad.codegen.writer import Writer
 
-__all__ = ["ADDRESS", "BOOL", "F32", "F64", "I8", "I16", "I32", "I64", "Cell", "Register", "literal", "scalar_type"]
+__all__ = [
+    "ADDRESS",
+    "BOOL",
+    "F32",
+    "F64",
+    "I8",
+    "I16",
+    "I32",
+    "I64",
+    "U64",
+    "Cell",
+    "Register",
+    "literal",
+    "scalar_type",
+]
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 I8, I16, I32, I64 = (np.dtype(f"i{n}") for n in (1, 2, 4, 8))
+U64 = np.dtype(np.uint64)
 BOOL = np.dtype(np.bool_)
 ADDRESS = np.dtype(object)  # a pointer; it stands for no array
 

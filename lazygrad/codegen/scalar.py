@@ -12,10 +12,20 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.functions import FUNCTIONS
-from lazygrad.codegen.registers import BOOL, Register
+from lazygrad.codegen.registers import BOOL, I64, U64, Register
 from lazygrad.codegen.writer import Writer
 
 __all__ = ["NotNative", "Scalars"]
+
+
+_TURNED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+
+
+def _signs_differ(a: Any, b: Any) -> bool:
+    """Whether whole numbers with and without a sign meet, which NumPy would promote to float64."""
+    if not isinstance(a, Register) or not isinstance(b, Register):
+        return False
+    return a.dtype.kind == "i" and b.dtype.kind == "u" and np.result_type(a.dtype, b.dtype).kind == "f"
 
 
 class NotNative(Exception):
@@ -53,6 +63,10 @@ class Scalars:
             self.writer.convert(o, dtype) if isinstance(o, Register) else self.writer.constant(o, dtype)
             for o in operands
         ]
+
+    def cast(self, x: Register, dtype: Any) -> Register:
+        """Floats as whole numbers."""
+        return x.astype(dtype)
 
     # Arithmetic.
 
@@ -170,8 +184,19 @@ class Scalars:
     # Comparison, logic, choice.
 
     def _compared(self, what: str, a: Any, b: Any) -> Register:
+        if _signs_differ(a, b):
+            return self._across_signs(what, a.astype(I64), b.astype(U64))
+        if _signs_differ(b, a):
+            return self._across_signs(_TURNED[what], b.astype(I64), a.astype(U64))
         x, y = self._alike(a, b)
         return self.writer.binary(what, x, y)
+
+    def _across_signs(self, what: str, a: Register, b: Register) -> Register:
+        """A number with a sign beside one without, exactly: below 0 it is less, else their bits compare."""
+        w = self.writer
+        found = w.binary(what, a.astype(U64), b)
+        below = w.constant(what in ("lt", "le", "ne"), BOOL)
+        return w.select(a < 0, below, found)
 
     def equal(self, a: Any, b: Any) -> Register:
         """Whether a = b."""

@@ -180,7 +180,7 @@ class Writer:
         return self.intrinsic(how, x)
 
     def convert(self, x: Register, dtype: np.dtype[Any]) -> Register:
-        """``x`` cast as NumPy casts; floats outside the range of whole numbers become the nearest one."""
+        """``x`` cast as :func:`lazygrad.casting.cast` casts."""
         if dtype == x.dtype:
             return x
         if dtype == BOOL:
@@ -209,7 +209,10 @@ class Writer:
         ]
         name = f"@llvm.fpto{sign}i.sat.{'.'.join(suffixes)}"
         self.definitions[name] = f"declare {result} {name}({x.type})"
-        return self.instruction(f"call {result} {name}({x.type} {x.name})", dtype, x)
+        found = self.instruction(f"call {result} {name}({x.type} {x.name})", dtype, x)
+        if dtype.kind == "u":
+            return found
+        return self.select(x.differs(x), int(np.iinfo(dtype).min), found)  # LLVM makes 0 of NaN
 
     def lanes(self, dtype: np.dtype[Any] = I64) -> Register:
         """0, 1, 2, … : the number of each lane."""

@@ -21,6 +21,7 @@ from lazygrad.ops.elementary import _apart, exp, expm1, log, sigmoid, tanh
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.special import erfc
+from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.spec import floating, normalize_axis
 from lazygrad.tensor import Array, Tensor
@@ -58,6 +59,7 @@ def softplus(xp: Any, x: Array) -> Any:
 
 
 @function
+@in_floats("x")
 def leaky_relu(x: Any, slope: Any = 0.01) -> Tensor:
     """x above 0, ``slope``·x below (Maas et al. 2013). ``slope`` is a number or a tensor that broadcasts."""
     x = tensor(x)
@@ -65,6 +67,7 @@ def leaky_relu(x: Any, slope: Any = 0.01) -> Tensor:
 
 
 @function
+@in_floats("x")
 def elu(x: Any, alpha: Any = 1.0) -> Tensor:
     """Exponential linear unit: x above 0, ``alpha``·(eˣ − 1) below (Clevert et al. 2016)."""
     x = tensor(x)
@@ -74,6 +77,7 @@ def elu(x: Any, alpha: Any = 1.0) -> Tensor:
 
 
 @function
+@in_floats("x")
 def selu(x: Any) -> Tensor:
     """Scaled :func:`elu`, which keeps mean 0 and variance 1 (Klambauer et al. 2017, equation 14)."""
     x = tensor(x)
@@ -82,6 +86,7 @@ def selu(x: Any) -> Tensor:
 
 
 @function
+@in_floats("x")
 def gelu(x: Any, approximate: str | None = None) -> Tensor:
     """x·Φ(x), with Φ the normal distribution function (Hendrycks & Gimpel 2016).
 
@@ -102,6 +107,7 @@ def gelu(x: Any, approximate: str | None = None) -> Tensor:
 
 
 @function
+@in_floats("x")
 def silu(x: Any) -> Tensor:
     """x·sigmoid(x), also called swish (Elfwing et al. 2018)."""
     x = tensor(x)
@@ -109,6 +115,7 @@ def silu(x: Any) -> Tensor:
 
 
 @function
+@in_floats("x")
 def mish(x: Any) -> Tensor:
     """x·tanh(softplus(x)) (Misra 2019)."""
     x = tensor(x)
@@ -116,6 +123,7 @@ def mish(x: Any) -> Tensor:
 
 
 @function
+@in_floats("x")
 def log_sigmoid(x: Any) -> Tensor:
     """log of :func:`sigmoid`, without underflow."""
     return negative(softplus(negative(x)))
@@ -152,6 +160,7 @@ def centered(x: Tensor, axis: int) -> Tensor:
 
 
 @function
+@in_floats("x")
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """log of :func:`softmax`: x − log Σ eˣ along ``axis``, without overflow.
 
@@ -166,6 +175,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
 
 
 @function
+@in_floats("x")
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """eˣ / Σ eˣ along ``axis``: positive numbers of sum 1.
 

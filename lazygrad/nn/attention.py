@@ -14,6 +14,7 @@ from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import expand_dims, matrix_transpose
 from lazygrad.ops.products import matmul
 from lazygrad.ops.source import arange
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import Mismatch, broadcast
 from lazygrad.tensor import Tensor
@@ -22,6 +23,7 @@ __all__ = ["scaled_dot_product_attention"]
 
 
 @function
+@in_floats("q", "k", "v", beside=["mask"])
 def scaled_dot_product_attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False) -> Tensor:
     """softmax(q·kᵀ / √d)·v: for every query the mean of the values, weighted by how well their keys fit.
 

@@ -11,7 +11,7 @@ from lazygrad.kinds import flat, tensor, tensors
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.comparison import equal
 from lazygrad.ops.indexing import take, within
-from lazygrad.ops.movement import astype, expand_dims, reshape
+from lazygrad.ops.movement import astype, expand_dims, reshape, whole_index
 from lazygrad.ops.source import _arange
 from lazygrad.registry import function
 from lazygrad.spec import Mismatch, kept, normalize_axis
@@ -28,7 +28,7 @@ def _label(xp: Any, labels: Array, *, count: int) -> Any:
 
 def _one_hot(labels: Tensor, *, count: int, axis: int) -> Tensor:
     """Along a new axis, true at the place of the label."""
-    labels = _label(astype(labels, np.int64), count=count)
+    labels = _label(astype(whole_index(labels), np.int64), count=count)
     classes = _arange.write(labels.graph, start=0, step=1, shape=(count,), dtype=np.dtype(np.int64))
     places = reshape(classes, (count,) + (1,) * (labels.ndim - axis))
     return equal(expand_dims(labels, axis), places)

@@ -19,6 +19,7 @@ from lazygrad.ops.comparison import clip, equal, isinf, logical_and, where
 from lazygrad.ops.elementary import _logistic_slope, _small_part, exp, log
 from lazygrad.ops.movement import astype
 from lazygrad.ops.reduction import mean, sum
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import Mismatch, floating, normalize_axis
 from lazygrad.tensor import Array, Tensor
@@ -50,12 +51,16 @@ def _compared(what: str, **operands: Any) -> list[Tensor]:
     with fitting(what, **dict(zip(operands, (prediction, target), strict=True))):
         if target.shape not in (prediction.shape, ()):
             raise Mismatch("Both must have the same shape, or the target be one number.")
-    if target.dtype.kind in "iub" and prediction.dtype.kind == "f":
-        target = astype(target, prediction.dtype)
-    return [prediction, target]
+    return [prediction, _followed(target, prediction)]
+
+
+def _followed(target: Tensor, prediction: Tensor) -> Tensor:
+    """The target; whole numbers and booleans take the dtype of the prediction, so that they do not widen it."""
+    return target if target.dtype.kind == "f" else astype(target, prediction.dtype)
 
 
 @function
+@in_floats("prediction", beside=["target"])
 def mean_squared_error(prediction: Any, target: Any) -> Tensor:
     """Mean squared difference, one number an example.
 
@@ -74,6 +79,7 @@ def mean_squared_error(prediction: Any, target: Any) -> Tensor:
 
 
 @function
+@in_floats("prediction", beside=["target"])
 def mean_absolute_error(prediction: Any, target: Any) -> Tensor:
     """Mean absolute difference, one number an example; see :func:`mean_squared_error`."""
     prediction, target = _compared("mean_absolute_error", prediction=prediction, target=target)
@@ -81,6 +87,7 @@ def mean_absolute_error(prediction: Any, target: Any) -> Tensor:
 
 
 @function
+@in_floats("prediction", beside=["target"])
 def huber(prediction: Any, target: Any, delta: Any = 1.0) -> Tensor:
     """Half the squared difference up to ``delta``, beyond it linear (Huber 1964), one number an example.
 
@@ -94,6 +101,7 @@ def huber(prediction: Any, target: Any, delta: Any = 1.0) -> Tensor:
 
 
 @function
+@in_floats("prediction", beside=["target"])
 def hinge(prediction: Any, target: Any) -> Tensor:
     """max(0, 1 − t·p) for targets t of −1 and 1, one number an example; see :func:`mean_squared_error`."""
     prediction, target = _compared("hinge", prediction=prediction, target=target)
@@ -118,6 +126,7 @@ def _logistic_loss(xp: Any, x: Array, t: Array) -> Any:
 
 
 @function
+@in_floats("logits", beside=["targets"])
 def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
     """−t·log σ(x) − (1 − t)·log(1 − σ(x)), one number an example, right for logits of any size.
 
@@ -136,6 +145,7 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
 
 
 @function
+@in_floats("logits", beside=["targets"])
 def cross_entropy(logits: Any, targets: Any, axis: int = -1, label_smoothing: float = 0.0) -> Tensor:
     """−Σ t·log softmax(logits) along ``axis``, one number an example.
 
@@ -164,13 +174,14 @@ def cross_entropy(logits: Any, targets: Any, axis: int = -1, label_smoothing: fl
         if smoothing:
             picked = (1 - smoothing) * picked + smoothing * mean(logits, axis=place)
         return _each(log(sum(exp(logits), axis=place)) - picked)
-    targets = astype(targets, logits.dtype) if targets.dtype.kind in "iub" else targets
+    targets = _followed(targets, logits)
     if smoothing:
         targets = (1 - smoothing) * targets + smoothing / logits.shape[place]
     return _each(-sum(_weighted(targets, log_softmax(logits, place)), axis=place))
 
 
 @function
+@in_floats("log_probabilities")
 def negative_log_likelihood(log_probabilities: Any, labels: Any, axis: int = -1) -> Tensor:
     """Minus the logarithm of the probability of the label, one number an example.
 
@@ -191,6 +202,7 @@ def negative_log_likelihood(log_probabilities: Any, labels: Any, axis: int = -1)
 
 
 @function
+@in_floats("logits", beside=["targets"])
 def kl_divergence(logits: Any, targets: Any, axis: int = -1) -> Tensor:
     """Σ t·(log t − log softmax(logits)) along ``axis`` (Kullback & Leibler 1951), one number an example.
 
@@ -201,6 +213,7 @@ def kl_divergence(logits: Any, targets: Any, axis: int = -1) -> Tensor:
         place = normalize_axis(axis, logits.ndim)
         if targets.shape != logits.shape:
             raise Mismatch("Targets are probabilities of the shape of the logits.")
+    targets = _followed(targets, logits)
     entropy = targets * log(where(equal(targets, 0), 1, targets))
     return _each(sum(entropy - _weighted(targets, log_softmax(logits, place)), axis=place))
 

@@ -10,6 +10,7 @@ from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import rsqrt, square
 from lazygrad.ops.movement import reshape
 from lazygrad.ops.reduction import mean as average
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import Axes, Mismatch, Shape, normalize_axes
 from lazygrad.tensor import Tensor
@@ -18,6 +19,7 @@ __all__ = ["batch_norm", "group_norm", "layer_norm", "normalize", "rms_norm"]
 
 
 @function
+@in_floats("x")
 def normalize(x: Any, axis: Axes = -1, eps: float = 1e-5) -> Tensor:
     """(x − mean) / √(variance + ``eps``), both taken over ``axis``; the variance is divided by n.
 
@@ -36,6 +38,7 @@ def _normalized(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
 
 
 @function
+@in_floats("x", beside=["scale", "shift"])
 def layer_norm(x: Any, scale: Any = None, shift: Any = None, axis: Axes = -1, eps: float = 1e-5) -> Tensor:
     """:func:`normalize` over the features of each example, then scaled and shifted (Ba et al. 2016).
 
@@ -56,6 +59,7 @@ def layer_norm(x: Any, scale: Any = None, shift: Any = None, axis: Axes = -1, ep
 
 
 @function
+@in_floats("x", beside=["scale"])
 def rms_norm(x: Any, scale: Any = None, axis: Axes = -1, eps: float = 1e-5) -> Tensor:
     """x / √(mean of x² over ``axis`` + ``eps``), then scaled (Zhang & Sennrich 2019); see :func:`layer_norm`."""
     x, affine = _operands(x, scale=scale)
@@ -66,6 +70,7 @@ def rms_norm(x: Any, scale: Any = None, axis: Axes = -1, eps: float = 1e-5) -> T
 
 
 @function
+@in_floats("x", beside=["scale", "shift"])
 def group_norm(x: Any, groups: int, scale: Any = None, shift: Any = None, eps: float = 1e-5) -> Tensor:
     """:func:`normalize` over each of ``groups`` groups of channels and all places (Wu & He 2018).
 
@@ -91,6 +96,7 @@ def group_norm(x: Any, groups: int, scale: Any = None, shift: Any = None, eps: f
 
 
 @function
+@in_floats("x", beside=["scale", "shift", "mean", "variance"])
 def batch_norm(
     x: Any,
     scale: Any = None,

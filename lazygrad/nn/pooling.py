@@ -11,6 +11,7 @@ from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _window_max, _window_sum, count, extent, padding_of
 from lazygrad.ops.movement import astype, pad
 from lazygrad.ops.source import ones
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import Mismatch
 from lazygrad.tensor import Tensor
@@ -51,6 +52,7 @@ def sum_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0, dilati
 
 
 @function
+@in_floats("x")
 def avg_pool2d(
     x: Any,
     window: Any,

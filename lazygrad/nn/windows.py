@@ -112,6 +112,7 @@ def _folded(columns: Shape, shape: Pair, stride: Pair, dilation: Pair) -> Shape:
         g, size=columns.shape[:2], stride=stride, dilation=dilation
     ),
     linear=True,
+    adds=True,
 )
 def _fold(xp: Any, columns: Array, *, shape: Pair, stride: Pair, dilation: Pair) -> Any:
     """Windows laid back where they came from; where they overlap they add up."""
@@ -135,6 +136,7 @@ def _pooled(x: Shape, size: Pair, stride: Pair, dilation: Pair) -> Shape:
         broadcast_to(g, (*size, *g.shape)), shape=_last(x), stride=stride, dilation=dilation
     ),
     linear=True,
+    adds=True,
 )
 def _window_sum(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) -> Any:
     """Sum of every window of the last two axes."""
@@ -151,7 +153,11 @@ def _to_winners(g: Tensor, y: Tensor, x: Tensor, size: Pair, stride: Pair, dilat
     return _fold(where(won, g / ties, 0), shape=_last(x), stride=stride, dilation=dilation)
 
 
-@opaque(shape=_pooled, vjp=lambda g, y, x, *, size, stride, dilation: _to_winners(g, y, x, size, stride, dilation))
+@opaque(
+    shape=_pooled,
+    vjp=lambda g, y, x, *, size, stride, dilation: _to_winners(g, y, x, size, stride, dilation),
+    adds=True,  # its ties
+)
 def _window_max(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) -> Any:
     """Largest element of every window of the last two axes."""
     parts = [x[place] for _, _, place in _places(x.shape, size, stride, dilation)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import flat, kind_of, tensor
+from lazygrad.kinds import flat, kind_of, tensor, tensors
 from lazygrad.registry import function, functions
 from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -279,7 +279,7 @@ def positive(x: TensorLike) -> Tensor:
 @function
 def add_n(xs: Any) -> Tensor:
     """Sum of several tensors."""
-    first, *rest = [tensor(x) for x in xs]
+    first, *rest = tensors(*xs)
     for x in rest:
         first = add(first, x)
     return first

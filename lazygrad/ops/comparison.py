@@ -8,8 +8,9 @@ import numpy as np
 
 from lazygrad.define import elementwise
 from lazygrad.kinds import flat, tensor
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
-from lazygrad.spec import Kind, promoted
+from lazygrad.spec import chosen, promoted
 from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
@@ -40,18 +41,13 @@ __all__ = [
 ]
 
 
-def _chosen(kinds: tuple[Kind, ...]) -> Any:
-    operands, dtype = promoted(kinds[1:])
-    return (np.dtype(np.bool_), *operands), dtype
-
-
 @elementwise(
     vjp=(
         flat,
         lambda g, y, condition, a, b: where(condition, g, 0),
         lambda g, y, condition, a, b: where(condition, 0, g),
     ),
-    dtype=_chosen,
+    dtype=chosen,
 )
 def where(xp: Any, condition: Array, a: Array, b: Array) -> Any:
     """a where the condition holds, else b. The one not chosen gets a cotangent of 0, even beside NaN."""
@@ -217,6 +213,7 @@ def clip(x: TensorLike, min: Any = None, max: Any = None) -> Tensor:
 
 
 @function
+@in_floats("a", "b")
 def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether |a − b| ≤ atol + rtol·|b|; infinities are close to themselves."""
     a, b = tensor(a), tensor(b)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.casting import working
 from lazygrad.define import opaque
 from lazygrad.kinds import tensor
 from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.movement import astype, concat, flip, moveaxis
 from lazygrad.ops.reduction import _widened
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import Shape, normalize_axis
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -36,6 +38,7 @@ def _along(x: Shape, axis: int) -> Shape:
     shape=_along,
     vjp=lambda g, y, x, *, axis: flip(_cumulative_sum(flip(g, axis), axis=axis), axis),
     linear=True,
+    adds=True,
 )
 def _cumulative_sum(xp: Any, x: Array, *, axis: int) -> Any:
     """Running sum."""
@@ -67,7 +70,9 @@ def _running(x: Any, axis: int, combine: Callable[[Any, Any], Tensor]) -> Tensor
 def cumulative_prod(x: TensorLike, *, axis: int = -1) -> Tensor:
     """Product of the elements up to and including each one, along ``axis``."""
     x = tensor(x)
-    return _running(astype(x, _widened(x.dtype)), axis, multiply)
+    wide = working(x.dtype) if x.dtype.kind == "f" else _widened(x.dtype)
+    result = _running(astype(x, wide), axis, multiply)
+    return astype(result, x.dtype) if x.dtype.kind == "f" else result
 
 
 @function
@@ -83,6 +88,7 @@ def cumulative_min(x: TensorLike, *, axis: int = -1) -> Tensor:
 
 
 @function
+@in_floats("x")
 def cumulative_logsumexp(x: TensorLike, *, axis: int = -1) -> Tensor:
     """log of the running sum of exp(x), without overflow, along ``axis``."""
     return _running(x, axis, logaddexp)

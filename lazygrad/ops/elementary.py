@@ -10,6 +10,7 @@ import numpy as np
 from lazygrad.define import elementwise
 from lazygrad.kinds import flat
 from lazygrad.ops.arithmetic import hypot, multiply, power, reciprocal, rsqrt, square
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -261,18 +262,21 @@ def atanh(xp: Any, x: Array) -> Any:
 
 
 @function
+@in_floats("x")
 def exp10(x: TensorLike) -> Tensor:
     """Power of ten, 10ˣ."""
     return power(10.0, x)
 
 
 @function
+@in_floats("x")
 def deg2rad(x: TensorLike) -> Tensor:
     """Degrees to radians."""
     return multiply(x, math.pi / 180)
 
 
 @function
+@in_floats("x")
 def rad2deg(x: TensorLike) -> Tensor:
     """Radians to degrees."""
     return multiply(x, 180 / math.pi)

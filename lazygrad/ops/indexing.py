@@ -14,7 +14,7 @@ import numpy as np
 from lazygrad.define import elementwise, movement, opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import flat, tensor
-from lazygrad.ops.movement import astype, broadcast_to, reshape
+from lazygrad.ops.movement import astype, broadcast_to, reshape, whole_index
 from lazygrad.ops.source import arange, zeros_like
 from lazygrad.registry import function, functions, here
 from lazygrad.spec import Mismatch, Shape, broadcast, kept, normalize_axis
@@ -97,6 +97,7 @@ def _gather(xp: Any, *x_and_indices: Array, pattern: Pattern) -> Any:
         *_none(indices),
     ),
     dtype=kept,
+    adds=True,
 )
 def _scatter_add(xp: Any, *operands: Array, pattern: Pattern) -> Any:
     """x with values added at the places that index arrays name; a place named twice is added to twice."""
@@ -188,6 +189,7 @@ def _parsed(x: Tensor, index: Any) -> _Index:
         if not np.issubdtype(i.dtype, np.integer):
             cure = "Indices are whole numbers: cast them with .astype('int64')."
             raise SpecError(report(f"cannot index {x.spec} with {i.spec}", at=here(), cure=cure))
+    indices = [whole_index(i) for i in indices]
     pattern = tuple(_plain(p) if _basic(p) else ARRAY for p in parts)
     extra = max(i.ndim for i in indices) + before if apart else None
     return _Index(x, pattern, indices, extra)
@@ -490,5 +492,5 @@ def segment_sum(x: TensorLike, segments: TensorLike, count: int) -> Tensor:
         cure = "There must be one segment for every row of x." if whole else "Segments are whole numbers: cast them."
         raise SpecError(report(f"cannot segment_sum {x.spec} by {segments.spec}", at=here(), cure=cure))
     table = functions["zeros"]((count, *x.shape[1:]), x.dtype)
-    segments = _segment(astype(segments, np.int64), count=table.shape[0])
+    segments = _segment(astype(whole_index(segments), np.int64), count=table.shape[0])
     return At(table)[segments].add(x)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.casting import saturates
 from lazygrad.define import elementwise, movement
 from lazygrad.errors import PlaceError, SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.kinds import Movement, flat, tensor, tensors
 from lazygrad.registry import function, functions, here
 from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
 from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
@@ -46,6 +47,7 @@ __all__ = [
     "tril",
     "triu",
     "unstack",
+    "whole_index",
 ]
 
 
@@ -145,14 +147,54 @@ def _parts(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
 @elementwise(vjp=lambda g, y, x: astype(g, x.dtype), dtype=kept)
 def _astype(xp: Any, x: Array, *, dtype: Any) -> Any:
     """The elements cast to ``dtype``."""
-    return x.astype(dtype)
+    return xp.cast(x, dtype) if saturates(x.dtype, np.dtype(dtype)) else x.astype(dtype)
 
 
 @function
 def astype(x: TensorLike, dtype: Any) -> Tensor:
-    """``x`` cast to ``dtype``; the gradient is cast back."""
+    """``x`` cast to ``dtype``; the gradient is cast back.
+
+    Floats become whole numbers by rounding towards zero. One that is out of range becomes the nearest number of
+    ``dtype``, and NaN its least number, which is 0 where there are no negative ones; as a bool NaN is true. Whole
+    numbers that are out of range lose their leading bits, as in NumPy. An index or a label that is cast from NaN or an
+    infinity raises IndexError all the same.
+    """
     x, dtype = tensor(x), checked_dtype(dtype)
     return x if x.dtype == dtype else _astype(x, dtype=dtype)
+
+
+@elementwise(vjp=flat, dtype=kept)
+def _finite_index(xp: Any, index: Array, floats: Array) -> Any:
+    """Whole numbers that were cast from floats, none of which is NaN or infinite."""
+    xp.checked(floats, xp.logical_not(xp.isfinite(floats)), _no_index)
+    return index
+
+
+def _no_index(wrong: Any) -> IndexError:
+    cure = "An index or a label is a whole number: look where this one was computed."
+    return IndexError(report(f"index {float(wrong)} names nothing", cure=cure))
+
+
+def whole_index(index: Tensor) -> Tensor:
+    """An index or a label; where it was cast from floats, NaN and infinities raise IndexError when it is evaluated.
+
+    Without that they would be whole numbers like others, and name what may exist.
+    """
+    floats = _cast_from(index)
+    return index if floats is None else _finite_index(index, floats)
+
+
+def _cast_from(x: Tensor) -> Tensor | None:
+    """The floats that ``x`` was cast from, moved as it was moved since; None if it is no such cast."""
+    node = x.graph.nodes[x.index]
+    cast = node.of(_astype)
+    if len(node.inputs) != 1 or not (cast or isinstance(node.op, Movement)):
+        return None
+    source = x.graph.tensor(node.inputs[0])
+    if cast and source.dtype.kind == "f":
+        return source
+    found = _cast_from(source)
+    return found if found is None or cast else x.graph.apply(node.op, (found.index,), node.params, node.key)
 
 
 def _axis(what: str, x: Tensor, axis: Any, extra: int = 0, kind: type[SpecError] = SpecError) -> int:
@@ -242,34 +284,34 @@ def squeeze(x: TensorLike, axis: Axes = None) -> Tensor:
 @function
 def broadcast_arrays(*arrays: Any) -> list[Tensor]:
     """The tensors, each broadcast to the shape they have in common."""
-    tensors = [tensor(a) for a in arrays]
+    given = tensors(*arrays)
     try:
-        shape = broadcast([t.shape for t in tensors])
+        shape = broadcast([t.shape for t in given])
     except Mismatch as reason:
-        specs = " and ".join(str(t.spec) for t in tensors)
+        specs = " and ".join(str(t.spec) for t in given)
         raise SpecError(report(f"cannot broadcast {specs}", at=here(), cure=str(reason))) from None
-    return [broadcast_to(t, shape) for t in tensors]
+    return [broadcast_to(t, shape) for t in given]
 
 
 @function
 def concat(arrays: Sequence[Any], axis: int | None = 0) -> Tensor:
     """The tensors one after another along ``axis``; ``None`` flattens them first."""
-    tensors = [tensor(a) for a in arrays]
-    if not tensors:
+    if not len(arrays):
         raise SpecError(report("cannot concat nothing", at=here(), cure="Give at least one tensor."))
+    given = tensors(*arrays)
     if axis is None:
-        tensors, axis = [flatten(t) for t in tensors], 0
-    return _concat(*tensors, axis=_axis("concat", tensors[0], axis))
+        given, axis = [flatten(t) for t in given], 0
+    return _concat(*given, axis=_axis("concat", given[0], axis))
 
 
 @function
 def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
     """The tensors, all of one shape, side by side along a new axis."""
-    tensors = [tensor(a) for a in arrays]
-    if not tensors:
+    if not len(arrays):
         raise SpecError(report("cannot stack nothing", at=here(), cure="Give at least one tensor."))
-    place = _axis("stack", tensors[0], axis, 1)
-    return _concat(*[expand_dims(t, place) for t in tensors], axis=place)
+    given = tensors(*arrays)
+    place = _axis("stack", given[0], axis, 1)
+    return _concat(*[expand_dims(t, place) for t in given], axis=place)
 
 
 @function

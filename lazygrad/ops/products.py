@@ -65,6 +65,7 @@ def _pull_right(g: Tensor, a: Tensor, b: Tensor) -> Tensor:
     ),
     jvp=(lambda t, y, a, b: _matmul(t, b), lambda t, y, a, b: _matmul(a, t)),
     recorded=True,
+    adds=True,
 )
 def _matmul(xp: Any, a: Array, b: Array) -> Any:
     """Matrix product of the last two axes."""

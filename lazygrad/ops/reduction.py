@@ -17,6 +17,7 @@ from lazygrad.ops.elementary import _apart, exp, log
 from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
 from lazygrad.ops.source import ones_like
 from lazygrad.ops.strong import like
+from lazygrad.precision import in_floats
 from lazygrad.registry import function, functions
 from lazygrad.spec import Axes, Shape, normalize_axes
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -205,6 +206,7 @@ def _count(x: Tensor, y: Tensor) -> int:
 
 
 @function
+@in_floats("x")
 def mean(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over ``axis``, or over every axis; of no elements it is NaN."""
     x = tensor(x)
@@ -213,6 +215,7 @@ def mean(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 @function
+@in_floats("x", "weights")
 def average(x: TensorLike, *, axis: Axes = None, weights: TensorLike | None = None) -> Tensor:
     """Mean over ``axis``, each element counted by its weight; ``weights`` broadcasts with ``x``."""
     if weights is None:
@@ -223,6 +226,7 @@ def average(x: TensorLike, *, axis: Axes = None, weights: TensorLike | None = No
 
 
 @function
+@in_floats("x")
 def var(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """Variance over ``axis``: mean squared distance from the mean, divided by ``n - correction``."""
     x = tensor(x)
@@ -232,12 +236,14 @@ def var(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bo
 
 
 @function
+@in_floats("x")
 def std(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """Standard deviation over ``axis``, the square root of :func:`var`."""
     return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 @function
+@in_floats("x")
 def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """log Σ exp(x) over ``axis``, without overflow.
 
@@ -254,6 +260,7 @@ def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Te
 
 
 @function
+@in_floats("x")
 def median(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Middle element along ``axis``, or the mean of the two in the middle; NaN beside NaN, and of no elements."""
     x = tensor(x)

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.casting import cast, saturates
 from lazygrad.define import opaque, source
 from lazygrad.errors import SpecError, report
 from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, current_graph
-from lazygrad.kinds import tensor
+from lazygrad.kinds import has_default, tensor
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
@@ -67,7 +68,8 @@ def _full(xp: Any, *, value: Any, shape: Shape, dtype: Any) -> Any:
 @source()
 def _arange(xp: Any, *, start: Any, step: Any, shape: Shape, dtype: Any) -> Any:
     """Numbers with equal steps between them."""
-    return (start + step * xp.arange(shape[0])).astype(dtype)
+    numbers = start + step * xp.arange(shape[0])
+    return xp.cast(numbers, dtype) if saturates(numbers.dtype, np.dtype(dtype)) else numbers.astype(dtype)
 
 
 @source()
@@ -91,8 +93,8 @@ def assign(xp: Any, value: Array, *, name: str) -> Any:
 def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
     """``x`` as an array of numbers or booleans in native byte order.
 
-    An array keeps its dtype. Python floats have none and get ``default``, where one is given. Arrays
-    that lie on a GPU stay there; they become arrays of ``backend``, or are refused by it.
+    An array keeps its dtype. Python floats, and lists of them, have none and get ``default``, where one is given.
+    Arrays that lie on a GPU stay there; they become arrays of ``backend``, or are refused by it.
     """
     if on_device(x):
         array = x if backend is None else backend.taken(x)
@@ -113,31 +115,39 @@ def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
                 "or a list of numbers.",
             )
         )
-    if default is not None and not hasattr(x, "dtype") and array.dtype == np.float64:
+    if default is not None and has_default(x, array.dtype):
         return array.astype(default)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 @function
 def literal(graph: Graph, value: Any, dtype: Any = None) -> Tensor:
-    """A number as a 0-d tensor of ``graph``."""
+    """A number as a 0-d tensor of ``graph``; Python floats get the environment's dtype, if none is given."""
     if dtype is None:
         dtype = np.asarray(value).dtype
+        dtype = graph.dtype if has_default(value, dtype) else dtype
+    return _literal.write(graph, value=_number(value, np.dtype(dtype)), shape=(), dtype=np.dtype(dtype))
+
+
+def _number(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A number cast to ``dtype``, floats as :func:`astype` casts them; a Python int must be in range."""
+    if isinstance(value, (float, np.floating)):
+        return cast(np.asarray(value), dtype)[()]
     try:
-        number = np.asarray(value, dtype=dtype)[()]
+        return np.asarray(value, dtype=dtype)[()]
     except OverflowError:
         raise SpecError(
             report(f"cannot write {value} as {dtype}: it is out of range", at=here(), cure="Cast the tensor first.")
         ) from None
-    return _literal.write(graph, value=number, shape=(), dtype=np.dtype(dtype))
 
 
 @function
 def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -> Tensor:
-    """An array as a tensor of ``graph``; the array is copied."""
-    array = numeric(value, default, None if graph.context is None else graph.context.env._backend)
-    if dtype is not None:
-        array = array.astype(checked_dtype(dtype), copy=False)
+    """An array as a tensor of ``graph``; the array is copied. Lists of Python floats get the environment's dtype."""
+    backend = None if graph.context is None else graph.context.env._backend
+    array = numeric(value, None if dtype is not None else default or graph.dtype, backend)
+    if dtype is not None and array.dtype != checked_dtype(dtype):
+        array = cast(array, dtype) if isinstance(array, np.ndarray) else array.astype(dtype)
     if array is value or on_device(value) or getattr(array, "base", None) is not None:
         array = array.copy()
     graph.constants.append(array)
@@ -165,10 +175,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
         from_tensor = fill_value if dtype is None else fill_value.astype(dtype)
         return broadcast_to(from_tensor, _shape("full", shape))
     if dtype is None:
-        weak = isinstance(fill_value, float)
-        dtype = current_graph("make an array").dtype if weak else np.asarray(fill_value).dtype
+        dtype = np.asarray(fill_value).dtype
+        dtype = current_graph("make an array").dtype if has_default(fill_value, dtype) else dtype
     dtype = checked_dtype(dtype)
-    number = np.asarray(fill_value, dtype=dtype)[()]
+    number = _number(fill_value, dtype)
     return _full(value=number, shape=_shape("full", shape), dtype=dtype)
 
 
@@ -197,7 +207,7 @@ def full_like(x: TensorLike, fill_value: Any, dtype: Any = None) -> Tensor:
     dtype = checked_dtype(x.dtype if dtype is None else dtype)
     if not x.shape:
         return literal(x.graph, fill_value, dtype)
-    value = np.asarray(fill_value, dtype=dtype)[()]
+    value = _number(fill_value, dtype)
     return _full.write(x.graph, value=value, shape=x.shape, dtype=dtype)
 
 

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import graph_of, kind_of, tensor
+from lazygrad.kinds import tensors
 from lazygrad.ops.arithmetic import sign, square
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.elementary import exp
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -87,9 +88,8 @@ def i1e(xp: Any, x: Array) -> Any:
 
 
 @function
+@in_floats("a", "b")
 def betaln(a: TensorLike, b: TensorLike) -> Tensor:
     """log |B(a, b)|, the logarithm of the beta function."""
-    (dtype, _), _ = floating((kind_of(a), kind_of(b)))
-    graph = graph_of("betaln", (a, b))
-    a, b = tensor(a, graph, dtype), tensor(b, graph, dtype)
+    a, b = tensors(a, b)
     return gammaln(a) + gammaln(b) - gammaln(a + b)

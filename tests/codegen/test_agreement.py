@@ -194,11 +194,13 @@ def test_an_error_of_numpy_is_not_a_disagreement(env: lg.VariableEnvironment) ->
         env.compile(lambda ctx, i: ctx.variable("w")[i])(np.array([5]))
 
 
-@pytest.mark.parametrize("cast", ["int64", "uint8", "int8"])
-def test_what_has_no_whole_number_is_no_fault_of_native_code(env: lg.VariableEnvironment, cast: str) -> None:
-    """NaN, infinities and what lies beyond the range: C leaves open what they are cast to."""
-    x = np.array([np.nan, np.inf, -1e30, 300.0, 2.0], "float32")
-    assert 2 == env.compile(lambda ctx, x: (x * 1).astype(cast))(x)[4]
+@pytest.mark.parametrize("cast", ["int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"])
+def test_what_has_no_whole_number_is_cast_as_on_numpy(env: lg.VariableEnvironment, cast: str) -> None:
+    """NaN to the least number of the dtype, what lies beyond the range to its end."""
+    x = np.array([np.nan, np.inf, -np.inf, -1e30, 1e30, 2.9, -0.9], "float32")
+    least, largest = np.iinfo(cast).min, np.iinfo(cast).max
+    expected = np.array([least, largest, least, least, largest, 2, 0], cast)
+    np.testing.assert_array_equal(env.compile(lambda ctx, x: (x * 1).astype(cast))(x), expected)
 
 
 def test_a_half_float_that_is_nan_is_no_fault_of_native_code(env: lg.VariableEnvironment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,12 @@ THREE = {"where": EVERY}
 CALLS = [(name, dtype) for table in (ONE, TWO, THREE) for name, dtypes in table.items() for dtype in dtypes]
 CASTS = list(itertools.product(EVERY, EVERY))
 MIXED = [("float32", "int8"), ("int32", "float32"), ("uint8", "int8"), ("int64", "uint64"), ("bool", "float64")]
+SIGNS = [pair for signed in SIGNED for pair in ((signed, "uint64"), ("uint64", signed))]  # NumPy has no wider dtype
+PAIRS = list(dict.fromkeys([*MIXED, *SIGNS]))
+COMPARED = {
+    **{"equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le},
+    **{"greater": operator.gt, "greater_equal": operator.ge},
+}
 
 
 def ends(dtype: str) -> Any:
@@ -122,7 +129,9 @@ def run() -> Loops:
         loops.write(f"{one}_to_{two}", [one], lambda xp, xs, two=two: xs[0].astype(two))
     for one, two in MIXED:
         loops.write(f"add_{one}_{two}", [one, two], lambda xp, xs: xp.add(*xs))
-        loops.write(f"less_{one}_{two}", [one, two], lambda xp, xs: xp.less(*xs))
+    for one, two in PAIRS:
+        for name in COMPARED:
+            loops.write(f"{name}_{one}_{two}", [one, two], lambda xp, xs, name=name: getattr(xp, name)(*xs))
     loops.load()
     return loops
 
@@ -172,6 +181,21 @@ def test_operands_of_two_dtypes_are_promoted_as_numpy_does(run: Loops, one: str,
         same(np.add(x, y), run(f"add_{one}_{two}", x, y))
 
 
+@pytest.mark.parametrize("name", COMPARED)
+@pytest.mark.parametrize(("one", "two"), PAIRS)
+def test_numbers_of_two_dtypes_are_compared_as_numpy_does(run: Loops, one: str, two: str, name: str) -> None:
+    """Whole numbers with and without a sign exactly: 2⁶³ − 1 is less than 2⁶³, though both are one float64."""
+    x, y = pairs(one, two)
+    if (one, two) in SIGNS:  # Python's own numbers are exact
+        compare = getattr(
+            operator, {"equal": "eq", "not_equal": "ne"}.get(name, name[0] + ("e" if "_" in name else "t"))
+        )
+        expected = np.array([compare(int(a), int(b)) for a, b in zip(x, y, strict=True)])
+    else:
+        expected = getattr(np, name)(x, y)
+    same(expected, run(f"{name}_{one}_{two}", x, y))
+
+
 @pytest.mark.parametrize(("one", "two"), [c for c in CASTS if c[0] not in FLOATS or c[1] in (*FLOATS, "bool")])
 def test_a_cast_is_numpys(run: Loops, one: str, two: str) -> None:
     """Whole numbers wrap, what is not zero holds, and floats are rounded to nearest."""
@@ -182,13 +206,13 @@ def test_a_cast_is_numpys(run: Loops, one: str, two: str) -> None:
 
 @pytest.mark.parametrize(("one", "two"), [c for c in CASTS if c[0] in FLOATS and c[1] in WHOLE])
 def test_a_float_is_cast_to_the_nearest_whole_number_towards_zero(run: Loops, one: str, two: str) -> None:
-    """Beyond the range, where C leaves it open, to its end; NaN to 0."""
+    """Beyond the range, where C leaves it open, to its end; NaN to the least."""
     x = ends(one)
     limits = np.iinfo(two)
     expected = []
     for number in map(float, x):
         if np.isnan(number):
-            expected.append(0)
+            expected.append(limits.min)
         elif np.isinf(number):
             expected.append(limits.max if number > 0 else limits.min)
         else:
