@@ -172,12 +172,17 @@ def test_a_users_rule_gets_strong_zeros_too() -> None:
     def given(x: Any) -> Any:
         return lg.log(x), lambda g: g / x
 
-    def step(ctx: Any, x: Any) -> Any:
-        return [lg.grad(lg.sum(lg.where(x > 0, f(x), 0)), x) for f in (three_logs, given)]
+    @lg.custom_gradient
+    def scaled(x: Any) -> Any:
+        return lg.log(x), lambda g: np.float32(2) * g * np.ones(2, "float32") / x
 
-    for three, one in both_ways(step, np.array([0, 2], "float32")):
+    def step(ctx: Any, x: Any) -> Any:
+        return [lg.grad(lg.sum(lg.where(x > 0, f(x), 0)), x) for f in (three_logs, given, scaled)]
+
+    for three, one, two in both_ways(step, np.array([0, 2], "float32")):
         np.testing.assert_array_equal(three, [0, 1.5])
         np.testing.assert_array_equal(one, [0, 0.5])
+        np.testing.assert_array_equal(two, [0, 1])
 
 
 def test_the_select_stands_in_the_kernel_that_was_there() -> None:

@@ -15,7 +15,10 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
+import numpy as np
+
 from lazygrad.define import elementwise
+from lazygrad.kinds import tensor
 from lazygrad.ops.arithmetic import add, divide, multiply, negative, subtract
 from lazygrad.ops.source import _literal
 from lazygrad.tensor import Array, Tensor
@@ -59,6 +62,13 @@ class Cotangent(Tensor):
 
     def __truediv__(self, other: Any) -> Tensor:
         return cotangent(divide(self, other) if _is_number(other) else strong_divide(self, other))
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        # So ``array * g`` arrives here: an array on the left is a factor like any other.
+        if ufunc is np.multiply and method == "__call__" and not kwargs:
+            left, right = inputs
+            return right * tensor(left, self.graph)
+        return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
 
     def __neg__(self) -> Tensor:
         return cotangent(negative(self))
