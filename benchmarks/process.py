@@ -23,9 +23,13 @@ class Failed(Exception):
 
 
 def fresh(
-    module: str, *arguments: object, environment: Mapping[str, str] | None = None, limit: float | None = None
+    module: str,
+    *arguments: object,
+    environment: Mapping[str, str] | None = None,
+    limit: float | None = None,
+    at: Path = ROOT,
 ) -> Any:
-    """What ``python -m module arguments`` prints in its last line, read as JSON.
+    """What ``python -m module arguments``, in the folder ``at``, prints in its last line, read as JSON.
 
     Raises:
         Failed: it ends with an error, which is among the notes; or takes longer than ``limit`` seconds.
@@ -33,7 +37,7 @@ def fresh(
     command = [sys.executable, "-m", module, *map(str, arguments)]
     with subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=at,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
