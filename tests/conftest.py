@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 from cupy_double import forced
+from cupy_double.differences import why_skipped
 from hypothesis import HealthCheck, settings
 
 # As on a machine without it: what says so is asked of every test run that is to prove it.
@@ -30,6 +31,14 @@ settings.register_profile(
     "lazygrad", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("lazygrad")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip on the double what cannot pass there, with the reason."""
+    for item in items if forced.asked() else ():
+        reason = why_skipped(item.nodeid)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             progress=self.progress,
         )
         self.n_iter_ = self.history_.epochs
-        self.parameters_ = {v.path: v.value for v in env if not v.path.startswith("optimizer/")}
+        self.parameters_ = {v.path: env._backend.to_numpy(v.value) for v in env if not v.path.startswith("optimizer/")}
         self._live: Any = self._loaded()
 
     def _made(self, dtype: str, seed: int = 0) -> tuple[VariableEnvironment, Sequential]:

@@ -41,7 +41,7 @@ def write(
     arrays["stopped"] = np.frombuffer(history.stopped.encode(), np.uint8)
     for number, callback in enumerate(callbacks):
         arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
-    training = [Entry(key, np.asarray(value), False) for key, value in arrays.items()]
+    training = [Entry(key, env._backend.to_numpy(value), False) for key, value in arrays.items()]
     serialize.write(path, env._document()._replace(training=training))
 
 

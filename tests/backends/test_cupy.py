@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -305,3 +306,40 @@ def test_the_source_of_a_step_says_that_it_is_interpreted() -> None:
     assert str(fast.plan.graph).splitlines() == rest
     with pytest.raises(lg.TraceError, match="arrays lie on the cupy backend"):
         fast.source("llvm")
+
+
+def test_training_on_the_gpu_writes_checkpoints_and_gives_the_best_variables_back(tmp_path: Any) -> None:
+    """They hold NumPy's arrays, whatever lies on the GPU, and training goes on from them."""
+
+    def train(epochs: int) -> Any:
+        env = lg.VariableEnvironment(backend="cupy", seed=0)
+        env.name("w").set(np.ones(3, np.float32))
+        sgd = lg.optim.SGD(env, learning_rate=0.1)
+
+        def step(ctx: Any, x: Any) -> Any:
+            loss = lg.mean(lg.square(x - ctx.variable("w")))
+            return loss, sgd.minimize(loss)
+
+        callbacks = [lg.BestWeights(), lg.EarlyStopping(patience=3)]
+        x = np.arange(12, dtype=np.float32).reshape(4, 3)
+        history = lg.fit(
+            step, x, epochs=epochs, batch_size=2, callbacks=callbacks, env=env, checkpoint=tmp_path / "c.json"
+        )
+        return env["w"].get(), history
+
+    train(2)
+    w, history = train(4)
+    assert 4 == history.epochs
+    (tmp_path / "c.json").unlink()
+    np.testing.assert_array_equal(w, train(4)[0])
+
+
+def test_an_estimator_of_scikit_learn_that_was_fitted_on_the_gpu_is_pickled_without_it() -> None:
+    """Its parameters are NumPy's arrays."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from lazygrad.sklearn import Regressor
+
+    x = np.linspace(0, 1, 20).reshape(-1, 1)
+    model = Regressor(epochs=2, backend="cupy", random_state=0).fit(x, x.ravel())
+    assert {np.ndarray} == {type(array) for array in model.parameters_.values()}
+    np.testing.assert_array_equal(model.predict(x), pickle.loads(pickle.dumps(model)).predict(x))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from cupy_double import counts, ndarray
+from cupy_double.differences import DIFFERENCES
 from cupy_double.facts import read_facts, stored_facts
 
 
@@ -122,3 +125,14 @@ def test_whole_numbers_beyond_64_bits_are_refused(double: Any) -> None:
     """They would be objects."""
     with pytest.raises(ValueError, match="Unsupported dtype object"):
         double.asarray(2**64)
+
+
+def test_the_page_on_cupy_lists_what_is_skipped_on_the_double() -> None:
+    """Every reason, and no other; and the tests that are named are there."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "cupy.md").read_text(encoding="utf-8")
+    listed = page.partition("`tests/cupy_double/differences.py`:\n\n")[2].splitlines()
+    assert [f"- {reason}" for reason in DIFFERENCES] == listed
+    for test in [test for tests in DIFFERENCES.values() for test in tests]:
+        file, _, name = test.partition("::")
+        assert re.search(rf"^def {name}\(", (root / file).read_text(encoding="utf-8"), re.MULTILINE), test

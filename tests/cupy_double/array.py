@@ -154,6 +154,10 @@ class ndarray:  # noqa: N801
         counts["waits for the device"] += 1
         return self._a.item(*index)
 
+    def tobytes(self, order: Any = "C") -> bytes:
+        counts["to the host"] += 1
+        return self._a.tobytes(order)
+
     def tolist(self) -> Any:
         counts["to the host"] += 1
         return self._a.tolist()
