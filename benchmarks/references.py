@@ -34,6 +34,10 @@ _INTERVALS = {
     **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "tanh"), _EXPONENT),
     **dict.fromkeys(("sin", "cos", "tan"), _ANGLE),
     "erfc": (*_ANY, (0.0, 10.5), (0.0, 27.5)),
+    **dict.fromkeys(("gaussian", "gaussian_half"), ((-1.0, 1.0), (0.0, 10.5), (0.0, 27.5), (0.0, 38.6))),
+    **dict.fromkeys(("ndtr", "log_ndtr", "mills"), (*_ANY, (-38.6, 10.0), (-14.5, 10.0))),
+    "gelu_exponential": ((-1.0, 1.0), (0.0, 12.0), (0.0, 22.0)),
+    "erfcx": (*_ANY, (-26.6, 100.0), (-9.3, 0.0), (0.0, 30.0)),
     "log1p": (*_UNIT, *_POSITIVE),
     "arccosh": ((1.0, 1.01), (1.0, 2.0), (1.0, 100.0)),
     "gammaln": ((0.5, 2.5), (0.0, 10.0), (-10.0, 0.0), (0.0, 1e3), (-300.0, 0.0)),
@@ -73,9 +77,40 @@ def dense(name: str, dtype: Any, count: int, operands: int = 1) -> list[Array]:
     return found
 
 
+def _long(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function in long double, rounded to the type of its argument."""
+    return lambda x: function(np.asarray(x).astype(np.longdouble)).astype(np.asarray(x).dtype)
+
+
+def _gelu_argument(x: Any, root: Any) -> Any:
+    """√(8/π)·(x + 0.044715·x³), given the root."""
+    return root * (x + type(root)("0.044715") * x**3)
+
+
+# What neither NumPy nor SciPy has.
+_OURS: dict[str, Callable[..., Any]] = {
+    "gaussian": _long(lambda x: np.exp(-x * x)),
+    "gaussian_half": _long(lambda x: np.exp(-0.5 * x * x)),
+    "mills": lambda x: np.where(x < -1e15, -x, np.sqrt(2 / np.pi) / scipy.special.erfcx(-x * np.sqrt(0.5))).astype(
+        x.dtype
+    ),
+    "gelu_exponential": _long(lambda x: np.exp(-np.abs(_gelu_argument(x, np.sqrt(8 / np.longdouble(np.pi)))))),
+}
+
+
 def reference(name: str) -> Callable[..., Any]:
-    """NumPy's or SciPy's function."""
+    """NumPy's or SciPy's function, or what it is said with theirs."""
+    if name in _OURS:
+        return _OURS[name]
     return getattr(np, name, None) or getattr(scipy.special, {"digamma": "psi"}.get(name, name))  # type: ignore[no-any-return]
+
+
+def _scaled_complement(context: Any, x: Any) -> Any:
+    """erfc(x)·e^(x²), by its series where mpmath's would take long (Abramowitz & Stegun, 7.1.23)."""
+    if x < 1e3:
+        return context.erfc(x) * context.exp(x * x)
+    z = 1 / (2 * x * x)
+    return (1 - z * (1 - 3 * z * (1 - 5 * z * (1 - 7 * z * (1 - 9 * z))))) / (x * context.sqrt(context.pi))
 
 
 def exact(name: str, *xs: Array) -> list[Any]:
@@ -92,6 +127,21 @@ def exact(name: str, *xs: Array) -> list[Any]:
         "cbrt": lambda x: context.sign(x) * context.cbrt(abs(x)),
         "erf": lambda x: context.erf(max(-99, min(x, 99))),  # mpmath fails for huge ones
         "erfc": lambda x: context.erfc(max(-99, min(x, 99))),
+        "gaussian": lambda x: context.exp(-x * x),
+        "gaussian_half": lambda x: context.exp(-x * x / 2),
+        "gelu_exponential": lambda x: context.exp(-abs(_gelu_argument(x, context.sqrt(8 / context.pi)))),
+        "erfcx": lambda x: _scaled_complement(context, x),
+        "ndtr": lambda x: context.erfc(max(-99, min(-x / context.sqrt(2), 99))) / 2,
+        "log_ndtr": lambda x: (
+            context.log(_scaled_complement(context, -x / context.sqrt(2)) / 2) - x * x / 2
+            if x < 0
+            else context.log1p(-context.erfc(min(x, 99) / context.sqrt(2)) / 2)
+        ),
+        "mills": lambda x: (
+            context.sqrt(2 / context.pi) / _scaled_complement(context, -x / context.sqrt(2))
+            if x < 99
+            else context.mpf(0)
+        ),
         "gammaln": lambda x: (
             context.loggamma(x) if x > 0 else context.log(context.pi / abs(context.sinpi(x))) - context.loggamma(1 - x)
         ),

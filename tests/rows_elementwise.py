@@ -124,7 +124,7 @@ ELEMENTWISE = [
     elementwise("sinc", np.sinc, away(0.1), ulps=4, dtypes=FLOATS),
     # special functions
     elementwise("erf", special.erf, real(), dtypes=FLOATS),
-    elementwise("erfc", special.erfc, real(), dtypes=FLOATS),
+    elementwise("erfc", special.erfc, real(), ulps=4, dtypes=FLOATS),
     elementwise("erfinv", special.erfinv, real(-0.8, 0.8), dtypes=FLOATS),
     elementwise("gammaln", special.gammaln, real(0.5, 4), dtypes=FLOATS),
     elementwise("digamma", special.digamma, real(0.5, 4), dtypes=FLOATS),
@@ -134,7 +134,7 @@ ELEMENTWISE = [
     ),
     elementwise("polygamma", special.digamma, real(0.7, 4), dtypes=FLOATS, label="zero",
         call=lambda x: lg.polygamma(0, x)),
-    elementwise("log_ndtr", special.log_ndtr, real(), dtypes=FLOATS),
+    elementwise("log_ndtr", special.log_ndtr, real(), ulps=4, dtypes=FLOATS),
     elementwise("i0e", special.i0e, away(), dtypes=FLOATS),
     elementwise("i1e", special.i1e, away(), dtypes=FLOATS),
     elementwise("betaln", _betaln, real(0.7, 3), real(0.7, 3), dtypes=FLOATS, ulps=16),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.backends.special import FUNCTIONS
 from lazygrad.casting import saturated
 from lazygrad.errors import BackendError, report
 from lazygrad.foreign import described
@@ -89,13 +90,16 @@ class CupyNamespace:
         self.linalg = _Linalg(cupy)
 
     def __getattr__(self, name: str) -> Any:
-        found = self._special(name) if name in SPECIAL else getattr(self._cupy, name)
+        special = name in SPECIAL or name in FUNCTIONS
+        found = self._special(name) if special else getattr(self._cupy, name)
         setattr(self, name, found)  # so that it is looked up once
         return found
 
     def _special(self, name: str) -> Callable[[Any], Any]:
         import cupyx.scipy.special
 
+        if name in FUNCTIONS:
+            return functools.partial(FUNCTIONS[name], self, cupyx.scipy.special)
         found = getattr(cupyx.scipy.special, SPECIAL[name])
         return lambda x: found(x).astype(x.dtype, copy=False)  # of float16 CuPy makes float64
 

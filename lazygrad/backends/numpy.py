@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NoReturn
 
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.backends.special import FUNCTIONS
 from lazygrad.casting import cast
 from lazygrad.errors import BackendError, report
 from lazygrad.foreign import described
@@ -71,10 +73,13 @@ class NumpyNamespace:
     solve_triangular = staticmethod(solve_triangular)
 
     def __getattr__(self, name: str) -> Any:
-        if name in SPECIAL:
+        if name in SPECIAL or name in FUNCTIONS:
             import scipy.special
 
-            found = getattr(scipy.special, SPECIAL[name])
+            if name in SPECIAL:
+                found = getattr(scipy.special, SPECIAL[name])
+            else:
+                found = functools.partial(FUNCTIONS[name], self, scipy.special)
         else:
             found = getattr(np, name)
         setattr(self, name, found)

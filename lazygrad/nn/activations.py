@@ -20,7 +20,7 @@ from lazygrad.ops.comparison import clip, where
 from lazygrad.ops.elementary import _apart, exp, expm1, log, sigmoid, tanh
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
-from lazygrad.ops.special import erfc
+from lazygrad.ops.special import _ndtr
 from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.spec import floating, normalize_axis
@@ -85,6 +85,43 @@ def selu(x: Any) -> Tensor:
     return where(above, 1.0507009873554805 * x, 1.7580993408473768 * expm1(where(above, 0, x)))
 
 
+_GELU = math.sqrt(8 / math.pi)
+
+
+def _gelu_small(xp: Any, x: Array) -> Any:
+    """The smaller of σ(z) and σ(−z) for z = √(8/π)(x + 0.044715x³); z itself would be rounded too much."""
+    e = xp.gelu_exponential(x)
+    return e / (1 + e)
+
+
+# With z′ = √(8/π)(1 + 3·0.044715x²): σ′ = σ(z)σ(−z)·z′ and σ″ = −σ(z)σ(−z)·(tanh(z/2)·z′² − z″).
+@elementwise(
+    vjp=lambda g, y, x: (
+        -g * (y * (_gelu_turned(x) * (_GELU * (1 + 0.134145 * (x * x))) - 0.26829 * x / (1 + 0.134145 * (x * x))))
+    ),
+    dtype=floating,
+)
+def _gelu_slope(xp: Any, x: Array) -> Any:
+    """The derivative of :func:`_gelu_gate`."""
+    small = _gelu_small(xp, x)
+    held = xp.where(small > 0, x, 0)  # x² may be infinite where nothing is left
+    return (_GELU * (1 + 0.134145 * held * held)) * (small * (1 - small))
+
+
+@elementwise(vjp=lambda g, y, x: 2 * g * _gelu_slope(x), dtype=floating)
+def _gelu_turned(xp: Any, x: Array) -> Any:
+    """2σ(z) − 1 = tanh(z/2)."""
+    z = _GELU * (x + 0.044715 * (x * x * x))
+    return xp.tanh(0.5 * z)
+
+
+@elementwise(vjp=lambda g, y, x: g * _gelu_slope(x), dtype=floating)
+def _gelu_gate(xp: Any, x: Array) -> Any:
+    """σ(√(8/π)(x + 0.044715x³)) = ½(1 + tanh(√(2/π)(x + 0.044715x³)))."""
+    small = _gelu_small(xp, x)
+    return xp.where(x < 0, small, 1 - small)
+
+
 @function
 @in_floats("x")
 def gelu(x: Any, approximate: str | None = None) -> Tensor:
@@ -99,11 +136,11 @@ def gelu(x: Any, approximate: str | None = None) -> Tensor:
     """
     x = tensor(x)
     if approximate == "tanh":
-        return multiply(x, sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x))))
+        return multiply(x, _gelu_gate(x))
     if approximate not in (None, "none"):
         cure = "approximate is 'tanh', or None for the exact function."
         raise SpecError(report(f"cannot gelu with approximate={approximate!r}", at=here(), cure=cure))
-    return multiply(x, 0.5 * erfc(-math.sqrt(0.5) * x))
+    return multiply(x, _ndtr(x))
 
 
 @function

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lazygrad.codegen.functions.error_function import erf, erfc, erfinv
+from lazygrad.codegen.functions.error_function import erf, erfc, erfcx, erfinv, gaussian, gaussian_half
 from lazygrad.codegen.functions.exponential import exp, exp2, expm1
 from lazygrad.codegen.functions.gamma import digamma, gammaln
 from lazygrad.codegen.functions.hyperbolic import arccosh, arcsinh, arctanh, cosh, sinh, tanh
 from lazygrad.codegen.functions.inverse_trigonometric import arccos, arcsin, arctan, arctan2
 from lazygrad.codegen.functions.logarithm import log, log1p, log2, log10
+from lazygrad.codegen.functions.normal import gelu_exponential, log_ndtr, mills, ndtr
 from lazygrad.codegen.functions.powers import cbrt, hypot, logaddexp, power
 from lazygrad.codegen.functions.trigonometric import cos, sin, tan
 from lazygrad.codegen.registers import Register
@@ -24,7 +25,8 @@ _ONE = (
     *(exp, exp2, expm1, log, log2, log10, log1p),
     *(sin, cos, tan, arcsin, arccos, arctan),
     *(sinh, cosh, tanh, arcsinh, arccosh, arctanh),
-    *(cbrt, erf, erfc, erfinv, gammaln, digamma),
+    *(cbrt, erf, erfc, erfcx, erfinv, gammaln, digamma),
+    *(gaussian, gaussian_half, ndtr, log_ndtr, mills, gelu_exponential),
 )
 _TWO = (arctan2, power, hypot, logaddexp)
 

@@ -8,8 +8,9 @@ the erfinv function*, GPU Computing Gems 2, 2011).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from lazygrad.codegen.functions.exponential import EXP, power_of_two, scaled, sp
 from lazygrad.codegen.functions.logarithm import log
 from lazygrad.codegen.registers import F32, F64, Register
 
-__all__ = ["erf", "erfc", "erfinv"]
+__all__ = ["erf", "erfc", "erfcx", "erfinv", "gaussian", "gaussian_half", "scaled_complement", "square_exponential"]
 
 
 class Piece(NamedTuple):
@@ -114,6 +115,59 @@ def erf(x: Register) -> Register:
     e = polynomial(s.r, (1.0, 1.0, *EXP[dtype]))
     large = writer.fma(-e, power_of_two(s.whole, x), 1.0)
     return writer.copysign(writer.select(a < 0.9, small, large), x)
+
+
+def square_exponential(a: Register, factor: float) -> Register:
+    """exp(−factor·a²) for a power of two, of a ≥ 0 in float64; what rounding takes from a² is given back."""
+    held = clamped(a, None, math.sqrt(750.0 / factor))  # beyond, it is 0
+    half = held * factor
+    square = half * held
+    s = split(-square, 2 * FORMAT[F64].bias)
+    e = polynomial(s.r - a.writer.fma(half, held, -square), (1.0, 1.0, *EXP[F64]))
+    return scaled(e, s.whole)
+
+
+def scaled_complement(a: Register, dtype: np.dtype[Any]) -> Register:
+    """erfc(a)·e^(a²) of a ≥ 0 in float64, for results of ``dtype``.
+
+    Beyond the fit it is 1/(a·√π)·(1 − z + 3z² − 15z³ + …) with z = 1/2a² (Abramowitz & Stegun, 7.1.23).
+    """
+    writer = a.writer
+    end, centre = ERFC_ZERO[dtype], ERFC_CENTRE[dtype]
+    held = clamped(a, None, end)
+    near = polynomial((held - centre) / (held + centre), ERFC[dtype]) / writer.fma(held, 2.0, 1.0)
+    inverse = 1.0 / clamped(a, end, None)
+    z = inverse * inverse * 0.5
+    far = (inverse * (1 / math.sqrt(math.pi))) * polynomial(z, (1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0))
+    return writer.select(a > end, far, near)
+
+
+@exactly
+def gaussian(x: Register) -> Register:
+    """e^(−x²). Float32 is computed as float64."""
+    return square_exponential(x.writer.abs(x.astype(F64)), 1.0).astype(x.dtype)
+
+
+@exactly
+def gaussian_half(x: Register) -> Register:
+    """e^(−x²/2). Float32 is computed as float64."""
+    return square_exponential(x.writer.abs(x.astype(F64)), 0.5).astype(x.dtype)
+
+
+@exactly
+def erfcx(x: Register) -> Register:
+    """The scaled complement, erfc(x)·e^(x²); of negative ``x`` it is 2·e^(x²) less that of −x."""
+    writer, dtype = x.writer, x.dtype
+    z = x.astype(F64)
+    a = writer.abs(z)
+    held = clamped(a, None, 27.0)
+    square = held * held
+    s = split(square, 2 * FORMAT[F64].bias)
+    e = scaled(polynomial(s.r + writer.fma(held, held, -square), (1.0, 1.0, *EXP[F64])), s.whole)
+    y = scaled_complement(a, dtype)
+    y = writer.select(z < 0.0, (e + e) - y, y)
+    y = writer.select(a.equals(np.inf), writer.select(z < 0.0, writer.like(np.inf, z), 0.0), y)
+    return y.astype(dtype)
 
 
 @exactly
