@@ -88,6 +88,7 @@ class CupyNamespace:
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
         self.linalg = _Linalg(cupy)
+        self._orders: dict[int, Any] = {}  # of derivatives, as arrays
 
     def __getattr__(self, name: str) -> Any:
         special = name in SPECIAL or name in FUNCTIONS
@@ -153,13 +154,11 @@ class CupyNamespace:
 
     def polygamma(self, order: int, x: Any) -> Any:
         """The derivative of digamma, ``order`` ≥ 1 times over; CuPy's own text fails for a number."""
-        return self._polygamma(self._cupy.asarray(order), x)
-
-    @functools.cached_property
-    def _polygamma(self) -> Any:
         from cupyx.scipy.special import polygamma
 
-        return polygamma
+        if order not in self._orders:
+            self._orders[order] = self._cupy.asarray(order)  # sent once
+        return polygamma(self._orders[order], x)
 
     # Places that index arrays name.
 
@@ -217,7 +216,7 @@ class CupyNamespace:
             axis += 1
         if wrong and functools.reduce(operator.or_, [outside.any() for *_, outside in wrong]):
             axis, size, indices, outside = next(found for found in wrong if found[-1].any())
-            value = indices[outside].ravel()[0]
+            value = int(indices[outside].ravel()[0])
             raise IndexError(f"index {value} is out of bounds for axis {axis} with size {size}")
 
     # Triangular systems.
