@@ -122,6 +122,13 @@ def sign_in_sum(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     return subtract(b, minus[0]) if minus and node.of(add) else None
 
 
+@rule("simplify", subtract, of=[negative], example=lambda x: -x - x)
+def twice_less(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
+    """−x − x = −2x: doubling rounds nothing, and overflows as the sum does."""
+    minus = operands(a, negative)
+    return multiply(b, -2.0) if minus and minus[0].index == b.index and b.dtype.kind == "f" else None
+
+
 @rule("simplify", multiply, divide, of=[negative], example=[lambda x, y: -x * -y, lambda x, y: -x / -y])
 def signs_cancel(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     """(−a)·(−b) = a·b and (−a) / (−b) = a / b: signs multiply, apart from what is rounded."""
