@@ -64,7 +64,7 @@ def weak_zeros(node: Node, g: Tensor, p: Tensor) -> Tensor | None:
     example=[
         lambda x: strong_multiply(exp(-x * x), tanh(2 * x + 1)),
         lambda x: strong_multiply(x, exp(-0.5 * square(x))),
-        lambda x: strong_multiply(x + 1, 1 - sigmoid(x)),
+        lambda x: strong_multiply(x + 1, 0.5 * tanh(x) - 2),
     ],
 )
 def bounded_partial(node: Node, g: Tensor, p: Tensor) -> Tensor | None:
