@@ -163,6 +163,7 @@ from lazygrad.ops.movement import (
     triu,
     unstack,
 )
+from lazygrad.ops.norms import std
 from lazygrad.ops.passing import (
     depends_on,
     hook,
@@ -194,7 +195,6 @@ from lazygrad.ops.reduction import (
     min,
     prod,
     spread,
-    std,
     sum,
     var,
 )

@@ -22,11 +22,11 @@ none, and asking for it is an error. Rules are written with public functions and
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from lazygrad.kinds import Elementwise, Movement, Opaque, Reduction, Rules, Source, View, flat, tensor
+from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, Rules, Source, View, flat, tensor
 from lazygrad.spec import DtypeRule, Mismatch, Shape, boolean, floating, kept, promoted
 from lazygrad.tensor import Array, Tensor
 
@@ -43,10 +43,13 @@ __all__ = [
     "promoted",
     "reduction",
     "source",
+    "squared",
+    "squares",
     "tensor",
 ]
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 
 # The decorators. Each keeps the kernel's signature, less ``xp``, for editors and type checkers. What they
 # say of several results is that they are one Tensor; it is unpacked like a tuple.
@@ -67,6 +70,26 @@ def elementwise(
         DefinitionError: the kernel has no docstring, or a rule does not fit its signature.
     """
     return lambda kernel: cast(Callable[P, Tensor], Elementwise(kernel, vjp, jvp, dtype))
+
+
+def squared(rule: Callable[..., Any]) -> Callable[[F], F]:
+    """Of an op with corners: the square of its result, as a formula of its operands that is smooth there.
+
+    What squares the result has the derivatives of that formula, see :mod:`lazygrad.ops.corners`. The rule may
+    return None: there is none for these settings.
+    """
+
+    def declare(op: F) -> F:
+        cast(Declared, op).squared = rule
+        return op
+
+    return declare
+
+
+def squares(op: F) -> F:
+    """Of an op whose result may be a square of its operand: squares of corners are looked for where it is written."""
+    cast(Declared, op).squares = True
+    return op
 
 
 def reduction(

@@ -75,6 +75,8 @@ class Declared(Op):
     recorded = True  # whether the kernel may be run with a recorder for ``xp``
     linear = False  # in all operands together; then it is its own forward derivative
     adds = False  # whether it adds up, or takes steps that round: then halves are computed with in float32
+    squared: Rule | None = None  # the square of the result, smooth where this has corners
+    squares = False  # whether the result may be the square of an operand
 
     def __init__(self, kernel: Callable[..., Any], vjp: Rules, jvp: Rules, dtype: DtypeRule | None) -> None:
         functools.update_wrapper(cast(Any, self), kernel)
@@ -144,6 +146,8 @@ class Declared(Op):
 
     def outputs(self, result: Tensor) -> Any:
         """What the caller gets: the tensor, or a tuple of them where there are several results."""
+        if self.squares:
+            return functions["_smooth"](result)
         if isinstance(result.spec, Spec):
             return result
         return tuple(item(result, index=k) for k in range(len(result.spec)))

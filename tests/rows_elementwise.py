@@ -39,6 +39,7 @@ ELEMENTWISE = [
     elementwise("imag", np.imag, real()),
     elementwise("conj", np.conj, real(), dtypes=NUMBERS),
     elementwise("square", np.square, real()),
+    elementwise("square", np.square, real(), call=lambda x: lg.square(lg.abs(x)), label="of a corner", dtypes=NUMBERS),
     elementwise("sqrt", np.sqrt, real(0.2, 2)),
     elementwise("reciprocal", np.reciprocal, away(), dtypes=FLOATS),
     elementwise("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), real(0.3, 2), dtypes=FLOATS),

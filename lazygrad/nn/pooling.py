@@ -28,7 +28,7 @@ def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0, dilati
         window: rows and columns of a window; one whole number or two, as the others.
         stride: from a window to the next; ``window``, if not given.
         padding: as that of :func:`conv2d`, at most half a window on each side. What is added is less than
-            every number, so that it never wins.
+            every number, so that it never wins, and has no part in the gradient.
         dilation: from an element of a window to the next.
 
     Returns:
@@ -38,7 +38,8 @@ def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0, dilati
         SpecError: a window is larger than the padded ``x``, or a setting is out of its range.
     """
     x, size, step, gap, ends = _settings("max_pool2d", x, window, stride, padding, dilation)
-    return _window_max(_around(x, ends, _lowest(x.dtype)), size=size, stride=step, dilation=gap)
+    padded = _around(x, ends, _lowest(x.dtype))
+    return _window_max(padded, size=size, stride=step, dilation=gap, ends=ends)
 
 
 @function

@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from lazygrad.define import movement, opaque
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, pair
-from lazygrad.ops.comparison import equal, where
-from lazygrad.ops.movement import astype, broadcast_to, moveaxis
+from lazygrad.ops.comparison import equal, logical_and, where
+from lazygrad.ops.movement import astype, broadcast_to, moveaxis, pad, reshape
 from lazygrad.ops.reduction import sum
+from lazygrad.ops.source import ones
 from lazygrad.registry import function
 from lazygrad.spec import Mismatch, Shape
 from lazygrad.tensor import Array, Tensor
 
-__all__ = ["Pair", "Pairs", "count", "extent", "fold", "padding_of", "windows"]
+__all__ = ["UNPADDED", "Pair", "Pairs", "count", "extent", "fold", "padding_of", "windows"]
 
 Pair = tuple[int, int]
 Pairs = tuple[Pair, Pair]
+UNPADDED: Pairs = ((0, 0), (0, 0))
 
 
 def extent(size: Pair, dilation: Pair) -> Pair:
@@ -146,20 +150,26 @@ def _window_sum(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) 
     return out
 
 
-# Elements of a window that tie share the cotangent equally, as those of lg.max do.
-def _to_winners(g: Tensor, y: Tensor, x: Tensor, size: Pair, stride: Pair, dilation: Pair) -> Tensor:
+# Elements of a window that tie share the cotangent equally, as those of lg.max do. Padding takes no part: it is no
+# element, even where all elements are −∞ like itself.
+def _to_winners(g: Tensor, y: Tensor, x: Tensor, size: Pair, stride: Pair, dilation: Pair, ends: Pairs) -> Tensor:
     won = equal(_windows(x, size=size, stride=stride, dilation=dilation), y)
+    if ends != UNPADDED:
+        rows, columns = (n - a - b for n, (a, b) in zip(_last(x), ends, strict=True))
+        inside = pad(ones((rows, columns), np.bool_), ends)
+        inside = _windows(inside, size=size, stride=stride, dilation=dilation)
+        won = logical_and(won, reshape(inside, (*size, *(1,) * (x.ndim - 2), *inside.shape[-2:])))
     ties = sum(astype(won, g.dtype), axis=(0, 1))
     return _fold(where(won, g / ties, 0), shape=_last(x), stride=stride, dilation=dilation)
 
 
 @opaque(
-    shape=_pooled,
-    vjp=lambda g, y, x, *, size, stride, dilation: _to_winners(g, y, x, size, stride, dilation),
+    shape=lambda x, size, stride, dilation, ends: _pooled(x, size, stride, dilation),
+    vjp=lambda g, y, x, *, size, stride, dilation, ends: _to_winners(g, y, x, size, stride, dilation, ends),
     adds=True,  # its ties
 )
-def _window_max(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) -> Any:
-    """Largest element of every window of the last two axes."""
+def _window_max(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair, ends: Pairs = UNPADDED) -> Any:
+    """Largest element of every window of the last two axes, of which ``ends`` at the borders is padding."""
     parts = [x[place] for _, _, place in _places(x.shape, size, stride, dilation)]
     out = parts[0].copy()
     for part in parts[1:]:

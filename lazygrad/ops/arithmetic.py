@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define import elementwise
+from lazygrad.define import elementwise, squared, squares
 from lazygrad.kinds import flat, kind_of, tensor, tensors
 from lazygrad.registry import function, functions
 from lazygrad.spec import floating
@@ -57,6 +57,7 @@ def subtract(xp: Any, a: Array, b: Array) -> Any:
     return xp.subtract(a, b)
 
 
+@squares
 @elementwise(vjp=(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a))
 def multiply(xp: Any, a: Array, b: Array) -> Any:
     """Product, a · b."""
@@ -75,12 +76,15 @@ def negative(xp: Any, x: Array) -> Any:
     return xp.negative(x)
 
 
+@squares
 @elementwise(vjp=lambda g, y, x: (2 * g) * x)
 def square(xp: Any, x: Array) -> Any:
     """Square, x²."""
     return xp.square(x)
 
 
+# (√x)² is x where there is a root, and below it NaN like the root.
+@squared(lambda x: functions["where"](x >= 0, x, sqrt(x)))
 @elementwise(vjp=lambda g, y, x: 0.5 * g / y)
 def sqrt(xp: Any, x: Array) -> Any:
     """Square root, √x."""
@@ -129,6 +133,7 @@ def _power_slope(xp: Any, y: Array, z: Array, a: Array, b: Array) -> Any:
 
 
 # At a = 0 the formulas b·aᵇ⁻¹ and aᵇ·log a meet 0·∞; the derivatives there are 0, wherever they exist.
+@squares
 @elementwise(
     vjp=(
         lambda g, y, a, b: g * _power_slope(y, power(a, _less_one(b)), a, b),
@@ -168,6 +173,7 @@ def floor_divide(xp: Any, a: Array, b: Array) -> Any:
     return xp.floor_divide(a, b)
 
 
+@squared(lambda x: square(x))
 @elementwise(vjp=lambda g, y, x: g * sign(x))
 def abs(xp: Any, x: Array) -> Any:
     """Absolute value, |x|; its derivative at 0 is 0."""
@@ -215,6 +221,7 @@ def _cosine(xp: Any, a: Array, b: Array) -> Any:
     return xp.copysign(u / xp.where(xp.equal(size, 0), 1, size), a)
 
 
+@squared(lambda a, b: square(a) + square(b))
 @elementwise(vjp=(lambda g, y, a, b: g * _cosine(a, b), lambda g, y, a, b: g * _cosine(b, a)))
 def hypot(xp: Any, a: Array, b: Array) -> Any:
     """√(a² + b²), without overflow on the way; its derivatives at (0, 0) are 0."""

@@ -1,7 +1,8 @@
-"""Norms of vectors and matrices, and what is said with them: rank, condition."""
+"""Norms of vectors and matrices, and what is said with them: rank, condition, standard deviation."""
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,26 +10,22 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
-from lazygrad.ops.arithmetic import abs, power, sqrt, square
-from lazygrad.ops.comparison import equal, greater, not_equal, where
+from lazygrad.kinds import tensor
+from lazygrad.ops.arithmetic import abs
+from lazygrad.ops.comparison import greater, not_equal
+from lazygrad.ops.corners import length
 from lazygrad.ops.movement import expand_dims, moveaxis, reshape
-from lazygrad.ops.reduction import any, max, min, sum
+from lazygrad.ops.reduction import _count, any, max, mean, min, sum
 from lazygrad.ops.solving import as_floats, inv, tolerances
 from lazygrad.ops.spectral import _svdvals
+from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
 from lazygrad.tensor import Tensor, TensorLike
 
-__all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
+__all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "std", "vector_norm"]
 
 Order = Any  # a number, ±inf, "fro", "nuc", or None
-
-
-def _root(total: Tensor, p: float) -> Tensor:
-    """The p-th root, with the derivative 0 at 0, where a norm has a corner."""
-    zero = equal(total, 0)
-    inner = where(zero, 1, total)
-    return where(zero, 0, sqrt(inner) if p == 2 else power(inner, 1 / p))
 
 
 def _largest(x: Tensor, axis: Axes, keepdims: bool = False) -> Tensor:
@@ -43,16 +40,19 @@ def _refused(what: str, x: Tensor, ord: Order, cure: str) -> SpecError:
 
 
 @function
+@in_floats("x")
 def vector_norm(x: TensorLike, *, axis: Axes = None, keepdims: bool = False, ord: Order = 2) -> Tensor:
     """Norm over ``axis``, or over every axis: (Σ|x|ᵖ)^(1/p) for a number p.
 
     ``ord=inf`` and ``-inf`` give the largest and smallest magnitude, 0 the number of elements that are not zero.
-    At zero, where a norm has a corner, the gradient is zero; elements that tie for the largest share it.
+    Nothing overflows or underflows on the way, in any dtype of floats. Where a norm has a corner, as at zero, its
+    derivatives are zero; but the square of the 2-norm is smooth, and has its own. Elements that tie for the largest
+    share the gradient.
 
     Raises:
         SpecError: the order is no number, or an axis does not exist.
     """
-    x = as_floats(x)
+    x = tensor(x)
     try:
         normalize_axes(axis, x.ndim)
     except Mismatch as reason:
@@ -60,8 +60,6 @@ def vector_norm(x: TensorLike, *, axis: Axes = None, keepdims: bool = False, ord
     if isinstance(ord, str) or not isinstance(ord, (int, float, np.integer, np.floating)) or math.isnan(ord):
         raise _refused("vector_norm", x, ord, "The order of a vector's norm is a number, inf or -inf.")
     p = float(ord)
-    if p == 2:
-        return _root(sum(square(x), axis=axis, keepdims=keepdims), 2)
     if p == math.inf:
         return _largest(abs(x), axis, keepdims)
     if p == -math.inf:
@@ -70,17 +68,11 @@ def vector_norm(x: TensorLike, *, axis: Axes = None, keepdims: bool = False, ord
         return sum(not_equal(x, 0).astype(x.dtype), axis=axis, keepdims=keepdims)
     if p == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
-    if p < 0:
-        # An element that is zero makes Σ|x|ᵖ infinite and the norm zero, as in NumPy.
-        return power(sum(power(abs(x), p), axis=axis, keepdims=keepdims), 1 / p)
-    if p % 2 == 0:
-        return _root(sum(power(x, p), axis=axis, keepdims=keepdims), p)
-    zero = equal(x, 0)
-    powers = where(zero, 0, power(where(zero, 1, abs(x)), p))
-    return _root(sum(powers, axis=axis, keepdims=keepdims), p)
+    return length(x, axis, keepdims, p)
 
 
 @function
+@in_floats("x")
 def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Order = "fro") -> Tensor:
     """Norm of each matrix in the last two axes.
 
@@ -94,11 +86,11 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Order = "fro") ->
     Raises:
         SpecError: ``x`` has fewer than two axes, or the order is none of these.
     """
-    x = as_floats(x)
+    x = tensor(x)
     if x.ndim < 2:
         raise _refused("matrix_norm", x, ord, "Matrices lie in the last two axes.")
     if ord in ("fro", None):
-        return _root(sum(square(x), axis=(-2, -1), keepdims=keepdims), 2)
+        return length(x, (-2, -1), keepdims)
     if ord in ("nuc", 2, -2):
         s = _svdvals(x)
         y = sum(s, axis=-1) if ord == "nuc" else _largest(s, -1) if ord == 2 else min(s, axis=-1)
@@ -111,6 +103,7 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Order = "fro") ->
 
 
 @function
+@in_floats("x")
 def norm(x: TensorLike, ord: Order = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Norm of a vector or matrix, as NumPy's.
 
@@ -121,7 +114,7 @@ def norm(x: TensorLike, ord: Order = None, axis: Any = None, keepdims: bool = Fa
     Raises:
         SpecError: the axes do not exist or are more than two, or the order does not fit.
     """
-    x = as_floats(x)
+    x = tensor(x)
     if axis is None and (ord is None or x.ndim == 1):
         return vector_norm(x, keepdims=keepdims, ord=2 if ord is None else ord)
     if axis is None and x.ndim != 2:
@@ -174,3 +167,16 @@ def cond(x: TensorLike, p: Order = None) -> Tensor:
         high, low = matrix_norm(x, ord=2), matrix_norm(x, ord=-2)
         return low / high if p == -2 else high / low
     return matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p)
+
+
+@function
+@in_floats("x")
+def std(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """Standard deviation over ``axis``, the square root of :func:`var`: the length of x − mean over √(n − correction).
+
+    Its derivatives are 0 where all elements are equal, and there is a corner; those of its square are the variance's.
+    """
+    x = tensor(x)
+    center = mean(x, axis=axis, keepdims=True)
+    count = float(builtins.max(_count(x, center) - correction, 0))
+    return length(x - center, axis, keepdims, count=count)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lazygrad.define import reduction
 from lazygrad.kinds import flat, tensor
-from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, sqrt, square
+from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, square
 from lazygrad.ops.comparison import equal, logical_and, logical_or, not_equal, where
 from lazygrad.ops.elementary import _apart, exp, log
 from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
@@ -36,7 +36,6 @@ __all__ = [
     "min",
     "prod",
     "spread",
-    "std",
     "sum",
     "sum_to",
     "var",
@@ -233,13 +232,6 @@ def var(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bo
     center = mean(x, axis=axis, keepdims=True)
     total = sum(square(x - center), axis=axis, keepdims=keepdims)
     return divide(total, builtins.max(_count(x, center) - correction, 0))
-
-
-@function
-@in_floats("x")
-def std(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-    """Standard deviation over ``axis``, the square root of :func:`var`."""
-    return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 @function

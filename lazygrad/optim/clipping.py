@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.errors import SpecError, report
-from lazygrad.ops.arithmetic import add_n, minimum, sqrt, square
-from lazygrad.ops.comparison import clip, equal, where
-from lazygrad.ops.reduction import sum
+from lazygrad.ops.comparison import clip, equal, less_equal, where
+from lazygrad.ops.corners import length_of_all
+from lazygrad.ops.movement import astype
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
 
@@ -16,8 +16,15 @@ __all__ = ["clip_by_global_norm", "clip_by_value", "global_norm", "normalize_gra
 
 
 def global_norm(grads: Sequence[Tensor]) -> Tensor:
-    """Euclidean length of all gradients taken as one vector."""
-    return sqrt(add_n([sum(square(g)) for g in _listed(grads)]))
+    """Euclidean length of all gradients taken as one vector, without overflow or underflow on the way.
+
+    Raises:
+        SpecError: ``grads`` is not a list, or empty.
+    """
+    grads = _listed(grads)
+    if not grads:
+        raise SpecError(report("cannot take the length of no gradients", at=here(), cure="Give at least one."))
+    return length_of_all([g if g.dtype.kind == "f" else g.astype("float64") for g in grads])
 
 
 def _listed(grads: Any) -> list[Tensor]:
@@ -32,8 +39,9 @@ def _positive(what: str, number: Any) -> None:
         raise SpecError(report(f"cannot use {number!r} as {what}", at=here(), cure="A length is not negative."))
 
 
-def _scaled(grads: Sequence[Tensor], factor: Tensor) -> list[Tensor]:
-    return [g * factor.astype(g.dtype) for g in grads]
+def _scaled(g: Tensor, before: Tensor, after: Any) -> Tensor:
+    """``g`` times after / before; divided first, as that quotient may be out of range where the result is not."""
+    return astype((g / before) * after, g.dtype)
 
 
 def clip_by_global_norm(grads: Sequence[Tensor], norm: Any) -> list[Tensor]:
@@ -49,8 +57,9 @@ def clip_by_global_norm(grads: Sequence[Tensor], norm: Any) -> list[Tensor]:
     if not grads:
         return []
     length = global_norm(grads)
-    # A length of 0 is not divided by: such gradients are zeros, whatever they are scaled by.
-    return _scaled(grads, minimum(norm / where(equal(length, 0), 1, length), 1.0))
+    short = less_equal(length, norm)  # a length that is NaN is not, and makes NaN of all
+    divisor = where(short, 1, length)
+    return [where(short, g, _scaled(g, divisor, norm)) for g in grads]
 
 
 def clip_by_value(grads: Sequence[Tensor], low: Any, high: Any) -> list[Tensor]:
@@ -66,7 +75,7 @@ def clip_by_value(grads: Sequence[Tensor], low: Any, high: Any) -> list[Tensor]:
 
 
 def normalize_gradient(grads: Sequence[Tensor], length: Any, over: Sequence[Tensor] | None = None) -> list[Tensor]:
-    """The gradients, scaled together so that their length is ``length``; zeros stay zeros.
+    """The gradients, scaled together so that their length is ``length``; zeros stay zeros, with a derivative of 0.
 
     With it the learning rate is the length of a step, which ML Kit calls a normalised derivative.
 
@@ -83,5 +92,10 @@ def normalize_gradient(grads: Sequence[Tensor], length: Any, over: Sequence[Tens
     grads = _listed(grads)
     if not grads:
         return []
-    before = global_norm(grads if over is None else over)
-    return _scaled(grads, length / where(equal(before, 0), 1, before))
+    measured = grads if over is None else _listed(over)
+    before = global_norm(measured)
+    zero = equal(before, 0)
+    divisor = where(zero, 1, before)
+    scaled = [_scaled(g, divisor, length) for g in grads]
+    corners = {g.index for g in measured}  # they are zeros where the length is: no direction is better than another
+    return [where(zero, 0, y) if g.index in corners else y for g, y in zip(grads, scaled, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazygrad.rewrite import arithmetic, exponentials, folding, movement, sharing, stable, strong
+from lazygrad.rewrite import arithmetic, corners, exponentials, folding, movement, sharing, stable, strong
 from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, share, simplify, stabilise, verify
 from lazygrad.rewrite.rules import RULES, Rule, rule
 
@@ -11,6 +11,7 @@ __all__ = [
     "Rule",
     "absorb",
     "arithmetic",
+    "corners",
     "exponentials",
     "fold",
     "folding",

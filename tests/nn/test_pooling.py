@@ -157,6 +157,38 @@ def test_elements_that_tie_share_the_gradient_equally(gradient):
     np.testing.assert_array_equal(np.full((4, 4), 0.25), g)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window": 2, "padding": 1},
+        {"window": 3, "stride": 1, "padding": 1},
+        {"window": 3, "stride": 2, "padding": ((1, 0), (0, 1))},
+        {"window": 2, "stride": 1, "padding": "same"},
+        {"window": 2, "stride": 1, "padding": 1, "dilation": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("front", [(), (2,), (2, 3)], ids=str)
+def test_padding_takes_no_part_in_the_gradient(gradient, front, settings):
+    """Also of an image of −∞, which ties with it: every window gives all of its cotangent to elements."""
+    pool = lambda x: lg.nn.max_pool2d(x, **settings)  # noqa: E731
+    for low in (-np.inf, -np.finfo("float64").max, 0.0):
+        x = np.full((*front, 4, 5), low)
+        windows = lg.VariableEnvironment(dtype="float64").run(lambda ctx, x: pool(x), x).size
+        (g,) = gradient(pool, x)
+        assert g.sum() == pytest.approx(windows, rel=1e-12)
+        (same,) = gradient(pool, np.zeros(x.shape))
+        np.testing.assert_allclose(g, same, rtol=1e-12)
+
+
+def test_of_two_infinities_at_the_border_each_gets_half(gradient):
+    """The corner window holds one element and three of padding, the next one two and two."""
+    (g,) = gradient(lambda x: lg.nn.max_pool2d(x, 2, stride=(9, 1), padding=1), np.full((2, 2), -np.inf))
+    np.testing.assert_array_equal([[1.5, 1.5], [0, 0]], g)
+    (g,) = gradient(lambda x: lg.nn.max_pool2d(x, 2, stride=2, padding=((1, 0), (0, 0))), np.full((1, 2), -np.inf))
+    np.testing.assert_array_equal([[0.5, 0.5]], g)
+
+
 def test_a_maximum_of_minus_infinity_has_no_nan_in_its_gradient(gradient):
     """Where all lose, all tie."""
     (g,) = gradient(lambda x: lg.nn.max_pool2d(x, 2), np.full((2, 2), -np.inf))
