@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.rewrite.sharing import FAR
+
 __all__ = ["FUNCTIONS"]
 
 ROOT_HALF = math.sqrt(0.5)
@@ -138,7 +140,16 @@ def gelu_exponential(xp: Any, special: Any, x: Any) -> Any:
     return xp.exp(-z) * (1 - (z_low + a * low))
 
 
+def tanh_seed(xp: Any, special: Any, x: Any) -> Any:
+    """½·(e^2|x| − 1) with the sign of x, and far out a power of two times e^|x|: see :class:`Far`."""
+    far = FAR[x.dtype.itemsize]
+    a = xp.minimum(xp.abs(x), far.held)
+    near = a <= far.start
+    e = xp.expm1(xp.where(near, 2 * a, a))
+    return xp.copysign(xp.where(near, 0.5 * e, 2.0**far.shift * e), x)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (gaussian, gaussian_half, erfc, erfcx, gammaln, ndtr, log_ndtr, mills, gelu_exponential)
+    for function in (gaussian, gaussian_half, erfc, erfcx, gammaln, ndtr, log_ndtr, mills, gelu_exponential, tanh_seed)
 }

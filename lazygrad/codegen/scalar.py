@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.functions import FUNCTIONS
+from lazygrad.codegen.functions.hyperbolic import tanh_seed
 from lazygrad.codegen.registers import BOOL, I64, U64, Register
 from lazygrad.codegen.writer import Writer
 
@@ -113,6 +114,12 @@ class Scalars:
         return x if x.dtype.kind in "ub" else self.writer.abs(x)
 
     absolute = fabs = abs
+
+    def tanh_seed(self, x: Register) -> Register:
+        """A number from which tanh x and its derivative both come, see :mod:`lazygrad.rewrite.sharing`."""
+        (x,) = self._alike(self._float("tanh_seed", x))
+        seed: Register = tanh_seed(x)
+        return seed
 
     def sign(self, x: Register) -> Register:
         """−1, 0 or 1; NaN stays."""

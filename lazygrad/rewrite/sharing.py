@@ -17,7 +17,7 @@ from lazygrad.ops.elementary import _logistic_slope, _small_part, _tanh_slope, s
 from lazygrad.rewrite.rules import readers, rule
 from lazygrad.tensor import Array, Tensor
 
-__all__ = ["SLOPES"]
+__all__ = ["FAR", "SLOPES"]
 
 
 @elementwise()
@@ -39,51 +39,47 @@ def _logistic_slope_of_seed(xp: Any, seed: Array) -> Any:
     return small * (1 - small)
 
 
-class _Far(NamedTuple):
-    """Where a hyperbolic tangent has long been 1: from |x| = ``start`` its seed grows like ``scale``·e^|x|.
+class Far(NamedTuple):
+    """Where a hyperbolic tangent has long been 1: beyond |x| = ``start`` its seed is 2^``shift``·e^|x|.
 
-    So it does not overflow before the derivative is 0. ``scale`` is above ½·e^start, so that all seeds are above
-    ``end`` there, and below it nearer.
+    So it does not overflow before the derivative is 0, which it is beyond ``held``. 2^shift is above ½·e^start, so that
+    all seeds are above ``end`` there, and below it nearer.
     """
 
     start: float
-    scale: float
+    shift: int
+    held: float
 
     @property
     def end(self) -> float:
-        """¾·scale·e^start."""
-        return 0.75 * self.scale * math.exp(self.start)
+        """¾·2^shift·e^start."""
+        return 0.75 * 2.0**self.shift * math.exp(self.start)
 
 
 # By the size of the type. Half precision has too few exponents for it.
-_FAR = {4: _Far(32.0, 2.0**46), 8: _Far(300.0, 2.0**433)}
+FAR = {4: Far(32.0, 46, 55.0), 8: Far(300.0, 433, 400.0)}
 
 
 @elementwise()
 def _tanh_seed(xp: Any, x: Array) -> Any:
     """h = ½·(e^2|x| − 1) with the sign of x; far out a power of two times e^|x|."""
-    far = _FAR[x.dtype.itemsize]
-    a = xp.abs(x)
-    near = a <= far.start
-    e = xp.expm1(xp.where(near, 2 * a, a))
-    return xp.copysign(xp.where(near, 0.5 * e, far.scale * e), x)
+    return xp.tanh_seed(x)
 
 
+# Both have the reciprocal, which is computed once where they are computed together.
 @elementwise()
 def _tanh_of_seed(xp: Any, seed: Array) -> Any:
     """tanh x = h / (1 + h)."""
-    limit = _FAR[seed.dtype.itemsize].scale
-    held = xp.maximum(xp.minimum(seed, limit), -limit)
-    return held / (1 + xp.abs(held))
+    return seed * (1 / (1 + xp.abs(seed)))
 
 
 @elementwise()
 def _tanh_slope_of_seed(xp: Any, seed: Array) -> Any:
     """1 / cosh² x = r·(2 − r) with r = 1 / (1 + h); far out it is 4·e^−2|x|."""
-    far = _FAR[seed.dtype.itemsize]
+    far = FAR[seed.dtype.itemsize]
     h = xp.abs(seed)
     r = 1 / (1 + h)
-    return r * xp.where(h < far.end, 2 - r, (4 * far.scale * far.scale) * r)
+    return r * xp.where(h < far.end, 2 - r, 2.0 ** (2 * far.shift + 2) * r)
 
 
 SLOPES: dict[Any, tuple[Any, Any]] = {
@@ -98,7 +94,7 @@ _VALUES: dict[Any, tuple[Any, Any, Any]] = {
 
 def _meets(op: Any, x: Tensor) -> bool:
     """Whether ``op`` is applied to the operand of the node too."""
-    return x.dtype.itemsize in _FAR and any(node.of(op) for node in readers(x, 0) or ())
+    return x.dtype.itemsize in FAR and any(node.of(op) for node in readers(x, 0) or ())
 
 
 @rule(

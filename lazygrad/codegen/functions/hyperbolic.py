@@ -18,11 +18,12 @@ from lazygrad.codegen.functions.core import (
     parts,
     polynomial,
 )
-from lazygrad.codegen.functions.exponential import EXPM1, exponential, power_of_two
+from lazygrad.codegen.functions.exponential import EXPM1, exponential, power_of_two, split
 from lazygrad.codegen.functions.logarithm import log1p
 from lazygrad.codegen.registers import F32, F64, Register
+from lazygrad.rewrite.sharing import FAR
 
-__all__ = ["arccosh", "arcsinh", "arctanh", "cosh", "sinh", "tanh"]
+__all__ = ["arccosh", "arcsinh", "arctanh", "cosh", "sinh", "tanh", "tanh_seed"]
 
 # sinh x = x + x³·P(x²) on |x| ≤ 1, a minimax fit (``benchmarks/minimax.py``): relative error 2^-31.6 and 2^-61.8.
 SINH: Coefficients = {
@@ -54,6 +55,20 @@ def tanh(x: Register) -> Register:
     small = h < 1.0
     y = writer.select(small, h, 1.0) - writer.select(small, h * h, 1.0) / (h + 1.0)
     return writer.copysign(y, x)
+
+
+@exactly
+def tanh_seed(x: Register) -> Register:
+    """½·(e^2|x| - 1) with the sign of ``x``, as in :func:`tanh`; far out a power of two times e^|x|: :class:`Far`."""
+    writer, dtype = x.writer, x.dtype
+    far = FAR[dtype.itemsize]
+    a = clamped(writer.abs(x), None, far.held)
+    near = a <= far.start
+    s = split(writer.select(near, a + a, a), FORMAT[dtype].bias)
+    shift = writer.select(near, writer.constant(-1, s.whole.dtype), far.shift)
+    power = power_of_two(s.whole + shift, x)
+    tail = polynomial(s.r, EXPM1[dtype]) * (s.r * s.r)
+    return writer.copysign(writer.fma(power, tail, writer.fma(power, s.r, power - 0.5)), x)
 
 
 @exactly
