@@ -27,7 +27,7 @@ __all__ = ["in_floats"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def in_floats(*names: str, beside: Sequence[str] = ()) -> Callable[[F], F]:
+def in_floats(*names: str, beside: Sequence[str] = (), whole: bool = True) -> Callable[[F], F]:
     """A composition of ops whose operands ``names`` arrive as floats that are wide enough to compute with.
 
     It stands below ``@function``::
@@ -43,6 +43,8 @@ def in_floats(*names: str, beside: Sequence[str] = ()) -> Callable[[F], F]:
         names: parameters that are tensors, or what a tensor is made of.
         beside: others that the result's dtype depends on, if they are floats. Halves arrive as float32, others as
             they are.
+        whole: whether whole numbers become floats. If not, only halves are cast: products of whole numbers are
+            whole numbers, which wrap as NumPy's do.
     """
 
     def decorate(f: F) -> F:
@@ -56,6 +58,8 @@ def in_floats(*names: str, beside: Sequence[str] = ()) -> Callable[[F], F]:
 
             xs = {name: x for name in names if (x := given(name)) is not None}
             others = {name: x for name in beside if (x := given(name)) is not None}
+            if not whole and not any(map(_is_half, xs.values())):
+                return f(*args, **kwargs)
             if _is_settled(list(xs.values())) and not any(map(_is_half, others.values())):
                 return f(*args, **kwargs)
             try:

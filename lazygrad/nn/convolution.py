@@ -9,6 +9,7 @@ from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _fold, _windows, count, extent, padding_of
 from lazygrad.ops.movement import matrix_transpose, moveaxis, pad, permute_dims, reshape
 from lazygrad.ops.products import matmul
+from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import Mismatch, Shape
 from lazygrad.tensor import Tensor
@@ -23,6 +24,7 @@ LARGE = 16_384
 
 
 @function
+@in_floats("x", "w", beside=["bias"], whole=False)
 def conv2d(
     x: Any, w: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
@@ -66,6 +68,7 @@ def conv2d(
 
 
 @function
+@in_floats("x", "w", beside=["bias"], whole=False)
 def conv2d_transpose(
     x: Any,
     w: Any,

@@ -285,11 +285,13 @@ def positive(x: TensorLike) -> Tensor:
 
 @function
 def add_n(xs: Any) -> Tensor:
-    """Sum of several tensors."""
-    first, *rest = tensors(*xs)
+    """Sum of several tensors; of halves it is taken in float32."""
+    given = tensors(*xs)
+    halves = all(x.dtype == np.float16 for x in given)
+    first, *rest = [x.astype(np.float32) for x in given] if halves and len(given) > 2 else given
     for x in rest:
         first = add(first, x)
-    return first
+    return first.astype(given[0].dtype) if halves else first
 
 
 @function

@@ -18,6 +18,7 @@ from lazygrad.ops.products import matmul
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, zeros_like
+from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.tensor import Array, Tensor, TensorLike
 
@@ -31,6 +32,7 @@ def trace(x: TensorLike, *, offset: int = 0) -> Tensor:
 
 
 @function
+@in_floats("x", whole=False)
 def matrix_power(x: TensorLike, n: int) -> Tensor:
     """``x`` times itself, ``n`` times; for negative ``n`` the inverse of ``x``.
 

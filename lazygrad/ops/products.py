@@ -24,6 +24,7 @@ from lazygrad.ops.movement import (
     swapaxes,
 )
 from lazygrad.ops.reduction import sum, sum_to
+from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -104,6 +105,7 @@ def dot(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 @function
+@in_floats("a", "b", whole=False)
 def vecdot(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
     """Sum of products along ``axis``, which has one size in both; other axes broadcast.
 
@@ -148,6 +150,7 @@ def kron(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 @function
+@in_floats("a", "b", whole=False)
 def cross(a: TensorLike, b: TensorLike, *, axis: int = -1) -> Tensor:
     """Cross product of vectors of three along ``axis``; other axes broadcast.
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lazygrad.casting import working
 from lazygrad.context import Context
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, report
@@ -145,7 +146,10 @@ class Optimizer:
             p: the parameter.
             g: its gradient, of the same shape and dtype.
             state: its state, one tensor a slot, of the same shape and dtype; zeros at first.
-            settings: what :meth:`prepare` gave, as scalars of the parameter's dtype.
+            settings: what :meth:`prepare` gave, as scalars of the same dtype.
+
+        All of them have the parameter's dtype, but for a parameter of halves: then they are float32, the state is
+        kept so, and the new value is rounded to halves once. An ε of 1e-8, or a small g², is 0 in float16.
         """
         raise NotImplementedError
 
@@ -209,7 +213,7 @@ class Optimizer:
             facts = [f"variable:  {p.spec}   {path!r}", f"gradient:  {g.spec}   {g.graph.describe(g.index)}"]
             cure = "A gradient has the shape of its variable. Are the two lists in the same order?"
             raise SpecError(report(f"cannot update variable {path!r}", at=here(), facts=facts, cure=cure))
-        return g if g.dtype == p.dtype else g.astype(p.dtype)
+        return g.astype(working(p.dtype))
 
     def _write(self, context: Context, targets: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
         """The assignments of one update."""
@@ -226,12 +230,12 @@ class Optimizer:
         prepared, scalars = self.prepare(settings), dict[Any, Numbers]()
         updates = [context.assign(count, t)]
         for p, g in zip(targets, gradients, strict=True):
-            path = _path(p)
-            slots = {slot: self._state_variable(f"{path}/{slot}", np.zeros(p.shape, p.dtype)) for slot in self.slots}
+            path, dtype = _path(p), working(p.dtype)
+            slots = {slot: self._state_variable(f"{path}/{slot}", np.zeros(p.shape, dtype)) for slot in self.slots}
             state = {slot: context.variable(v) for slot, v in slots.items()}
-            if p.dtype not in scalars:
-                scalars[p.dtype] = {key: scalar.astype(p.dtype) for key, scalar in prepared.items()}
-            new, new_state = self.step(p, g, state, scalars[p.dtype])
+            if dtype not in scalars:
+                scalars[dtype] = {key: scalar.astype(dtype) for key, scalar in prepared.items()}
+            new, new_state = self.step(p.astype(dtype), g, state, scalars[dtype])
             updates.append(context.assign(p, new))
             updates += [context.assign(slots[slot], value) for slot, value in new_state.items()]
         return [t for update in updates for t in update.assignments]
