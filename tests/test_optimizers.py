@@ -634,3 +634,68 @@ def test_no_gradients_are_clipped_to_no_gradients() -> None:
         ]
 
     assert env.run(step) == [[], [], []]
+
+
+# Half precision.
+
+HALVES = [
+    lambda env: lg.optim.SGD(env, 0.1),
+    lambda env: lg.optim.SGD(env, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    lambda env: lg.optim.AdaGrad(env),
+    lambda env: lg.optim.RMSprop(env),
+    lambda env: lg.optim.RMSprop(env, momentum=0.9),
+    lambda env: lg.optim.Adam(env),
+    lambda env: lg.optim.AdamW(env),
+    lambda env: lg.optim.Lion(env, weight_decay=0.01),
+]
+
+
+def half_updates(optimizer, dtype, gradients, way):
+    """A parameter after some updates, and the environment."""
+    env = lg.VariableEnvironment()
+    env.name("w").set(np.array([1.0, -2.0, 0.5], dtype))
+    made = optimizer(env)
+
+    def step(ctx, g):
+        return made.update(["w"], [g])
+
+    run = env.compile(step, wait=True) if way == "compile" else lambda g: env.run(step, g)
+    for g in gradients:
+        run(np.asarray(g, dtype))
+    return env["w"], env
+
+
+@pytest.mark.parametrize("way", ["run", "compile"])
+@pytest.mark.parametrize("optimizer", HALVES)
+def test_a_half_parameter_takes_the_update_of_float32(optimizer, way):
+    """With zero gradients too, where ε is all that is divided by, and with ones whose square is no half."""
+    gradients = [[0.0, 0.0, 0.0], [1e-4, 0.0, 300.0], [0.0, 1e-4, -300.0]]
+    half, _ = half_updates(optimizer, "float16", gradients[:1], way)
+    single, _ = half_updates(optimizer, "float32", gradients[:1], way)
+    assert np.array_equal(single.astype("float16"), half)
+    half, _ = half_updates(optimizer, "float16", gradients, way)
+    single, _ = half_updates(optimizer, "float32", np.asarray(gradients, "float16"), way)
+    assert np.allclose(single, half, rtol=3 * 2.0**-11, atol=0)  # rounded to a half three times
+
+
+def test_the_state_of_a_half_parameter_is_kept_in_float32():
+    """So that what is added up in it does not stop growing."""
+    _, env = half_updates(HALVES[5], "float16", [[1.0, 1.0, 1.0]], "run")
+    assert ("float32", "float32", "float16") == tuple(env[n].dtype for n in ("adam/w/m", "adam/w/v", "w"))
+
+
+def test_a_users_optimizer_computes_with_a_half_parameter_in_float32():
+    """Its step gets float32 throughout; what it returns is cast to the parameter."""
+    seen = []
+
+    class Plain(lg.optim.Optimizer):
+        slots = ("total",)
+
+        def step(self, p, g, state, settings):
+            seen.append([p.dtype, g.dtype, state["total"].dtype, settings["learning_rate"].dtype])
+            return p - settings["learning_rate"] * g, {"total": state["total"] + g}
+
+    w, _ = half_updates(lambda env: Plain(env, {"learning_rate": 0.5}), "float16", [[1.0, 2.0, 4.0]], "run")
+    assert [["float32"] * 4] == seen
+    assert "float16" == w.dtype
+    assert np.array_equal([0.5, -3.0, -1.5], w)

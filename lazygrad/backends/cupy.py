@@ -32,6 +32,9 @@ LINALG = {
     "svd": "SVD did not converge",
     "pinv": "SVD did not converge",
 }
+# Comparisons, and what they are of operands that change places.
+COMPARED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
+COMPARED |= {"greater": "less", "greater_equal": "less_equal"}
 # The dtypes that CUDA adds to in memory at once; for others, one in which sums are the same.
 ADDED_IN = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
 ADDED_IN |= {"int64": "uint64", "float16": "float32"}
@@ -118,6 +121,20 @@ class CupyNamespace:
             return exact(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
         return exact(a, b)
 
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """Floats as whole numbers."""
+        return saturated(self._cupy, x, np.dtype(dtype))
+
+    def _compared(self, name: str, a: Any, b: Any) -> Any:
+        """A comparison; of whole numbers with and without a sign exactly, where CuPy makes float64 of both."""
+        signs = "".join(x.dtype.kind for x in (a, b) if hasattr(x, "dtype"))
+        if signs == "ui" and a.dtype.itemsize == 8:
+            return self._compared(COMPARED[name], b, a)
+        if signs != "iu" or b.dtype.itemsize < 8:
+            return getattr(self._cupy, name)(a, b)
+        found = getattr(self._cupy, name)(a.astype(np.uint64), b)  # below 0 it is less than all that have no sign
+        return (a < 0) | found if name in ("less", "less_equal", "not_equal") else (a >= 0) & found
+
     def power(self, a: Any, b: Any) -> Any:
         """Powers; a whole number has no whole one of a negative exponent, where CuPy gives 0, 1 or −1.
 
@@ -161,10 +178,6 @@ class CupyNamespace:
         return polygamma(self._orders[order], x)
 
     # Places that index arrays name.
-
-    def cast(self, x: Any, dtype: Any) -> Any:
-        """Floats as whole numbers."""
-        return saturated(self._cupy, x, np.dtype(dtype))
 
     def checked(self, x: Any, wrong: Any, say: Any) -> Any:
         """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
@@ -236,6 +249,10 @@ class CupyNamespace:
             place = int(xp.argmax(zero)) % zero.shape[-1]
             raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {place}")
         return solve(a, b, lower=lower, trans=1 if transposed else 0, check_finite=False)
+
+
+for _name in COMPARED:
+    setattr(CupyNamespace, _name, functools.partialmethod(CupyNamespace._compared, _name))
 
 
 class CupyBackend:

@@ -343,3 +343,27 @@ def test_an_estimator_of_scikit_learn_that_was_fitted_on_the_gpu_is_pickled_with
     model = Regressor(epochs=2, backend="cupy", random_state=0).fit(x, x.ravel())
     assert {np.ndarray} == {type(array) for array in model.parameters_.values()}
     np.testing.assert_array_equal(model.predict(x), pickle.loads(pickle.dumps(model)).predict(x))
+
+
+# Whole numbers.
+
+
+@pytest.mark.parametrize("compare", [lg.equal, lg.not_equal, lg.less, lg.less_equal, lg.greater, lg.greater_equal])
+@pytest.mark.parametrize("signed", ["int64", "int32"])
+def test_numbers_with_and_without_a_sign_are_compared_exactly(compare: Callable[..., Any], signed: str) -> None:
+    """CuPy would make float64 of both, in which 2⁶³ − 1 is 2⁶³."""
+    ends = np.iinfo(signed)
+    a = np.array([ends.max, ends.max, ends.min, -1, 0, 5], signed)
+    b = np.array([2**63, ends.max, 2**63, 2**64 - 1, 0, 4], np.uint64)
+    assert_as_numpy(compare, a, b)
+    assert_as_numpy(compare, b, a)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS[1:])
+@pytest.mark.parametrize("source", ["float16", "float32", "float64"])
+def test_a_float_is_cast_to_a_whole_number_as_on_numpy(source: str, dtype: str) -> None:
+    """What is out of range becomes the end of it, and NaN the least number."""
+    ends = [float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)]
+    some = [np.nan, np.inf, -np.inf, 0.5, -0.5, -1.0, 255.5, 6e4, *ends, *(2 * e for e in ends)]
+    with np.errstate(over="ignore"):
+        assert_as_numpy(lambda x: x.astype(dtype), np.array(some).astype(source))
