@@ -39,7 +39,7 @@ def _ends(source: np.dtype[Any], target: np.dtype[Any]) -> tuple[float, float]:
 def saturated(xp: Any, x: Any, dtype: np.dtype[Any]) -> Any:
     """Floats ``x``, an array of the namespace ``xp``, as whole numbers."""
     below, above = _ends(x.dtype, dtype)
-    least, largest = (xp.asarray(int(n), dtype=dtype) for n in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    least, largest = (dtype.type(n) for n in (np.iinfo(dtype).min, np.iinfo(dtype).max))
     inside = xp.where(xp.logical_and(x > below, x < above), x, xp.zeros_like(x)).astype(dtype)
     return xp.where(x >= above, largest, xp.where(x > below, inside, least))
 

@@ -18,6 +18,9 @@ class Namespace(Protocol):
     otherwise (see ``docs/cupy.md``), its namespace mends it under the same name.
     """
 
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """Floats as whole numbers; beyond these the nearest, and of NaN the least."""
+
     def checked(self, x: Any, wrong: Any, say: Any) -> Any:
         """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
 
@@ -29,7 +32,7 @@ class Namespace(Protocol):
         """
 
     def added(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
-        """A copy of ``x`` with ``values`` added at places; one named twice is added to twice, halves in float32."""
+        """A copy of ``x`` with ``values`` added at places; one named twice is added to twice."""
 
     def placed(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
         """A copy of ``x`` with ``values`` at places; of values for one place the last counts."""

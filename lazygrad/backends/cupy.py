@@ -36,8 +36,7 @@ LINALG = {
 COMPARED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
 COMPARED |= {"greater": "less", "greater_equal": "less_equal"}
 # The dtypes that CUDA adds to in memory at once; for others, one in which sums are the same.
-ADDED_IN = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
-ADDED_IN |= {"int64": "uint64", "float16": "float32"}
+ADDED_IN = {**dict.fromkeys(("bool", "int8", "int16", "uint8", "uint16"), "int32"), "int64": "uint64"}
 
 
 class _Linalg:

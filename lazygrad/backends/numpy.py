@@ -45,8 +45,6 @@ def elements(x: Any, places: tuple[Any, ...]) -> Any:
 
 def added(x: Any, places: tuple[Any, ...], values: Any) -> Any:
     """A copy of ``x`` with ``values`` added at places."""
-    if x.dtype == np.float16:
-        return added(x.astype(np.float32), places, values).astype(x.dtype)
     out = x.copy()
     np.add.at(out, places, values)
     return out

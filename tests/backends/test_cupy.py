@@ -262,6 +262,31 @@ def test_numbers_beyond_64_bits_are_compared_as_numpy_compares_them(number: int)
                 np.testing.assert_array_equal(actual, (numpys(x, number), numpys(number, x)))
 
 
+@BOTH
+@pytest.mark.parametrize("dtype", INTEGERS[1:])
+@pytest.mark.parametrize("source", ["float16", "float32", "float64"])
+def test_a_cast_of_floats_to_whole_numbers_has_one_meaning(source: str, dtype: str, way: str) -> None:
+    """Towards zero, to the nearest number of the dtype, and NaN to the least; CuPy makes 0 of NaN."""
+    floats = np.array([np.nan, np.inf, -np.inf, 300.75, -5.5, 127.5, 0.0, 6e4, -6e4], source)
+    limits = np.iinfo(dtype)
+
+    def whole(x: float) -> int:
+        if np.isnan(x):
+            return limits.min
+        return limits.max if x >= limits.max else limits.min if x <= limits.min else int(x)
+
+    expected = np.array([whole(float(x)) for x in floats], dtype)
+    np.testing.assert_array_equal(computed(lambda x: x.astype(dtype), floats, way=way), expected)
+
+
+def test_whole_numbers_with_and_without_a_sign_are_compared_exactly() -> None:
+    """float64 has not the digits."""
+    a, b = np.array([2**63 - 1, -1, 5]), np.array([2**63, 2**64 - 1, 5], np.uint64)
+    for compare, expected in ((lg.less, [True, True, False]), (lg.equal, [False, False, True])):
+        np.testing.assert_array_equal(computed(lambda a, b, f=compare: f(a, b), a, b), expected)
+    assert [False, True] == computed(lg.isin, np.array([2**63 - 1, 5]), b).tolist()
+
+
 # What lies where, and is sent.
 
 
