@@ -128,9 +128,10 @@ def _softmax_of_two(xp: Any, a: Array, b: Array) -> Any:
     What rounding takes from a − b is given back (Knuth, *The Art of Computer Programming*, volume 2, §4.2.2,
     theorem B): an exponential makes a large relative error of it.
     """
-    d = xp.where(xp.equal(a, b), 0, a - b)
+    d = a - b
     back = d - a
     rest = xp.where(xp.isfinite(d), (a - (d - back)) - (b + back), 0)
+    d = xp.where(xp.equal(a, b), 0, d)
     e = xp.exp(-xp.abs(d)) * (1 - xp.copysign(1, d) * rest)
     small = e / (1 + e)
     return xp.where(d < 0, small, 1 - small)

@@ -9,8 +9,8 @@ import numpy as np
 
 from lazygrad.define import elementwise
 from lazygrad.kinds import flat, tensors
-from lazygrad.ops.arithmetic import sign
-from lazygrad.ops.comparison import equal, where
+from lazygrad.ops.arithmetic import abs, sign
+from lazygrad.ops.comparison import less, where
 from lazygrad.precision import in_floats
 from lazygrad.registry import function
 from lazygrad.spec import floating
@@ -121,19 +121,42 @@ def log_ndtr(xp: Any, x: Array) -> Any:
     return xp.log_ndtr(x)
 
 
-@elementwise(vjp=lambda g, y, x: g * (i1e(x) - sign(x) * y), dtype=floating)
+def _hankel(order: int, k: int) -> float:
+    """The k-th coefficient of e⁻ˣ·I(x)·√2πx in 1/x (Abramowitz & Stegun, 9.7.1)."""
+    return math.prod(-(4 * order**2 - (2 * j - 1) ** 2) / (8 * j) for j in range(1, k + 1))
+
+
+_GAP = tuple(_hankel(0, k) - _hankel(1, k) for k in range(20))
+_FAR = 22.0
+
+
+def _over(y: Tensor, x: Tensor) -> Tensor:
+    """I₁(x)/x, scaled: ½ at 0, where neither has digits."""
+    small = less(abs(x), 1e-30)
+    return where(small, 0.5, y / where(small, 1, x))
+
+
+@elementwise(vjp=lambda g, y, x: g * sign(x) * (_over(i1e(x), x) - 2 * y), dtype=floating)
+def _bessel_gap(xp: Any, x: Array) -> Any:
+    """exp(−|x|)·(I₀(|x|) − I₁(|x|)); the two nearly cancel for large x, where their series are subtracted."""
+    z = xp.abs(x.astype(np.float64))
+    far = z > _FAR
+    held = xp.where(far, z, _FAR)
+    series: Any = _GAP[-1]
+    for coefficient in _GAP[-2::-1]:
+        series = series * (1 / held) + coefficient
+    y = xp.where(far, series / xp.sqrt(2 * math.pi * held), xp.i0e(z) - xp.i1e(z))
+    return xp.where(xp.isinf(z), 0, y).astype(x.dtype)
+
+
+@elementwise(vjp=lambda g, y, x: -g * sign(x) * _bessel_gap(x), dtype=floating)
 def i0e(xp: Any, x: Array) -> Any:
     """exp(−|x|)·I₀(x), the scaled modified Bessel function of order 0."""
     return xp.i0e(x)
 
 
-def _i1e_slope(y: Tensor, x: Tensor) -> Tensor:
-    # I₁′ = I₀ − I₁/x, and I₁(x)/x → ½ at 0.
-    zero = equal(x, 0)
-    return i0e(x) - where(zero, 0.5, y / where(zero, 1, x)) - sign(x) * y
-
-
-@elementwise(vjp=lambda g, y, x: g * _i1e_slope(y, x), dtype=floating)
+# I₁′ = I₀ − I₁/x.
+@elementwise(vjp=lambda g, y, x: g * (_bessel_gap(x) - _over(y, x)), dtype=floating)
 def i1e(xp: Any, x: Array) -> Any:
     """exp(−|x|)·I₁(x), the scaled modified Bessel function of order 1."""
     return xp.i1e(x)
