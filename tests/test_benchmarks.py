@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import conventions  # noqa: E402
 from benchmarks.measure import SAMPLE, measured, observed  # noqa: E402
 from benchmarks.peers import load  # noqa: E402
 from benchmarks.process import Failed, fresh  # noqa: E402
@@ -188,3 +189,10 @@ def test_imports_are_measured() -> None:
     done = run("benchmarks.imports", "--rounds", "1")
     expected = ["import numpy", "import lazygrad"]
     assert expected == [line[:15].strip() for line in done.stdout.splitlines()[:2]], done.stderr
+
+
+def test_every_question_of_the_numerics_page_has_an_answer_of_ours() -> None:
+    """None is refused, and where NumPy has words for it too it answers."""
+    for how, what, arrays, ours, numpy, _, _ in conventions.QUESTIONS:
+        assert "refused" not in conventions.answer(conventions.Lazygrad(), how, ours, arrays), what
+        assert "refused" not in conventions.answer(conventions.Numpy(), how, numpy, arrays), what
