@@ -7,6 +7,7 @@ which order, or on how many threads, and two draws are never merged into one.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from lazygrad.define import opaque, source
 from lazygrad.errors import SpecError, report
 from lazygrad.graph import Graph
 from lazygrad.kinds import Source, tensor
-from lazygrad.ops.comparison import less
+from lazygrad.ops.arithmetic import maximum, minimum, nextafter, subtract
+from lazygrad.ops.comparison import isfinite, less, where
 from lazygrad.ops.elementary import exp
 from lazygrad.registry import here
 from lazygrad.spec import Mismatch, Shape, Spec, broadcast, floating, sized
@@ -89,8 +91,10 @@ class Random:
 
     def _parameter(self, name: str, value: Any, draw: Tensor | Spec) -> Any:
         """A parameter as it goes into a formula with ``draw``, whose dtype and shape the result keeps."""
-        if type(value) in (int, float):
-            return value
+        if isinstance(value, (int, float, np.number)):
+            cure = f"It is a finite number, and as {draw.dtype} it is not."
+            _require(_fits(value, draw.dtype), name, value, cure)
+            return value.item() if isinstance(value, np.number) else value
         t = tensor(value, self._graph, draw.dtype)
         try:
             fits = broadcast([t.shape, draw.shape]) == draw.shape
@@ -104,12 +108,22 @@ class Random:
         return t
 
     def uniform(self, shape: Any, low: Any = 0.0, high: Any = 1.0, dtype: Any = None) -> Tensor:
-        """Equally likely anywhere from ``low`` up to ``high``."""
+        """Equally likely anywhere from ``low`` up to but not including ``high``, whatever is rounded.
+
+        The bounds, and ``high - low``, are finite in the dtype: numbers that are not are refused, and where tensors
+        are not the result is NaN.
+        """
         unit = self._draw(_uniform, shape, dtype)
         low, high = self._parameter("low", low, unit), self._parameter("high", high, unit)
-        width = high - low
-        scaled = unit if _is(width, 1) else width * unit
-        return scaled if _is(low, 0) else low + scaled
+        if isinstance(low, Tensor) or isinstance(high, Tensor):
+            return _within(low, high, unit)
+        width = float(high) - float(low)
+        cure = f"The range between them, {width:g}, is more than a {unit.dtype} can hold."
+        _require(_fits(width, unit.dtype), "low and high", (low, high), cure)
+        scaled = unit if width == 1 else (high - low) * unit
+        scaled = scaled if _is(low, 0) else low + scaled
+        last = _last(low, high, unit.dtype)
+        return scaled if last is None else (minimum if low <= high else maximum)(scaled, last)
 
     def normal(self, shape: Any, mean: Any = 0.0, std: Any = 1.0, dtype: Any = None) -> Tensor:
         """Normal, of mean ``mean`` and standard deviation ``std``."""
@@ -131,9 +145,14 @@ class Random:
         return unit if _is(scale, 1) else scale * unit
 
     def bernoulli(self, shape: Any, p: Any = 0.5) -> Tensor:
-        """True with probability ``p``. The result is bool and has no gradient."""
+        """True with probability ``p``, exact to 2⁻⁵³. The result is bool and has no gradient.
+
+        Where ``p`` is a tensor, what is above 1 counts as 1, and what is below 0, or NaN, as 0.
+        """
         _require(not (_below(p, 0) or _below(1, p)), "p", p, "A probability is a number from 0 to 1.")
-        unit = self._draw(_uniform, shape, None)
+        # Uniform numbers of float32 are multiples of 2⁻²⁴. They do where the probability is one too.
+        coarse = not isinstance(p, Tensor) and np.ndim(p) == 0 and (float(p) * 2**24).is_integer()
+        unit = self._draw(_uniform, shape, None if coarse else np.float64)
         return less(unit, self._parameter("p", p, unit))
 
     def gamma(self, shape: Any, alpha: Any = 1.0, scale: Any = 1.0, dtype: Any = None) -> Tensor:
@@ -155,11 +174,42 @@ class Random:
             _require(isinstance(bound, (int, np.integer)), name, bound, "A bound is a whole number.")
         _require(low < high, "low and high", (low, high), "There is no whole number between them: low is below high.")
         low, high, dtype = int(low), int(high), np.dtype(np.int64)
+        inside = low >= -(2**63) and high <= 2**63
+        _require(inside, "low and high", (low, high), "Whole numbers are drawn as int64, from -2**63 below 2**63.")
         return _integers.write(self._graph, low=low, high=high, draw=self._next(), shape=shape, dtype=dtype)
 
     def permutation(self, n: int) -> Tensor:
         """The whole numbers below ``n`` in random order, int64."""
         return _permutation.write(self._graph, draw=self._next(), shape=(n,), dtype=np.dtype(np.int64))
+
+
+def _fits(number: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a number is finite in a dtype."""
+    try:
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(dtype.type(float(number))))
+    except OverflowError:  # a whole number beyond all floats
+        return False
+
+
+def _last(low: float, high: float, dtype: np.dtype[Any]) -> float | None:
+    """The number before ``high`` if what is drawn from ``low`` up to it could be rounded to it, else None."""
+    first, end, width = (dtype.type(x) for x in (low, high, high - low))
+    top = np.nextafter(dtype.type(1), dtype.type(0))
+    wide = np.longdouble
+    # Rounded twice, as NumPy does, or once, as where a product and a sum are one instruction.
+    for drawn in (first + width * top, dtype.type(wide(width) * wide(top) + wide(first))):
+        if (drawn >= end) if first <= end else (drawn <= end):
+            return float(np.nextafter(end, first))
+    return None
+
+
+def _within(low: Any, high: Any, unit: Tensor) -> Tensor:
+    """Numbers from ``low`` up to ``high``, of which one is a tensor; NaN where the range is not finite."""
+    width = subtract(high, low)
+    scaled = low + width * unit
+    inside = where(less(high, low), scaled > high, scaled < high)
+    return where(isfinite(width), where(inside, scaled, nextafter(high, low)), math.nan)
 
 
 def _is(value: Any, number: float) -> bool:
