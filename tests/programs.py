@@ -25,7 +25,7 @@ class Twin:
     stop_gradient = staticmethod(lambda x: x)
     hook = staticmethod(lambda x, f: x)
     depends_on = staticmethod(lambda x, others: x)
-    astype = staticmethod(lambda x, dtype: np.asarray(x).astype(dtype))
+    round = staticmethod(lambda x: np.rint(x) if np.asarray(x).dtype.kind == "f" else x)
     cumulative_sum = staticmethod(lambda x, axis: np.cumsum(x, axis=axis))
     cumulative_max = staticmethod(lambda x, axis: np.maximum.accumulate(x, axis=axis))
     cumulative_prod = staticmethod(lambda x, axis: np.cumprod(x, axis=axis))
@@ -33,8 +33,21 @@ class Twin:
     take_along_axis = staticmethod(lambda x, i, axis: np.take_along_axis(x, i, axis))
     diagonal = staticmethod(lambda x, offset: np.diagonal(x, offset, -2, -1))
     matrix_transpose = staticmethod(lambda x: np.swapaxes(x, -1, -2))
+    reciprocal = staticmethod(lambda x: np.reciprocal(x if np.asarray(x).dtype.kind == "f" else np.float64(x)))
     logsumexp = staticmethod(lambda x, **a: np.log(np.sum(np.exp(x), **a)))
     at = staticmethod(lambda x: TwinAt(x))
+
+    @staticmethod
+    def astype(x, dtype):
+        """From floats to whole numbers lazygrad saturates, and NaN becomes the least; NumPy leaves it to the CPU."""
+        x, dtype = np.asarray(x), np.dtype(dtype)
+        if x.dtype.kind != "f" or dtype.kind not in "iu":
+            return x.astype(dtype)
+        info = np.iinfo(dtype)
+        wide = np.trunc(x.astype("float64"))
+        inside = (wide > float(info.min) - 1) & (wide < float(info.max))
+        ends = np.where(wide >= float(info.max), np.array(info.max, dtype), np.array(info.min, dtype))
+        return np.where(inside, np.where(inside, wide, 0).astype(dtype), ends)
 
     @staticmethod
     def tril(x, k):
@@ -63,7 +76,7 @@ class TwinAt:
 
     def fitted(self, value, out):
         """NumPy lets a value have more axes than its place, if they have size 1; lazygrad does not."""
-        return np.broadcast_to(np.asarray(value).astype(out.dtype), out[self.index].shape)
+        return np.broadcast_to(TWIN.astype(value, out.dtype), out[self.index].shape)
 
     def add(self, value):
         out = np.array(self.x)
@@ -93,15 +106,19 @@ class Program:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # of means of nothing
                 value = eval(text, {"lg": TWIN, "np": np, **self.values})
-        except (ValueError, TypeError, IndexError, ZeroDivisionError):
+        except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
             return False
-        if np.size(value) > SIZE or np.ndim(value) > 4 or not usable(value):
+        if np.size(value) > SIZE or np.ndim(value) > 4 or not self.fits(value):
             return False
         name = f"v{len(self.names)}"
         self.names.append(name)
         self.values[name] = value
         self.lines.append(f"{name} = {text}")
         return True
+
+    def fits(self, value):
+        """Whether a program of this family may compute with such a value."""
+        return usable(value)
 
     @property
     def source(self):
@@ -165,23 +182,34 @@ class Draw:
     def of(self, choices):
         return self.random.choice(choices)
 
-    def name(self):
-        """An earlier value, more often a late one."""
-        names = self.program.names
+    def names(self):
+        """The values there are to compute with."""
+        return self.program.names
+
+    def chosen(self, names):
+        """One of them, more often a late one."""
+        if not names:
+            raise NoLineError
         return self.of(names[-4:]) if self.whole(0, 2) else self.of(names)
 
+    def name(self):
+        """An earlier value."""
+        return self.chosen(self.names())
+
+    def broadcasting(self, names, x):
+        """Those that broadcast with ``x``."""
+        return [n for n in names if broadcasts(np.shape(self.value(n)), np.shape(self.value(x)))]
+
     def partner(self, x):
-        """A value that broadcasts with ``x``, more often a late one."""
-        fits = [n for n in self.program.names if broadcasts(np.shape(self.value(n)), np.shape(self.value(x)))]
-        return self.of(fits[-4:]) if self.whole(0, 1) else self.of(fits)
+        """A value that broadcasts with ``x``."""
+        return self.chosen(self.broadcasting(self.names(), x))
 
     def value(self, name):
         return np.asarray(self.program.values[name])
 
     def fitting(self, shape):
         """A value that has just this shape."""
-        same = [n for n in self.program.names if np.shape(self.program.values[n]) == shape]
-        return self.of(same[-4:]) if self.whole(0, 1) else self.of(same)
+        return self.chosen([n for n in self.names() if np.shape(self.program.values[n]) == shape])
 
     def axis(self, x):
         if not np.ndim(x):  # NumPy lets some functions of a number have an axis; lazygrad does not
@@ -330,7 +358,7 @@ def taken(d):
     """Elements named by another value."""
     x, i = d.name(), d.name()
     shape = np.shape(d.value(x))
-    if not shape or not shape[0] or d.value(i).dtype.kind != "i":
+    if not shape or not shape[0] or d.value(i).dtype.kind not in "iu":
         return f"{x}[...]"
     return d.of([f"{x}[{i} % {shape[0]}]", f"lg.take({x}, {i} % {shape[0]}, axis=0)"])
 
@@ -445,7 +473,9 @@ def grow(d, makers, lines):
         if len(d.program.lines) >= end:
             return
         try:
-            d.program.add(d.of(makers)(d))
+            line = d.of(makers)(d)
+            text, kind = line if isinstance(line, tuple) else (line, {})
+            d.program.add(text, **kind)
         except NoLineError:
             continue
 

@@ -1,28 +1,38 @@
 """Random programs: lazygrad, run in every way there is, beside plain NumPy; see ``programs.py``.
 
-Programs are of two families. *Exact* ones compute with small whole numbers in every dtype, where no order of
+Programs are of three families. *Exact* ones compute with small whole numbers in every dtype, where no order of
 summation rounds: everything must agree bit for bit, whatever lies in which memory. *Smooth* ones compute with
 real numbers, where NumPy itself rounds otherwise in another memory layout: they must agree to rounding, and
-their gradients with difference quotients.
+their gradients with difference quotients. *Wild* ones compute with what wraps, overflows and is no number, see
+``wild_programs.py``; they are tried on a double of CuPy too.
+
+As many as one likes are tried by::
+
+    LAZYGRAD_PROGRAMS=20000 python -m pytest -n auto tests/test_random_programs.py
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 from programs import TWIN, exact_program, small, smooth_program, usable
+from wild_programs import updated, wild, wild_program
 
 import lazygrad as lg
 from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
 from lazygrad.execute import interpret
 from lazygrad.testing import check_gradient
 
-# Programs a part. All of them where native code is what is tested, a part of them in the run of everything.
-EXACT, SMOOTH = (250, 125) if os.environ.get("LAZYGRAD_CHECK") == "1" else (150, 75)
+PARTS = 8  # of the programs of each family, so that several processes can share them
+# All programs: of seven two are exact, one is smooth, four are wild. More of them where native code is what is tested.
+PROGRAMS = int(os.environ.get("LAZYGRAD_PROGRAMS", 3000 if os.environ.get("LAZYGRAD_CHECK") == "1" else 1750))
+EXACT, SMOOTH, WILD = (-(-PROGRAMS * share // (7 * PARTS)) for share in (2, 1, 4))
 
 
 def reference(program, function, state, arguments):
@@ -147,6 +157,49 @@ def close_to_native(env, compiled, arguments, native, expected):
             assert disagreement(got, want, others) is None, (got, want)
 
 
+def same_wild(expected, actual, rough):
+    """Bit for bit, but for the sign of 0; if it is rough, as near as a function of its own rounding comes."""
+    assert (expected.shape, expected.dtype) == (actual.shape, actual.dtype), (expected, actual)
+    if expected.dtype.kind != "f":
+        assert np.array_equal(expected, actual), (expected, actual)
+    elif not rough:
+        assert np.array_equal(expected, actual, equal_nan=True), (expected, actual)
+    else:
+        with np.errstate(all="ignore"):
+            near = np.isclose(expected, actual, rtol=64 * float(np.finfo(expected.dtype).eps), atol=0, equal_nan=True)
+            tiny = np.abs(expected) < 8 * np.finfo(expected.dtype).tiny
+            assert np.all(near | (tiny & (np.abs(actual) < 8 * np.finfo(expected.dtype).tiny))), (expected, actual)
+
+
+def check_wild(program, runs=3):
+    """Runs in a row by ``env.run``, by native code and on a double of CuPy, each on new arguments."""
+    function = program.function()
+    step = step_of(program, function)
+    for way in ("run", "compile", "cupy"):
+        env = lg.VariableEnvironment(seed=0, dtype="float64", backend="cupy" if way == "cupy" else "numpy")
+        for k, value in enumerate(program.variables):
+            env.name("abc"[k]).set(value)
+        call = env.compile(step, wait=True) if way == "compile" else functools.partial(env.run, step)
+        rng = np.random.default_rng(7)
+        state, arguments = program.variables, program.arguments
+        for _ in range(runs):
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                expected = dict(zip(program.names, function(TWIN, *state, *arguments), strict=True))
+                values, _ = call(*arguments)
+            state = [updated(expected[program.updates.get(k, f"v{k}")], v) for k, v in enumerate(state)]
+            for name, got in zip(program.outputs, values, strict=True):
+                same_wild(np.asarray(expected[name]), on_host(got), name in program.rough)
+            for k, want in enumerate(state):
+                same_wild(want, on_host(env["abc"[k]]), program.updates.get(k) in program.rough)
+            arguments = [wild(rng, a.shape, a.dtype) for a in arguments]
+
+
+def on_host(array):
+    """An array of the double of CuPy as one of NumPy."""
+    return array.get() if hasattr(array, "get") else array
+
+
 def checked(program, check):
     """Run a check; if it fails, show the smallest part of the program for which it does."""
     try:
@@ -160,7 +213,6 @@ def checked(program, check):
         raise
 
 
-PARTS = 8  # of the programs of each family, so that several processes can share them
 # Shrinking the seed of a program would not make it smaller: ``checked`` does.
 PHASES = [Phase.generate]
 
@@ -187,5 +239,18 @@ def test_a_smooth_program_gives_numpys_numbers_and_the_gradient_of_difference_qu
     @given(st.randoms(use_true_random=True))
     def check(random):
         checked(smooth_program(random), check_smooth)
+
+    check()
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_wild_program_gives_numpys_numbers_in_every_way_it_can_be_run(part, double):
+    """Whole numbers wrap, and NaN, infinities and denormals go where NumPy has them go."""
+
+    @seed(part)
+    @settings(max_examples=WILD, phases=PHASES)
+    @given(st.randoms(use_true_random=True))
+    def check(random):
+        checked(wild_program(random), check_wild)
 
     check()
