@@ -30,9 +30,9 @@ from lazygrad.execute import interpret
 from lazygrad.testing import check_gradient
 
 PARTS = 8  # of the programs of each family, so that several processes can share them
-# All programs: of seven two are exact, one is smooth, four are wild. More of them where native code is what is tested.
-PROGRAMS = int(os.environ.get("LAZYGRAD_PROGRAMS", 3000 if os.environ.get("LAZYGRAD_CHECK") == "1" else 1750))
-EXACT, SMOOTH, WILD = (-(-PROGRAMS * share // (7 * PARTS)) for share in (2, 1, 4))
+# All programs, of fifteen eight exact, three smooth and four wild; more of them where native code is what is tested.
+PROGRAMS = int(os.environ.get("LAZYGRAD_PROGRAMS", 2400 if os.environ.get("LAZYGRAD_CHECK") == "1" else 1200))
+EXACT, SMOOTH, WILD = (-(-PROGRAMS * share // (15 * PARTS)) for share in (8, 3, 4))
 
 
 def reference(program, function, state, arguments):
@@ -186,8 +186,8 @@ def check_wild(program, runs=3):
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 expected = dict(zip(program.names, function(TWIN, *state, *arguments), strict=True))
-                values, _ = call(*arguments)
-            state = [updated(expected[program.updates.get(k, f"v{k}")], v) for k, v in enumerate(state)]
+                state = [updated(expected[program.updates.get(k, f"v{k}")], v) for k, v in enumerate(state)]
+            values, _ = call(*arguments)
             for name, got in zip(program.outputs, values, strict=True):
                 same_wild(np.asarray(expected[name]), on_host(got), name in program.rough)
             for k, want in enumerate(state):

@@ -127,7 +127,7 @@ def exact_unary(d):
 
 def firm_unary(d):
     """A function of each element that tells zeros apart, or rounds a root."""
-    return f"lg.{d.of(['sqrt', 'signbit', 'reciprocal'])}({d.firm()})"
+    return f"lg.{d.of(['sqrt', 'reciprocal'])}({d.firm()})"
 
 
 def comparison(d):
@@ -207,10 +207,19 @@ def rounded(d):
     return (f"lg.{f}({x})", {"rough": True})
 
 
+def changed(d):
+    """A part changed; numbers added to one place are whole, as the order would show otherwise."""
+    text = written(d)
+    name = re.match(r"lg\.at\((v\d+)\)", text)[1]
+    if ".add(" in text and d.value(name).dtype.kind == "f":
+        raise NoLineError
+    return text
+
+
 WILD = [
     *[exact_unary, sums, products, comparison] * 3,
     *[firm_unary, with_numbers, any_cast, choice, over_axes] * 2,
-    *[held, order, whole_products, rounded, indexed, moved, reshaped, permuted, joined, taken, written],
+    *[held, order, whole_products, rounded, indexed, moved, reshaped, permuted, joined, taken, changed],
 ]
 
 
@@ -225,8 +234,9 @@ def wild_program(random):
     d = WildDraw(random, program)
     grow(d, WILD, random.randint(1, 16))
     for k in range(len(variables)):
+        fits = [n for n in d.names() if np.shape(program.values[n]) == shape and n not in program.loose]
         if random.randint(0, 2):
-            program.updates[k] = d.fitting(shape)
+            program.updates[k] = random.choice(fits[-4:])
     program.outputs = [random.choice(program.names[-6:]) for _ in range(random.randint(1, 4))]
     return program
 
