@@ -185,6 +185,18 @@ def test_whole_numbers_with_and_without_a_sign_are_compared_exactly():
     assert [True, True, True] == value(lambda b: b > -1, b).tolist()
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_whole_numbers_are_searched_among_others_with_or_without_a_sign(side):
+    """By Python's own: how many edges are less, or not more."""
+    signed, unsigned = [-(2**63), -1, 0, 5, 2**63 - 1], [0, 5, 2**63 - 1, 2**63, 2**64 - 1]
+    for edges, x in (
+        (np.array(signed), np.array(unsigned, "uint64")),
+        (np.array(unsigned, "uint64"), np.array(signed)),
+    ):
+        expected = [sum(e < k or (side == "right" and e == k) for e in edges.tolist()) for k in x.tolist()]
+        assert expected == value(lambda edges, x: lg.searchsorted(edges, x, side=side), edges, x).tolist()
+
+
 @pytest.mark.parametrize("dtype", WHOLE)
 def test_whole_numbers_at_their_ends_are_numpys(dtype):
     """Division by zero, the least by −1, shifts beyond the width, the size of the least."""

@@ -44,7 +44,16 @@ def _searched(edges: Shape, x: Shape, right: bool) -> Shape:
 @opaque(shape=_searched, vjp=flat, dtype=_whole)
 def _searchsorted(xp: Any, edges: Array, x: Array, *, right: bool) -> Any:
     """Where in ``edges`` each element of x would stand."""
-    return xp.searchsorted(edges, x, side="right" if right else "left")
+    side = "right" if right else "left"
+    if edges.dtype.kind + x.dtype.kind not in ("iu", "ui") or np.result_type(edges.dtype, x.dtype).kind != "f":
+        return xp.searchsorted(edges, x, side=side)
+    # One has a sign and the other none; NumPy would make float64 of both. What no edge can be is set apart.
+    if x.dtype.kind == "u":
+        largest = np.iinfo(edges.dtype).max
+        places = xp.searchsorted(edges, xp.minimum(x, x.dtype.type(largest)).astype(edges.dtype), side=side)
+        return xp.where(x > x.dtype.type(largest), len(edges), places)
+    places = xp.searchsorted(edges, xp.maximum(x, x.dtype.type(0)).astype(edges.dtype), side=side)
+    return xp.where(x < 0, 0, places)
 
 
 @function

@@ -257,8 +257,8 @@ def choice_turned(node: Node, condition: Tensor, a: Tensor, b: Tensor) -> Tensor
 def cast_twice(node: Node, x: Tensor) -> Tensor | None:
     """A cast that loses nothing can be left out before another that sees but the number.
 
-    Floats that are not in the range of a whole dtype are cast to it by their own dtype's instruction, each in its
-    way: there the first cast stays.
+    Out of the range of a whole dtype a whole number loses its leading bits, and a float becomes the nearest there is:
+    where a float may stand between, the first cast stays.
     """
     (inner,) = operands(x, _astype)
     first, between, last = inner.dtype, x.dtype, np.dtype(node.params["dtype"])
