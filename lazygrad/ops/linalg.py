@@ -12,6 +12,7 @@ import numpy as np
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor
+from lazygrad.kinds import tensors as tensors_of
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import broadcast_to, concat
 from lazygrad.ops.products import matmul
@@ -69,11 +70,12 @@ def multi_dot(arrays: Sequence[TensorLike]) -> Tensor:
     Raises:
         SpecError: there are fewer than two, one has the wrong number of axes, or sizes do not fit.
     """
-    graph = next((a.graph for a in arrays if isinstance(a, Tensor)), None)
-    tensors = [tensor(a, graph) for a in arrays]
+    given = tensors_of(*arrays)
+    halves = bool(given) and all(t.dtype == np.float16 for t in given)
+    tensors = [t.astype(np.float32) for t in given] if halves else given
     if len(tensors) < 2:
         raise SpecError(report("cannot multi_dot fewer than two matrices", at=here()))
-    for i, t in enumerate(tensors):
+    for i, t in enumerate(given):
         if t.ndim != 2 and (t.ndim != 1 or 0 < i < len(tensors) - 1):
             cure = f"Number {i} is {t.spec}: all have two axes, but the first and last may have one."
             raise SpecError(report("cannot multi_dot these tensors", at=here(), cure=cure))
@@ -94,7 +96,7 @@ def multi_dot(arrays: Sequence[TensorLike]) -> Tensor:
     def product(i: int, j: int) -> Tensor:
         return tensors[i] if i == j else matmul(product(i, cut[i][j]), product(cut[i][j] + 1, j))
 
-    return product(0, count - 1)
+    return product(0, count - 1).astype(np.float16) if halves else product(0, count - 1)
 
 
 # Coefficients of the Padé approximant [13/13] of eˣ, and the norm up to which it is precise in float64.

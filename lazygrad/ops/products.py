@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.casting import working
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensors
@@ -217,7 +218,8 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     except Mismatch as reason:
         specs = " and ".join(str(t.spec) for t in given)
         raise SpecError(report(f"cannot einsum {subscripts!r} of {specs}", at=here(), cure=str(reason))) from None
-    terms = [_diagonals(x, letters) for x, letters in zip(given, inputs, strict=True)]
+    wide = [x.astype(working(x.dtype)) if x.dtype.kind == "f" else x for x in given]
+    terms = [_diagonals(x, letters) for x, letters in zip(wide, inputs, strict=True)]
     while len(terms) > 1:
         (a, left), (b, right), *rest = terms
         later = set(output).union(*(letters for _, letters in rest))
@@ -226,7 +228,7 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     gone = tuple(i for i, letter in enumerate(letters) if letter not in output)
     x, letters = (sum(x, axis=gone) if gone else x), [letter for letter in letters if letter in output]
     x = permute_dims(x, tuple(letters.index(letter) for letter in output))
-    # Sums of small whole numbers are taken in wider ones; the result has the operands' dtype, as in NumPy.
+    # Small whole numbers are added up in wider ones, halves in float32; the result has the dtype of the operands.
     x = astype(x, np.result_type(*(t.dtype for t in given)))
     return broadcast_to(x, tuple(sizes[letter] for letter in output))
 
