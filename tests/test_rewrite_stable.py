@@ -98,6 +98,54 @@ def test_what_is_needed_besides_stays_as_it_is() -> None:
     assert np.allclose(softmax(WIDE), p, rtol=1e-5)
 
 
+@pytest.mark.parametrize("place", [0, 4])
+def test_nan_reaches_what_it_reaches_in_a_formula_as_it_is_written(
+    formula: Formula, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In value and gradient: what cancels takes no NaN with it. One that overflow makes is gone, others stay."""
+    x = formula.x.copy()
+    x.flat[place] = np.nan
+    after = lg.VariableEnvironment().run(step_of(formula), x)
+    # As it is written, in numbers that do not overflow: no NaN there comes from anywhere else.
+    monkeypatch.setattr(plan, "optimized", prune)
+    mild = (0.01 * x).astype("f8")
+    before = lg.VariableEnvironment().run(step_of(formula), mild)
+    for written, stable in zip(before, after, strict=True):
+        assert np.array_equal(np.isnan(written), np.isnan(stable)), (written, stable)
+
+
+HALVES = {
+    "log of a sum": (lambda x: lg.log(lg.sum(lg.exp(x), axis=1)), lambda x: special.logsumexp(x, axis=1)),
+    "log of a mean": (
+        lambda x: lg.log(lg.mean(lg.exp(x), axis=1)),
+        lambda x: special.logsumexp(x, axis=1) - np.log(x.shape[1]),
+    ),
+    "quotient": (lambda x: lg.exp(x) / lg.sum(lg.exp(x), axis=1, keepdims=True), softmax),
+    "log of a quotient": (
+        lambda x: lg.log(lg.exp(x) / lg.sum(lg.exp(x), axis=1, keepdims=True)),
+        lambda x: special.log_softmax(x, axis=1),
+    ),
+    "gradient": (lambda x: lg.grad(lg.sum(lg.log(lg.sum(lg.exp(x), axis=1))), x), softmax),
+}
+
+
+@pytest.mark.parametrize("way", ["run", "compile"])
+@pytest.mark.parametrize("name", HALVES)
+def test_sums_of_halves_are_stabilised_through_their_casts(name: str, way: str) -> None:
+    """They are taken in float32, and eˣ of halves overflows from 11.1 on."""
+    written, true = HALVES[name]
+    x = np.array([[10, 20, 19.5], [-30, -31, -29], [0, 1, 300]], "float16")
+    env = lg.VariableEnvironment()
+
+    def step(ctx: lg.Context, x: lg.Tensor) -> lg.Tensor:
+        return written(x)
+
+    y = env.compile(step, wait=True)(x) if way == "compile" else env.run(step, x)
+    assert np.float16 == y.dtype
+    # e^(x - m) and x - log Σ keep as many digits as the difference has behind the point.
+    assert np.allclose(true(x.astype("f8")), y, rtol=16 * np.finfo("float16").eps, atol=2 * np.finfo("float16").eps)
+
+
 def test_rows_of_infinities_keep_their_sums() -> None:
     """log Σeˣ of −∞ alone is −∞, with +∞ it is +∞, with NaN it is NaN."""
     x = np.array([[-np.inf, -np.inf], [np.inf, 0], [np.nan, 1], [-np.inf, 2]], "float32")

@@ -179,9 +179,9 @@ def over_power_of_two(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
 def over_root(node: Node, *xs: Tensor) -> Tensor | None:
     """1 / √x is what rsqrt computes, by the same two roundings; not where √x is needed besides.
 
-    x / √y is left: x·rsqrt(y) would round once more.
+    x / √y is left: x·rsqrt(y) would round once more. So are halves, of which rsqrt is rounded but once.
     """
-    if len(xs) == 2 and number(xs[0]) != 1:
+    if (len(xs) == 2 and number(xs[0]) != 1) or xs[-1].dtype.itemsize < 4:
         return None
     root, reading = operands(xs[-1], sqrt), readers(xs[-1], len(xs) - 1)
     return rsqrt(root[0]) if root and reading is not None and len(reading) == 1 else None

@@ -8,11 +8,11 @@ from lazygrad.graph import Node
 from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, multiply, reciprocal, subtract
 from lazygrad.ops.elementary import _logistic_slope, exp, log
-from lazygrad.ops.movement import broadcast_to, reshape
+from lazygrad.ops.movement import _astype, astype, broadcast_to, reshape
 from lazygrad.ops.reduction import mean, sum
 from lazygrad.ops.strong import strong_multiply
 from lazygrad.rewrite.products import Expander, inverse, led, looked_through, product, scale_within
-from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, factors, node_of, operands, quotient, rule
+from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, factors, node_of, operands, quotient, rule, uncast
 from lazygrad.rewrite.stable import logistic, rest
 from lazygrad.rewrite.terms import Term, cancelled, one_and_exp, total
 from lazygrad.tensor import Tensor
@@ -23,7 +23,7 @@ __all__: list[str] = []
 @rule(
     "stabilise",
     log,
-    of=[sum, add, *PRODUCTS, *QUOTIENTS, reshape, broadcast_to],
+    of=[sum, add, *PRODUCTS, *QUOTIENTS, reshape, broadcast_to, _astype],
     tolerance=8,
     drops=True,
     example=[
@@ -53,7 +53,7 @@ def log_of_sum_of_exps(node: Node, y: Tensor) -> Tensor | None:
 @rule(
     "stabilise",
     *QUOTIENTS,
-    of=[sum, add, *PRODUCTS, *QUOTIENTS, reshape, broadcast_to],
+    of=[sum, add, *PRODUCTS, *QUOTIENTS, reshape, broadcast_to, _astype],
     tolerance=16,
     drops=True,
     example=[
@@ -77,14 +77,23 @@ def exps_over_their_sum(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
     return None if expand.has_wild(terms) else total(terms, a)
 
 
-@rule("stabilise", log, of=QUOTIENTS, tolerance=16, example=lambda x: log(exp(x) / sum(exp(x), axis=1, keepdims=True)))
+@rule(
+    "stabilise",
+    log,
+    of=[*QUOTIENTS, _astype],
+    tolerance=16,
+    example=lambda x: log(exp(x) / sum(exp(x), axis=1, keepdims=True)),
+)
 def log_of_softmax(node: Node, y: Tensor) -> Tensor | None:
     """log(eˣ / Σeˣ) = x − log Σeˣ; the quotient is 0 for an x far below the largest."""
-    e, below = quotient(y)
-    x, s = operands(e, exp), below
+    pair = quotient(uncast(y))
+    if not pair:
+        return None
+    e, s = [uncast(part) for part in pair]
+    x, below = operands(e, exp), pair[1]
     while inner := operands(s, reshape) or operands(s, broadcast_to):
-        (s,) = inner
-    return x[0] - log(below) if x and operands(s, sum) == [e] else None
+        s = uncast(inner[0])
+    return astype(x[0] - log(below), y.dtype) if x and [uncast(y) for y in operands(s, sum)] == [e] else None
 
 
 @rule(

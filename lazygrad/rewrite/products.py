@@ -17,12 +17,12 @@ from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, maximum, negative, reciprocal, subtract
 from lazygrad.ops.comparison import isfinite, where
 from lazygrad.ops.elementary import _apart, _logistic_slope, exp
-from lazygrad.ops.movement import broadcast_to, reshape
+from lazygrad.ops.movement import _astype, broadcast_to, reshape
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.rewrite.movement import plain_shape
-from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, node_of, number, operands
+from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, node_of, number, operands, uncast
 from lazygrad.rewrite.terms import Term, cancelled, halved, one_and_exp, squared, total
 from lazygrad.spec import Shape, broadcast, reduced_shape
 from lazygrad.tensor import Tensor
@@ -34,7 +34,7 @@ NODES = 32  # in all
 TERMS = 4  # more are not worth what they cost
 
 THROUGH: frozenset[object] = frozenset(
-    (*PRODUCTS, *QUOTIENTS, negative, add, subtract, reciprocal, reshape, broadcast_to, sum)
+    (*PRODUCTS, *QUOTIENTS, negative, add, subtract, reciprocal, reshape, broadcast_to, sum, _astype)
 )
 
 
@@ -78,12 +78,9 @@ def scale_within(x: Tensor, of: Tensor | None = None) -> Scale | None:
     """
     nodes = x.graph.nodes
     for i in looked_through(x):
-        node = nodes[i]
-        if not (node.of(sum) and nodes[node.inputs[0]].of(exp)) and not node.of(add):
-            continue
-        y = x.graph.tensor(i)
+        node, y = nodes[i], x.graph.tensor(i)
         axis = node.params.get("axis") if node.of(sum) else None
-        xs = _exponents(y) if axis is None else operands(operands(y, sum)[0], exp)
+        xs = _exponents(y) if axis is None else operands(uncast(operands(y, sum)[0]), exp)
         if not xs or (of is not None and of not in xs) or any(_is_shifted(x, axis) or not x.size for x in xs):
             continue
         highest = functools.reduce(maximum, xs) if axis is None else max(xs[0], axis=axis, keepdims=True)
@@ -193,8 +190,10 @@ class Expander:
             return inverse(parts[0], xs[0])
         if node.of(negative):
             return _negated(parts[0])
-        if node.of(broadcast_to):
+        if node.of(broadcast_to) or uncast(x) != x:
             return parts[0]
+        if node.of(_astype):
+            return None
         return _together(parts[0], _negated(parts[1]) if node.of(subtract) else parts[1])
 
     def _shifted(self, e: Tensor) -> Expansion | None:

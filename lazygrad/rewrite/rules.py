@@ -21,6 +21,7 @@ from typing import Any, cast
 from lazygrad.errors import DefinitionError
 from lazygrad.graph import Node
 from lazygrad.ops.arithmetic import divide, multiply
+from lazygrad.ops.movement import _astype
 from lazygrad.ops.source import _full, _literal
 from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.tensor import Tensor
@@ -38,6 +39,7 @@ __all__ = [
     "quotient",
     "readers",
     "rule",
+    "uncast",
 ]
 
 _Match = Callable[..., "Tensor | None"]
@@ -113,6 +115,13 @@ def operands(x: Tensor, op: object) -> list[Tensor]:
     """The operands of ``x`` if it applies ``op``, else none."""
     node = node_of(x)
     return [x.graph.tensor(i) for i in node.inputs] if node.of(op) else []
+
+
+def uncast(x: Tensor) -> Tensor:
+    """What ``x`` is cast from, if both are floats: halves are summed in float32, and the sum is cast back."""
+    while (inner := operands(x, _astype)) and x.dtype.kind == inner[0].dtype.kind == "f":
+        (x,) = inner
+    return x
 
 
 PRODUCTS: tuple[object, ...] = (multiply, strong_multiply)

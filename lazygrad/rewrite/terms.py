@@ -15,11 +15,11 @@ from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, divide, multiply, negative, reciprocal, subtract
 from lazygrad.ops.comparison import isfinite, where
 from lazygrad.ops.elementary import exp
-from lazygrad.ops.movement import reshape
+from lazygrad.ops.movement import _astype, astype, reshape
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.source import literal
 from lazygrad.ops.strong import strong_divide, strong_multiply
-from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, beside, factors, node_of, number, operands
+from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, beside, factors, node_of, number, operands, uncast
 from lazygrad.tensor import Tensor
 
 __all__ = ["Term", "cancelled", "one_and_exp", "halved", "sources", "squared", "total", "unit"]
@@ -48,7 +48,7 @@ def _is_positive(x: Tensor, depth: int = DEPTH) -> bool:
     value = number(x)
     if value is not None:
         return bool(value > 0)
-    through = any(node.of(op) for op in (add, *PRODUCTS, *QUOTIENTS, reciprocal, reshape, sum))
+    through = any(node.of(op) for op in (add, *PRODUCTS, *QUOTIENTS, reciprocal, reshape, sum, _astype))
     return through and depth > 0 and all(_is_positive(y, depth - 1) for y in operands(x, node.op))
 
 
@@ -88,6 +88,8 @@ def sources(x: Tensor, depth: int = DEPTH) -> list[Tensor]:
     node = node_of(x)
     if number(x) is not None:
         return []
+    if uncast(x) != x:
+        return sources(uncast(x), depth)
     if node.of(exp) or node.of(sigmoid):
         return [_unshifted(operands(x, node.op)[0])]
     if depth and any(node.of(op) for op in (add, *PRODUCTS, *QUOTIENTS, reciprocal)):
@@ -196,7 +198,8 @@ def total(terms: Iterable[Term], like: Tensor) -> Tensor:
     ordered = sorted(terms, key=lambda term: -term.sign)  # a − b is one op, −b + a two
     first, *rest = [(term.sign, _value(term, like)) for term in ordered]
     start = first[1] if first[0] > 0 else -first[1]
-    return functools.reduce(lambda y, signed: y + signed[1] if signed[0] > 0 else y - signed[1], rest, start)
+    y = functools.reduce(lambda y, signed: y + signed[1] if signed[0] > 0 else y - signed[1], rest, start)
+    return astype(y, like.dtype)
 
 
 def _value(term: Term, like: Tensor) -> Tensor:
