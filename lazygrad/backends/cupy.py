@@ -49,20 +49,20 @@ class _Linalg:
         found = getattr(self._cupy.linalg, name)
         if name in LINALG:
             found = _raising(found, LINALG[name])
-        if name in ("svd", "pinv"):
+        if name in ("eigh", "eigvalsh", "svd", "pinv"):
             found = _finding_nan(found, LINALG[name])
         setattr(self, name, found)
         return found
 
 
 def _finding_nan(function: Callable[..., Any], what: str) -> Callable[..., Any]:
-    """The function, which raises for NaN, as NumPy does; the method that CuPy takes for batches tells of nothing."""
+    """The function, which raises if it gives NaN; the methods that CuPy takes for batches tell of nothing."""
 
     @functools.wraps(function)
     def looking(*args: Any, **settings: Any) -> Any:
         y = function(*args, **settings)
-        values = y[1] if isinstance(y, tuple) else y
-        if (values != values).any():
+        parts = y if isinstance(y, tuple) else (y,)
+        if functools.reduce(operator.or_, [(part != part).any() for part in parts]):
             raise np.linalg.LinAlgError(what)
         return y
 

@@ -169,6 +169,15 @@ def test_what_cannot_be_decomposed_raises_as_on_numpy(
             computed(f, matrices, way=way, backend=backend)
 
 
+@pytest.mark.parametrize("f", [lg.linalg.eigh, lg.linalg.eigvalsh], ids=["eigh", "eigvalsh"])
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["one", "batch"])
+def test_eigenvalues_that_cannot_be_found_raise(f: Callable[..., Any], batch: tuple[int, ...]) -> None:
+    """NumPy's do, save for some small matrices; CuPy's are NaN, in a batch whatever is asked."""
+    a = np.broadcast_to(np.where(np.eye(5), np.nan, 1.0), (*batch, 5, 5))
+    with pytest.raises(np.linalg.LinAlgError, match="Eigenvalues did not converge"):
+        computed(f, a)
+
+
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_zero_on_the_diagonal_of_a_triangular_system_raises(lower: bool, transposed: bool) -> None:
