@@ -27,7 +27,7 @@ from lazygrad.codegen.functions import (
     powers,
     trigonometric,
 )
-from lazygrad.codegen.writer import F32, F64
+from lazygrad.codegen.registers import F32, F64
 
 mp.dps = 70
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from lazygrad.codegen import blas, llvm
 from lazygrad.codegen.products import Plan, Product, write
-from lazygrad.codegen.writer import F32, Writer
+from lazygrad.codegen.registers import F32
+from lazygrad.codegen.writer import Writer
 
 Write = Callable[[Product, Writer], Plan]
 

@@ -75,10 +75,17 @@ def one(
 
 
 def two(
-    name: str, call: Any, value: Any, slopes: Any, spans: Any = (ANY, ANY), beside: Any = (), bound: float = 4.0
+    name: str,
+    call: Any,
+    value: Any,
+    slopes: Any,
+    spans: Any = (ANY, ANY),
+    beside: Any = (),
+    bound: float = 4.0,
+    domain: Span = (-np.inf, np.inf),
 ) -> list[Truth]:
     """The row of a function of two operands."""
-    return [Truth(name, call, (value, *slopes), spans, beside or (None,) * 3, bound=bound)]
+    return [Truth(name, call, (value, *slopes), spans, beside or (None,) * 3, domain, bound=bound)]
 
 
 def expit(x: Any) -> Any:
@@ -248,6 +255,12 @@ TRUTHS: list[Truth] = [
     # sums of exponentials
     *two("logaddexp", lg.logaddexp, lambda a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
          (lambda a, b: expit(a - b), lambda a, b: expit(b - a)), beside=(lambda a, b: max(abs(a), abs(b)), None, None)),
+    *two("logsumexp", lambda a, b: lg.logsumexp(lg.stack([a, b]), axis=0),
+         lambda a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))), (lambda a, b: expit(a - b), lambda a, b: expit(b - a)),
+         beside=(lambda a, b: max(abs(a), abs(b)), None, None), bound=400),
+    *two("nn.softmax", lambda a, b: lg.nn.softmax(lg.stack([a, b]), axis=0)[0], lambda a, b: expit(a - b),
+         (lambda a, b: slope(a - b), lambda a, b: -slope(a - b)), bound=800,
+         beside=(None, lambda a, b: expit(a - b), None)),
     Truth("nn.binary_cross_entropy_with_logits", lg.nn.binary_cross_entropy_with_logits,
           (bce, lambda x, t: (1 - t) * expit(x) - t * expit(-x)), (ANY, ((0, 0), (1, 1), (0, 1))),
           (None, lambda x, t: t * expit(-x)), least=4),
@@ -273,6 +286,9 @@ TRUTHS: list[Truth] = [
          (((0, 2), (0, 100), (0.9, 1.1)), ((-2, 2), (-100, 100), (-400, 400)))),
     *two("hypot", lg.hypot, lambda a, b: mp.hypot(a, b),
          (lambda a, b: a / mp.hypot(a, b), lambda a, b: b / mp.hypot(a, b))),
+    *two("linalg.vector_norm", lambda a, b: lg.linalg.vector_norm(lg.stack([a, b], axis=-1), axis=-1),
+         lambda a, b: mp.hypot(a, b), (lambda a, b: a / mp.hypot(a, b), lambda a, b: b / mp.hypot(a, b)),
+         domain=(1e-36, np.inf)),
     # trigonometry
     *one("sin", lg.sin, mp.sin, mp.cos, ANGLE),
     *one("cos", lg.cos, mp.cos, lambda x: -mp.sin(x), ANGLE),
@@ -343,6 +359,7 @@ def sampled(truth: Truth, dtype: Any, count: int) -> list[Array]:
     if truth.name in ("betaln", "power"):
         kept &= xs[0] > 0
         kept &= (xs[1] > 0) | (truth.name == "power")
+    kept &= np.all([np.isfinite(x) for x in xs], axis=0)
     return [x[kept] for x in xs]
 
 
