@@ -15,11 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.codegen.functions.core import FORMAT, Coefficients, clamped, exactly, polynomial
-from lazygrad.codegen.functions.exponential import EXP, power_of_two, scaled, split
+from lazygrad.codegen.functions.exponential import EXP, RANGE, power_of_two, scaled, split
 from lazygrad.codegen.functions.logarithm import log
 from lazygrad.codegen.registers import F32, F64, Register
 
-__all__ = ["erf", "erfc", "erfcx", "erfinv", "gaussian", "gaussian_half", "scaled_complement", "square_exponential"]
+__all__ = [
+    "erf",
+    "erfc",
+    "erfcx",
+    "erfinv",
+    "gaussian",
+    "gaussian_half",
+    "near_complement",
+    "scaled_complement",
+    "square_exponential",
+]
 
 
 class Piece(NamedTuple):
@@ -118,13 +128,21 @@ def erf(x: Register) -> Register:
 
 
 def square_exponential(a: Register, factor: float) -> Register:
-    """exp(−factor·a²) for a power of two, of a ≥ 0 in float64; what rounding takes from a² is given back."""
-    held = clamped(a, None, math.sqrt(750.0 / factor))  # beyond, it is 0
+    """exp(−factor·a²) for a power of two, of a ≥ 0; what rounding takes from a² is given back."""
+    dtype = a.dtype
+    held = clamped(a, None, math.sqrt(-RANGE[dtype][0] / factor))  # beyond, it is 0
     half = held * factor
     square = half * held
-    s = split(-square, 2 * FORMAT[F64].bias)
-    e = polynomial(s.r - a.writer.fma(half, held, -square), (1.0, 1.0, *EXP[F64]))
+    s = split(-square, 2 * FORMAT[dtype].bias)
+    e = polynomial(s.r - a.writer.fma(half, held, -square), (1.0, 1.0, *EXP[dtype]))
     return scaled(e, s.whole)
+
+
+def near_complement(a: Register, dtype: np.dtype[Any]) -> Register:
+    """erfc(a)·e^(a²) of a ≥ 0 in float64, for results of ``dtype``, as far as erfc(a) is not 0."""
+    centre = ERFC_CENTRE[dtype]
+    held = clamped(a, None, ERFC_ZERO[dtype])
+    return polynomial((held - centre) / (held + centre), ERFC[dtype]) / a.writer.fma(held, 2.0, 1.0)
 
 
 def scaled_complement(a: Register, dtype: np.dtype[Any]) -> Register:
@@ -132,10 +150,8 @@ def scaled_complement(a: Register, dtype: np.dtype[Any]) -> Register:
 
     Beyond the fit it is 1/(a·√π)·(1 − z + 3z² − 15z³ + …) with z = 1/2a² (Abramowitz & Stegun, 7.1.23).
     """
-    writer = a.writer
-    end, centre = ERFC_ZERO[dtype], ERFC_CENTRE[dtype]
-    held = clamped(a, None, end)
-    near = polynomial((held - centre) / (held + centre), ERFC[dtype]) / writer.fma(held, 2.0, 1.0)
+    writer, end = a.writer, ERFC_ZERO[dtype]
+    near = near_complement(a, dtype)
     inverse = 1.0 / clamped(a, end, None)
     z = inverse * inverse * 0.5
     far = (inverse * (1 / math.sqrt(math.pi))) * polynomial(z, (1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0))
@@ -144,14 +160,14 @@ def scaled_complement(a: Register, dtype: np.dtype[Any]) -> Register:
 
 @exactly
 def gaussian(x: Register) -> Register:
-    """e^(−x²). Float32 is computed as float64."""
-    return square_exponential(x.writer.abs(x.astype(F64)), 1.0).astype(x.dtype)
+    """e^(−x²)."""
+    return square_exponential(x.writer.abs(x), 1.0)
 
 
 @exactly
 def gaussian_half(x: Register) -> Register:
-    """e^(−x²/2). Float32 is computed as float64."""
-    return square_exponential(x.writer.abs(x.astype(F64)), 0.5).astype(x.dtype)
+    """e^(−x²/2)."""
+    return square_exponential(x.writer.abs(x), 0.5)
 
 
 @exactly

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazygrad.codegen.functions.core import FORMAT, clamped, exactly, polynomial
 from lazygrad.codegen.functions.double import Double, product, total
-from lazygrad.codegen.functions.error_function import scaled_complement, square_exponential
+from lazygrad.codegen.functions.error_function import near_complement, scaled_complement, square_exponential
 from lazygrad.codegen.functions.exponential import EXP, scaled, split
 from lazygrad.codegen.functions.logarithm import log, log1p
 from lazygrad.codegen.registers import F64, Register
@@ -33,7 +33,8 @@ def _tail(x: Register) -> tuple[Register, Register, Register]:
 @exactly
 def ndtr(x: Register) -> Register:
     """The normal distribution function Φ."""
-    *_, small = _tail(x)
+    a = x.writer.abs(x.astype(F64))
+    small = square_exponential(a, 0.5) * 0.5 * near_complement(a * ROOT_HALF, x.dtype)
     return x.writer.select(x < 0.0, small, 1.0 - small).astype(x.dtype)
 
 
