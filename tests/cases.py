@@ -14,6 +14,7 @@ from rows_arrays import GRADIENTS, INDEXING, MOVEMENT, PRODUCTS, RUNNING, SORTIN
 from rows_elementwise import ELEMENTWISE, REDUCTIONS
 from rows_linalg import LINALG
 from rows_nn import NN
+from rows_slopes import SLOPES
 
 from lazygrad.graph import current_graph
 from lazygrad.ops.random import Random
@@ -30,6 +31,7 @@ CASES = [
     *GRADIENTS,
     *LINALG,
     *NN,
+    *SLOPES,
 ]
 
 # Draws have fresh numbers at every run, so their rows have no reference.
@@ -54,5 +56,16 @@ def drawn(name: str) -> Any:
 EXEMPT = {
     "assign": "writes a variable: tests/test_random_programs.py",
     "variable": "reads a variable: tests/test_random_programs.py",
+    **dict.fromkeys(
+        (
+            "logistic_seed",
+            "logistic_of_seed",
+            "logistic_slope_of_seed",
+            "tanh_seed",
+            "tanh_of_seed",
+            "tanh_slope_of_seed",
+        ),
+        "written by a pass alone: tests/test_rewrite_rules.py",
+    ),
     "group": "joins update ops, computes nothing",
 }
