@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from lazygrad.define import elementwise
 from lazygrad.kinds import flat
 from lazygrad.ops.arithmetic import hypot, multiply, power, reciprocal, rsqrt, square
@@ -148,7 +146,7 @@ def logaddexp(xp: Any, a: Array, b: Array) -> Any:
 def _cbrt_slope(xp: Any, y: Array, x: Array) -> Any:
     """1 / 3y², the derivative of :func:`cbrt`, by a quotient that does not double the error of y."""
     a, root = xp.abs(x), xp.abs(y)
-    return xp.where(xp.logical_and(a > 0, a < np.inf), root / a, 1 / root) * (1 / 3)
+    return xp.where(xp.logical_or(xp.equal(a, 0), xp.isinf(a)), 1 / root, root / a) * (1 / 3)
 
 
 @elementwise(vjp=lambda g, y, x: g * _cbrt_slope(y, x))
@@ -198,7 +196,7 @@ def _over_squares(xp: Any, a: Array, b: Array) -> Any:
     p, q = xp.abs(a), xp.abs(b)
     larger = xp.maximum(p, q)
     ratio = xp.minimum(p, q) / larger
-    return xp.where(larger < np.inf, (a / larger) / (1 + ratio * ratio) / larger, 0 * xp.copysign(1, a))
+    return xp.where(xp.isinf(larger), 0 * xp.copysign(1, a), (a / larger) / (1 + ratio * ratio) / larger)
 
 
 @elementwise(vjp=lambda g, y, x: g * _over_squares(1.0, x))
