@@ -80,7 +80,8 @@ class Writer:
             wide = any(operand.wide for operand in operands)
         known = self._levels[level].known.get(text)
         if known is not None:
-            return known
+            # LLVM's integers have no sign: the same bits may be wanted as int32 and as uint32.
+            return known if known.dtype == dtype else Register(self, known.name, dtype, wide, level)
         result = Register(self, self._name(), dtype, wide, level)
         self._levels[level].lines.append(f"  {result.name} = {text}")
         self._levels[level].known[text] = result

@@ -446,3 +446,16 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     one, two, three = (script(THREADS, LAZYGRAD_THREADS=n).rsplit(" ", 1) for n in "123")
     assert one[0] == two[0] == three[0]
     assert ["1", "2", "3"] == [found[1].strip() for found in (one, two, three)]
+
+
+def test_the_same_bits_may_be_wanted_with_a_sign_and_without() -> None:
+    """LLVM's integers have none: one instruction serves int32 and uint32, each with its own comparisons."""
+    fast = lg.VariableEnvironment().compile(
+        lambda ctx, x: (lg.astype(lg.isnan(x), "int32"), lg.maximum(lg.isnan(x), x), lg.minimum(lg.isnan(x), -1)),
+        wait=True,
+    )
+    signed, unsigned, least = fast(np.array([0, 2**32 - 1], "uint32"))
+    assert fast.is_native
+    assert [0, 0] == signed.tolist()
+    assert [0, 2**32 - 1] == unsigned.tolist()
+    assert [-1, -1] == least.tolist()
