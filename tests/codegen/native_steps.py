@@ -70,7 +70,7 @@ def case(step: Step, *arguments: Any, width: int | None = None, **variables: Any
     """Run a step natively and node by node. Memory that native code must write is full of rubbish before."""
     env, plan, inputs = _traced(step, arguments, variables)
     native = Native(plan, width or machine().width)
-    loaded = Loaded(native, np)
+    loaded = Loaded(native, env._backend.xp)
     live = {name: env._find(name).live(0) for name in plan.variables}
     spare = {name: np.full_like(env._find(name).live(0), 77) for name in plan.updates}
     loaded.arena[:] = 0x55

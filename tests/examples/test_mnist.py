@@ -28,7 +28,11 @@ def few_digits(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_ml_kit"])
 def test_run_and_compile_give_the_same_numbers(name: str, numbers: Numbers) -> None:
     """The mode changes how a step is run, and nothing else."""
-    assert numbers(name, "--mode", "run") == pytest.approx(numbers(name, "--mode", "compile"), rel=1e-3)
+    run, compiled = numbers(name, "--mode", "run"), numbers(name, "--mode", "compile")
+    assert run.keys() == compiled.keys()
+    for key, expected in run.items():
+        # After a few steps some images are about as likely to be two digits: a rounding may turn one of 340 over.
+        assert expected == pytest.approx(compiled[key], rel=1e-3, abs=1.01 / 340 if "accuracy" in key else 0), key
 
 
 def test_both_networks_of_ml_kit_have_the_parameters_of_its_report(example: Example) -> None:
