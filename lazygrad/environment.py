@@ -316,7 +316,7 @@ class VariableEnvironment:
         if runner is None:
             if len(plans) >= 16:
                 plans.clear()
-            runner = plans[roots] = Runner(Plan(graph, roots), self._backend)
+            runner = plans[roots] = Runner(Plan(graph, roots, shared=False), self._backend)
         return runner
 
     def _evaluate(self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any]) -> Sequence[Any]:

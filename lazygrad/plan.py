@@ -13,7 +13,7 @@ from lazygrad.errors import DefinitionError, GraphError, Origin, report
 from lazygrad.graph import Graph, Node
 from lazygrad.kinds import Declared, Source
 from lazygrad.ops.source import _constant, assign, placeholder, variable
-from lazygrad.rewrite import optimized
+from lazygrad.rewrite import optimized, share
 from lazygrad.spec import Spec
 
 __all__ = ["Plan"]
@@ -33,6 +33,12 @@ class NativeCode(Protocol):
 class Plan:
     """The nodes to run, in order, and what is known of them before any of them runs.
 
+    Args:
+        graph: what the user wrote.
+        roots: the nodes that are asked for.
+        shared: whether functions of one argument shall be computed from one number. Native code gains by that;
+            NumPy, which has a fast function of its own for each, loses.
+
     Attributes:
         graph: the graph after all passes; every node of it is needed.
         values: the nodes whose arrays are returned, in the order they were asked for.
@@ -45,11 +51,13 @@ class Plan:
         native: what is known of its native code, where it was asked for.
     """
 
-    def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
+    def __init__(self, graph: Graph, roots: Sequence[int], shared: bool = True) -> None:
         wanted = Graph(graph.dtype)
         wanted.nodes, wanted.origins = graph.nodes, graph.origins
         wanted.roots = tuple(roots)
         self.graph = optimized(wanted)
+        if shared:
+            self.graph = share(self.graph)
         nodes = self.graph.nodes
         self.values: list[int] = []
         self.updates: dict[str, int] = {}

@@ -11,7 +11,7 @@ from scipy import special
 
 import lazygrad as lg
 from lazygrad import nn, plan
-from lazygrad.rewrite import optimized, prune
+from lazygrad.rewrite import optimized, prune, share
 
 
 def step_of(formula: Formula) -> Any:
@@ -216,7 +216,7 @@ def test_a_value_and_its_derivative_share_one_exponential(f: Any) -> None:
         y = f(x)
         return y, lg.grad(y, x)
 
-    names = [node.op.name for node in optimized(lg.VariableEnvironment().trace(step, WIDE)).nodes]
+    names = [node.op.name for node in share(optimized(lg.VariableEnvironment().trace(step, WIDE))).nodes]
     assert 1 == sum(name.endswith("_seed") and "_of_" not in name for name in names)
     assert not {"exp", "sigmoid", "tanh", "logistic_slope", "tanh_slope"} & set(names)
 
@@ -286,7 +286,7 @@ def test_where_nothing_overflows_nothing_changes(seed: int, monkeypatch: pytest.
     arrays = rng.uniform(-1, 1, (3, 3)), rng.uniform(0.5, 2, (3, 3))
     env = lg.VariableEnvironment(dtype="float64")
     after = env.run(random_step(seed), *arrays)
-    USED.update(optimized(env.trace(random_step(seed), *arrays)).rewrites)
+    USED.update(share(optimized(env.trace(random_step(seed), *arrays))).rewrites)
     monkeypatch.setattr(plan, "optimized", prune)
     before = lg.VariableEnvironment(dtype="float64").run(random_step(seed), *arrays)
     for expected, actual in zip(before, after, strict=True):

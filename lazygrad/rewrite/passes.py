@@ -81,7 +81,7 @@ def _of(passed: str) -> list[Rule]:
 def optimized(graph: Graph) -> Graph:
     """All passes: what is not needed goes first, then one walk with all rules, then what they made needless.
 
-    Rules that share come last, in a walk of their own.
+    Rules that share are not among them: :func:`share` comes after all others, where native code is made.
 
     The walk writes each node after its operands are final, so one is enough, but where a rule asks what reads a
     node that another rule wrote. With ``LAZYGRAD_CHECK=1`` in the process environment the result is verified.
@@ -93,7 +93,6 @@ def optimized(graph: Graph) -> Graph:
         new = prune(new)
         if not again:
             break
-    new = share(new)
     if os.environ.get("LAZYGRAD_CHECK") == "1":
         verify(new, graph)
     return new
