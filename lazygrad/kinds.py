@@ -363,19 +363,6 @@ class Elementwise(Declared):
         ufunc = getattr(np, self.name, None)
         return ufunc_rule(ufunc) if isinstance(ufunc, np.ufunc) and ufunc.nout == 1 else promoted
 
-    def kinds(self, graph: Graph, operands: Sequence[Any]) -> tuple[Kind, ...]:
-        """The kinds of the operands; where Python's numbers stand alone, floats have the environment's dtype.
-
-        So has what a function of whole numbers gives, if it gives floats.
-        """
-        kinds = tuple([kind_of(operand, graph.dtype) for operand in operands])
-        together = kinds[1:] if self.dtype_rule is chosen else kinds
-        if not together or not all(isinstance(kind, type) for kind in together):
-            return kinds
-        if float not in together and self.resolve(kinds)[1].kind != "f":
-            return kinds
-        return kinds[: len(kinds) - len(together)] + (graph.dtype,) * len(together)
-
     def check_shapes(self, operands: Sequence[Any]) -> None:
         """They must broadcast."""
         if len(operands) > 1:
