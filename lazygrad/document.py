@@ -6,10 +6,10 @@ ValueError with a sentence that says what is wrong.
 
 from __future__ import annotations
 
-import base64
+import binascii
+import hashlib
 import json
 import math
-import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -17,22 +17,43 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.errors import VariableError
-from lazygrad.spec import Spec
 from lazygrad.variables import joined
 
-__all__ = ["DTYPES", "FORMAT", "VERSION", "Document", "Entry", "from_json", "from_rust", "pieces"]
+__all__ = [
+    "DTYPES",
+    "FORMAT",
+    "MOST_LETTERS",
+    "MOST_VARIABLES",
+    "VERSION",
+    "VERSIONS",
+    "Document",
+    "Entry",
+    "Rows",
+    "distinct",
+    "from_members",
+    "member",
+    "numbers",
+    "pieces",
+    "shape_of",
+    "shaped",
+    "usable",
+]
 
 FORMAT = "lazygrad"
-VERSION = 1
+VERSION = 2  # which is written
+VERSIONS = (1, 2)  # which are read; version 1 has no checksum
 READABLE = 1024  # larger arrays are written in base64: a person does not read them, and it is exact and small
+
+MOST_VARIABLES = 1_000_000  # in one file
+MOST_LETTERS = 4096  # in the name of a variable, namespaces included; twice as many in that of a state of a training
+MOST_AXES = 64  # NumPy's limit
+_MOST_RUNS = 2**64  # the generator counts runs in 64 bits
 
 # The names that dtypes have in a file. NumPy's long double is not among them: its bits mean different
 # numbers on different machines.
 DTYPES = {str(np.dtype(code)): np.dtype(code) for code in "?" + np.typecodes["AllInteger"] + "efd"}
 
-_WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list", dict: "an object"}
-_MOST_AXES = 64  # NumPy's limit
-_MOST_RUNS = 2**64  # the generator counts runs in 64 bits
+_CHUNK = 3 << 18  # bytes that are written in base64 at once; a multiple of three
 
 
 class Entry(NamedTuple):
@@ -54,10 +75,20 @@ class Document(NamedTuple):
     seed: int | None
     runs: int
     training: list[Entry] | None = None
+    version: int = VERSION
 
 
-def pieces(document: Document) -> Iterator[str]:
-    """The text of a file, one variable a line, in pieces, so that it is never in memory as a whole."""
+def pieces(document: Document) -> Iterator[bytes]:
+    """The bytes of a file, one variable a line, in pieces, so that it is never in memory as a whole."""
+    checksum = hashlib.sha256()
+    for piece in _unsigned(document):
+        data = piece.encode()
+        checksum.update(data)
+        yield data
+    yield f'"checksum": "{checksum.hexdigest()}"\n}}\n'.encode()
+
+
+def _unsigned(document: Document) -> Iterator[str]:
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -71,35 +102,42 @@ def pieces(document: Document) -> Iterator[str]:
     if document.training is not None:
         yield ",\n"
         yield from _rows("training", document.training)
-    yield "\n}\n"
+    yield ",\n "
 
 
 def _rows(key: str, entries: list[Entry]) -> Iterator[str]:
     yield f' "{key}": ['
     for place, entry in enumerate(entries):
-        yield (",\n  " if place else "\n  ") + json.dumps(_row(entry), allow_nan=False, ensure_ascii=False)
+        yield ",\n  " if place else "\n  "
+        yield from _row(entry)
     yield "\n ]"
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> Iterator[str]:
     array = entry.array
-    return {
+    head = {
         "name": entry.path,
         "dtype": str(array.dtype),
         "shape": list(array.shape),
         "trainable": entry.trainable,
-        **_encoded(array),
     }
+    data = _decimals(array)
+    if data is not None:
+        yield json.dumps(head | {"data": data}, allow_nan=False, ensure_ascii=False)
+        return
+    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "base64": "'
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
+    for start in range(0, len(little), _CHUNK):
+        yield binascii.b2a_base64(little[start : start + _CHUNK].data, newline=False).decode("ascii")
+    yield '"}'
 
 
-def _encoded(array: Any) -> dict[str, Any]:
-    """The elements in row-major order: as numbers where every bit comes back, else in base64."""
-    if array.size <= READABLE and (array.dtype.kind != "f" or np.isfinite(array).all()):
-        data = [_number(x) for x in array.ravel()]
-        if _numbers(data, array.dtype, "it").tobytes() == array.tobytes():
-            return {"data": data}
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return {"base64": base64.b64encode(little.tobytes()).decode("ascii")}
+def _decimals(array: Any) -> list[Any] | None:
+    """The elements in row-major order as numbers, if the array is small and every bit of it comes back from them."""
+    if array.size > READABLE or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+        return None
+    data = [_number(x) for x in array.ravel()]
+    return data if numbers(data, array.dtype, "it").tobytes() == array.tobytes() else None
 
 
 def _number(x: Any) -> Any:
@@ -107,38 +145,68 @@ def _number(x: Any) -> Any:
     return float(str(x)) if isinstance(x, np.floating) else x.item()
 
 
-def from_json(content: dict[str, Any]) -> Document:
-    """The document in lazygrad's own layout."""
+class Rows(NamedTuple):
+    """A list of variables as it was read."""
+
+    entries: list[Entry]
+    wrong: str = ""  # what is wrong with the first that is
+
+    @classmethod
+    def of(cls, items: Iterable[Any], what: str, letters: int) -> Rows:
+        """All items, one at a time; those after a wrong one are not kept."""
+        entries: list[Entry] = []
+        wrong = ""
+        for place, row in enumerate(items):
+            if not wrong:
+                try:
+                    if place == MOST_VARIABLES:
+                        raise ValueError(f"it has more than {MOST_VARIABLES} of '{what}', the most that are read")
+                    entries.append(_entry(row, f"{_ONE[what]} {place}", letters))
+                except ValueError as reason:
+                    wrong = str(reason)
+        return cls([] if wrong else entries, wrong)
+
+
+_ONE = {"variables": "variable", "training": "state"}
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list", dict: "an object", Rows: "a list"}
+
+
+def from_members(content: Mapping[str, Any]) -> Document:
+    """The document in lazygrad's own layout, whose lists of variables are :class:`Rows`."""
     dtype = _dtype(content, "the file")
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"the 'dtype' of the file is {dtype}, not float32 or float64")
-    random = _member(content, "random", dict, "the file")
-    seed, runs = (_member(random, key, int, "the random state") for key in ("seed", "runs"))
+    random = member(content, "random", dict, "the file")
+    seed, runs = (member(random, key, int, "the random state") for key in ("seed", "runs"))
     if seed < 0 or not 0 <= runs < _MOST_RUNS:
         raise ValueError("the random state is out of range")
-    rows = _member(content, "variables", list, "the file")
-    entries = [_entry(row, f"variable {place}") for place, row in enumerate(rows)]
-    training = None
-    if "training" in content:
-        rows = _member(content, "training", list, "the file")
-        training = _distinct([_entry(row, f"state {place} of the training") for place, row in enumerate(rows)])
-    return Document(_distinct(entries), dtype, seed, runs, training)
+    entries = _sound(member(content, "variables", Rows, "the file"))
+    training = _sound(member(content, "training", Rows, "the file")) if "training" in content else None
+    return Document(entries, dtype, seed, runs, training, content["version"])
 
 
-def _entry(row: Any, of: str) -> Entry:
-    name = _usable(_member(row, "name", str, of))
+def _sound(rows: Rows) -> list[Entry]:
+    if rows.wrong:
+        raise ValueError(rows.wrong)
+    return distinct(rows.entries)
+
+
+def _entry(row: Any, of: str, letters: int) -> Entry:
+    name = usable(member(row, "name", str, of), letters)
     of = f"variable {name!r}"
-    dtype, shape = _dtype(row, of), _shape(row, "shape", of)
+    dtype, shape = _dtype(row, of), shape_of(row, "shape", of)
     if ("data" in row) == ("base64" in row):
         raise ValueError(f"{of} has not just one of 'data' and 'base64'")
     if "data" in row:
-        array = _numbers(_member(row, "data", list, of), dtype, of)
+        array = numbers(member(row, "data", list, of), dtype, of)
     else:
-        array = _unpacked(_member(row, "base64", str, of), dtype, of)
-    return Entry(name, _shaped(array, shape, of), _member(row, "trainable", bool, of))
+        raw = _bytes(member(row, "base64", str, of), dtype, of)
+        del row["base64"]  # so that a large array and its text are in memory together no longer than they must
+        array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
+    return Entry(name, shaped(array, shape, of), member(row, "trainable", bool, of))
 
 
-def _member(owner: Any, key: str, kind: type, of: str) -> Any:
+def member(owner: Any, key: str, kind: type, of: str) -> Any:
     """What stands under ``key``, which is exactly of this kind: true is not taken for 1, nor 1.0 for 1."""
     if type(owner) is not dict:
         raise ValueError(f"{of} is {reprlib.repr(owner)}, not an object")
@@ -149,14 +217,18 @@ def _member(owner: Any, key: str, kind: type, of: str) -> Any:
     return owner[key]
 
 
-def _usable(name: str) -> str:
+def usable(name: str, letters: int = MOST_LETTERS) -> str:
+    """A name that a variable may have."""
+    if len(name) > letters:
+        raise ValueError(f"{reprlib.repr(name)} has {len(name)} letters, more than {letters}")
     try:
         return joined("", name)
     except VariableError:
         raise ValueError(f"{reprlib.repr(name)} cannot be the name of a variable") from None
 
 
-def _distinct(entries: list[Entry]) -> list[Entry]:
+def distinct(entries: list[Entry]) -> list[Entry]:
+    """The entries, no two of which have the same name."""
     seen: set[str] = set()
     for entry in entries:
         if entry.path in seen:
@@ -166,20 +238,22 @@ def _distinct(entries: list[Entry]) -> list[Entry]:
 
 
 def _dtype(owner: Any, of: str) -> np.dtype[Any]:
-    name = _member(owner, "dtype", str, of)
+    name = member(owner, "dtype", str, of)
     if name not in DTYPES:
         raise ValueError(f"the 'dtype' of {of} is {reprlib.repr(name)}, which is none that a variable has")
     return DTYPES[name]
 
 
-def _shape(owner: Any, key: str, of: str) -> list[int]:
-    shape: list[Any] = _member(owner, key, list, of)
-    if len(shape) > _MOST_AXES or any(type(size) is not int or size < 0 for size in shape):
+def shape_of(owner: Any, key: str, of: str) -> list[int]:
+    """The sizes of axes that stand under ``key``."""
+    shape: list[Any] = member(owner, key, list, of)
+    if len(shape) > MOST_AXES or any(type(size) is not int or size < 0 for size in shape):
         raise ValueError(f"the {key!r} of {of} is {reprlib.repr(shape)}, not sizes of axes")
     return shape
 
 
-def _shaped(array: Any, shape: list[int], of: str) -> Any:
+def shaped(array: Any, shape: list[int], of: str) -> Any:
+    """The elements in a shape, if they are as many as it says."""
     if array.size != math.prod(shape):
         raise ValueError(f"{of} has {array.size} elements, but its shape is {reprlib.repr(shape)}")
     try:
@@ -188,7 +262,7 @@ def _shaped(array: Any, shape: list[int], of: str) -> Any:
         raise ValueError(f"{of} has a shape that no array can have, {reprlib.repr(shape)}") from None
 
 
-def _numbers(data: list[Any], dtype: np.dtype[Any], of: str) -> Any:
+def numbers(data: list[Any], dtype: np.dtype[Any], of: str) -> Any:
     """The numbers as an array; text, null, and what the dtype cannot hold are not taken."""
     kinds: set[type] = {bool} if dtype.kind == "b" else {int, float} if dtype.kind == "f" else {int}
     if not set(map(type, data)) <= kinds:
@@ -204,68 +278,14 @@ def _numbers(data: list[Any], dtype: np.dtype[Any], of: str) -> Any:
     return array
 
 
-def _unpacked(text: str, dtype: np.dtype[Any], of: str) -> Any:
-    """The bits as an array."""
+def _bytes(text: str, dtype: np.dtype[Any], of: str) -> bytes:
+    """The bytes of an array."""
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         raise ValueError(f"the 'base64' of {of} is not base64") from None
     if len(raw) % dtype.itemsize:
         raise ValueError(f"{of} has {len(raw)} bytes, which are not whole elements of {dtype}")
     if dtype.kind == "b" and raw.strip(b"\0\1"):
         raise ValueError(f"{of} has bytes that are not true or false")
-    return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
-
-
-def from_rust(content: dict[str, Any], dtype: np.dtype[Any] | None, mine: Mapping[str, Spec]) -> Document:
-    """The document in the layout of the Rust crate autograd: namespaces and names joined by U+0001, no dtypes."""
-    arrays = []
-    for place, row in enumerate(_member(content, "array_list", list, "the file")):
-        of = f"array {place}"
-        if _member(row, "v", int, of) != 1:
-            raise ValueError(f"{of} is of version {row['v']}")
-        values = _numbers(_member(row, "data", list, of), np.dtype(np.float64), of)
-        arrays.append(_shaped(values, _shape(row, "dim", of), of))
-    names: dict[int, tuple[str, str]] = {}
-    for key, place in _member(content, "name_to_id", dict, "the file").items():
-        namespace, mark, name = key.partition("\u0001")
-        if not mark:
-            raise ValueError(f"the name {reprlib.repr(key)} has no U+0001 in it")
-        if type(place) is not int or not 0 <= place < len(arrays):
-            raise ValueError(f"{reprlib.repr(key)} names array {reprlib.repr(place)}, which is not there")
-        if place in names:
-            raise ValueError(f"array {place} has two names")
-        names[place] = namespace, name
-    found = dtype or _dtype_of_decimals(arrays)
-    entries = []
-    for place, (namespace, name) in sorted(names.items()):
-        path = _usable(f"{namespace}/{name}" if namespace else name)
-        known = mine[path].dtype if path in mine and mine[path].dtype.kind == "f" else found
-        array = _numbers(arrays[place].ravel().tolist(), known, f"variable {path!r}").reshape(arrays[place].shape)
-        entries.append(Entry(path, array, not _is_state(place, names, arrays)))
-    return Document(_distinct(entries), found, None, 0)
-
-
-def _is_state(place: int, names: Mapping[int, tuple[str, str]], arrays: list[Any]) -> bool:
-    """Whether an array is an optimizer's: the crate calls it by the number of an array elsewhere, and m, v or t.
-
-    Taken for trainable, it would be a parameter of the next optimizer.
-    """
-    namespace, name = names[place]
-    match = re.fullmatch(r"([0-9]{1,9})([mvt]?)", name)
-    if match is None or not namespace:
-        return False
-    owner = int(match[1])
-    elsewhere = owner < place and owner in names and names[owner][0] != namespace
-    return elsewhere and (match[2] == "t" or arrays[owner].shape == arrays[place].shape)
-
-
-def _dtype_of_decimals(arrays: Iterable[Any]) -> np.dtype[Any]:
-    """float32 if every number is the shortest decimal of one, as the crate writes them; else float64."""
-    for array in arrays:
-        with np.errstate(over="ignore"):
-            single = array.astype(np.float32).ravel().tolist()
-        for x, decimal in zip(single, array.ravel().tolist(), strict=True):
-            if x != decimal and float(str(np.float32(x))) != decimal:
-                return np.dtype(np.float64)
-    return np.dtype(np.float32)
+    return raw

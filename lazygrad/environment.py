@@ -30,7 +30,7 @@ from lazygrad.registry import here
 from lazygrad.rewrite import prune
 from lazygrad.spec import Spec
 from lazygrad.summary import summary
-from lazygrad.variables import Namespace, Slot, Variable, joined
+from lazygrad.variables import Namespace, Slot, Variable, bits, joined
 
 __all__ = ["VariableEnvironment"]
 
@@ -152,15 +152,22 @@ class VariableEnvironment:
                 raise VariableError(report(f"there is a variable {path!r} already", at=here(), facts=facts, cure=cure))
             given = numeric(array, self.dtype, self._backend)
             own = self._backend.asarray(given.copy() if on_device(given) else np.array(given))
-            own = self._backend.xp.asarray(own, order="C")
-            number = 1 + max((v._number for v in self._variables.values()), default=-1)
-            parity, runs, permanent = self._state
-            self._state = _State(parity & ~(1 << number), runs, permanent)
-            variable = self._variables[path] = Variable(self, path, own, bool(trainable), number)
-            self._version += bool(trainable)
+            variable = self._add(path, own, bool(trainable))
             if not self._is_writing():
                 self._keep()
             return variable
+
+    def _add(self, path: str, own: Any, trainable: bool) -> Variable:
+        """Register a variable with an array that nobody else has."""
+        last = next(reversed(self._variables.values()), None)  # those that came later have higher numbers
+        number = 0 if last is None else last._number + 1
+        parity, runs, permanent = self._state
+        if parity >> number:
+            self._state = _State(parity & ~(1 << number), runs, permanent)
+        own = self._backend.xp.asarray(own, order="C")
+        variable = self._variables[path] = Variable(self, path, own, trainable, number)
+        self._version += trainable
+        return variable
 
     def _keep(self) -> None:
         """Let every variable there is now stay, even if the step being written fails."""
@@ -306,7 +313,7 @@ class VariableEnvironment:
 
     def _forget(self, count: int) -> None:
         """Take back the registration of all variables after the first ``count``."""
-        for path in list(self._variables)[count:]:
+        for path in reversed(list(self._variables)[count:]):
             del self._variables[path]
 
     def _runner(self, graph: Graph, roots: tuple[int, ...]) -> Runner:
@@ -340,8 +347,8 @@ class VariableEnvironment:
         parity, runs, _ = self._state
         plan = runner.plan
         if runner.touched is None:
-            runner.flips = sum(1 << self._find(name)._number for name in plan.updates)
-            runner.touched = sum(1 << self._find(name)._number for name in {*plan.variables, *plan.updates})
+            runner.flips = bits(self._find(name)._number for name in plan.updates)
+            runner.touched = bits(self._find(name)._number for name in {*plan.variables, *plan.updates})
         try:
             self._executing = True
             with np.errstate(all="ignore"):
@@ -396,8 +403,8 @@ class VariableEnvironment:
         document = serialize.read(path, None if dtype is None else _floating(dtype))
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
         for entry in document.entries:
-            env._register(entry.path, entry.array, entry.trainable)
-        env._state = env._state._replace(runs=document.runs)
+            env._add(entry.path, env._backend.asarray(entry.array), entry.trainable)
+        env._state = _State(0, document.runs, len(env))
         return env
 
     def restore(self, path: str | Path, strict: bool = True) -> None:
@@ -429,17 +436,17 @@ class VariableEnvironment:
             before, draws, state = len(self), self._draws, self._state
             try:
                 parity, runs, _ = state
-                flips = 0
+                changed = []
                 for entry in document.entries:
                     variable = self._variables.get(entry.path)
                     if variable is not None:
                         variable.spare(parity)[...] = self._backend.asarray(entry.array)
-                        flips |= 1 << variable._number
+                        changed.append(variable._number)
                     elif not entry.trainable:
-                        self._register(entry.path, entry.array, False)
+                        self._add(entry.path, self._backend.asarray(entry.array), False)
                 if document.seed is not None:
                     self._draws, runs = Draws(document.seed), document.runs
-                self._state = _State(self._state.parity ^ flips, runs, len(self._variables))
+                self._state = _State(self._state.parity ^ bits(changed), runs, len(self._variables))
             except BaseException:
                 self._forget(before)
                 self._draws, self._state = draws, state

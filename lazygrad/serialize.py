@@ -4,93 +4,102 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import reprlib
-import secrets
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from lazygrad.document import DTYPES, FORMAT, VERSION, Document, Entry, from_json, from_rust, pieces
+from lazygrad import replacing
+from lazygrad.document import (
+    DTYPES,
+    FORMAT,
+    MOST_LETTERS,
+    MOST_VARIABLES,
+    VERSIONS,
+    Document,
+    Entry,
+    Rows,
+    from_members,
+    pieces,
+)
 from lazygrad.errors import SaveError, nearest, report
+from lazygrad.jsontext import MOST_DIGITS, NotJSONError, NotTextError, Reader
 from lazygrad.registry import here
+from lazygrad.rust import from_rust, is_rust
 from lazygrad.spec import Spec
 
 __all__ = ["Document", "Entry", "check_fits", "read", "write"]
+
+MOST_BYTES = 2**40  # of a file
 
 _EDITED = "The file was damaged or edited: use another copy."
 _CUT_OFF = "The file may be cut off: use another copy."
 _RUST = "It looks like a file of the Rust crate autograd, but is damaged: use another copy."
 _OTHER = "Give a file that env.save wrote."
+_ON_PURPOSE = (
+    "Use another copy. If you changed it on purpose, write null in place of the checksum: "
+    'the last member is then  "checksum": null'
+)
 
 
-def write(path: Any, document: Document) -> None:
+def write(path: Any, document: Document, keep: int = 1) -> None:
     """Write the document beside its file, sync, and rename; a crash leaves the old file whole.
 
     Where ``path`` is a link, the file it points to is replaced, and the link stays.
 
+    Args:
+        path: the file.
+        document: what it shall hold.
+        keep: how many files stay, the older ones named by numbers: ``model.json``, ``model.json.1``, ....
+
     Raises:
-        SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
+        SaveError: the file cannot be written, or there is something in it that no file can hold.
     """
-    for entry in document.entries:
-        if str(entry.array.dtype) not in DTYPES:
-            what = f"cannot save variable {entry.path!r} of {entry.array.dtype}"
-            cure = "Its bits mean other numbers on other machines: register the variable as float64."
-            raise SaveError(report(what, at=here(), cure=cure))
+    _check_can_be_held(document)
     try:
-        target = _target(path)
-        temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
-        try:
-            with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-                file.writelines(pieces(document))
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        replacing.replace(replacing.target_of(_given(path)), _counted(pieces(document)), keep)
     except (OSError, ValueError) as reason:
         cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
         what = f"cannot save to {_shown(path)}"
         raise SaveError(report(what, at=here(), facts=[_said(reason)], cure=cure)) from reason
 
 
-def _target(path: Any) -> Path:
-    """The file that shall be written. What is not a plain file (a folder, a device) must never be replaced."""
-    target = Path(os.path.realpath(_given(path)))
-    if target.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "It is a device or a pipe, not a file")
-    if target.exists() and not os.access(target, os.W_OK):
-        # The folder alone decides whether a file can be replaced; whoever made it read-only meant more.
-        raise PermissionError(errno.EACCES, "The file is read-only")
-    return target
+def _check_can_be_held(document: Document) -> None:
+    """Raise SaveError at what could not be read again."""
+    for entries, letters in [(document.entries, MOST_LETTERS), (document.training or [], 2 * MOST_LETTERS)]:
+        if len(entries) > MOST_VARIABLES:
+            what, cure = f"cannot save {len(entries)} variables", f"A file holds at most {MOST_VARIABLES}."
+            raise SaveError(report(what, at=here(), cure=cure))
+        for entry in entries:
+            if str(entry.array.dtype) not in DTYPES:
+                what = f"cannot save variable {reprlib.repr(entry.path)} of {entry.array.dtype}"
+                cure = "Its bits mean other numbers on other machines: register the variable as float64."
+                raise SaveError(report(what, at=here(), cure=cure))
+            if len(entry.path) > letters:
+                what = f"cannot save variable {reprlib.repr(entry.path)}: its name has {len(entry.path)} letters"
+                cure = f"A file holds names of at most {letters} letters, namespaces included."
+                raise SaveError(report(what, at=here(), cure=cure))
+    if document.seed is not None and document.seed >= 10**MOST_DIGITS:
+        what, cure = "cannot save a random state with so large a seed", f"A seed has at most {MOST_DIGITS} digits."
+        raise SaveError(report(what, at=here(), cure=cure))
+
+
+def _counted(data: Iterator[bytes]) -> Iterator[bytes]:
+    count = 0
+    for piece in data:
+        count += len(piece)
+        if count > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"A file has at most {MOST_BYTES} bytes")
+        yield piece
 
 
 def _given(path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError("a path is text or a pathlib.Path")
     return os.fsdecode(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming last. Where a folder cannot be synced, a power cut may bring back the old file, whole."""
-    if hasattr(os, "O_DIRECTORY"):
-        with contextlib.suppress(OSError):
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
 
 def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec] | None = None) -> Document:
@@ -104,65 +113,90 @@ def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec]
     Raises:
         SaveError: the file cannot be read or understood.
     """
-    content = _content(path)
-    if isinstance(content, dict) and {"array_list", "name_to_id"} <= content.keys():
-        with _damage(path, _RUST):
-            return from_rust(content, dtype, mine or {})
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _unreadable(path, f'It has no "format": "{FORMAT}".', _OTHER)
-    version = content.get("version")
-    if type(version) is not int or version != VERSION:
-        cure = f"This lazygrad reads version {VERSION}: install the one that wrote the file, or a newer one."
-        raise _unreadable(path, f"Its version is {reprlib.repr(version)}.", cure)
-    with _damage(path, _EDITED):
-        return from_json(content)
-
-
-def _content(path: Any) -> Any:
-    """The JSON in a file."""
     try:
         file = Path(_given(path))
         if file.exists() and not file.is_file() and not file.is_dir():
             raise OSError(errno.EINVAL, "It is a device or a pipe, not a file")  # which may never end
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as reason:
-        raise _unreadable(path, f"It is not text in UTF-8: {reason.reason} at byte {reason.start}.", _EDITED) from None
+        with open(file, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MOST_BYTES:
+                raise UnreadableError(f"It has {size} bytes, more than {MOST_BYTES}.", _OTHER)
+            return understood(stream, dtype, mine or {})
+    except UnreadableError as reason:
+        raise _unreadable(path, *reason.args) from None
     except (OSError, ValueError) as reason:
         raise _unreadable(path, _said(reason), "Check the path.") from reason
+
+
+class UnreadableError(Exception):
+    """What is wrong with a file, and what to do."""
+
+
+@contextlib.contextmanager
+def _damage(cure: str) -> Iterator[None]:
+    """Tell of what does not fit in a file as an UnreadableError."""
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+        yield
+    except NotTextError as reason:
+        raise UnreadableError(f"{reason}.", _EDITED) from None
+    except NotJSONError as reason:
+        raise UnreadableError(f"It is not JSON: {reason}.", _CUT_OFF) from None
     except ValueError as reason:
-        raise _unreadable(path, f"It is not JSON: {reason}.", _CUT_OFF) from None
-    except RecursionError:
-        raise _unreadable(path, "It is nested too deep.", _OTHER) from None
+        said = str(reason)
+        raise UnreadableError(f"{said[:1].upper()}{said[1:]}.", cure) from None
 
 
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"there is no {text} in JSON")
+def understood(stream: BinaryIO, dtype: np.dtype[Any] | None, mine: Mapping[str, Spec]) -> Document:
+    """The document in an open file; raises UnreadableError."""
+    with _damage(_OTHER):
+        reader = Reader(stream)
+        if not reader.is_object():
+            reader.value()
+            reader.end()
+            raise ValueError(f'it has no "format": "{FORMAT}"')
+        content, digest, last = _members(reader)
+    if is_rust(content):
+        with _damage(_RUST):
+            return from_rust(content, dtype, mine)
+    if content.get("format") != FORMAT:
+        raise UnreadableError(f'It has no "format": "{FORMAT}".', _OTHER)
+    version = content.get("version")
+    if type(version) is not int or version not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        cure = f"This lazygrad reads versions {known}: install the one that wrote the file, or a newer one."
+        raise UnreadableError(f"Its version is {reprlib.repr(version)}.", cure)
+    if version > 1 and "checksum" not in content:
+        raise UnreadableError("It has no checksum.", _ON_PURPOSE)
+    checksum = content.get("checksum")
+    if checksum is not None and (version > 1 or _is_checksum(checksum)):
+        if checksum != digest:
+            raise UnreadableError("It does not fit its checksum: it was damaged or edited.", _ON_PURPOSE)
+        if last != "checksum":
+            raise UnreadableError(f"The member {last!r} stands after the checksum, which is not of it.", _ON_PURPOSE)
+    with _damage(_EDITED):
+        return from_members(content)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which no name stands twice; of two, one would be lost."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"{reprlib.repr(twice)} stands twice in one object")
-    return found
+def _members(reader: Reader) -> tuple[dict[str, Any], str, str]:
+    """The members, variables taken out of the text one after the other; what the checksum should be; the last name."""
+    content: dict[str, Any] = {}
+    digest = name = ""
+    for name in reader.members():
+        if name == "checksum":
+            digest = reader.digest()
+        if name in ("variables", "training") and reader.is_list():
+            content[name] = Rows.of(reader.items(), name, MOST_LETTERS * (2 if name == "training" else 1))
+        else:
+            content[name] = reader.value()
+    return content, digest, name
+
+
+def _is_checksum(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
 def _unreadable(path: Any, fact: str, cure: str) -> SaveError:
     return SaveError(report(f"cannot read {_shown(path)}", at=here(), facts=[fact], cure=cure))
-
-
-@contextlib.contextmanager
-def _damage(path: Any, cure: str) -> Iterator[None]:
-    """Tell of what does not fit in a file as a SaveError."""
-    try:
-        yield
-    except ValueError as reason:
-        said = str(reason)
-        raise _unreadable(path, f"{said[:1].upper()}{said[1:]}.", cure) from None
 
 
 def _shown(path: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from lazygrad.spec import Shape, Spec
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Namespace", "Slot", "Variable"]
+__all__ = ["Namespace", "Slot", "Variable", "bits", "joined"]
 
 
 class Variable:
@@ -153,3 +153,12 @@ def joined(path: str, name: Any) -> str:
             )
         )
     return f"{path}/{name}" if path else str(name)
+
+
+def bits(numbers: Iterable[int]) -> int:
+    """A number that has a bit for each of the numbers; adding one bit after the other would take quadratic time."""
+    wanted = list(numbers)
+    mask = bytearray(max(wanted, default=0) // 8 + 1)
+    for number in wanted:
+        mask[number // 8] |= 1 << number % 8
+    return int.from_bytes(mask, "little")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from lazygrad.errors import SaveError
 
 Env = lg.VariableEnvironment
 FORMAT_PAGE = Path(__file__).parents[1] / "docs" / "format.md"
+VERSION_1 = Path(__file__).parent / "version1"  # files that lazygrad wrote then
 
 
 def returned(array: Any, path: Path) -> Any:
@@ -39,6 +42,12 @@ def document_of(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "variables": list(rows) or [plain],
     }
     return {**content, **changes}
+
+
+def signed(content: dict[str, Any]) -> str:
+    """The text of a file of version 2 with these members, and a checksum that fits."""
+    text = json.dumps({**content, "version": 2}, ensure_ascii=False)[:-1] + ", "
+    return f'{text}"checksum": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 
 def row(**changes: Any) -> dict[str, Any]:

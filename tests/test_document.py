@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import cProfile
+import hashlib
+import io
 import json
 import math
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from files import FORMAT_PAGE, Env, document_of, refused, returned, row, same_bits
+from files import FORMAT_PAGE, VERSION_1, Env, document_of, refused, returned, row, same_bits, signed
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -19,6 +23,7 @@ from snapshots import at, snapshot
 import lazygrad as lg
 from lazygrad import document, serialize
 from lazygrad.errors import SaveError
+from lazygrad.jsontext import MOST_DIGITS, MOST_LEVELS, Reader
 
 # The lines of tests that messages name.
 SAVE, LOAD, RESTORE = "env.save(path)", "Env.load(path)", "env.restore(path)"
@@ -91,12 +96,17 @@ def test_the_ends_of_the_whole_numbers_return(dtype: str, path: Path) -> None:
     assert [info.min, info.min + 1, 0, info.max - 1, info.max] == json.loads(path.read_text())["variables"][0]["data"]
 
 
+def through_text(entry: document.Entry) -> document.Document:
+    """What is read of the text of a file of one variable."""
+    text = b"".join(document.pieces(document.Document([entry], np.dtype("float32"), 0, 0)))
+    return serialize.understood(io.BytesIO(text), None, {})
+
+
 @given(hnp.arrays(st.sampled_from([np.dtype(d) for d in DTYPES]), hnp.array_shapes(min_dims=0, min_side=0)))
 def test_any_array_returns(array: Any) -> None:
     """Whatever numbers hypothesis thinks of return, through the text of a file."""
     entry = document.Entry("x", array, True)
-    text = "".join(document.pieces(document.Document([entry], np.dtype("float32"), 0, 0)))
-    (back,) = document.from_json(json.loads(text)).entries
+    (back,) = through_text(entry).entries
     assert same_bits(array, back.array)
 
 
@@ -105,8 +115,7 @@ def test_any_bits_of_float32_return(patterns: list[int]) -> None:
     """The shortest decimals, read as doubles and rounded, give back every pattern of bits."""
     array = np.array(patterns, np.uint32).view(np.float32)
     entry = document.Entry("x", array, True)
-    text = "".join(document.pieces(document.Document([entry], np.dtype("float32"), 0, 0)))
-    assert array.tobytes() == document.from_json(json.loads(text)).entries[0].array.tobytes()
+    assert array.tobytes() == through_text(entry).entries[0].array.tobytes()
 
 
 def test_all_float16_return(path: Path) -> None:
@@ -133,13 +142,15 @@ def test_small_arrays_are_readable(path: Path) -> None:
     env.name("w").set(np.array([[0.1, -0.0], [1e-45, 2.5]], "float32"))
     env.namespace("größe").name("n").set(np.array([2**60 + 1]), trainable=False)
     env.save(path)
-    assert path.read_text(encoding="utf-8") == (
-        '{\n "format": "lazygrad",\n "version": 1,\n "dtype": "float32",\n "random": {"seed": 3, "runs": 0},\n'
+    text = (
+        '{\n "format": "lazygrad",\n "version": 2,\n "dtype": "float32",\n "random": {"seed": 3, "runs": 0},\n'
         ' "variables": [\n'
         '  {"name": "w", "dtype": "float32", "shape": [2, 2], "trainable": true, "data": [0.1, -0.0, 1e-45, 2.5]},\n'
         '  {"name": "größe/n", "dtype": "int64", "shape": [1], "trainable": false, "data": [1152921504606846977]}\n'
-        " ]\n}\n"
+        " ],\n "
     )
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    assert path.read_text(encoding="utf-8") == f'{text}"checksum": "{checksum}"\n}}\n'
 
 
 def test_large_arrays_are_in_base64(path: Path) -> None:
@@ -230,19 +241,19 @@ def test_a_long_double_is_refused_and_not_cut(path: Path) -> None:
 
 def test_an_unknown_version_is_told_in_full(path: Path, env: Env) -> None:
     """With the version that can be read."""
-    path.write_text(json.dumps(document_of(version=2)))
+    path.write_text(json.dumps(document_of(version=3)))
     with pytest.raises(SaveError) as caught:
         env.restore(path)
     assert str(caught.value) == (
         f"cannot read {str(path)!r}\n\n{at(test_an_unknown_version_is_told_in_full, RESTORE)}\n\n"
-        "    Its version is 2.\n"
-        "    This lazygrad reads version 1: install the one that wrote the file, or a newer one."
+        "    Its version is 3.\n"
+        "    This lazygrad reads versions 1 and 2: install the one that wrote the file, or a newer one."
     )
 
 
 @pytest.mark.parametrize("version", [0, 1.0, True, "1", None, [1], 10**30])
 def test_a_version_that_only_looks_like_one_is_refused(version: Any, path: Path, env: Env) -> None:
-    """Exactly the whole number 1, and not what Python finds equal to it."""
+    """Exactly the whole number, and not what Python finds equal to it."""
     assert refused(json.dumps(document_of(version=version)), path, env).startswith("Its version is ")
 
 
@@ -269,21 +280,27 @@ def test_a_file_cut_off_anywhere_is_refused(path: Path, env: Env) -> None:
 
 
 def test_a_file_with_any_byte_changed_is_refused_or_read_without_harm(path: Path) -> None:
-    """Nothing but SaveError comes out of it, whichever byte is wrong."""
+    """SaveError comes out of it, or the same numbers, whichever byte is wrong."""
     env = Env(seed=0)
     env.name("w").set(np.array([1.5, -2.0], "float32"))
     env.name("n").set(np.array([np.nan]), trainable=False)
     env.save(path)
-    whole = path.read_bytes()
+    whole, expected = path.read_bytes(), snapshot(env)
     rng = np.random.default_rng(0)
+    harmless = set()
     for place in range(len(whole)):
-        for byte in (0, 0x22, 0x39, 0x80, 0xFF, *rng.integers(0, 256, 2)):
-            path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+        flips = [whole[place] ^ 1 << bit for bit in range(8)]
+        for byte in (0, 0x22, 0x39, 0x80, 0xFF, *flips, *rng.integers(0, 256, 2)):
+            changed = whole[:place] + bytes([byte]) + whole[place + 1 :]
             try:
-                loaded = Env.load(path)
-            except SaveError:
+                read = serialize.understood(io.BytesIO(changed), None, {})
+            except serialize.UnreadableError:
                 continue
-            assert 2 == len(loaded)
+            path.write_bytes(changed)
+            assert expected == snapshot(Env.load(path))
+            harmless |= {place} if changed != whole else set()
+            assert 2 == len(read.entries)
+    assert harmless <= set(range(whole.index(b'"checksum"') + 10, len(whole)))  # white space after it
 
 
 @pytest.mark.parametrize(
@@ -293,7 +310,7 @@ def test_a_file_with_any_byte_changed_is_refused_or_read_without_harm(path: Path
         ("hello", "It is not JSON: Expecting value: line 1 column 1 (char 0)."),
         (b"\x80\x04\x95", "It is not text in UTF-8: invalid start byte at byte 0."),
         (b'{"format": "lazygrad\xff"}', "It is not text in UTF-8: invalid start byte at byte 20."),
-        (b"\xef\xbb\xbf{}", "It is not JSON: Unexpected UTF-8 BOM (decode using utf-8-sig)"),
+        (b"\xef\xbb\xbf{}", "It is not JSON: Unexpected byte order mark: line 1 column 1 (char 0)."),
         ("null", 'It has no "format": "lazygrad".'),
         ("3", 'It has no "format": "lazygrad".'),
         ("[1, 2]", 'It has no "format": "lazygrad".'),
@@ -302,10 +319,14 @@ def test_a_file_with_any_byte_changed_is_refused_or_read_without_harm(path: Path
         ('{"format": ["lazygrad"]}', 'It has no "format": "lazygrad".'),
         ('{"format": "lazygrad"}', "Its version is None."),
         ('{"format": "lazygrad", "version": 1}', "The file has no 'dtype'."),
-        ("[" * 100_000, "It is nested too deep."),
-        ('{"a":' * 100_000, "It is nested too deep."),
-        ("9" * 10_000, "It is not JSON: Exceeds the limit"),
-        ('{"a": 1, "a": 2}', "It is not JSON: 'a' stands twice in one object."),
+        ("[" * 100_000, "It is nested too deep, in more than 64 levels."),
+        ('{"a":' * 100_000, "It is nested too deep, in more than 64 levels."),
+        ('{"a":' + "[" * 65 + "]" * 65 + "}", "It is nested too deep, in more than 64 levels."),
+        ("9" * 10_000, "A whole number has 10000 digits, more than 4300."),
+        ('{"a": 1, "a": 2}', "'a' stands twice in one object."),
+        ('{"a": {"b": 1, "b": 2}}', "'b' stands twice in one object."),
+        ('{"a": 1 "b": 2}', "It is not JSON: Expecting ',' delimiter: line 1 column 9 (char 8)."),
+        ('{"a":\n1}\n 2', "It is not JSON: Extra data: line 3 column 2 (char 10)."),
         ('{"a": NaN}', "It is not JSON: there is no NaN in JSON."),
         ('{"a": -Infinity}', "It is not JSON: there is no -Infinity in JSON."),
     ],
@@ -454,6 +475,230 @@ def test_base64_of_no_elements_is_taken(path: Path) -> None:
     assert (0, 3) == Env.load(path)["w"].shape
 
 
+# The checksum.
+
+
+EDITED = (
+    "    Use another copy. If you changed it on purpose, write null in place of the checksum: "
+    'the last member is then  "checksum": null'
+)
+
+
+def test_a_file_that_was_edited_is_refused_and_the_message_says_what_to_do(path: Path, env: Env) -> None:
+    """A person who changes a number on purpose is told how to say so; then it is read."""
+    env.save(path)
+    text = path.read_text().replace("5.0", "5.5")
+    path.write_text(text)
+    with pytest.raises(SaveError) as caught:
+        Env.load(path)
+    assert str(caught.value) == (
+        f"cannot read {str(path)!r}\n\n"
+        f"{at(test_a_file_that_was_edited_is_refused_and_the_message_says_what_to_do, LOAD)}\n\n"
+        f"    It does not fit its checksum: it was damaged or edited.\n{EDITED}"
+    )
+    path.write_text(re.sub(r'"checksum": "\w+"', '"checksum": null', text))
+    env.restore(path)
+    assert [5.5, 6.0] == env["w"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("\n", "\r\n", "It does not fit its checksum: it was damaged or edited."),
+        ('"checksum"', '"chicksum"', "It has no checksum."),
+        ('"checksum": "', '"checksum": "0', "It does not fit its checksum: it was damaged or edited."),
+        ('"\n}', '", "note": 1}', "The member 'note' stands after the checksum, which is not of it."),
+        ('"version": 2', '"version": 1', "It does not fit its checksum: it was damaged or edited."),
+        ('"checksum": "', '"checksum": 3, "b": "', "It does not fit its checksum: it was damaged or edited."),
+    ],
+)
+def test_the_checksum_is_of_all_that_stands_before_it(old: str, new: str, expected: str, path: Path, env: Env) -> None:
+    """White space too; and it is the last, so that it is of everything."""
+    env.save(path)
+    text = path.read_text().replace(old, new)
+    assert [expected, EDITED.strip()] == [line.strip() for line in refused(text, path, env).split("\n")]
+
+
+def test_a_signed_file_of_another_writer_is_read(path: Path) -> None:
+    """On one line, with the members in another order: the checksum is of the bytes, whatever they are."""
+    content = document_of(row(name="größe"))
+    path.write_text(signed(dict(reversed(content.items()))), encoding="utf-8")
+    assert [1.0, 2.0] == Env.load(path)["größe"].tolist()
+
+
+def test_a_signed_file_is_not_believed_either(path: Path, env: Env) -> None:
+    """A checksum that fits says nothing of what the members mean."""
+    assert refused(signed(document_of(row(shape=[3]))), path, env).startswith("Variable 'w' has 2 elements, but")
+    assert refused(signed(document_of(dtype="int8")), path, env).startswith("The 'dtype' of the file is int8")
+
+
+# Version 1 is read for good.
+
+
+def test_a_file_of_version_1_is_read() -> None:
+    """One that lazygrad wrote when there was no checksum: every bit, name, flag, and the random state."""
+    loaded = Env.load(VERSION_1 / "variables.json")
+    rng = np.random.default_rng(0)
+    for dtype in DTYPES:
+        raw = np.frombuffer(rng.bytes(6 * np.dtype(dtype).itemsize), "uint8" if dtype == "bool" else dtype)
+        expected = (raw % 2 == 1 if dtype == "bool" else np.nan_to_num(raw)).reshape(2, 3)
+        assert same_bits(expected, loaded[f"of/{dtype}"])
+    assert same_bits(np.array([np.nan, -0.0, np.inf, 5e-324]), loaded["größe/重み"])
+    assert same_bits(np.arange(1500, dtype="int16"), loaded["large"])
+    assert same_bits(np.float32(0.1)[...], loaded["scalar"])
+    trainable = ["of/float16", "of/float32", "of/float64", "größe/重み", "scalar"]
+    assert trainable == [v.path for v in loaded if v.trainable]
+    assert (2**70 + 1, 2, np.float64) == (loaded._draws.seed, loaded._state.runs, loaded.dtype)
+
+
+def test_a_file_of_version_1_is_saved_as_version_2(path: Path) -> None:
+    """With the same numbers, and a checksum."""
+    old = Env.load(VERSION_1 / "variables.json")
+    old.save(path)
+    assert snapshot(old) == snapshot(Env.load(path))
+    assert 2 == json.loads(path.read_text(encoding="utf-8"))["version"]
+
+
+def test_version_1_knows_no_checksum(path: Path) -> None:
+    """A member of that name which is not one is the user's own, as all that a reader does not know."""
+    path.write_text(json.dumps(document_of(checksum="of yesterday")))
+    assert [1.0, 2.0] == Env.load(path)["w"].tolist()
+
+
+# Limits.
+
+
+def test_a_file_with_too_many_variables_is_neither_written_nor_read(
+    path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is a million."""
+    env.name("v").set(np.ones(1))
+    env.save(path)
+    monkeypatch.setattr(document, "MOST_VARIABLES", 1)
+    monkeypatch.setattr(serialize, "MOST_VARIABLES", 1)
+    message = refused(path.read_bytes(), path, env)
+    assert message.startswith("It has more than 1 of 'variables', the most that are read.")
+    with pytest.raises(SaveError, match="cannot save 2 variables"):
+        env.save(path)
+
+
+def test_a_file_that_is_too_large_is_neither_written_nor_read(
+    path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is 2⁴⁰ bytes; a larger one is refused unread."""
+    env.save(path)
+    old = path.read_bytes()
+    monkeypatch.setattr(serialize, "MOST_BYTES", 100)
+    assert refused(old, path, env).startswith(f"It has {len(old)} bytes, more than 100.")
+    with pytest.raises(SaveError, match="OSError: A file has at most 100 bytes"):
+        env.save(path)
+    assert (old, [path]) == (path.read_bytes(), list(path.parent.iterdir()))
+
+
+def test_a_name_that_is_too_long_is_neither_written_nor_read(path: Path) -> None:
+    """The limit is 4,096 letters."""
+    for count in (4096, 4097):
+        env = Env(seed=0)
+        env.name("n" * count).set(np.ones(1))
+        if count == 4096:
+            env.save(path)
+            assert snapshot(env) == snapshot(Env.load(path))
+        else:
+            with pytest.raises(SaveError, match="its name has 4097 letters"):
+                env.save(path)
+    message = refused(json.dumps(document_of(row(name="n" * 4097))), path, Env(seed=0))
+    assert "has 4097 letters, more than 4096." in message
+
+
+def test_a_seed_that_is_too_long_is_neither_written_nor_read(path: Path) -> None:
+    """The limit is 4,300 digits: Python reads no more, as it would take long."""
+    env = Env(seed=10**4300)
+    with pytest.raises(SaveError) as caught:
+        env.save(path)
+    assert str(caught.value) == (
+        "cannot save a random state with so large a seed\n\n"
+        f"{at(test_a_seed_that_is_too_long_is_neither_written_nor_read, SAVE)}\n\n"
+        "    A seed has at most 4300 digits."
+    )
+    text = json.dumps(document_of()).replace('"seed": 1', '"seed": 1' + "0" * 4300)
+    assert refused(text, path, env).startswith("A whole number has 4301 digits, more than 4300.")
+    Env(seed=10**4300 - 1).save(path)
+    assert 10**4300 - 1 == Env.load(path)._draws.seed
+
+
+def test_the_page_names_the_limits() -> None:
+    """Each as the program has it."""
+    text = FORMAT_PAGE.read_text(encoding="utf-8")
+    for limit in (document.MOST_VARIABLES, document.MOST_LETTERS, document.MOST_AXES, MOST_DIGITS, MOST_LEVELS):
+        assert f"{limit:,}" in text
+    assert (2**40, True) == (serialize.MOST_BYTES, "2⁴⁰ bytes" in text)
+
+
+# Time and memory.
+
+
+def test_a_file_is_read_once_and_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not yet understood is never longer than a row and a piece; so time and memory are linear."""
+    entries = [document.Entry(f"v{k}", np.full(500, k / 7), True) for k in range(100)]
+    text = b"".join(document.pieces(document.Document(entries, np.dtype("float32"), 0, 0)))
+    read, kept = [], []
+
+    class File(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            read.append(size)
+            return super().read(size)
+
+    let_go = Reader._let_go
+
+    def noted(self: Reader) -> None:
+        let_go(self)
+        kept.append(len(self._text))
+
+    monkeypatch.setattr(Reader, "_let_go", noted)
+    assert 100 == len(serialize.understood(File(text), None, {}).entries)
+    assert {1 << 16} == set(read)
+    assert (len(text) >> 16) + 2 == len(read)
+    assert max(kept) < (1 << 16) + 15_000
+
+
+def test_a_row_longer_than_a_piece_is_read(path: Path) -> None:
+    """What was read is doubled until the row is whole: in base64, and in decimals of another writer."""
+    array = np.random.default_rng(0).normal(size=60_000)
+    assert same_bits(array, returned(array, path))
+    path.write_text(signed(document_of(row(dtype="float64", shape=[60_000], data=array.tolist()))))
+    assert same_bits(array, Env.load(path)["w"])
+
+
+def test_loading_takes_time_in_proportion_to_the_number_of_variables(path: Path) -> None:
+    """Counted in calls of Python functions, of which each variable has as many, whether there are few or many."""
+    counts = []
+    for size in (100, 1000):
+        env = Env(seed=0)
+        for k in range(size):
+            env.name(f"v{k}").set(np.ones(1))
+        env.save(path)
+        for use in (Env.load, env.restore):
+            profile = cProfile.Profile()
+            profile.runcall(use, path)
+            counts.append(sum(entry.callcount for entry in profile.getstats()) / size)
+    assert counts[2] < 1.1 * counts[0]
+    assert counts[3] < 1.1 * counts[1]
+
+
+def test_loading_takes_little_more_memory_than_the_numbers(path: Path) -> None:
+    """A tenth of the file for the text that is being read, and not the whole of it as Python objects."""
+    env = Env(seed=0)
+    for k in range(300):
+        env.name(f"v{k}").set(np.full(1000, 1 / (k + 3), "float32"))
+    env.save(path)
+    tracemalloc.start()
+    loaded = Env.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 300 == len(loaded)
+    assert peak < 2 * 300 * 4000
+
+
 # The page that describes the format.
 
 
@@ -508,8 +753,8 @@ def test_the_rust_example_of_the_page_loads(path: Path) -> None:
 
 def test_serialize_reads_what_it_names() -> None:
     """The constants of the layout are those of the page."""
-    assert ("lazygrad", 1) == (serialize.FORMAT, serialize.VERSION)
-    assert f"## Version {serialize.VERSION}\n" in FORMAT_PAGE.read_text(encoding="utf-8")
+    assert ("lazygrad", 2) == (document.FORMAT, document.VERSION)
+    assert f"## Version {document.VERSION}\n" in FORMAT_PAGE.read_text(encoding="utf-8")
 
 
 # Files of the Rust crate.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from files import Env
 from snapshots import at, snapshot
 
 import lazygrad as lg
-from lazygrad import document
+from lazygrad import document, replacing
 from lazygrad.errors import BackendError, SaveError, SpecError
 
 pytestmark = pytest.mark.usefixtures("numpy_alone")  # the system is made to fail while it saves
@@ -305,7 +306,7 @@ FAULTS = {
     for where, inject in {
         "replace": lambda error: failing_os("replace", error),
         "fsync": lambda error: failing_os("fsync", error),
-        "chmod": lambda error: failing_os("chmod", error),
+        "fchmod": lambda error: failing_os("fchmod", error),
         "write": failing_in_the_middle,
     }.items()
 }
@@ -334,16 +335,12 @@ def test_a_failure_while_saving_leaves_the_old_file_and_nothing_else(
 def test_a_failure_while_saving_for_the_first_time_leaves_nothing(
     fault: str, path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there was no file there is none; only the permissions need no copying then."""
+    """Where there was no file there is none."""
     env.name("v").set(np.ones(3))
     with monkeypatch.context() as patch:
         FAULTS[fault](patch)
-        if fault.startswith("chmod"):
+        with pytest.raises((SaveError, KeyboardInterrupt, MemoryError, Crash)):
             env.save(path)
-            path.unlink()
-        else:
-            with pytest.raises((SaveError, KeyboardInterrupt, MemoryError, Crash)):
-                env.save(path)
     assert [] == list(path.parent.iterdir())
 
 
@@ -447,6 +444,201 @@ def test_a_process_that_is_killed_while_saving_leaves_a_whole_file(path: Path) -
         loaded = Env.load(path)
         assert loaded["a"][0] >= 1
         assert {loaded["a"][0]} == {*loaded["a"], *loaded["b"]}
+
+
+# What is written beside the file.
+
+
+def test_a_temporary_file_is_its_owners_alone(path: Path, env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its first byte on: also where the file that it replaces, or the mask, would let others read it."""
+    modes = []
+    fsync = os.fsync
+    row = document._row
+
+    def noted(entry: Any) -> Any:
+        modes.extend(stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob(".*.tmp"))
+        return row(entry)
+
+    monkeypatch.setattr(document, "_row", noted)
+    monkeypatch.setattr(os, "fsync", lambda handle: fsync(handle))
+    env.save(path)
+    path.chmod(0o666)
+    env.save(path)
+    assert [0o600, 0o600] == modes
+    assert 0o666 == stat.S_IMODE(path.stat().st_mode)
+
+
+def left_over(path: Path, host: str | None = None, age: float = 0.0) -> Path:
+    """A file such as a process leaves behind that is killed while it saves."""
+    file = path.with_name(f"{replacing._beginning(path)}{host or replacing._host()}0123456789abcdef.tmp")
+    file.write_text("half of")
+    os.utime(file, (time.time() - age,) * 2)
+    return file
+
+
+@pytest.mark.skipif(replacing.fcntl is None, reason="this system has no locks to tell who is still writing")
+def test_what_a_killed_process_left_goes_with_the_next_save(path: Path, env: Env) -> None:
+    """At once, as no process holds its lock; also what was left beside a file with a long name."""
+    for target in (path, path.with_name("é" * 120 + ".json")):
+        left_over(target)
+        env.save(target)
+        target.unlink()
+        assert [] == list(path.parent.iterdir())
+
+
+@pytest.mark.skipif(replacing.fcntl is None, reason="this system has no locks to tell who is still writing")
+def test_what_another_process_is_writing_stays(path: Path, env: Env) -> None:
+    """It is locked, however old it is."""
+    file = left_over(path, age=1e6)
+    with open(file, "rb") as stream:
+        replacing.fcntl.flock(stream, replacing.fcntl.LOCK_EX)
+        env.save(path)
+        assert {path, file} == set(path.parent.iterdir())
+    env.save(path)
+    assert [path] == list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_what_another_machine_left_goes_after_an_hour(
+    locks: bool, path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its locks are not always seen from here; likewise where the file system has none."""
+    if not locks:
+        monkeypatch.setattr(replacing, "_lock", lambda *_, **__: None)
+    host = "0" * 8 if locks else None
+    file = left_over(path, host, age=3000)
+    env.save(path)
+    assert {path, file} == set(path.parent.iterdir())
+    left_over(path, host, age=4000)
+    env.save(path)
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_only_what_is_surely_a_leftover_of_this_file_goes(
+    path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not another file's, not the user's own, not a link, not a folder, not another user's."""
+    digits = f"{replacing._host()}0123456789abcdef"
+    others = [f".other.json.{digits}.tmp", ".env.json.tmp", f"env.json.{digits}.tmp", f".env.json.{digits}.tmp.json"]
+    for name in others:
+        path.with_name(name).write_text("mine")
+    path.with_name(f".env.json.{digits[::-1]}.tmp").symlink_to(path.with_name(others[0]))
+    path.with_name(f".env.json.{digits[:8]}{'1' * 16}.tmp").mkdir()
+    path.with_name(".env.json.01234567.tmp").write_text("of version 1, and young")
+    before = set(path.parent.iterdir())
+    env.save(path)
+    assert before | {path} == set(path.parent.iterdir())
+    theirs = left_over(path)
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    env.save(path)
+    assert theirs.exists()
+
+
+def test_a_leftover_of_version_1_goes_after_an_hour(path: Path, env: Env) -> None:
+    """Those who wrote it held no lock."""
+    file = path.with_name(".env.json.01234567.tmp")
+    file.write_text("half of")
+    os.utime(file, (time.time() - 4000,) * 2)
+    env.save(path)
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_a_file_that_is_swept_away_before_it_is_locked_is_begun_anew(
+    path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that saves to the same place may take it for a leftover in that moment."""
+    lock = replacing._lock
+    swept = []
+
+    def late(descriptor: int, wait: bool = False) -> bool | None:
+        if wait and not swept:
+            swept.extend(path.parent.glob(".*.tmp"))
+            replacing._sweep(path)
+        return lock(descriptor, wait)
+
+    monkeypatch.setattr(replacing, "_lock", late)
+    env.save(path)
+    assert 1 == len(swept)
+    assert [path] == list(path.parent.iterdir())
+    assert snapshot(env) == snapshot(Env.load(path))
+
+
+def test_threads_that_save_to_one_place_do_not_disturb_each_other(path: Path) -> None:
+    """Nor do processes: each file is whole, the last one stays, and nothing lies beside it."""
+
+    def saves(number: int) -> None:
+        env = Env(seed=number)
+        env.name("w").set(np.full(2000, number))
+        for _ in range(20):
+            env.save(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(saves, range(4)))
+    loaded = Env.load(path)
+    assert {loaded._draws.seed} == set(loaded["w"].tolist())
+    assert [path] == list(path.parent.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only an administrator gives files away")
+def test_an_existing_file_keeps_its_owner_and_group(path: Path, env: Env) -> None:
+    """An administrator who saves into a user's file does not take it away."""
+    env.save(path)
+    os.chown(path, 12345, 54321)
+    path.chmod(0o640)
+    env.save(path)
+    status = path.stat()
+    assert (12345, 54321, 0o640) == (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+
+
+@pytest.mark.parametrize(("group", "expected"), [(True, 0o664), (False, 0o644)])
+def test_a_file_that_cannot_be_given_away_lets_nobody_else_in(
+    group: bool, expected: int, path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is of the user who saves; if its group must change too, the new one may do only what everyone may."""
+    env.save(path)
+    path.chmod(0o664)
+    real = os.stat
+
+    class Others:
+        def __init__(self, status: os.stat_result) -> None:
+            self.st_uid, self.st_gid, self.st_mode = status.st_uid + 1, status.st_gid + 1, status.st_mode
+
+    def refuse(descriptor: int, user: int, new: int) -> None:
+        if user != -1 or not group:
+            raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fchown", refuse)
+        patch.setattr(replacing.os, "stat", lambda file, **_: Others(real(file)) if file == path else real(file, **_))
+        env.save(path)
+    assert expected == stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_mask_is_found_where_the_system_does_not_tell_it(
+    path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By setting it and setting it back."""
+    before = os.umask(0o027)
+    try:
+        env.save(path)
+        monkeypatch.setattr("builtins.open", failing_to_open("/proc/self/status"))
+        env.save(other := path.with_name("other.json"))
+        assert [0o640, 0o640] == [stat.S_IMODE(file.stat().st_mode) for file in (path, other)]
+    finally:
+        assert 0o027 == os.umask(before)
+
+
+def failing_to_open(name: str) -> Callable[..., Any]:
+    """``open``, for which a file is not there."""
+    real = open
+
+    def opened(file: Any, *args: Any, **settings: Any) -> Any:
+        if file == name:
+            raise FileNotFoundError(2, "No such file or directory")
+        return real(file, *args, **settings)
+
+    return opened
 
 
 # Where a file may be.
