@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -32,6 +33,7 @@ __all__ = ["Compiled"]
 
 MISSED = object()  # what the quick way returns if it is not to be gone
 MAX_SIGNATURES = 64  # the least recently used is forgotten first
+MAX_BOUND = 64  # steps with settings given for good, likewise
 
 
 @dataclass
@@ -64,20 +66,37 @@ class Compiled:
         self._last: _Entry | None = None
         self._signatures = Signatures(step)
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
-        self._bound: dict[Any, Compiled] = {}
+        self._bound: WeakValueDictionary[Any, Compiled] = WeakValueDictionary()
+        self._recent: OrderedDict[Any, Compiled] = OrderedDict()  # of these, the ones that are kept
 
     def bound(self, **settings: Any) -> Compiled:
         """The same step with some of its keyword arguments given for good, such as ``train=True``.
 
-        Asking twice gives the same compiled step.
+        Asking twice gives the same compiled step. Those that were asked for last are kept; one that is not, and that
+        nobody else holds, is traced anew when it is asked for again.
 
         Args:
             settings: Python numbers, text and the like, not arrays.
         """
         key = tuple((name, freeze(value)) for name, value in sorted(settings.items()))
-        if key not in self._bound:
-            self._bound[key] = Compiled(self._env, functools.partial(self._step, **settings), self._wait)
-        return self._bound[key]
+        with self._env._lock:
+            found = self._bound.get(key)
+            if found is None:
+                found = Compiled(self._env, functools.partial(self._step, **settings), self._wait)
+                self._bound[key] = found
+            self._recent[key] = found
+            self._recent.move_to_end(key)
+            if len(self._recent) > MAX_BOUND:
+                _, forgotten = self._recent.popitem(last=False)
+                forgotten._forget()
+            return found
+
+    def _forget(self) -> None:
+        """Let go of what it was compiled for; if it is called again, it is traced again."""
+        for entry in self._entries.values():
+            entry.runner.native.give_up()
+        self._entries.clear()
+        self._quick = None
 
     def __call__(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Any:
         """Run the step.

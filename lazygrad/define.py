@@ -92,6 +92,19 @@ def squares(op: F) -> F:
     return op
 
 
+def fills(rule: Callable[..., Any]) -> Callable[[F], F]:
+    """Of a movement that is no view: which part of its result each operand fills, as views of the result.
+
+    ``rule(result, *shapes, **settings)`` is asked of lazygrad's own movements; what others do is seen by running them.
+    """
+
+    def declare(op: F) -> F:
+        cast(Declared, op).fills = rule
+        return op
+
+    return declare
+
+
 def reduction(
     *,
     vjp: Rules = None,

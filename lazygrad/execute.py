@@ -9,11 +9,13 @@ import numpy as np
 
 from lazygrad.backends.base import Backend
 from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
+from lazygrad.codegen.declarations import check
 from lazygrad.codegen.memory import aligned
 from lazygrad.codegen.step import Program
 from lazygrad.codegen.tier import Refused, Tier
 from lazygrad.errors import BackendError, report
 from lazygrad.foreign import on_device
+from lazygrad.guarded import misdeclared
 from lazygrad.kinds import Declared
 from lazygrad.plan import Plan
 from lazygrad.spec import Spec
@@ -61,10 +63,8 @@ def interpret(
                     y = backend.asarray(y)
                 if y.shape != spec.shape or y.dtype != spec.dtype:
                     _wrong(plan, i, str(Spec(y.shape, y.dtype)))
-            elif not isinstance(y, (tuple, list)):
-                _wrong(plan, i, type(y).__name__)
-            elif tuple(Spec(part.shape, part.dtype) for part in y) != spec:
-                _wrong(plan, i, ", ".join(str(Spec(part.shape, part.dtype)) for part in y))
+            else:
+                plan.check(i, y)
             arrays[i] = y if rounded is None or not node.inputs or not isinstance(spec, Spec) else rounded(y)
             if fixed is not None and plan.static[i]:
                 fixed[i] = y
@@ -93,6 +93,10 @@ def locate(reason: BaseException, plan: Plan, index: int) -> None:
     """Add to an exception from a kernel which node was being computed, and where the user wrote it."""
     if 0 <= index < len(plan.graph.nodes):
         node = plan.graph.nodes[index]
+        told = getattr(reason, "told", None)
+        if told is not None:  # an op is declared wrongly: the message says where it was used
+            reason.args = misdeclared(*told, at=plan.origin(index)).args
+            return
         operands = ", ".join(str(plan.graph.nodes[j].spec) for j in node.inputs)
         reason.add_note(f"while evaluating {node.op.name}({operands}), {plan.graph.origins[index]}")
 
@@ -106,6 +110,7 @@ class Runner:
     """
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
+        check(plan)
         self.plan = plan
         self.backend = backend
         self.runs = 0

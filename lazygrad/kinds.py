@@ -18,6 +18,7 @@ from lazygrad.casting import working
 from lazygrad.errors import DefinitionError, GraphError, SpecError, report
 from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, Op, Specs, current_graph
+from lazygrad.guarded import dtypes_of, guarded, shapes_of
 from lazygrad.registry import functions, here
 from lazygrad.spec import (
     DtypeRule,
@@ -77,10 +78,13 @@ class Declared(Op):
     adds = False  # whether it adds up, or takes steps that round: then halves are computed with in float32
     squared: Rule | None = None  # the square of the result, smooth where this has corners
     squares = False  # whether the result may be the square of an operand
+    fills: Rule | None = None  # of lazygrad's own movements that are no views: the part of the result of each operand
 
     def __init__(self, kernel: Callable[..., Any], vjp: Rules, jvp: Rules, dtype: DtypeRule | None) -> None:
         functools.update_wrapper(cast(Any, self), kernel)
-        self.kernel = kernel
+        self.own = kernel.__module__.startswith("lazygrad.")  # what lazygrad declares itself is believed
+        self.raw = kernel
+        self.kernel = kernel if self.own else guarded(self, kernel)
         self.name = kernel.__name__.strip("_")
         if not inspect.getdoc(kernel):
             raise DefinitionError(f"op {self.name!r} has no docstring: say in one line what it computes")
@@ -97,7 +101,7 @@ class Declared(Op):
         self._resolved: dict[tuple[Kind, ...], tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]] = {}
         self.vjp = self._checked("vjp", vjp)
         self.jvp = self._checked("jvp", jvp)
-        if kernel.__module__.startswith("lazygrad."):
+        if self.own:
             functions.setdefault(kernel.__name__, self)
 
     def _default_dtype_rule(self) -> DtypeRule:
@@ -221,8 +225,14 @@ class Declared(Op):
         """The dtype rule, remembered."""
         found = self._resolved.get(kinds)
         if found is None:
-            found = self._resolved[kinds] = self.dtype_rule(kinds)
+            found = self.dtype_rule(kinds)
+            found = self._resolved[kinds] = found if self.own else dtypes_of(self, kinds, found)
         return found
+
+    def ruled(self, rule: Rule, specs: Sequence[Spec], params: dict[str, Any]) -> Any:
+        """The shape or shapes of the results by the op's shape rule."""
+        shapes = [spec.shape for spec in specs]
+        return rule(*shapes, **params) if self.own else shapes_of(self, rule, shapes, params)
 
     def normalized(self, inputs: Sequence[Tensor], params: dict[str, Any]) -> dict[str, Any]:
         """The settings in their one canonical form."""
@@ -411,7 +421,10 @@ class Reduction(Declared):
         shape = reduced_shape(spec.shape, params["axis"], params["keepdims"])
         if self.identity is None and any(spec.shape[a] == 0 for a in params["axis"]):
             raise Mismatch(f"There is no {self.name} of no elements.")
-        return Spec(shape, np.dtype(self.result(spec.dtype)))
+        dtype = self.result(spec.dtype)
+        if not self.own:
+            _, dtype = dtypes_of(self, [spec.dtype], ((spec.dtype,), dtype))
+        return Spec(shape, np.dtype(dtype))
 
 
 class Movement(Declared):
@@ -421,13 +434,15 @@ class Movement(Declared):
 
     def __init__(self, kernel: Callable[..., Any], vjp: Rules, shape: Callable[..., Any], view: View) -> None:
         super().__init__(kernel, vjp, None, None)
+        if view not in ("always", "contiguous", None, True, False):
+            raise DefinitionError(f"movement {self.name!r}: view= is 'always', 'contiguous' or None, not {view!r}")
         self.shape_rule = shape
-        self.view = view
+        self.view: View = None if isinstance(view, bool) else view  # True says too little: it may copy
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """The shape rule's shape, the operands' dtype."""
         _, dtype = self.resolve(tuple([spec.dtype for spec in specs]))
-        return Spec(self.shape_rule(*[spec.shape for spec in specs], **params), dtype)
+        return Spec(self.ruled(self.shape_rule, specs, params), dtype)
 
 
 class Opaque(Declared):
@@ -455,7 +470,7 @@ class Opaque(Declared):
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """The shape rule's shape or shapes, the dtype rule's dtype."""
         _, dtype = self.resolve(tuple([spec.dtype for spec in specs]))
-        shape = self.shape_rule(*[spec.shape for spec in specs], **params)
+        shape = self.ruled(self.shape_rule, specs, params)
         return tuple(Spec(s, dtype) for s in shape) if isinstance(shape, list) else Spec(shape, dtype)
 
 

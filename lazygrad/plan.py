@@ -7,7 +7,9 @@ holds no array of the environment, and none of the user's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from lazygrad.errors import DefinitionError, GraphError, Origin, report
 from lazygrad.graph import Graph, Node
@@ -131,6 +133,15 @@ class Plan:
                 cure="Correct its shape or dtype rule, or cast in the kernel.",
             )
         )
+
+    def check(self, index: int, results: Any) -> None:
+        """Raise DefinitionError for what a kernel returned, unless it is what its op declares."""
+        if not isinstance(results, (tuple, list)):
+            raise self.misdeclared(index, f"one {type(results).__name__}")
+        if any(not isinstance(getattr(r, "dtype", None), np.dtype) for r in results):
+            raise self.misdeclared(index, ", ".join(type(r).__name__ for r in results))
+        if tuple([Spec(tuple(r.shape), r.dtype) for r in results]) != self.specs(index):
+            raise self.misdeclared(index, ", ".join(str(Spec(tuple(r.shape), r.dtype)) for r in results))
 
     @property
     def peak_bytes(self) -> int:

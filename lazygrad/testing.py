@@ -15,6 +15,7 @@ import numpy as np
 
 from lazygrad.codegen.agreement import disagreement
 from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import DefinitionError
 from lazygrad.gradient import grad, jvp
 from lazygrad.kinds import tensor
 from lazygrad.ops.arithmetic import add, multiply, square
@@ -141,7 +142,7 @@ def check_value(f: Callable[..., Any], reference: Callable[..., Any], *arrays: A
             means bit for bit, but that any NaN equals any other.
 
     Raises:
-        AssertionError: shapes, dtypes or numbers differ; the message shows both.
+        AssertionError: shapes, dtypes or numbers differ, or an op is declared wrongly; the message shows both.
     """
     floats = [a.dtype for a in arrays if isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind == "f"]
     env = VariableEnvironment(seed=0, dtype="float32" if np.dtype(np.float32) in floats else "float64")
@@ -152,7 +153,10 @@ def check_value(f: Callable[..., Any], reference: Callable[..., Any], *arrays: A
     with np.errstate(all="ignore"):
         expected = [np.asarray(y) for y in _listed(reference(*arrays))]
     compiled = env.compile(evaluated)
-    interpreted = env.run(evaluated, *arrays)
+    try:
+        interpreted = env.run(evaluated, *arrays)
+    except DefinitionError as reason:  # a kernel was seen to do something else than its op declares
+        raise AssertionError(f"{_named(f)}: {reason}") from reason
     again = {
         "the second env.run": env.run(evaluated, *arrays),
         "env.compile": compiled(*arrays),

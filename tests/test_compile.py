@@ -13,6 +13,7 @@ import pytest
 from snapshots import snapshot
 
 import lazygrad as lg
+from lazygrad.compiled import MAX_BOUND
 
 Pair = namedtuple("Pair", "a b")
 
@@ -378,3 +379,15 @@ def test_a_compiled_step_can_be_bound_to_settings() -> None:
     assert step.bound(train=True) is step.bound(train=True)
     assert step.bound(train=True) is not step.bound(train=1)
     assert "step" == step.bound(train=True).__name__
+
+
+def test_steps_with_settings_that_were_not_asked_for_lately_go(env: lg.VariableEnvironment) -> None:
+    """So that a setting that always changes does not keep a step for every value; one that is held stays the same."""
+    compiled = env.compile(lambda ctx, x, *, k: x * k)
+    held = compiled.bound(k=-1.0)
+    kept = [weakref.ref(compiled.bound(k=float(k))) for k in range(MAX_BOUND + 20)]
+    gc.collect()
+    assert [False] * 20 + [True] * MAX_BOUND == [ref() is not None for ref in kept]
+    assert held is compiled.bound(k=-1.0)
+    x = np.ones(3, "float32")
+    assert ([-1] * 3, [1] * 3) == (held(x).tolist(), compiled.bound(k=1.0)(x).tolist())

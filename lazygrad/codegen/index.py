@@ -2,12 +2,16 @@
 
 A movement computes nothing: it says which element of its operand each element of its result is. For a view
 this is affine, and is read off NumPy's own strides by probing the kernel; so no list of movements is needed.
+
+What a kernel of the user's does is not believed: it is probed on memory that is there, and what it returns must
+lie in it. Such memory is reserved, and costs nothing as long as nobody reads it.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import mmap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +20,26 @@ import numpy as np
 from lazygrad.kinds import Movement
 from lazygrad.spec import Shape
 
-__all__ = ["Index", "View", "contiguous", "identity", "in_order", "placed", "regrouped", "viewed"]
+__all__ = [
+    "Index",
+    "Misdeclared",
+    "View",
+    "contiguous",
+    "flattened",
+    "identity",
+    "in_order",
+    "placed",
+    "probed",
+    "regrouped",
+    "viewed",
+]
+
+NUMBERED = 1 << 16  # elements; a movement of more is not run on their numbers
+SPOT = np.zeros(1, np.int8)
+
+
+class Misdeclared(Exception):
+    """What a kernel was seen to do that its op does not declare."""
 
 
 class Index(NamedTuple):
@@ -113,15 +136,60 @@ class _Hidden(dict[str, Any]):
 
 @functools.lru_cache(maxsize=4096)
 def _viewed(op: Movement, shape: Shape, params: _Hidden, key: Any) -> Affine:
-    base = np.zeros(1, np.int8)
-    starts, steps = [], []
+    starts, steps, seen = [], [], set[Shape]()
     for axis in range(len(shape)):
-        strides = tuple(int(a == axis) for a in range(len(shape)))
-        probe = np.lib.stride_tricks.as_strided(base, shape, strides)
-        result = op.kernel(np, probe, **params)
-        starts.append(result.__array_interface__["data"][0] - probe.__array_interface__["data"][0])
-        steps.append(tuple(0 if n == 1 else int(s) for s, n in zip(result.strides, result.shape, strict=True)))
+        start, along, found = probed(op, shape, tuple([int(a == axis) for a in range(len(shape))]), params)
+        starts.append(start)
+        steps.append(along)
+        seen.add(found)
+    if len(seen) > 1:
+        raise Misdeclared(f"of {list(shape)} it returned {' and '.join(str(list(s)) for s in sorted(seen))}")
     return Affine(tuple(starts), tuple(steps))
+
+
+def probed(op: Movement, shape: Shape, strides: Shape, params: dict[str, Any]) -> tuple[int, Shape, Shape]:
+    """Where a view of an array of bytes with these strides begins in it, its strides, and its shape.
+
+    Raises:
+        Misdeclared: it is no view of it, or reaches beyond it.
+    """
+    span = max(1, 1 + sum(step * (n - 1) for step, n in zip(strides, shape, strict=True)))
+    base = SPOT if op.own else _reserved(span)
+    probe = np.lib.stride_tricks.as_strided(base, shape, strides)
+    result = op.kernel(np, probe, **params)
+    if not isinstance(result, np.ndarray):
+        raise Misdeclared(f"of an array it returned {_article(type(result).__name__)}")
+    if result.dtype != np.int8:
+        raise Misdeclared(f"of int8{list(shape)} it returned {result.dtype}{list(result.shape)}")
+    start = result.__array_interface__["data"][0] - probe.__array_interface__["data"][0]
+    steps = tuple([0 if n == 1 else int(s) for s, n in zip(result.strides, result.shape, strict=True)])
+    if result.size:
+        ends = [step * (n - 1) for step, n in zip(steps, result.shape, strict=True)]
+        low, high = start + sum(min(end, 0) for end in ends), start + sum(max(end, 0) for end in ends)
+        if low < 0 or high >= span:
+            apart = high < 0 or low >= span
+            what = "memory of its own" if apart else "memory before and behind it"
+            raise Misdeclared(f"of int8{list(shape)} it returned {what}, as int8{list(result.shape)}")
+    return start, steps, tuple(result.shape)
+
+
+def _reserved(size: int) -> Any:
+    """So many bytes, all 0, that take no memory until they are written."""
+    return np.frombuffer(mmap.mmap(-1, size), np.int8)
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def flattened(op: Movement, shape: Shape, params: dict[str, Any], key: Any) -> View:
+    """Which element of an operand of ``shape``, as it lies in order, each element of a view of it is."""
+    return _flattened(op, shape, _Hidden(params), key)
+
+
+@functools.lru_cache(maxsize=4096)
+def _flattened(op: Movement, shape: Shape, params: _Hidden, key: Any) -> View:
+    return View(None, *probed(op, shape, contiguous(shape), params))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -160,7 +228,8 @@ def regrouped(source: Shape, target: Shape) -> Affine | None:
 def placed(op: Movement, shapes: tuple[Shape, ...], params: dict[str, Any], key: Any) -> tuple[Affine, ...] | None:
     """For every operand of a movement that is no view, where in the result its elements go; None if not affine.
 
-    The kernel is run on the elements' numbers, and the affine rule that the first ones suggest is checked on
+    One of lazygrad's own says which part of its result each operand fills. Any other kernel is run on the
+    elements' numbers, if there are not too many, and the affine rule that the first ones suggest is checked on
     all. Places that no element goes to are zero.
     """
     return _placed(op, shapes, _Hidden(params), key)
@@ -168,13 +237,41 @@ def placed(op: Movement, shapes: tuple[Shape, ...], params: dict[str, Any], key:
 
 @functools.lru_cache(maxsize=1024)
 def _placed(op: Movement, shapes: tuple[Shape, ...], params: _Hidden, key: Any) -> tuple[Affine, ...] | None:
+    rule = getattr(op, "fills", None)
+    if rule is not None and op.own:
+        return _filled(op, rule, shapes, params)
+    if sum(map(math.prod, shapes)) > NUMBERED:
+        return None
+    return _numbered(op, shapes, params)
+
+
+def _filled(op: Movement, rule: Any, shapes: tuple[Shape, ...], params: _Hidden) -> tuple[Affine, ...]:
+    """The places by the op's own rule: which views of the result its operands fill."""
+    whole = op.shape_rule(*shapes, **params)
+    probe = np.lib.stride_tricks.as_strided(SPOT, whole, contiguous(whole))
+    found = []
+    for part, shape in zip(rule(probe, *shapes, **params), shapes, strict=True):
+        assert part.shape == shape
+        start = part.__array_interface__["data"][0] - probe.__array_interface__["data"][0]
+        steps = tuple([0 if n == 1 else int(s) for s, n in zip(part.strides, shape, strict=True)])
+        found.append(Affine((start,), (steps,)) if math.prod(shape) else Affine((0,), ((0,) * len(shape),)))
+    return tuple(found)
+
+
+def _numbered(op: Movement, shapes: tuple[Shape, ...], params: _Hidden) -> tuple[Affine, ...] | None:
+    """The places as the kernel shows them when it is run on the elements' numbers."""
     numbers, first = [], 1
     for shape in shapes:
         count = math.prod(shape)
         numbers.append(np.arange(first, first + count).reshape(shape))
         first += count
-    result = op.kernel(np, *numbers, **params)
-    if np.count_nonzero(result) != first - 1:
+    try:
+        result = np.asarray(op.kernel(np, *numbers, **params))
+    except Exception:  # it does not stand whole numbers: NumPy calls it as it is
+        return None
+    if result.dtype.kind != "i" or (result.size and not (result.min() >= 0 and result.max() < first)):
+        return None  # numbers of its own
+    if (np.bincount(result.ravel(), minlength=first)[1:] != 1).any():
         return None  # an element stands there twice, or not at all
     where = np.zeros(first, np.int64)
     where[result.ravel()] = np.arange(result.size)

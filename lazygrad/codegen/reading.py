@@ -44,14 +44,24 @@ class Operand:
 class _Reading:
     """The namespace ``xp`` of stand-ins."""
 
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+
     def __getattr__(self, name: str) -> Any:
         if name not in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin"):
             raise AttributeError(name)
-        return lambda x, axis, keepdims: Folded(name)
 
-    def matmul(self, a: Operand, b: Operand) -> Multiplied:
+        def folded(x: Operand, axis: Any, keepdims: Any) -> Folded | None:
+            axes = self.params.get("axis", axis)
+            same = axis in (axes, (axes,)) or (axis,) == axes
+            same = same and bool(self.params.get("keepdims", keepdims)) == bool(keepdims)
+            return Folded(name) if same and x.number == 0 else None
+
+        return folded
+
+    def matmul(self, a: Operand, b: Operand) -> Multiplied | None:
         """A product."""
-        return Multiplied()
+        return Multiplied() if (a.number, b.number) == (0, 1) else None
 
     def elements(self, x: Operand, pattern: tuple[Any, ...]) -> Taken | None:
         """Elements that are taken."""
@@ -62,13 +72,10 @@ class _Reading:
         return Scattered(values.number, pattern) if x.number == 0 else None
 
 
-_READING = _Reading()
-
-
 def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
     """What the kernel of ``op`` does, or None if it has no native form."""
     try:
-        found = op.kernel(_READING, *map(Operand, range(operands)), **params)
+        found = op.kernel(_Reading(params), *map(Operand, range(operands)), **params)
     except Exception:  # whatever a kernel does with stand-ins that it was not made for
         return None
     return found if isinstance(found, (Folded, Multiplied, Scattered, Taken)) else None

@@ -175,6 +175,16 @@ class Register:
     def __bool__(self) -> bool:
         raise TypeError("a register has no value while code is being written")
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a register is no array")
+
+    @property
+    def shape(self) -> Any:
+        """There is none: a kernel that looks at it has no native form."""
+        raise TypeError("a register has no shape")
+
+    ndim = size = shape
+
 
 class Cell:
     """A variable of the function, such as the total of a loop. LLVM makes a register of it."""

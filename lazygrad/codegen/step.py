@@ -131,8 +131,7 @@ class Program:
         xp, op, params = self.xp, node.op, node.params
 
         def make(names: Names) -> Any:
-            made = op.kernel(xp, *[names[o] for o in operands], **params)
-            return made if isinstance(made, (tuple, np.ndarray)) else np.asarray(made)
+            return _checked(self.plan, i, op.kernel, xp, *[names[o] for o in operands], **params)
 
         self.names[i] = self._recipe(f"c{i}", make)
 
@@ -276,6 +275,8 @@ class Program:
             operands.insert(0, f"draw({node.params['draw']})")
         else:
             kernel = functools.partial(op.kernel, self.xp, **node.params)
+        if isinstance(op, Declared) and not op.own:
+            kernel = functools.partial(_checked, self.plan, i, kernel)
         call = f"{self._fix(f'f_{op.name}', kernel)}({', '.join(operands)})"
         if isinstance(node.spec, Spec):
             call = f"asarray({call})"
@@ -332,3 +333,14 @@ def _spare(names: Names, name: str) -> Any:
 
 def _copy_reshaped(out: Any, x: Any) -> None:
     np.copyto(out.reshape(x.shape), x)
+
+
+def _checked(plan: Plan, i: int, kernel: Callable[..., Any], *operands: Any, **params: Any) -> Any:
+    """What a kernel returns, if it is what its op declares."""
+    result = kernel(*operands, **params)
+    if not isinstance(plan.graph.nodes[i].spec, Spec):
+        plan.check(i, result)
+        return result
+    result = result if isinstance(result, np.ndarray) else np.asarray(result)
+    plan.check(i, [result])
+    return result

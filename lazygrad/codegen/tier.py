@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from lazygrad.backends.base import Backend
 from lazygrad.codegen.background import Job, submit
-from lazygrad.errors import BackendError, report
+from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
 from lazygrad.plan import Plan
 
@@ -121,6 +121,8 @@ class Tier:
                 self.loaded = job.result
             else:
                 self.why_not = f"it could not be compiled: {type(job.failure).__name__}: {job.failure}"
+                if isinstance(job.failure, DefinitionError):  # NumPy says so too
+                    return False
                 text = f"{job.failure}".splitlines()[0] if f"{job.failure}" else ""
                 what = f"a step runs on NumPy, as it could not be compiled ({type(job.failure).__name__}: {text})"
                 warnings.warn(what, RuntimeWarning, stacklevel=2)

@@ -7,13 +7,14 @@ where that is cheaper than to compute it again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
 
 from lazygrad.codegen import index as indexing
-from lazygrad.codegen.index import Index, View, contiguous, in_order
+from lazygrad.codegen.index import Affine, Index, View, in_order
 from lazygrad.codegen.reading import Folded, Multiplied, Scattered, Taken, read
 from lazygrad.codegen.registers import Register
 from lazygrad.codegen.scalar import Scalars
@@ -22,13 +23,14 @@ from lazygrad.graph import Node
 from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
 from lazygrad.ops.source import _full, _literal, assign, placeholder, variable
 from lazygrad.plan import Plan
-from lazygrad.spec import Spec
+from lazygrad.spec import Mismatch, Spec, broadcast
 
 __all__ = ["NATIVE", "Ways"]
 
 DEAR = 10  # instructions; what costs as much is stored rather than computed twice
 BROADCAST = 4  # the same for what would be computed again along an axis
 DEEP = 60  # nodes; a chain of lazy ones is stored from time to time, as it is written by recursion
+NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 
 
@@ -47,6 +49,7 @@ class Ways:
         self._specs: list[Spec] = [cast(Spec, node.spec) for node in self.nodes]
         self._views: dict[int, View | None] | None = None  # once it is known what is stored
         self._costs: dict[Any, int | None] = {}
+        self._reshapes: dict[int, Affine | None] = {}
         self.reading: dict[int, Any] = {}
         self.way: list[str] = []
         for i, node in enumerate(self.nodes):
@@ -89,11 +92,15 @@ class Ways:
             found = indexing.placed(op, shapes, node.params, node.key)
             self.reading[i] = found
             return "copies" if found is not None else "callback"
+        if not (op.own or op.recorded):
+            return "callback"  # never looked into
         what = self.reading[i] = read(op, len(node.inputs), node.params)
         if isinstance(op, Reduction) and isinstance(what, Folded):
             return self._fold(node, what, specs[0])  # type: ignore[arg-type]
-        if isinstance(op, Opaque) and isinstance(what, Multiplied) and node.spec.dtype.kind == "f":
+        if isinstance(op, Opaque) and isinstance(what, Multiplied) and self._is_product(node):
             return "product"
+        if not op.own:
+            return "callback"
         if isinstance(what, Taken):
             return "lazy"
         if isinstance(what, Scattered) and self._is_segments(node, what):
@@ -101,11 +108,22 @@ class Ways:
         return "callback"
 
     def _fold(self, node: Node, what: Folded, spec: Spec) -> str:
+        combine = getattr(node.op, "combine", None)
+        if not what.how.startswith("arg") and not isinstance(combine, Elementwise):
+            return "callback"
         if what.how.startswith("arg"):
             axes = node.params["axis"]
             trailing = axes == (spec.ndim - 1,)
             return "fold" if trailing and spec.dtype != np.bool_ and spec.shape[-1] < 2**31 else "callback"
         return "fold" if what.how in ("all", "any") or spec.dtype != np.bool_ or what.how == "sum" else "callback"
+
+    def _is_product(self, node: Node) -> bool:
+        """Whether both operands are matrices, of floats of the result's dtype."""
+        a, b = (self.spec(j) for j in node.inputs)
+        spec = cast(Spec, node.spec)
+        if spec.dtype.kind != "f" or a.dtype != spec.dtype or b.dtype != spec.dtype or min(a.ndim, b.ndim) < 2:
+            return False
+        return a.shape[-1] == b.shape[-2] and spec.shape == _multiplied(a, b)
 
     def _is_segments(self, node: Node, what: Scattered) -> bool:
         """Whether whole rows are added, named by one array of indices."""
@@ -136,7 +154,7 @@ class Ways:
                 assert isinstance(node.op, Declared)
                 result = node.op.kernel(scalars, *registers, **node.params)
                 wanted = cast(Spec, node.spec).dtype
-                native = not isinstance(result, Register) or result.dtype == wanted
+                native = result.dtype == wanted if isinstance(result, Register) else isinstance(result, NUMBER)
                 self._costs[key] = writer.count - before if native else None
             except Exception:  # there is no native form, or the kernel wants an array, or is wrong: NumPy says so
                 self._costs[key] = None
@@ -244,10 +262,11 @@ class Ways:
         assert isinstance(node.op, Movement)
         if node.op.view == "contiguous":
             if base.is_contiguous:
-                return View(base.buffer, base.start, contiguous(shape), shape)
-            affine = indexing.regrouped(base.shape, shape)
-            if affine is None:
+                return self._in(base, i)
+            regrouped = self._regrouped(i)
+            if regrouped is None:
                 return None
+            affine = regrouped
         else:
             affine = indexing.viewed(node.op, base.shape, node.params, node.key)
         place = base.place([Index(start) for start in affine.starts])
@@ -264,14 +283,32 @@ class Ways:
         op = self.nodes[i].op
         if not isinstance(op, Movement) or op.view != "contiguous":
             return False
-        return indexing.regrouped(self.spec(self.nodes[i].inputs[0]).shape, self.spec(i).shape) is None
+        return self._regrouped(i) is None
+
+    def _flat(self, i: int) -> View:
+        """Which elements of its operand, as they lie in order, those of a node are."""
+        node = self.nodes[i]
+        assert isinstance(node.op, Movement)
+        return indexing.flattened(node.op, self.spec(node.inputs[0]).shape, node.params, node.key)
+
+    def _in(self, base: View, i: int) -> View:
+        """The memory of the operand of a node, which lies in order, as the node sees it."""
+        flat = self._flat(i)
+        return View(base.buffer, base.start + flat.start, flat.steps, self.spec(i).shape)
+
+    def _regrouped(self, i: int) -> Affine | None:
+        """Which element of its operand each of a reshape is; None if not affine, or if it is another movement."""
+        if i not in self._reshapes:
+            flat, source, target = self._flat(i), self.spec(self.nodes[i].inputs[0]).shape, self.spec(i).shape
+            whole = not flat.start and flat.is_contiguous and math.prod(source) == math.prod(target)
+            self._reshapes[i] = indexing.regrouped(source, target) if whole else None
+        return self._reshapes[i]
 
     def split(self, i: int) -> View:
         """The memory of the operand of such a reshape, seen in the new shape."""
         base = self.view(self.nodes[i].inputs[0])
         assert base is not None
-        shape = self.spec(i).shape
-        return View(base.buffer, base.start, contiguous(shape), shape)
+        return self._in(base, i)
 
     def operands(self, i: int, index: tuple[Index, ...]) -> Iterator[tuple[int, tuple[Index, ...]]]:
         """The operands of a lazy node, with the index of the element that is read of each."""
@@ -288,11 +325,10 @@ class Ways:
         assert isinstance(node.op, Movement)
         shape = self.spec(node.inputs[0]).shape
         if node.op.view == "contiguous":
-            affine = indexing.regrouped(shape, self.spec(i).shape)
-            assert affine is not None
-        else:
-            affine = indexing.viewed(node.op, shape, node.params, node.key)
-        return affine.of(index)
+            regrouped = self._regrouped(i)
+            assert regrouped is not None
+            return regrouped.of(index)
+        return indexing.viewed(node.op, shape, node.params, node.key).of(index)
 
     def broadcast(self, j: int, index: tuple[Index, ...]) -> tuple[Index, ...]:
         """The index of the element of node ``j`` that goes into that at ``index`` of an elementwise result."""
@@ -301,3 +337,11 @@ class Ways:
         if 1 not in shape:
             return own
         return tuple([Index() if n == 1 else at for n, at in zip(shape, own, strict=True)])
+
+
+def _multiplied(a: Spec, b: Spec) -> Any:
+    """The shape of a product of matrices; None if there is none."""
+    try:
+        return (*broadcast([a.shape[:-2], b.shape[:-2]]), a.shape[-2], b.shape[-1])
+    except Mismatch:
+        return None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.define import elementwise, movement, opaque
+from lazygrad.define import elementwise, fills, movement, opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import flat, tensor
 from lazygrad.ops.movement import astype, broadcast_to, reshape, whole_index
@@ -47,6 +47,7 @@ def _slice(xp: Any, x: Array, *, index: Pattern) -> Any:
     return x[(*index, ...)]  # with the dots a view, where whole numbers alone would give a number
 
 
+@fills(lambda result, x, *, index, size: [result[(*index, ...)]])
 @movement(shape=lambda g, index, size: size, vjp=lambda g, y, x, *, index, size: _slice(g, index=index))
 def _place(xp: Any, x: Array, *, index: Pattern, size: Shape) -> Any:
     """Zeros, with x in the place that a basic index names."""
@@ -431,6 +432,7 @@ def _diagonal(xp: Any, x: Array, *, offset: int) -> Any:
     return xp.diagonal(x, offset, -2, -1)
 
 
+@fills(lambda result, x, *, offset, size: [np.diagonal(result, offset, -2, -1)])
 @movement(shape=lambda x, offset, size: (*x[:-1], *size), vjp=lambda g, y, x, *, offset: _diagonal(g, offset=offset))
 def _on_diagonal(xp: Any, x: Array, *, offset: int, size: Shape) -> Any:
     """Matrices of zeros, with x on a diagonal."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.casting import saturates
-from lazygrad.define import elementwise, movement
+from lazygrad.define import elementwise, fills, movement
 from lazygrad.errors import PlaceError, SpecError, report
 from lazygrad.kinds import Movement, flat, tensor, tensors
 from lazygrad.registry import function, functions, here
@@ -108,6 +108,7 @@ def _padded(x: Shape, before: Shape, after: Shape) -> Shape:
     return tuple(b + size + a for b, size, a in zip(before, x, after, strict=True))
 
 
+@fills(lambda result, x, *, before, after: [result[_inside(x, before)]])
 @movement(shape=_padded, vjp=lambda g, y, x, *, before, after: g[_inside(x.shape, before)])
 def _pad(xp: Any, x: Array, *, before: Shape, after: Shape) -> Any:
     """Zeros around ``x``."""
@@ -132,6 +133,14 @@ def _joined(*shapes: Shape, axis: int) -> Shape:
     return tuple(sum(s[i] for s in shapes) if i == axis else size for i, size in enumerate(first))
 
 
+def _joints(result: Any, *shapes: Shape, axis: int) -> list[Any]:
+    """The parts of a result in which the operands lie one after another."""
+    ends = list(itertools.accumulate(shape[axis] for shape in shapes))
+    front = (slice(None),) * axis
+    return [result[(*front, slice(end - shape[axis], end))] for end, shape in zip(ends, shapes, strict=True)]
+
+
+@fills(_joints)
 @movement(shape=_joined, vjp=lambda g, y, *xs, axis: _parts(g, [x.shape[axis] for x in xs], axis))
 def _concat(xp: Any, *xs: Array, axis: int) -> Any:
     """One after another along an axis."""

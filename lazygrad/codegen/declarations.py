@@ -1,0 +1,395 @@
+"""What an op of the user's declares, seen by running its kernel.
+
+The passes, the program of NumPy calls and native code build on declarations: that a view is one, that an element
+of the result depends on the elements at its place alone, that the parts of a sum add up to it, that a kernel gives
+the same numbers whenever it is called. Before a plan runs for the first time, the kernel of every op that is not
+lazygrad's own is run on a few small arrays, or on reserved memory that nobody reads; a kernel that is seen to do
+something else is a DefinitionError. A kernel that raises is not judged: the run shows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.codegen.agreement import disagreement
+from lazygrad.codegen.index import Misdeclared, contiguous, flattened, probed, viewed
+from lazygrad.codegen.recorder import OUT, NotRecorded, Recorder, Value
+from lazygrad.errors import DefinitionError
+from lazygrad.graph import Node
+from lazygrad.guarded import misdeclared
+from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, Source
+from lazygrad.plan import Plan
+from lazygrad.spec import Mismatch, Spec
+
+__all__ = ["check", "seen"]
+
+LENGTH = 8  # elements of the arrays that an elementwise kernel is run on
+SMALL = 4096  # elements; what has no more is run as large as it is
+REMEMBERED = 256  # an op's checks, the first forgotten first
+
+Kernel = Callable[..., Any]
+
+
+def check(plan: Plan) -> None:
+    """Run the kernels of the user's ops in a plan, each once for its settings and operands.
+
+    Raises:
+        DefinitionError: one does something else than its op declares; names the op, where it was declared, where it
+            was used, and what was seen.
+    """
+    for i, node in enumerate(plan.graph.nodes):
+        op = node.op
+        if not isinstance(op, Declared) or op.own or op.random or not op.pure:
+            continue
+        specs = tuple([spec for j in node.inputs if isinstance(spec := plan.graph.nodes[j].spec, Spec)])
+        if len(specs) < len(node.inputs):
+            continue
+        key = (node.key, specs if isinstance(op, (Movement, Opaque)) else tuple((s.ndim, s.dtype) for s in specs))
+        known = op.__dict__.setdefault("seen", {})
+        if key in known:
+            continue
+        try:
+            with np.errstate(all="ignore"):
+                seen(op, node, specs)
+        except _Returned as reason:
+            raise plan.misdeclared(i, str(reason)) from None
+        except Misdeclared as reason:
+            what, found, cure = reason.args
+            raise misdeclared(op, what, found, cure, at=plan.origin(i)) from None
+        except DefinitionError as reason:
+            told = getattr(reason, "told", None)
+            raise (misdeclared(*told, at=plan.origin(i)) if told is not None else reason) from None
+        known[key] = True
+        if len(known) > REMEMBERED:
+            known.pop(next(iter(known)), None)
+
+
+def seen(op: Declared, node: Node, specs: Sequence[Spec]) -> None:
+    """Run the kernel of an op on small arrays.
+
+    Raises:
+        Misdeclared: it does something else than its op declares: what, what was seen, and what to do.
+    """
+    if isinstance(op, Movement):
+        if op.view is not None:
+            _view(op, node, specs[0])
+        _moved(op, node, specs)
+    elif isinstance(op, Elementwise):
+        _elementwise(op, node, specs)
+    elif isinstance(op, Reduction):
+        _reduction(op, node, specs[0])
+    elif isinstance(op, Source):
+        if not op.bound:
+            _same(op, [], {**node.params, "shape": tuple([min(n, 4) for n in node.params["shape"]])})
+    else:
+        _opaque(op, node, specs)
+
+
+# Samples.
+
+
+def _samples(specs: Sequence[Spec], seed: int = 0) -> list[Any]:
+    """Arrays of these specs: numbers near 1, or of both signs and any size."""
+    rng = np.random.default_rng(seed)
+    return [_sample(rng, spec, bool(seed)) for spec in specs]
+
+
+def _sample(rng: np.random.Generator, spec: Spec, wide: bool) -> Any:
+    if spec.dtype.kind == "b":
+        return rng.integers(0, 2, spec.shape).astype(bool)
+    if spec.dtype.kind in "iu":
+        low = -9 if wide and spec.dtype.kind == "i" else 0 if wide else 1
+        return rng.integers(low, 10, spec.shape).astype(spec.dtype)
+    numbers = rng.normal(0, 3, spec.shape) if wide else rng.uniform(0.5, 1.5, spec.shape)
+    return np.asarray(numbers).astype(spec.dtype)
+
+
+def _marks(specs: Sequence[Spec]) -> list[Any]:
+    """Arrays of which no two elements are equal, as far as their dtypes have room, and none is 0."""
+    first, found = 1, []
+    for spec in specs:
+        numbers = np.arange(first, first + spec.size)
+        room = 1 if spec.dtype.kind == "b" else 100 if spec.dtype.itemsize == 1 else 2000
+        found.append((numbers % room + 1).astype(spec.dtype).reshape(spec.shape))
+        first += spec.size
+    return found
+
+
+def _called(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+    """What the kernel returns; None if it raises, which is for the run to show."""
+    try:
+        return op.kernel(np, *arrays, **params)
+    except DefinitionError:
+        raise
+    except Exception:
+        return None
+
+
+def _parts(result: Any) -> list[Any]:
+    """The arrays that a kernel returned."""
+    listed = result if isinstance(result, (tuple, list)) else [result]
+    return [np.asarray(part) for part in listed if isinstance(part, (np.ndarray, np.generic, float, int))]
+
+
+# What every kind promises.
+
+
+def _same(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+    """What the kernel returns, the same bits when it is called again; None if it raises."""
+    first = _called(op, arrays, params)
+    if first is None:
+        return None
+    kept = [part.copy() for part in _parts(first)]
+    again = _called(op, [x.copy() for x in arrays], params)
+    if again is None:
+        return None
+    for one, other in zip(kept, _parts(again), strict=False):
+        if _differ(one, other):
+            what = "is declared pure, but its kernel gives other numbers when it is called again"
+            cure = "Draw random numbers with a kernel whose first parameter is 'rng'; for one with a state, say "
+            cure += "@opaque(..., pure=False)."
+            raise Misdeclared(what, f"of the same operands {_differing(other, one)}", cure)
+    _called(op, [np.flip(x).copy() for x in arrays], params)
+    for one, now in zip(kept, _parts(first), strict=True):
+        if _differ(one, now):
+            what = "changes what it has returned before"
+            seen = f"after another call its result was {_differing(now, one)}"
+            raise Misdeclared(what, seen, "Let its kernel make a new array in every call.")
+    return first
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two arrays differ in a bit."""
+    return bool(one.dtype != other.dtype or one.shape != other.shape or one.tobytes() != other.tobytes())
+
+
+def _differing(now: Any, before: Any) -> str:
+    """Two numbers that differ."""
+    if now.shape != before.shape or now.dtype != before.dtype:
+        return f"{Spec(now.shape, now.dtype)} beside the first {Spec(before.shape, before.dtype)}"
+    place = next(p for p in np.ndindex(now.shape) if now[p].tobytes() != before[p].tobytes())
+    return f"{now[place]} beside the first {before[place]}"
+
+
+class _Returned(Misdeclared):
+    """A kernel returned another shape or dtype than declared: which."""
+
+
+def _fits(op: Declared, node: Node, specs: Sequence[Spec], wanted: Spec, result: Any) -> bool:
+    """Whether a kernel returned what is declared; raises Misdeclared for another dtype or shape."""
+    if not isinstance(result, (np.ndarray, np.generic, float, int)):
+        return False  # the run says what it is
+    found = Spec(np.shape(result), np.asarray(result).dtype)
+    if found == wanted:
+        return True
+    if found.shape == wanted.shape:
+        raise _Returned(str(Spec(node.spec.shape, found.dtype)))  # type: ignore[union-attr]
+    if sum(spec.size for spec in specs) <= SMALL:
+        whole = np.asarray(_called(op, _samples(specs), node.params))
+        if whole.shape != node.spec.shape:  # type: ignore[union-attr]
+            raise _Returned(str(Spec(whole.shape, whole.dtype)))
+    cure = "Correct its shape or dtype rule, or declare it opaque, with shape=."
+    raise Misdeclared("returns another shape than it declares", f"{found} in place of {wanted}", cure)
+
+
+def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+    """What the calls of NumPy compute that the program of a step makes of the kernel; None if there is none."""
+    recorder = Recorder(np)
+    operands = [Value(recorder, Spec(x.shape, x.dtype)) for x in arrays]
+    try:
+        result = op.kernel(recorder, *operands, **params)
+    except Exception:  # it is called as it is
+        return None
+    if not isinstance(result, Value):
+        return None
+    lies: dict[Value, Any] = dict(zip(operands, arrays, strict=True))
+
+    def array(x: Any) -> Any:
+        if not isinstance(x, Value):
+            return x
+        base = x if x.base is None else x.base
+        if base not in lies:
+            lies[base] = np.empty(*base.spec)
+        return lies[base] if x.base is None else lies[base].view(x.dtype)
+
+    for call in recorder.calls:
+        given = [call.result if a is OUT else a for a in call.arguments]
+        if isinstance(call.function, np.ufunc):
+            call.function(*[array(a) for a in given[:-1]], out=array(given[-1]))
+        else:
+            call.function(*[array(a) for a in given])
+    return array(result)
+
+
+def _reads_the_same(op: Declared, arrays: Sequence[Any], params: dict[str, Any], result: Any) -> None:
+    """Raise Misdeclared if the kernel computes something else of arrays than of what stands for them."""
+    try:
+        played = _played(op, arrays, params)
+    except (NotRecorded, Mismatch):
+        return
+    if played is None:
+        return
+    difference = disagreement(played, np.asarray(result))
+    if difference is not None:
+        what = "has a kernel that does something else with what is no array"
+        cure = "A kernel calls functions of xp and does not ask what its operands are; else declare it opaque."
+        raise Misdeclared(what, f"with a recorder for xp it computes {difference}", cure)
+
+
+# The kinds.
+
+
+def _elementwise(op: Elementwise, node: Node, specs: Sequence[Spec]) -> None:
+    short = [Spec((LENGTH,), spec.dtype) for spec in specs]
+    wanted = op.infer(short, node.params)
+    for seed in range(2):
+        arrays = _samples(short, seed)
+        result = _same(op, arrays, node.params)
+        if result is None or not _fits(op, node, specs, wanted, result):  # type: ignore[arg-type]
+            continue
+        _alone(op, arrays, node.params, result)
+        _reads_the_same(op, arrays, node.params, result)
+
+
+def _alone(op: Elementwise, arrays: Sequence[Any], params: dict[str, Any], whole: Any) -> None:
+    """Raise Misdeclared unless every element is computed of those at its place, whatever stands beside them."""
+    for what, chosen in _choices():
+        part = _called(op, [chosen(x) for x in arrays], params)
+        if part is None:
+            continue
+        part, expected = np.asarray(part), chosen(whole)
+        difference = disagreement(part, expected)
+        if difference is not None:
+            cure = "Declare it opaque, with shape=, if elements depend on others, on their places or on the shape."
+            said = "is declared elementwise, but elements of its result depend on more than those at their place"
+            raise Misdeclared(said, f"of {what} it computes {difference}", cure)
+
+
+def _choices() -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    """Ways to choose and to arrange elements."""
+    yield "the elements in reverse order", lambda x: x[::-1]
+    yield "the first three of them alone", lambda x: x[:3]
+    yield "one of them alone", lambda x: x[5:6]
+    yield "the elements in two rows", lambda x: x.reshape(2, -1)
+    yield "every second element", lambda x: x[::2]
+
+
+def _reduction(op: Reduction, node: Node, spec: Spec) -> None:
+    params, axes = node.params, node.params["axis"]
+    short = Spec(tuple([2 + axis % 3 for axis in range(spec.ndim)]), spec.dtype)
+    wanted = op.infer([short], params)
+    for seed in range(2):
+        (x,) = _samples([short], seed)
+        result = _same(op, [x], params)
+        if result is None or not _fits(op, node, [spec], wanted, result):  # type: ignore[arg-type]
+            continue
+        _reads_the_same(op, [x], params, result)
+        if axes:
+            _combined(op, x, params, result)
+            _empty(op, x, params)
+
+
+def _combined(op: Reduction, x: Any, params: dict[str, Any], whole: Any) -> None:
+    """Raise Misdeclared unless the results of two parts make the whole."""
+    if not isinstance(op.combine, Declared):
+        return
+    axis = params["axis"][0]
+    first, second = np.split(x, [1], axis)
+    both = [_called(op, [part], params) for part in (first, second)]
+    if any(part is None for part in both):
+        return
+    total = op.combine.kernel(np, *map(np.asarray, both))
+    difference = disagreement(np.asarray(total).astype(np.asarray(whole).dtype), np.asarray(whole))
+    if difference is not None:
+        what = f"declares combine={op.combine.name}, which does not make its result of those of two parts"
+        cure = "combine= joins the results of two parts to that of both; leave it out if nothing does."
+        raise Misdeclared(what, f"combined they are {difference}", cure)
+
+
+def _empty(op: Reduction, x: Any, params: dict[str, Any]) -> None:
+    """Raise Misdeclared unless the identity is the result of no elements, and changes nothing."""
+    if op.identity is None:
+        return
+    none = _called(op, [x[(slice(None),) * params["axis"][0] + (slice(0, 0),)]], params)
+    cure = "identity= is the result of no elements, which changes nothing when it is combined; None if there is none."
+    what = f"declares identity={op.identity}"
+    if none is not None and (np.asarray(none) != op.identity).any():
+        wrong = np.asarray(none).ravel()[0]
+        raise Misdeclared(f"{what}, but its kernel returned {wrong} of no elements", f"{wrong}", cure)
+    if isinstance(op.combine, Declared):
+        some = np.asarray(_called(op, [x], params))
+        joined = np.asarray(op.combine.kernel(np, np.full_like(some, op.identity), some)).astype(some.dtype)
+        difference = disagreement(joined, some)
+        if difference is not None:
+            seen = f"combined with {op.identity} it is {difference}"
+            raise Misdeclared(f"{what}, which changes what it is combined with", seen, cure)
+
+
+def _view(op: Movement, node: Node, spec: Spec) -> None:
+    """Raise Misdeclared unless the kernel looks at its operand's memory, at places that are steps apart."""
+    assert isinstance(node.spec, Spec)
+    if not spec.size or not node.spec.size:
+        return
+    what = f"declares view={op.view!r}, but its kernel does not return a view of its operand"
+    cure = "Return the operand's own elements, as with x[1:]; leave view= out where the kernel copies or computes."
+    try:
+        if op.view == "contiguous":
+            found = flattened(op, spec.shape, node.params, node.key).shape
+        else:
+            affine = viewed(op, spec.shape, node.params, node.key)
+            found = node.spec.shape
+            for axes in (range(spec.ndim), range(spec.ndim)[::-1]):
+                strides = _strides(spec.shape, axes)
+                start, steps, found = probed(op, spec.shape, strides, node.params)
+                rows = np.array([*affine.steps, *[[0] * len(steps)]])
+                expected = np.dot([*strides, 0], rows)
+                if (
+                    start != sum(a * b for a, b in zip(strides, affine.starts, strict=True))
+                    or (expected != steps).any()
+                ):
+                    raise Misdeclared("in other strides it returned other elements of its operand")
+        if found != node.spec.shape:
+            raise Misdeclared(f"of {list(spec.shape)} it returned {list(found)} in place of {list(node.spec.shape)}")
+    except Misdeclared as reason:
+        if len(reason.args) == 1:
+            raise Misdeclared(what, str(reason), cure) from None
+        raise
+    except (DefinitionError, MemoryError, OSError):
+        raise
+    except Exception as reason:
+        raise Misdeclared(what, f"of an array of bytes it raised {type(reason).__name__}: {reason}", cure) from None
+
+
+def _strides(shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
+    """Strides of bytes in which the last of ``axes`` varies fastest."""
+    steps = dict(zip(axes, contiguous(tuple([shape[a] for a in axes])), strict=True))
+    return tuple([steps[axis] for axis in range(len(shape))])
+
+
+def _moved(op: Movement, node: Node, specs: Sequence[Spec]) -> None:
+    """Raise Misdeclared unless the result is made of the operands' elements, and of zeros."""
+    if sum(spec.size for spec in specs) > SMALL or not isinstance(node.spec, Spec) or node.spec.size > 16 * SMALL:
+        return
+    arrays = _marks(specs)
+    result = _same(op, arrays, node.params)
+    if result is None or not _fits(op, node, specs, node.spec, result):
+        return
+    known = np.concatenate([np.zeros(1, node.spec.dtype), *[x.ravel() for x in arrays]])
+    strange = ~np.isin(result, known)
+    if strange.any():
+        value = np.asarray(result)[strange].ravel()[0]
+        cure = "A movement moves or repeats elements, with zeros where there are none; what computes is elementwise."
+        seen = f"of {', '.join(f'{x.min()} to {x.max()}' for x in arrays if x.size)} it returned {value}"
+        raise Misdeclared("is declared a movement, but its kernel computes", seen, cure)
+
+
+def _opaque(op: Declared, node: Node, specs: Sequence[Spec]) -> None:
+    if sum(spec.size for spec in specs) > SMALL:
+        return
+    arrays = _samples(specs)
+    result = _same(op, arrays, node.params)
+    if result is not None and op.recorded:
+        _reads_the_same(op, arrays, node.params, result)
