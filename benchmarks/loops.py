@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.codegen.functions import FUNCTIONS, OPERANDS
+from lazygrad.codegen.functions.calls import applied
 from lazygrad.codegen.llvm import Code, compiled, load, machine
 from lazygrad.codegen.writer import Register, Writer
 
@@ -23,21 +24,23 @@ class Loop(NamedTuple):
     name: str
     dtype: np.dtype[Any]
     wide: bool
+    called: bool = False  # whether it is called where it is long, as in long kernels, or written out
 
 
 def _symbol(loop: Loop) -> str:
-    return f"{loop.name}_{loop.dtype.name}_{'wide' if loop.wide else 'narrow'}"
+    return f"{loop.name}_{loop.dtype.name}_{'wide' if loop.wide else 'narrow'}{'_called' * loop.called}"
 
 
 def text(loop: Loop, width: int) -> tuple[str, dict[str, str]]:
     """The loop in LLVM's language, and what must stand beside it."""
     writer = Writer(width)
+    writer.calls = loop.called
     count = OPERANDS[loop.name]
     addresses = [writer.argument(k) for k in range(count + 1)]
 
     def compute(index: Register, mask: Register | None = None) -> None:
         xs = [writer.load(address, index, loop.dtype, wide=loop.wide, mask=mask) for address in addresses[:-1]]
-        writer.store(FUNCTIONS[loop.name](*xs), addresses[-1], index, mask=mask)
+        writer.store(applied(FUNCTIONS[loop.name], xs), addresses[-1], index, mask=mask)
 
     # Full registers, then what is left, masked.
     step = width if loop.wide else 1
@@ -59,17 +62,19 @@ class Loops:
         self._code = code
         self._calls = {loop: kind(code.addresses[_symbol(loop)]) for loop in found}
 
-    def __call__(self, name: str, *xs: np.ndarray[Any, Any], wide: bool = True) -> Any:
+    def __call__(self, name: str, *xs: np.ndarray[Any, Any], wide: bool = True, called: bool = False) -> Any:
         """``name`` of arrays of one shape and dtype."""
         y = np.empty_like(xs[0])
         if y.size:
-            self.prepared(name, *xs, out=y, wide=wide)()
+            self.prepared(name, *xs, out=y, wide=wide, called=called)()
         return y
 
-    def prepared(self, name: str, *xs: np.ndarray[Any, Any], out: np.ndarray[Any, Any], wide: bool = True) -> Any:
+    def prepared(
+        self, name: str, *xs: np.ndarray[Any, Any], out: np.ndarray[Any, Any], wide: bool = True, called: bool = False
+    ) -> Any:
         """The call of ``name`` with these arrays, to be made as often as one likes; ``out`` takes the result."""
         arguments = np.array([array.ctypes.data for array in (*xs, out)], np.intp)
-        call, address = self._calls[Loop(name, xs[0].dtype, wide)], arguments.ctypes.data
+        call, address = self._calls[Loop(name, xs[0].dtype, wide, called)], arguments.ctypes.data
 
         def again(arrays: Any = (arguments, xs, out)) -> None:  # the arrays live as long as the call
             call(address, 0, out.size)

@@ -152,6 +152,17 @@ def test_chain_is_run_and_measured(tmp_path: Path) -> None:
     assert {"20", "200", "ratio"} == set(json.loads(file.read_text())["chain"])
 
 
+def test_sums_of_many_terms_are_compiled_and_measured(tmp_path: Path) -> None:
+    """Short ones; JAX is left out where it is not installed."""
+    file = tmp_path / "results.json"
+    few = ("--function", "sin", "--terms", "2", "--terms", "4", "--rounds", "1")
+    done = run("benchmarks.terms", *few, "--json", str(file))
+    assert not done.returncode, done.stderr
+    ours = json.loads(file.read_text())["terms"]["sin"]["lazygrad"]
+    assert [2, 4] == [row["terms"] for row in ours]
+    assert all(row["compile_s"] > 0 for row in ours)
+
+
 def test_layers_are_compiled_and_measured(tmp_path: Path) -> None:
     """The shortest chain; JAX is left out where it is not installed."""
     file = tmp_path / "results.json"

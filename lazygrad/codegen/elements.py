@@ -40,6 +40,7 @@ class Elements:
         self.writer = Writer(width)
         self.scalars = Scalars(self.writer, self._refuse)
         self.arguments: list[Any] = []
+        self._argument_places: dict[Any, int] = {}
         self.counters: dict[int, Register] = {}
         self.wide: int | None = None
         self.mask: Register | None = None
@@ -206,9 +207,10 @@ class Elements:
     # Memory.
 
     def _argument(self, key: Any) -> Register:
-        if key not in self.arguments:
+        place = self._argument_places.setdefault(key, len(self.arguments))
+        if place == len(self.arguments):
             self.arguments.append(key)
-        return self.writer.argument(self.arguments.index(key))
+        return self.writer.argument(place)
 
     def _register(self, place: Index) -> Register:
         """An affine index as a number; lanes count from it."""

@@ -29,6 +29,7 @@ __all__ = ["Entry", "Part", "Rows", "Statement", "fused", "joint_axes", "taken"]
 ZEROS = -1  # the source of a statement that reads nothing
 SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
 MOST = 24  # statements of a kernel
+LONGEST = 4000  # instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones
 FEW = 64  # rows; a kernel of much work is not made to have fewer, as rows are what threads share
 
 
@@ -56,6 +57,8 @@ class Statement:
         axes: axes that are folded away, in order; none for a map.
         target: what is written in place of the node: a part of another one, a variable's new value.
         reads: what is read of what is stored, and where, with axis *k* counted by loop *k*.
+        cost: a measure of the work for one element.
+        length: about how many instructions are written for one element.
     """
 
     node: int
@@ -65,6 +68,7 @@ class Statement:
     target: Any = None
     reads: list[Read] = field(default_factory=list)
     cost: int = 1
+    length: int = 4
     segments: int | None = None  # the node that says to which row of the result each row is added
     whole: bool = False  # whether a row is folded at once, as places are found
 
@@ -115,9 +119,14 @@ class Rows(Entry):
         """Sizes of the axes of its rows."""
         return self.statements[0].shape[: self.rank]
 
+    @property
+    def length(self) -> int:
+        """About how many instructions are written for an element of each statement."""
+        return sum(s.length for s in self.statements)
+
     def fits(self, statement: Statement) -> int | None:
         """The rank with which ``statement`` can join, or None."""
-        if len(self.statements) >= MOST:
+        if len(self.statements) >= MOST or self.length + statement.length > LONGEST:
             return None
         if self.statements[0].segments is not None and statement.segments is None:
             return None
@@ -257,6 +266,7 @@ class _Fusion:
         if i in ways.stored or ways.way[i] in ("leaf", "callback"):
             view = ways.view(i)
             assert view is not None
+            statement.length += 2
             statement.reads.append(Read(i, index, view.place(index)))
         elif ways.way[i] == "lazy":
             self._define(statement, i, index, seen)
@@ -265,6 +275,7 @@ class _Fusion:
         """What is read to compute the element at ``index`` of a lazy node by its definition."""
         ways = self.ways
         statement.cost += 2
+        statement.length += ways.own[i]
         if i in ways.reading:  # elements that are named by indices: any of the array
             view = ways.view(ways.nodes[i].inputs[0])
             if view is not None:

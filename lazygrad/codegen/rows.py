@@ -28,6 +28,7 @@ __all__ = ["Kernel", "written"]
 ROOM = 1 << 15  # bytes; what a row needs of memory of its own is kept small, for the nearest cache
 WORK = 200_000  # instructions on single elements; a chunk has at least as much to do
 CHUNKS = 64
+LONG = 1000  # instructions; a kernel of as many calls long functions
 
 
 @dataclass
@@ -62,6 +63,7 @@ def written(kernel: Rows, ways: Ways, external: set[int], width: int) -> Kernel:
 class _Writing(Totals):
     def __init__(self, kernel: Rows, ways: Ways, external: set[int], width: int) -> None:
         super().__init__(ways, kernel.made, kernel.rank, width)
+        self.writer.calls = kernel.length >= LONG
         self.rows = kernel.rows
         self.statements = kernel.statements
         self.external = external

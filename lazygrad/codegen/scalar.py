@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.functions import FUNCTIONS
+from lazygrad.codegen.functions.calls import applied
 from lazygrad.codegen.functions.hyperbolic import tanh_seed
 from lazygrad.codegen.registers import BOOL, I64, U64, Register
 from lazygrad.codegen.writer import Writer
@@ -49,8 +50,7 @@ class Scalars:
             registers = self._alike(*operands)
             if registers[0].dtype.kind != "f" or registers[0].dtype.itemsize < 4:
                 raise NotNative(f"xp.{name} of {registers[0].dtype} has no native form")
-            result: Register = function(*registers)
-            return result
+            return applied(function, registers)
 
         return called
 
@@ -118,8 +118,7 @@ class Scalars:
     def tanh_seed(self, x: Register) -> Register:
         """A number from which tanh x and its derivative both come, see :mod:`lazygrad.rewrite.sharing`."""
         (x,) = self._alike(self._float("tanh_seed", x))
-        seed: Register = tanh_seed(x)
-        return seed
+        return applied(tanh_seed, [x])
 
     def sign(self, x: Register) -> Register:
         """−1, 0 or 1; NaN stays."""

@@ -31,6 +31,7 @@ DEAR = 10  # instructions; what costs as much is stored rather than computed twi
 BROADCAST = 4  # the same for what would be computed again along an axis
 DEEP = 60  # nodes; a chain of lazy ones is stored from time to time, as it is written by recursion
 NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
+LONG = 1000  # instructions; as much is stored, so that a kernel can be cut there
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 
 
@@ -40,6 +41,7 @@ class Ways:
     Attributes:
         stored: nodes whose results lie in memory; leaves are not among them.
         cost: for lazy nodes, the instructions to compute one element from what is stored.
+        own: for lazy nodes, the instructions to compute one element from those of its operands.
         users: for every node, the nodes that read it.
     """
 
@@ -60,6 +62,7 @@ class Ways:
                 self.users[j].append(i)
         self.stored = {i for i, way in enumerate(self.way) if way in ("fold", "product", "scatter", "copies")}
         self.cost = [0] * len(self.nodes)
+        self.own = [0] * len(self.nodes)
         self._depth = [0] * len(self.nodes)
         self._choose()
         self._views = {}
@@ -221,6 +224,7 @@ class Ways:
             own = self._instructions(node, [self.nodes[j].spec for j in node.inputs]) or 0
         else:
             own = 4 if i in self.reading else 0
+        self.own[i] = own
         lazy = [j for j in node.inputs if self.way[j] == "lazy" and j not in self.stored]
         self.cost[i] = min(own + sum(self.cost[j] for j in lazy), 10_000)
         self._depth[i] = 1 + max((self._depth[j] for j in lazy), default=0)
@@ -230,6 +234,7 @@ class Ways:
             (self.cost[i] >= DEAR and len(readers) > 1)
             or (self.cost[i] >= BROADCAST and wider and (self.spec(i).size > 1 or len(readers) > 1))
             or self._depth[i] >= DEEP
+            or self.cost[i] >= LONG
         ):
             self.stored.add(i)
         if i in self.stored:

@@ -39,6 +39,7 @@ class Writer:
         self.width = width
         self.contract = True  # whether a product and a sum may be rounded once
         self.definitions: dict[str, str] = {}  # functions and tables beside this one, by name
+        self.calls = False  # whether long functions are called rather than written out
         self._levels: list[_Loop] = [_Loop([], {})]
         self._labels = ["entry"]
         self._floor = 0
@@ -435,11 +436,11 @@ class Writer:
         listed = ", ".join(f"{x.type} {x.name}" for x in operands)
         return self.instruction(f"call {self.type(result, wide)} {name}({listed})", result, *operands, wide=wide)
 
-    def body(self, status: Register | None = None) -> str:
-        """The text of the function from its first brace on; it returns ``status``, or 0."""
+    def body(self, result: Register | None = None) -> str:
+        """The text of the function from its first brace on; it returns ``result``, or 0."""
         assert len(self._levels) == 1
-        result = status.name if status is not None else "0"
-        lines = ["entry:", *self._cells, *self._levels[0].lines, f"  ret i64 {result}"]
+        last = f"{result.type} {result.name}" if result is not None else "i64 0"
+        lines = ["entry:", *self._cells, *self._levels[0].lines, f"  ret {last}"]
         return "{\n" + "\n".join(lines) + "\n}\n"
 
     def function(self, name: str, status: Register | None = None) -> str:
