@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
 from lazygrad.backends.base import Backend
+from lazygrad.codegen.progress import Progress
 from lazygrad.codegen.tier import policy
 from lazygrad.context import Context, check_step, is_array
 from lazygrad.errors import TraceError, report
@@ -68,6 +70,7 @@ class Compiled:
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
         self._bound: WeakValueDictionary[Any, Compiled] = WeakValueDictionary()
         self._recent: OrderedDict[Any, Compiled] = OrderedDict()  # of these, the ones that are kept
+        _all.add(self)
 
     def bound(self, **settings: Any) -> Compiled:
         """The same step with some of its keyword arguments given for good, such as ``train=True``.
@@ -120,8 +123,10 @@ class Compiled:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
             self._entries.move_to_end(key)
             self._last = entry
-            result = entry.pack(env._transact(entry.runner, self._inputs(entry, arrays, feeds)))
-            self._quick = self._quickly(entry, args, arrays) if feeds is None and not kwargs else None
+            inputs = self._inputs(entry, arrays, feeds)
+            quick = self._quickly(entry, args, arrays) if feeds is None and not kwargs else None
+            result = env._transact(entry.runner, inputs, entry.pack)
+            self._quick = quick
             return result
 
     def _quickly(self, entry: _Entry, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
@@ -143,26 +148,30 @@ class Compiled:
         after: dict[Any, Any] = {}  # the state that follows a state
 
         def quickly(args: tuple[Any, ...]) -> Any:
-            state = env._state
-            run = sides.get(state[0] & touched)
-            if run is None:
-                bound = native.bound(state[0] & touched)
-                run = None if bound is None else bound.quick(sources)
+            if env._executing or len(args) != count or env._version != version:
+                return MISSED
+            try:
+                env._executing = True  # before anything is read: from here on nobody else runs a step
+                state = env._state
+                run = sides.get(state[0] & touched)
                 if run is None:
+                    bound = native.bound(state[0] & touched)
+                    run = None if bound is None else bound.quick(sources)
+                    if run is None:
+                        return MISSED
+                    sides[state[0] & touched] = run
+                values = run(args)
+                if values is None:
                     return MISSED
-                sides[state[0] & touched] = run
-            if len(args) != count or env._version != version or env._executing:
-                return MISSED
-            values = run(args)
-            if values is None:
-                return MISSED
-            new = after.get(state)
-            if new is None:
-                after.clear() if len(after) > 64 else None
-                new = after[state] = env._after(flips)
-            result = pack(values)
-            env._state = new
-            return result
+                new = after.get(state)
+                if new is None:
+                    after.clear() if len(after) > 64 else None
+                    new = after[state] = env._after(flips)
+                result = pack(values)
+                env._state = new
+                return result
+            finally:
+                env._executing = False
 
         return quickly
 
@@ -174,28 +183,29 @@ class Compiled:
         graph = Graph(env.dtype)
         context = Context(env, graph, feeds, tracing=True)
 
-        def traced_and_run() -> tuple[_Entry, Sequence[Any]]:
+        def traced_and_run() -> tuple[_Entry, Any]:
             result = context.call(self._step, args, kwargs)
             runner = Runner(Plan(graph, context.asked(result)), env._backend)
+            runner.native.name = getattr(self._step, "__name__", "a step")
             entry = self._entry(context, runner, result)
             self._signatures.add(args, kwargs)
-            if self._wait or not run or policy() == "wait":
-                runner.native.ask(wait=True)
-            values = env._transact(runner, self._inputs(entry, arrays, feeds)) if run else ()
-            runner.native.ask(wait=False)  # after the run, so that the two do not slow each other down
-            return entry, values
+            runner.native.ask(wait=self._wait or not run or policy() == "wait")
+            if not run:
+                return entry, None
+            return entry, env._transact(runner, self._inputs(entry, arrays, feeds), entry.pack)
 
         try:
-            entry, values = env._write(graph, traced_and_run)
+            entry, result = env._write(graph, traced_and_run)
         except Exception as reason:
             self._signatures.explain(reason, args, kwargs)
             raise
         entry.version = env._version
+        entry.runner.native.begin()  # after the run, so that the two do not slow each other down
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
             _, forgotten = self._entries.popitem(last=False)
             forgotten.runner.native.give_up()
-        return entry.pack(values) if run else None
+        return result
 
     def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:
         """Trace, plan and compile for arguments like these, and compute nothing; the plan.
@@ -258,6 +268,23 @@ class Compiled:
         """Return when native code is in place for every signature there has been, or cannot be had."""
         for entry in list(self._entries.values()):
             entry.runner.native.wait()
+
+    def cancel(self) -> None:
+        """Stop compiling, at once, for every signature there has been: they run on NumPy from now on.
+
+        What is native already stays so, and new signatures are compiled.
+        """
+        for entry in list(self._entries.values()):
+            entry.runner.native.give_up("it was cancelled")
+
+    @property
+    def progress(self) -> Progress:
+        """How far native code for the signature of the last call is: nodes, kernels, kernels done, seconds left.
+
+        Raises:
+            TraceError: there was no call yet.
+        """
+        return self._known().runner.native.progress()
 
     @property
     def is_native(self) -> bool:
@@ -367,3 +394,16 @@ def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
     flat = type(tree) is tuple and structure(tree) == (tuple, *[None] * len(found))
     shape = rebuilt(tree, template)
     return packed
+
+
+def _forgotten() -> None:
+    # A forked process has no workers, which binding hires anew.
+    for compiled in list(_all):
+        compiled._quick = None
+        for entry in compiled._entries.values():
+            entry.runner.native.unbind()
+
+
+_all: WeakSet[Compiled] = WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forgotten)

@@ -283,8 +283,12 @@ class Context:
             if result is None and not self.evaluated and self.graph.nodes:
                 raise GraphError(self._nothing_asked(result))
             return result
-        values = iter(self.evaluator().extend(asked).run())
-        return rebuilt(result, [next(values) if isinstance(leaf, (Tensor, Update)) else leaf for leaf in found])
+
+        def packed(arrays: list[Any]) -> Any:
+            rest = iter(arrays)
+            return rebuilt(result, [next(rest) if isinstance(leaf, (Tensor, Update)) else leaf for leaf in found])
+
+        return self.evaluator().extend(asked)._run(packed)
 
     def _nothing_asked(self, result: Any) -> str:
         return report(

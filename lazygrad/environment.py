@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from lazygrad.registry import here
 from lazygrad.rewrite import prune
 from lazygrad.spec import Spec
 from lazygrad.summary import summary
+from lazygrad.turns import depth, renewed_at_forks
 from lazygrad.variables import Namespace, Slot, Variable, bits, joined
 
 __all__ = ["VariableEnvironment"]
@@ -50,6 +50,14 @@ class _State(NamedTuple):
     parity: int  # a bit for every variable: in which of its two arrays its value lies
     runs: int  # how many runs have drawn random numbers
     permanent: int  # how many variables stay even if the step being written fails
+
+
+class _Scope(NamedTuple):
+    """How much there was when a step, or a layer, began to register what stays only if it comes to its end."""
+
+    variables: int
+    layers: int
+    names: int
 
 
 class VariableEnvironment:
@@ -73,10 +81,12 @@ class VariableEnvironment:
         self._state = _State(0, 0, 0)
         self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
         self._lock = threading.RLock()
-        self._executing = False
+        self._executing = False  # whether a plan is being run, or was when an interrupt came
+        self._scope: _Scope | None = None  # the outermost one that has begun
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
-        self._names_taken: set[str] = set()
+        self._names_taken: dict[str, None] = {}  # of optimizers, in order
         self._layers: dict[str, tuple[str, list[str]]] = {}  # by path: kind, and paths of its own variables
+        renewed_at_forks(self)
 
     # Variables.
 
@@ -106,13 +116,19 @@ class VariableEnvironment:
         return [Namespace(self, path) for path in dict.fromkeys(v.namespace for v in self)]
 
     def __iter__(self) -> Iterator[Variable]:
-        return iter(list(self._variables.values()))
+        with self._lock:
+            self._settle()
+            return iter(list(self._variables.values()))
 
     def __len__(self) -> int:
-        return len(self._variables)
+        with self._lock:
+            self._settle()
+            return len(self._variables)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._variables
+        with self._lock:
+            self._settle()
+            return name in self._variables
 
     def __getitem__(self, name: str) -> Any:
         """A copy of a variable's array.
@@ -121,6 +137,7 @@ class VariableEnvironment:
             VariableError: there is no such variable; names those that are near.
         """
         with self._lock:
+            self._settle()
             return self._find(name).live(self._state[0]).copy()
 
     def __setitem__(self, name: str, array: Any) -> None:
@@ -153,7 +170,7 @@ class VariableEnvironment:
             given = numeric(array, self.dtype, self._backend)
             own = self._backend.asarray(given.copy() if on_device(given) else np.array(given))
             variable = self._add(path, own, bool(trainable))
-            if not self._is_writing():
+            if self._scope is None:
                 self._keep()
             return variable
 
@@ -193,7 +210,7 @@ class VariableEnvironment:
     def summary(self) -> None:
         """Print a table of layers and variables, with shapes and counts."""
         with self._lock:
-            print(summary(list(self), self._layers, self._names_taken))
+            print(summary(list(self), self._layers, set(self._names_taken)))
 
     # Steps.
 
@@ -251,70 +268,89 @@ class VariableEnvironment:
     def trace(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Graph:
         """The graph of a step, with what it returned as roots; nothing is computed or changed."""
         with self._lock:
+            self._settle()
             check_step(step)
             check_feeds(feeds)
             graph = Graph(self.dtype)
             context = Context(self, graph, feeds or {}, tracing=True)
-            before = len(self._variables)
-            try:
-                graph.roots = self._write(graph, lambda: context.asked(context.call(step, args, kwargs)))
-            finally:
-                self._forget(before)
+            roots = self._write(graph, lambda: context.asked(context.call(step, args, kwargs)), keep=False)
+            graph.roots = roots
             traced = prune(graph)
             traced.open = False
             return traced
 
-    def _write(self, graph: Graph, body: Callable[[], T]) -> T:
+    def _write(self, graph: Graph, body: Callable[[], T], keep: bool = True) -> T:
         """``body()``, with ``graph`` as the one being written. If it fails, what it registered is taken back."""
-        height = len(writing.graphs)
-        nested = self._is_writing()
-        if not nested:
-            self._keep()
-        done = False
-        try:
-            writing.graphs.append(graph)
-            result = body()
-            done = True
-            return result
-        finally:
-            del writing.graphs[height:]
-            graph.close()
-            if not done:
-                self._forget(self._state.permanent)
-            elif not nested:
+
+        def written() -> T:
+            height = len(writing.graphs)
+            try:
+                writing.graphs.append(graph)
+                return body()
+            finally:
+                del writing.graphs[height:]
+                graph.close()
+
+        return self._whole(written, keep)
+
+    def _whole(self, body: Callable[[], T], keep: bool = True) -> T:
+        """``body()``, of which all that it registers stays, or nothing if it fails (or is not to be kept).
+
+        An interrupt may come while it is taken back. So what stays is what a state says does; the rest is taken back
+        here, or by whoever looks next.
+        """
+        with self._lock:
+            outermost = self._scope is None
+            if outermost:
                 self._keep()
+            scope = _Scope(len(self._variables), len(self._layers), len(self._names_taken))
+            try:
+                if outermost:
+                    self._scope = scope
+                result = body()
+                if not keep:
+                    self._forget(scope)
+                elif outermost:
+                    self._keep()
+            except BaseException:
+                self._forget(scope)
+                if outermost:
+                    self._scope = None
+                raise
+            if outermost:
+                self._scope = None
+            return result
+
+    def _settle(self) -> None:
+        """Take back what an interrupt has left: a scope, or a run, that nobody of those who have the lock is in."""
+        if (self._scope is not None or self._executing) and depth(self._lock) == 1:
+            self._executing = False
+            if self._scope is not None:
+                self._forget(self._scope)
+                self._scope = None
+
+    def _forget(self, scope: _Scope) -> None:
+        """Take back what was registered since, but for what a run has committed."""
+        kept = max(scope.variables, self._state.permanent)
+        for found, count in ((self._layers, scope.layers), (self._names_taken, scope.names), (self._variables, kept)):
+            for path in reversed(list(found)[count:]):
+                del found[path]
 
     def _is_writing(self) -> bool:
         """Whether a step of this environment is being written, in this thread."""
         return any(graph.context is not None and graph.context.env is self for graph in writing.graphs)
 
     def _check_idle(self) -> None:
-        if self._is_evaluating():
+        self._settle()
+        if self._executing:
             raise GraphError(
                 report(
                     "cannot change the environment, or run a step, while a step is being evaluated",
                     at=here(),
-                    cure="A hook must leave its own environment alone: keep the array, and go on after the run.",
+                    cure="A hook, a signal handler or a finalizer that is called meanwhile must leave the environment "
+                    "alone: keep the array, and go on after the run.",
                 )
             )
-
-    def _is_evaluating(self) -> bool:
-        """Whether a plan is being run, and this is a call from one of its hooks.
-
-        The flag alone would stay set if an interrupt came just before it is taken back, so it is
-        believed only if the call that set it is still on the stack.
-        """
-        frame = sys._getframe(1) if self._executing else None
-        while frame is not None:
-            if frame.f_code is VariableEnvironment._transact.__code__ and frame.f_locals["self"] is self:
-                return True
-            frame = frame.f_back
-        return False
-
-    def _forget(self, count: int) -> None:
-        """Take back the registration of all variables after the first ``count``."""
-        for path in reversed(list(self._variables)[count:]):
-            del self._variables[path]
 
     def _runner(self, graph: Graph, roots: tuple[int, ...]) -> Runner:
         """The plan for these roots, made once for all graphs that follow the same guide."""
@@ -326,8 +362,10 @@ class VariableEnvironment:
             runner = plans[roots] = Runner(Plan(graph, roots, shared=False), self._backend)
         return runner
 
-    def _evaluate(self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any]) -> Sequence[Any]:
-        """Run the plan for ``roots`` with arrays for placeholders by name, as one transaction."""
+    def _evaluate(
+        self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any], pack: Callable[[Sequence[Any]], T]
+    ) -> T:
+        """Run the plan for ``roots`` with arrays for placeholders by name, as in :meth:`_transact`."""
         self._check_idle()
         graph.context.evaluated = True
         runner = self._runner(graph, roots)
@@ -340,17 +378,21 @@ class VariableEnvironment:
                 inputs.append(fed[params["name"]])
             else:
                 raise missing_feed(params["name"], spec)
-        return self._transact(runner, inputs)
+        return self._transact(runner, inputs, pack)
 
-    def _transact(self, runner: Runner, inputs: Sequence[Any]) -> Sequence[Any]:
-        """Run a plan and commit. What can fail comes first; the commit is one store."""
-        parity, runs, _ = self._state
+    def _transact(self, runner: Runner, inputs: Sequence[Any], pack: Callable[[Sequence[Any]], T]) -> T:
+        """Run a plan, make with ``pack`` what is returned of its values, and commit.
+
+        What can fail comes first; the commit is one store, and nothing after it fails. While it lasts nobody else runs
+        a plan or changes a variable, not even what Python calls in between: a handler of a signal, a finalizer.
+        """
         plan = runner.plan
         if runner.touched is None:
             runner.flips = bits(self._find(name)._number for name in plan.updates)
             runner.touched = bits(self._find(name)._number for name in {*plan.variables, *plan.updates})
         try:
             self._executing = True
+            parity, runs, _ = self._state
             with np.errstate(all="ignore"):
                 values = runner.run(
                     inputs,
@@ -359,10 +401,11 @@ class VariableEnvironment:
                     lambda: {name: self._find(name).spare(parity) for name in plan.updates},
                     self._draw,
                 )
+            result = pack(values)
             self._state = _State(parity ^ runner.flips, runs + plan.draws, len(self._variables))
+            return result
         finally:
             self._executing = False
-        return values
 
     def _after(self, flips: int) -> _State:
         """The state after a run that draws nothing and changes these variables."""
@@ -384,6 +427,7 @@ class VariableEnvironment:
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
         with self._lock:
+            self._settle()
             serialize.write(path, self._document())
 
     @classmethod
@@ -433,24 +477,23 @@ class VariableEnvironment:
         with self._lock:
             self._check_idle()
             serialize.check_fits(path, document, {v.path: v.spec for v in self}, strict)
-            before, draws, state = len(self), self._draws, self._state
-            try:
-                parity, runs, _ = state
-                changed = []
-                for entry in document.entries:
-                    variable = self._variables.get(entry.path)
-                    if variable is not None:
-                        variable.spare(parity)[...] = self._backend.asarray(entry.array)
-                        changed.append(variable._number)
-                    elif not entry.trainable:
-                        self._add(entry.path, self._backend.asarray(entry.array), False)
-                if document.seed is not None:
-                    self._draws, runs = Draws(document.seed), document.runs
-                self._state = _State(self._state.parity ^ bits(changed), runs, len(self._variables))
-            except BaseException:
-                self._forget(before)
-                self._draws, self._state = draws, state
-                raise
+            self._whole(lambda: self._taken_up(document))
+
+    def _taken_up(self, document: serialize.Document) -> None:
+        parity, runs, _ = self._state
+        flips = 0
+        for entry in document.entries:
+            variable = self._variables.get(entry.path)
+            if variable is not None:
+                variable.spare(parity)[...] = self._backend.asarray(entry.array)
+                flips |= 1 << variable._number
+            elif not entry.trainable:
+                self._register(entry.path, entry.array, False)
+        draws = self._draws
+        if document.seed is not None:
+            draws, runs = Draws(document.seed), document.runs
+        state = _State(self._state.parity ^ flips, runs, len(self._variables))
+        self._draws, self._state = draws, state
 
     def _document(self) -> serialize.Document:
         parity, runs, _ = self._state

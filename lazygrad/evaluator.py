@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.context import Context
+
+T = TypeVar("T")
 
 __all__ = ["Evaluator", "Update", "as_feed", "check_feeds", "group"]
 
@@ -138,6 +140,10 @@ class Evaluator:
             TraceError: the step is being traced or compiled.
             Exception: what a kernel raises, with a note that names the user's line.
         """
+        return self._run(lambda values: values)
+
+    def _run(self, pack: Callable[[list[Any]], T]) -> T:
+        """:meth:`run`, which returns what ``pack`` makes of the list; that fails before anything is committed."""
         context = self._context
         context.graph.check_open("evaluate")
         if context.tracing:
@@ -153,8 +159,12 @@ class Evaluator:
         roots: list[int] = []
         for x in self._pushed:
             roots += [x.index] if isinstance(x, Tensor) else [t.index for t in x.assignments]
-        values = iter(context.env._evaluate(context.graph, tuple(roots), {**context._fed(), **self._feeds}))
-        return [next(values) if isinstance(x, Tensor) else None for x in self._pushed]
+
+        def packed(values: Sequence[Any]) -> T:
+            rest = iter(values)
+            return pack([next(rest) if isinstance(x, Tensor) else None for x in self._pushed])
+
+        return context.env._evaluate(context.graph, tuple(roots), {**context._fed(), **self._feeds}, packed)
 
 
 def check_feeds(feeds: Any) -> None:

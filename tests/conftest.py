@@ -73,4 +73,4 @@ def numpy_alone(monkeypatch):
 
     if "LAZYGRAD_NATIVE" not in os.environ:
         monkeypatch.setenv("LAZYGRAD_NATIVE", "off")
-    background.submit(lambda: None)._done.wait()
+    background.submit(lambda job: None).wait()

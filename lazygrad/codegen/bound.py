@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,17 +24,27 @@ Arrays = dict[Any, Any]
 
 
 class Loaded:
-    """A plan's native code in memory, the arena it works in, and arrays that are the same in every run."""
+    """A plan's native code in memory, the arena it works in, and arrays that are the same in every run.
 
-    def __init__(self, native: Native, xp: Any) -> None:
+    Args:
+        native: the code.
+        xp: NumPy's namespace, with which calls back are made.
+        objects: the object code of its modules, if they are compiled already.
+    """
+
+    def __init__(self, native: Native, xp: Any, objects: Sequence[bytes] | None = None) -> None:
         self.native = native
         self.xp = xp
         symbols = blas.addresses() if native.needs_blas else {}
         if symbols:
             blas.set_blas_threads(driver.threads())
-        self.code = code(native.text(), list(native.functions), symbols)
-        if any(isinstance(step, Instruction) and step.chunks > 1 for step in native.program):
-            driver.hire()
+        modules = native.modules()
+        self.codes = [
+            code(module.text, module.names, symbols, made=made)
+            for module, made in itertools.zip_longest(modules, objects or ())
+        ]
+        self.addresses = {name: address for one in self.codes for name, address in one.addresses.items()}
+        self.is_shared = any(isinstance(step, Instruction) and step.chunks > 1 for step in native.program)
         self.arena = aligned(native.nbytes)
         self.statics = self._statics()
 
@@ -65,6 +76,8 @@ class Loaded:
 
     def bind(self, live: Arrays, spare: Arrays, draw: Callable[[int], Any]) -> Bound:
         """The code on these arrays of the environment."""
+        if self.is_shared:
+            driver.hire()
         return Bound(self, live, spare, draw)
 
 
@@ -99,7 +112,7 @@ class Bound:
         self.block = np.array([start + addresses.get(key, 0) for key, start in native.block] or [0], np.int64)
         missing = [key for key, _ in native.block if key not in addresses and key not in moving]
         assert not missing, missing
-        codes, begin = self.loaded.code.addresses, self.block.ctypes.data
+        codes, begin = self.loaded.addresses, self.block.ctypes.data
         stretches: list[list[list[int]] | Call] = [[]]
         if "take" in native.functions:
             self.row = np.array([*[0] * len(moving), *expected(list(moving.values()))], np.int64)

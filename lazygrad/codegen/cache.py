@@ -23,9 +23,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lazygrad.codegen.llvm import PIPELINE, Code, compiled, load, machine, versions
+from lazygrad.codegen.compiler import compiled
+from lazygrad.codegen.llvm import PIPELINE, Code, load, machine, versions
 
-__all__ = ["LIMIT", "code", "folder", "key", "object_code"]
+__all__ = ["LIMIT", "code", "folder", "is_kept", "key", "object_code"]
 
 LIMIT = 256 << 20  # bytes on disk; then the entries that were not used for longest go
 
@@ -37,12 +38,18 @@ _HOUR = 3600.0
 
 _POSIX = os.name == "posix" and os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # not held while there is anything to wait for
 _codes: collections.OrderedDict[tuple[object, ...], Code] = collections.OrderedDict()
 _writes = 0
 
+
+def _renew() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread's may be held
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(after_in_child=_renew)
 
 
 def key(text: str, level: int = 1) -> str:
@@ -75,10 +82,23 @@ def object_code(text: str, level: int = 1) -> bytes:
     return found
 
 
-def code(text: str, names: Iterable[str], symbols: Mapping[str, int], level: int = 1) -> Code:
+def is_kept(text: str, level: int = 1) -> bool:
+    """Whether the object code of a module lies on disk."""
+    try:
+        with _opened() as (before, at):
+            os.stat(before + key(text, level) + _SUFFIX, dir_fd=at)
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def code(
+    text: str, names: Iterable[str], symbols: Mapping[str, int], level: int = 1, made: bytes | None = None
+) -> Code:
     """A module in memory; asked for again soon, the same one.
 
-    The arguments are those of :func:`lazygrad.codegen.llvm.compiled` and :func:`~lazygrad.codegen.llvm.load`.
+    The arguments are those of :func:`lazygrad.codegen.compiler.compiled` and :func:`~lazygrad.codegen.llvm.load`, and
+    what the former gave, if it was asked already.
 
     Raises:
         Unavailable: there is no llvmlite to be used.
@@ -91,9 +111,9 @@ def code(text: str, names: Iterable[str], symbols: Mapping[str, int], level: int
         if found is not None:
             _codes.move_to_end(place)
             return found
-    made = load(object_code(text, level), wanted, symbols)
+    loaded = load(object_code(text, level) if made is None else made, wanted, symbols)
     with _lock:
-        kept = _codes.setdefault(place, made)
+        kept = _codes.setdefault(place, loaded)
         _codes.move_to_end(place)
         while len(_codes) > _CODES:
             _codes.popitem(last=False)

@@ -38,7 +38,7 @@ from lazygrad.codegen.cache import object_code
 from lazygrad.codegen.llvm import Code, load, machine
 from lazygrad.codegen.llvm_driver import driver_text
 
-__all__ = ["COLUMNS", "bound", "hire", "run", "run_address", "threads"]
+__all__ = ["COLUMNS", "bound", "hire", "is_made", "run", "run_address", "text", "threads"]
 
 COLUMNS = 4
 
@@ -93,6 +93,24 @@ def _found(library: Any, names: tuple[str, ...]) -> dict[str, int]:
         return {}
 
 
+def _pool() -> bool:
+    return os.name == "posix" and bool(_found(ctypes.CDLL(None), _POSIX))
+
+
+def _python() -> dict[str, int]:
+    return _found(ctypes.pythonapi, _PYTHON) if platform.python_implementation() == "CPython" else {}
+
+
+def text() -> str:
+    """The driver, in LLVM's language."""
+    return driver_text(machine().triple, _pool(), bool(_python()))
+
+
+def is_made() -> bool:
+    """Whether the driver is in memory."""
+    return bool(_made.cache_info().currsize)
+
+
 def _driver() -> _Driver:
     with _lock:  # two would have a pool each
         return _made()
@@ -100,15 +118,13 @@ def _driver() -> _Driver:
 
 @functools.cache
 def _made() -> _Driver:
-    pool = os.name == "posix" and bool(_found(ctypes.CDLL(None), _POSIX))
-    python = _found(ctypes.pythonapi, _PYTHON) if platform.python_implementation() == "CPython" else {}
-    text = driver_text(machine().triple, pool, bool(python))
+    pool, python = _pool(), _python()
     names = [
         "run",
         *(["serve", "reset", "wait", "pauses"] if pool else []),
         *(["held", "released"] if python else []),
     ]
-    code = load(object_code(text), names, python)
+    code = load(object_code(text()), names, python)
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(code.addresses["run"])
     methods = [
         _Method(name, code.addresses[name.decode()], _METH_NOARGS, None) if python else None
@@ -228,12 +244,13 @@ def hire(count: int | None = None) -> int:
 
 
 def _forget() -> None:
-    # A forked process has no thread but the one that forked, which was not in native code.
+    # A forked process has no thread but the one that forked. The lock may be held by another one, which never ends.
+    global _lock
+    _lock = threading.RLock()
     _hired.clear()
-    if _made.cache_info().currsize and _made().pool:
+    if is_made() and _made().pool:
         _native(_made(), "reset")()
-    _lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forget)

@@ -1,7 +1,8 @@
-"""From LLVM's text to machine code in memory.
+"""LLVM in this process: what machine it is, and object code put into its memory.
 
-Only this module uses llvmlite. Importing it never fails: where llvmlite is missing or too old, its functions
-raise :class:`Unavailable` with the reason. One lock serialises them, so that a fork never finds LLVM at work.
+Importing this never fails: where llvmlite is missing or too old, its functions raise :class:`Unavailable` with the
+reason. One lock serialises them, so that a fork never finds LLVM at work: it waits for what is being loaded, some
+milliseconds. What takes longer, compiling, is done in another process (:mod:`lazygrad.codegen.compiler`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ import os
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from lazygrad.codegen.worker import emitted, target_machine
 
 try:
     import llvmlite
@@ -25,7 +30,7 @@ except (ImportError, OSError) as reason:  # OSError: its library cannot be loade
 else:
     _missing = None
 
-__all__ = ["PIPELINE", "Code", "Machine", "Unavailable", "compiled", "load", "machine", "versions"]
+__all__ = ["PIPELINE", "Code", "Machine", "Unavailable", "compiled", "end", "load", "machine", "site", "versions"]
 
 PIPELINE = 1  # another number whenever the same text is compiled in another way
 
@@ -96,45 +101,37 @@ def machine() -> Machine:
 def _target(level: int) -> Any:
     host = machine()
     try:
-        target = binding.Target.from_triple(host.triple)
-        return target.create_target_machine(
-            cpu=host.cpu, features=host.features, opt=level, reloc="pic", codemodel="default"
-        )
+        return target_machine(binding, host.triple, host.cpu, host.features, level)
     except RuntimeError as reason:
         raise Unavailable(f"LLVM does not know this machine: {reason}") from reason
 
 
-def compiled(text: str, level: int = 1) -> bytes:
-    """A module as object code.
+def site() -> Path:
+    """The folder that llvmlite lies in."""
+    return Path(llvmlite.__file__).parents[1]
 
-    Level 1 is for text whose loops are vectorised and free of invariant code, as a ``Writer`` makes it: variables
-    become registers, and nothing else is looked for. Level 2 runs all of LLVM's passes but the vectorisers. Measured on
-    fused loops, reductions and register tiles, its code is as fast and takes 1.5 to 3 times as long to make.
+
+def compiled(text: str, level: int = 1) -> bytes:
+    """A module as object code, made in this process; see :func:`lazygrad.codegen.compiler.compiled`.
 
     Raises:
         Unavailable: there is no llvmlite to be used.
         RuntimeError: LLVM refuses the text.
     """
     with _lock:
-        return _compiled(text, level)
+        target = _target(level)
+        return emitted(binding, target, machine().triple, text, level)
 
 
-def _compiled(text: str, level: int) -> bytes:
-    # A function of its own, so that what it made is gone again before the lock is released.
-    target = _target(level)
-    header = f'target triple = "{machine().triple}"\ntarget datalayout = "{target.target_data}"\n'
-    with binding.parse_assembly(header + text) as module:
-        module.verify()
-        options = binding.create_pipeline_tuning_options(speed_level=level)
-        options.loop_vectorization = options.slp_vectorization = False
-        builder = binding.create_pass_builder(target, options)
-        if level > 1:
-            passes = builder.getModulePassManager()
-        else:
-            passes = binding.create_new_module_pass_manager()
-            passes.add_sroa_pass()
-        passes.run(module, builder)
-        return bytes(target.emit_object(module))
+def end(patience: float = 30.0) -> None:
+    """Wait until no thread is in LLVM, and let none in any more: the process is about to be taken down."""
+    until = time.monotonic() + patience
+    while (left := until - time.monotonic()) > 0:
+        try:
+            _lock.acquire(timeout=left)
+            return
+        except KeyboardInterrupt:  # it would come to a crash a moment later
+            continue
 
 
 # What LLVM holds is kept here, by number, and nowhere else: what Python collects in a cycle it finalizes in any order,

@@ -8,7 +8,8 @@ into. What has no native form is called back on NumPy between two stretches of t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,9 +30,19 @@ from lazygrad.kinds import item
 from lazygrad.plan import Plan
 from lazygrad.spec import Spec
 
-__all__ = ["Call", "Instruction", "Native", "Spare"]
+__all__ = ["Call", "Instruction", "Module", "Native", "Spare"]
 
 LARGE = 4096  # bytes; a value that is larger is computed where it is returned, a smaller one is copied
+
+
+MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
+
+
+class Module(NamedTuple):
+    """Kernels that are compiled together."""
+
+    text: str
+    names: list[str]
 
 
 class Spare(NamedTuple):
@@ -94,16 +105,20 @@ class Native:
     definitions: dict[str, str] = field(default_factory=dict)
     buffers: dict[Any, Buffer] = field(default_factory=dict)
     needs_blas: bool = False
+    look: Callable[[], None] = lambda: None  # called now and then; raises if nobody wants the code any more
 
     def __post_init__(self) -> None:
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, tuple[Kernel, int]] = {}
+        self.look()
         self.ways = Ways(self.plan)
+        self.look()
         self.entries = fused(self.ways)
         self._copies()
         self._outputs()
         self._readers()
         for number, entry in enumerate(self.entries):
+            self.look()
             self._write(number, entry)
         self._lifetimes()
         self.nbytes = lay_out(list(self.buffers.values()))
@@ -315,10 +330,36 @@ class Native:
         if self.slots and self.layout is not None:
             self.functions["take"] = taking(list(self.slots.values()), self.layout)
 
-    def text(self) -> str:
-        """The module, in LLVM's language."""
+    def modules(self) -> list[Module]:
+        """The kernels in LLVM's language, cut into modules where they are many."""
+        found: list[Module] = []
+        names: list[str] = []
+        length = 0
+        for name, body in sorted(self.functions.items()):
+            if names and length + len(body) > MODULE:
+                found.append(self._module(names))
+                names, length = [], 0
+            names.append(name)
+            length += len(body)
+        return [*found, self._module(names)]
+
+    def _module(self, names: list[str]) -> Module:
         head = "define i64 @{}(ptr noalias %arguments, i64 %begin, i64 %end) #0 {}"
-        functions = [head.format(name, body) for name, body in sorted(self.functions.items())]
+        functions = [head.format(name, self.functions[name]) for name in names]
         width = f'"prefer-vector-width"="{32 * self.width}" "min-legal-vector-width"="{32 * self.width}"'
-        definitions = [text for _, text in sorted(self.definitions.items())]
-        return "\n".join([*definitions, *functions, f"attributes #0 = {{ nounwind {width} }}", "!0 = !{}", ""])
+        definitions = [self.definitions[name] for name in sorted(self._called(functions))]
+        text = "\n".join([*definitions, *functions, f"attributes #0 = {{ nounwind {width} }}", "!0 = !{}", ""])
+        return Module(text, names)
+
+    def _called(self, texts: list[str]) -> set[str]:
+        """The definitions that texts name, and those that these name."""
+        found: set[str] = set()
+        while texts:
+            named = set(re.findall(r"@[\w.$]+", "\n".join(texts)))
+            texts = [self.definitions[name] for name in sorted(named & self.definitions.keys() - found)]
+            found |= named & self.definitions.keys()
+        return found
+
+    def text(self) -> str:
+        """All modules, in LLVM's language."""
+        return "\n".join(module.text for module in self.modules())

@@ -1,19 +1,22 @@
 """When native code is made of a plan, and when it takes over.
 
 A plan runs at once on NumPy while a thread beside compiles it; native code takes over at the next run after it is
-ready. Where there is no native code (no llvmlite, or LLVM fails) NumPy goes on.
+ready. Where there is no native code (no llvmlite, or LLVM fails) NumPy goes on. Nothing here raises after a run: what
+can fail is done at the beginning of the next.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lazygrad.backends.base import Backend
 from lazygrad.codegen.background import Job, submit
+from lazygrad.codegen.progress import Meter, Progress
 from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
 from lazygrad.plan import Plan
@@ -64,6 +67,7 @@ class Tier:
     def __init__(self, plan: Plan, backend: Backend) -> None:
         self.plan = plan
         self.backend = backend
+        self.name = "a step"
         self.loaded: Any = None
         self.why_not = "it was not asked for"
         self.checked = os.environ.get("LAZYGRAD_CHECK") == "1" and all(
@@ -71,14 +75,19 @@ class Tier:
         )
         self.done: dict[int, Any] = {}  # what hooks gave in the last run
         self.at = -1  # the node of the call back that is under way
-        self._asked = False
+        self._is_wanted = False  # asked for, and not begun
+        self._is_asked = False
         self._job: Job | None = None
+        self._meter: Meter | None = None
         self._bindings: dict[int, Any] = {}
 
     def ask(self, wait: bool) -> None:
-        """Have native code made, beside the program or before this returns."""
-        if not self._asked:
-            self._asked = True
+        """Have native code made, beside the program or before this returns.
+
+        Raises:
+            BackendError: ``LAZYGRAD_NATIVE`` says what it cannot.
+        """
+        if not self._is_asked:
             said = policy()
             if self.backend.name != "numpy":
                 self.why_not = f"arrays lie on the {self.backend.name} backend"
@@ -88,49 +97,95 @@ class Tier:
                 self.why_not = "llvmlite is not installed"
             else:
                 self.why_not = "it is still being compiled"
-                self._job = Job(self._make) if wait else submit(self._make)
+                self._is_wanted = True
+            self._is_asked = True
         if wait:
-            self.wait()
+            try:
+                self.wait()
+            except KeyboardInterrupt:
+                self.give_up()
+                self._is_asked = False
+                raise
+
+    def begin(self) -> None:
+        """Begin with what was asked for, beside the program; it does not fail.
+
+        The first time in a process that is left to the next run, which imports the compiler first.
+        """
+        if self._is_wanted and "lazygrad.codegen.making" in sys.modules:
+            self._begin()
+
+    def _begin(self) -> None:
+        from lazygrad.codegen import making
+
+        meter = self._meter = Meter(self.name, len(self.plan.graph.nodes))
+        self._job = submit(lambda job: self._make(job, meter), making.stop)
+        self._is_wanted = False
 
     def wait(self) -> None:
         """Return when native code is in place, or cannot be had."""
+        if self._is_wanted:
+            self._begin()
         if self._job is not None:
             self._job.wait()
             self.is_ready()
 
-    def give_up(self) -> None:
-        """Compile nothing for a plan that will not be run again."""
-        if self._job is not None:
-            self._job.cancel()
-            self._job, self.why_not = None, "the plan was forgotten"
+    def give_up(self, why: str = "the plan was forgotten") -> None:
+        """Stop compiling; the plan runs on NumPy."""
+        job, self._job, self._is_wanted = self._job, None, False
+        if self.loaded is None and self._is_asked:
+            self.why_not = why
+        if job is not None:
+            job.cancel()
 
-    def _make(self) -> Any:
-        from lazygrad.codegen.bound import Loaded
-        from lazygrad.codegen.llvm import machine
-        from lazygrad.codegen.native import Native
+    def progress(self) -> Progress:
+        """How far the compilation is; of no kernels if nothing is compiled."""
+        return Progress(len(self.plan.graph.nodes), 0, 0, None) if self._meter is None else self._meter.progress()
 
-        native = Native(self.plan, machine().width)
-        self.plan.native = Described(native.nbytes, native)
-        return Loaded(native, self.backend.xp)
+    def _make(self, job: Job, meter: Meter) -> Any:
+        from lazygrad.codegen.making import made
+
+        return made(self.plan, meter, job.check)
 
     def is_ready(self) -> bool:
-        """Whether native code runs the plan from now on."""
-        if self._job is not None and self._job.is_done:
-            job, self._job = self._job, None
-            if job.failure is None:
-                self.loaded = job.result
-            else:
-                self.why_not = f"it could not be compiled: {type(job.failure).__name__}: {job.failure}"
-                if isinstance(job.failure, DefinitionError):  # NumPy says so too
-                    return False
-                text = f"{job.failure}".splitlines()[0] if f"{job.failure}" else ""
-                what = f"a step runs on NumPy, as it could not be compiled ({type(job.failure).__name__}: {text})"
-                warnings.warn(what, RuntimeWarning, stacklevel=2)
+        """Whether native code runs the plan from now on. It is put in place here, by the thread that runs the plan."""
+        if self._is_wanted:
+            self._begin()
+        job = self._job
+        if job is not None and job.is_done:
+            failure = job.failure
+            if failure is None:
+                try:
+                    self._load(job.result)
+                except Exception as reason:
+                    failure = reason
+            self._job = None
+            if failure is not None:
+                self._say(failure)
         return self.loaded is not None
+
+    def _load(self, made: Any) -> None:
+        from lazygrad.codegen.making import Loaded
+
+        native = made.native
+        self.loaded = Loaded(native, self.backend.xp, made.objects)
+        self.plan.native = Described(native.nbytes, native)
+
+    def _say(self, failure: BaseException) -> None:
+        self.why_not = f"it could not be compiled: {type(failure).__name__}: {failure}"
+        if isinstance(failure, DefinitionError):  # NumPy says so too
+            return
+        text = f"{failure}".splitlines()[0] if f"{failure}" else ""
+        what = f"a step runs on NumPy, as it could not be compiled ({type(failure).__name__}: {text})"
+        warnings.warn(what, RuntimeWarning, stacklevel=3)
 
     def bound(self, parity: int) -> Any:
         """The code on the arrays that ``parity`` names, if it has been run on them."""
         return self._bindings.get(parity)
+
+    def unbind(self) -> None:
+        """Forget the arrays that the code has been run on."""
+        self._bindings.clear()
 
     def run(
         self,

@@ -61,20 +61,24 @@ class Optimizer:
         for key, value in settings.items():
             self._checked(key, value)
         self.env = env
-        self.name = self._free_name(env, name)
         self._schedule: Schedule | None = None
         self._settings = tuple(settings)
+        env._whole(lambda: self._register(settings, name))
+
+    def _register(self, settings: Mapping[str, Any], name: str | None) -> None:
+        """Take a name, and the variables that every optimizer has."""
+        self.name = self._free_name(self.env, name)
         self._state_variable("step", np.zeros((), np.int64))
         for key, value in settings.items():
             if isinstance(value, Schedule):
                 self._schedule = value
             else:
                 self._state_variable(key, np.float64(value))
-        env._names_taken.add(self.name)
+        self.env._names_taken[self.name] = None
 
     @classmethod
     def _free_name(cls, env: VariableEnvironment, name: str | None) -> str:
-        taken = env._names_taken | env._layers.keys()
+        taken = env._names_taken.keys() | env._layers.keys()
         if name is not None:
             if joined("", name) in taken:
                 kind = "a layer" if name in env._layers else "an optimizer"

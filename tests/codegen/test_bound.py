@@ -31,7 +31,7 @@ def run_by_chunks(loaded: Loaded, live: Any, inputs: list[Any], order: Callable[
     begin = bound.block.ctypes.data
     for step in loaded.native.program:
         assert isinstance(step, Instruction)
-        function = kind(loaded.code.addresses[step.name])
+        function = kind(loaded.addresses[step.name])
         if step.chunks == 1:
             function(begin, 0, 1)
         else:

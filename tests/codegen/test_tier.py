@@ -61,9 +61,9 @@ def test_the_first_call_runs_at_once_and_native_code_takes_over(
     begin = threading.Event()
     make = Tier._make
 
-    def slow(self: Tier) -> Any:
+    def slow(self: Tier, *given: Any) -> Any:
         begin.wait()
-        return make(self)
+        return make(self, *given)
 
     monkeypatch.setattr(Tier, "_make", slow)
     fast, control = env.compile(training), lg.VariableEnvironment(seed=0)
@@ -167,7 +167,7 @@ def test_another_word_is_an_error_that_lists_the_right_ones(
 def test_a_failure_to_compile_is_one_warning(env: lg.VariableEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its reason; NumPy goes on."""
 
-    def fails(self: Tier) -> Any:
+    def fails(self: Tier, *given: Any) -> Any:
         raise RuntimeError("no room for code")
 
     monkeypatch.setattr(Tier, "_make", fails)
@@ -186,7 +186,7 @@ def test_a_failure_beside_the_program_is_one_warning_too(
 ) -> None:
     """It comes from wait(), or from the next call."""
 
-    def fails(self: Tier) -> Any:
+    def fails(self: Tier, *given: Any) -> Any:
         raise ValueError
 
     monkeypatch.setattr(Tier, "_make", fails)
@@ -353,19 +353,19 @@ def test_a_thousand_signatures_leave_memory_flat() -> None:
 
 
 def test_a_job_is_done_once_whoever_asks() -> None:
-    """By its thread, or by who waits for it."""
-    done: list[int] = []
-    job = background.Job(lambda: done.append(threading.get_ident()))
+    """By the thread for it."""
+    done: list[str] = []
+    job = background.Job(lambda job: done.append(threading.current_thread().name))
     job.wait()
     job.run()
-    assert [threading.get_ident()] == done
+    assert ["lazygrad compiler"] == done
     assert job.is_done
 
 
 def test_a_job_that_fails_says_why() -> None:
     """And has no result."""
 
-    def work() -> None:
+    def work(job: background.Job) -> None:
         raise ValueError("no")
 
     job = background.submit(work)
@@ -376,7 +376,7 @@ def test_a_job_that_fails_says_why() -> None:
 def test_an_interrupt_of_a_job_reaches_who_does_it() -> None:
     """It is done all the same, so nobody waits for ever."""
 
-    def work() -> None:
+    def work(job: background.Job) -> None:
         raise KeyboardInterrupt
 
     job = background.Job(work)
@@ -390,13 +390,13 @@ def test_an_interrupt_while_native_code_is_made_leaves_a_step_that_works(
 ) -> None:
     """Nothing has changed, and the next call compiles."""
 
-    def interrupted(self: Tier) -> Any:
+    def interrupted(self: background.Job) -> None:
         raise KeyboardInterrupt
 
     fast = env.compile(training, wait=True)
     before = snapshot(env)
     with monkeypatch.context() as patch:
-        patch.setattr(Tier, "_make", interrupted)
+        patch.setattr(background.Job, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fast(X)
     assert before == snapshot(env)

@@ -39,14 +39,7 @@ def _all_or_nothing(init: Callable[..., None]) -> Callable[..., None]:
         env = _environment(args[0] if args else kwargs.get("env"))
         if env is None:
             return init(self, *args, **kwargs)
-        with env._lock:
-            count, layers = len(env), dict(env._layers)
-            try:
-                return init(self, *args, **kwargs)
-            except BaseException:
-                env._forget(count)
-                env._layers = layers
-                raise
+        return env._whole(lambda: init(self, *args, **kwargs))
 
     return made
 
@@ -187,7 +180,7 @@ class Layer:
 
 
 def _free_path(env: VariableEnvironment, namespace: str, name: str | None, kind: str) -> str:
-    taken = env._layers.keys() | env._names_taken
+    taken = env._layers.keys() | env._names_taken.keys()
     if name is not None:
         path = joined(namespace, name)
         if path in taken:

@@ -1,0 +1,71 @@
+"""Plan -> object code: what the thread beside the program does.
+
+Whoever asks for it imports this first, so that the thread imports nothing: a fork would leave the lock of a module that
+is being imported locked for ever. For the same reason, and because the plan's own kernels may do anything, the thread
+computes nothing: what is done with object code in this process (:class:`lazygrad.codegen.bound.Loaded`) is done by the
+thread that runs the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lazygrad.codegen import driver
+from lazygrad.codegen.bound import Loaded
+from lazygrad.codegen.cache import is_kept, object_code
+from lazygrad.codegen.compiler import Stopped, start, stop
+from lazygrad.codegen.llvm import machine
+from lazygrad.codegen.native import Native
+from lazygrad.codegen.progress import Meter
+from lazygrad.plan import Plan
+
+__all__ = ["Loaded", "Made", "made", "stop"]
+
+
+class Made(NamedTuple):
+    """A plan's native code, not yet in memory."""
+
+    native: Native
+    objects: list[bytes]  # of each of its modules
+
+
+def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
+    """The object code of a plan.
+
+    Args:
+        plan: what to compile.
+        meter: is told how far it is.
+        check: is called now and then, and raises if it is to be given up.
+
+    Raises:
+        Unavailable: there is no llvmlite to be used.
+        RuntimeError: LLVM refuses the text.
+    """
+
+    def look() -> None:
+        check()
+        meter.look()
+
+    if not is_kept(driver.text()):
+        start()
+    native = Native(plan, machine().width, look=look)
+    modules = native.modules()
+    meter.known(len(native.functions))
+    length = sum(len(module.text) for module in modules)
+    if not driver.is_made():
+        _object_code(driver.text(), check)
+    objects = []
+    for module in modules:
+        objects.append(_object_code(module.text, check))
+        meter.step(len(module.names), len(module.text) / length)
+    return Made(native, objects)
+
+
+def _object_code(text: str, check: Callable[[], None]) -> bytes:
+    while True:
+        check()
+        try:
+            return object_code(text)
+        except Stopped:  # this may have been meant for what was compiled before
+            continue
