@@ -21,6 +21,7 @@ from lazygrad.evaluator import Update, as_feed, check_feeds, fed_argument, missi
 from lazygrad.execute import Runner
 from lazygrad.foreign import on_device
 from lazygrad.graph import Graph, freeze
+from lazygrad.ops.source import numeric
 from lazygrad.plan import Plan
 from lazygrad.registry import here
 from lazygrad.signatures import Signatures
@@ -363,8 +364,8 @@ def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], 
         if is_array(leaf):
             if on_device(leaf):
                 leaf = backend.taken(leaf)
-            elif not hasattr(leaf, "flags"):
-                leaf = np.asarray(leaf)
+            elif type(leaf) is not np.ndarray:
+                leaf = numeric(leaf, backend=backend)
             arrays.append(leaf)
             parts.append((path, leaf.shape, leaf.dtype))
             continue

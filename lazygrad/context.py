@@ -18,7 +18,7 @@ from lazygrad.kinds import tensor
 from lazygrad.ops.random import Random
 from lazygrad.ops.source import assign, numeric, placeholder, variable
 from lazygrad.registry import functions, here
-from lazygrad.spec import Mismatch, Spec, sized
+from lazygrad.spec import Mismatch, Spec, fits, sized
 from lazygrad.tensor import Tensor, checked_dtype
 from lazygrad.trees import leaves, rebuilt
 from lazygrad.variables import Variable
@@ -117,7 +117,7 @@ class Context:
         if any(size == -1 for size in sizes):
             sizes = self._filled(name, sizes)
         try:
-            spec = Spec(sized(sizes), dtype)
+            spec = fits(Spec(sized(sizes), dtype))
         except Mismatch as reason:
             raise SpecError(report(f"cannot make placeholder {name!r}", at=here(), cure=str(reason))) from None
         known = self._placeholders.get(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from lazygrad.errors import FeedError, GraphError, SpecError, TraceError, nearest, report
+from lazygrad.missing import FILL, is_masked, odd_in
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
 from lazygrad.spec import Spec
@@ -46,10 +47,14 @@ def as_feed(name: str, array: Any, spec: Spec, backend: Any) -> Any:
     try:
         fed = numeric(array, backend=backend)
     except SpecError as reason:
-        cure = "Feed an array of real numbers or booleans."
-        raise FeedError(
-            report(f"cannot feed {name!r}: {reason.args[0].splitlines()[0]}", at=here(), cure=cure)
-        ) from None
+        what = f"cannot feed {name!r}: {reason.args[0].splitlines()[0]}"
+        cure, facts = "Feed an array of real numbers or booleans.", []
+        strange = None if is_masked(array) else odd_in(array)
+        if is_masked(array):
+            cure = FILL
+        elif strange is not None:
+            facts = [f"{strange.where}:  {strange.value!r:.60}"]
+        raise FeedError(report(what, at=here(), facts=facts, cure=cure)) from None
     if fed.shape != spec.shape:
         raise FeedError(
             report(

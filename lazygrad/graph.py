@@ -17,7 +17,7 @@ import numpy as np
 
 from lazygrad.errors import GraphError, Origin, SpecError, report
 from lazygrad.registry import functions, here
-from lazygrad.spec import Mismatch, Spec
+from lazygrad.spec import Mismatch, Spec, fits
 from lazygrad.tensor import Tensor
 
 __all__ = ["Graph", "Node", "Op", "Specs", "current_graph", "freeze", "writing"]
@@ -142,6 +142,11 @@ class Graph:
         if node is None:
             try:
                 spec = op.infer(cast(list[Spec], [self.nodes[i].spec for i in inputs]), params)
+                if isinstance(spec, Spec):
+                    fits(spec)
+                else:
+                    for one in spec:
+                        fits(one)
             except Mismatch as reason:
                 raise SpecError(self._mismatch(op, inputs, params, str(reason))) from None
             node = Node(op, inputs, params, key, spec)
@@ -236,7 +241,7 @@ class Graph:
             for label, spec, i in zip(labels, named, inputs, strict=True)
         ]
         settings = ", ".join(f"{k}={v!r}" for k, v in params.items())
-        what = f"cannot {op.name} {specs}" + (f" with {settings}" if settings else "")
+        what = f"cannot {op.name}" + (f" {specs}" if specs else "") + (f" with {settings}" if settings else "")
         return report(what, at=self.origin or here(), facts=facts, cure=reason)
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from lazygrad.errors import DefinitionError, GraphError, SpecError, report
 from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, Op, Specs, current_graph
 from lazygrad.guarded import dtypes_of, guarded, shapes_of
+from lazygrad.missing import is_masked
 from lazygrad.registry import functions, here
 from lazygrad.spec import (
     DtypeRule,
@@ -280,6 +281,8 @@ def kind_of(operand: Any, default: np.dtype[Any] | None = None) -> Kind:
     kind = type(operand)
     if kind is float or kind is int:
         return kind
+    if is_masked(operand):
+        raise Mismatch("It is a masked array.")
     try:
         dtype = dtype_of(operand) if on_device(operand) else np.asarray(operand).dtype
     except ValueError:  # ragged lists
@@ -356,6 +359,8 @@ def _beside(graph: Graph, xs: Sequence[Any]) -> list[np.dtype[Any] | None]:
 
 
 def _is_listed(x: Any) -> bool:
+    if is_masked(x):
+        return False
     try:
         return has_default(x, np.asarray(x).dtype)
     except ValueError:  # ragged lists

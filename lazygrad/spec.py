@@ -16,6 +16,7 @@ __all__ = [
     "boolean",
     "broadcast",
     "chosen",
+    "fits",
     "floating",
     "kept",
     "normalize_axes",
@@ -58,6 +59,26 @@ class Spec(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of an array of this spec."""
         return self.size * self.dtype.itemsize
+
+
+MOST_AXES = 64  # of an array of NumPy's
+MOST_BYTES = 2**63 - 1
+
+
+def fits(spec: Spec) -> Spec:
+    """The spec, if NumPy has arrays of it; Mismatch where there are too many axes or bytes."""
+    shape, dtype = spec
+    if len(shape) > MOST_AXES:
+        raise Mismatch(f"An array has at most {MOST_AXES} axes; this one would have {len(shape)}.")
+    if math.prod(shape) * dtype.itemsize > MOST_BYTES or (0 in shape and not _fits_without_zeros(spec)):
+        listed = ", ".join(map(str, shape))
+        raise Mismatch(f"An array has at most 2⁶³ - 1 bytes; one of {dtype}[{listed}] would have more.")
+    return spec
+
+
+def _fits_without_zeros(spec: Spec) -> bool:
+    """Whether the axes of an empty array are not too long together, which NumPy refuses too."""
+    return math.prod(size for size in spec.shape if size) * spec.dtype.itemsize <= MOST_BYTES
 
 
 def broadcast(shapes: Iterable[Shape]) -> Shape:

@@ -15,7 +15,7 @@ from lazygrad.define import elementwise, fills, movement, opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import flat, tensor
 from lazygrad.ops.movement import astype, broadcast_to, reshape, whole_index
-from lazygrad.ops.source import arange, zeros_like
+from lazygrad.ops.source import arange, refuse_masked, zeros_like
 from lazygrad.registry import function, functions, here
 from lazygrad.spec import Mismatch, Shape, broadcast, kept, normalize_axis
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -206,6 +206,7 @@ def _part(x: Tensor, part: Any) -> Any:
     if _basic(part):
         return part
     if not isinstance(part, Tensor):
+        refuse_masked(part)
         array = np.asarray(part)
         return array.astype(np.int64) if array.size == 0 and not isinstance(part, np.ndarray) else array
     if part.dtype == np.bool_:

@@ -16,6 +16,7 @@ from lazygrad.errors import SpecError, report
 from lazygrad.foreign import dtype_of, on_device
 from lazygrad.graph import Graph, current_graph
 from lazygrad.kinds import has_default, tensor
+from lazygrad.missing import FILL, is_masked, numbers, odd
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
@@ -90,6 +91,12 @@ def assign(xp: Any, value: Array, *, name: str) -> Any:
     return value
 
 
+def refuse_masked(*xs: Any) -> None:
+    """Raise SpecError for masked arrays, and lists in which there is one: what is masked is no number."""
+    if any(is_masked(x) for x in xs):
+        raise SpecError(report("cannot make a tensor of a masked array", at=here(), cure=FILL))
+
+
 def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
     """``x`` as an array of numbers or booleans in native byte order.
 
@@ -101,17 +108,25 @@ def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
         if dtype_of(array).kind in "biuf":
             return array
     else:
+        refuse_masked(x)
         try:
-            array = np.asarray(x)
+            array = numbers(x, np.asarray(x))
         except ValueError:  # ragged lists
             array = np.asarray(None)
     if array.dtype.kind not in "biuf":
-        shown = f"an array of {array.dtype}" if array.dtype.kind != "O" else f"{type(x).__name__} {x!r:.40}"
+        shown, facts = f"an array of {array.dtype}" if array.dtype.kind != "O" else f"{type(x).__name__} {x!r:.40}", []
+        strange = odd(x, array)
+        if strange is not None:
+            shown = f"{type(x).__name__} of {array.dtype}{list(array.shape)}"
+            facts = [f"{strange.where}:  {strange.value!r:.60}"]
         raise SpecError(
             report(
                 f"cannot make a tensor of {shown}",
                 at=here(),
-                cure="lazygrad computes with real numbers and booleans: give an array of them, a number, "
+                facts=facts,
+                cure="Fill in or leave out what is missing."
+                if strange is not None and strange.is_missing
+                else "lazygrad computes with real numbers and booleans: give an array of them, a number, "
                 "or a list of numbers.",
             )
         )
@@ -171,6 +186,7 @@ def _shape(what: str, shape: Any) -> Shape:
 @function
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     """An array of ``shape``, every element ``fill_value``; its dtype is the number's, or ``dtype``."""
+    refuse_masked(fill_value)
     if isinstance(fill_value, Tensor):
         from_tensor = fill_value if dtype is None else fill_value.astype(dtype)
         return broadcast_to(from_tensor, _shape("full", shape))
@@ -204,6 +220,7 @@ def empty(shape: Any, dtype: Any = None) -> Tensor:
 def full_like(x: TensorLike, fill_value: Any, dtype: Any = None) -> Tensor:
     """As :func:`full`, with the shape and dtype of ``x``."""
     x = tensor(x)
+    refuse_masked(fill_value)
     dtype = checked_dtype(x.dtype if dtype is None else dtype)
     if not x.shape:
         return literal(x.graph, fill_value, dtype)
@@ -232,6 +249,7 @@ def empty_like(x: TensorLike, dtype: Any = None) -> Tensor:
 @function
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
     """Numbers from ``start`` (0 if only one bound is given) up to but not including ``stop``."""
+    refuse_masked(start, stop, step)
     if stop is None:
         start, stop = 0, start
     if step == 0:
@@ -239,13 +257,18 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Te
     if dtype is None:
         whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
         dtype = np.dtype(np.int64) if whole else current_graph("make arange").dtype
-    count = max(0, math.ceil((stop - start) / step))
+    try:
+        count = max(0, math.ceil((stop - start) / step))
+    except (OverflowError, ValueError):
+        cure = f"From {start!r:.40} to {stop!r:.40} there is no number of steps of {step!r:.40}."
+        raise SpecError(report("cannot make arange", at=here(), cure=cure)) from None
     return _arange(start=start, step=step, shape=(count,), dtype=checked_dtype(dtype))
 
 
 @function
 def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
     """``num`` equally spaced numbers from ``start`` to ``stop``, the end included if ``endpoint``."""
+    refuse_masked(start, stop)
     dtype = checked_dtype(dtype) if dtype is not None else current_graph("make linspace").dtype
     return _linspace(
         start=float(start), stop=float(stop), endpoint=endpoint, shape=_shape("linspace", num), dtype=dtype

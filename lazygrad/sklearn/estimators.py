@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from lazygrad.environment import VariableEnvironment
 from lazygrad.nn import Sequential, cross_entropy, mean_squared_error
 from lazygrad.ops.reduction import mean
+from lazygrad.ops.source import refuse_masked
 from lazygrad.optim import AdamW
 from lazygrad.sklearn.network import Network
 from lazygrad.training import EarlyStopping, fit
@@ -105,6 +106,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _output(self, X: Any) -> Any:
         """What the network says of rows, float64."""
         check_is_fitted(self)
+        refuse_masked(X)
         X = _scaled(validate_data(self, X, reset=False, dtype=np.float64), self._columns)
         if self._live is None:
             self._live = self._loaded()
@@ -158,6 +160,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         Raises:
             ValueError: the data are empty, not finite, or of different lengths.
         """
+        refuse_masked(X, y)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         y = np.asarray(y, np.float64)
         self._single = y.ndim == 1
@@ -206,6 +209,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         Raises:
             ValueError: the data are empty, not finite, of different lengths, or ``y`` are not labels.
         """
+        refuse_masked(X, y)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, report
+from lazygrad.missing import FILL, is_masked, odd_in, place_of
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
 
@@ -55,13 +56,23 @@ def tables(data: Any, names: Sequence[str] = (), dtype: Any = None) -> list[Tabl
 
 def _table(name: str, value: Any, dtype: Any) -> Table:
     columns = list(value.columns) if hasattr(value, "columns") and hasattr(value, "to_numpy") else []
+    if is_masked(value):
+        what = f"cannot train with {name}: it is a masked array"
+        raise DataError(report(what, at=here(), facts=[f"{name}:  a {type(value).__name__}"], cure=FILL))
     try:
-        array = numeric(value.to_numpy() if hasattr(value, "to_numpy") else value)
+        array = numeric(value)
     except (SpecError, ValueError, TypeError):
+        strange = odd_in(value)
         kind = f"{type(value).__name__} of {np.asarray(value, object).dtype}"
         what = f"cannot train with {name}: it is not an array of numbers"
         facts = [f"{name}:  {getattr(value, 'dtype', kind)}"]
+        if strange is not None:
+            facts = [f"{name}[{', '.join(map(str, strange.place))}] is {strange.value!r:.60}"]
+            what = f"{name} has no number in {strange.where}" if strange.is_missing else what
+            facts[0] += "" if strange.is_missing else f", in {strange.where}"
         cure = "Encode text and categories as numbers first, with scikit-learn's encoders for example."
+        if strange is not None and strange.is_missing:
+            cure = "Fill in or leave out such rows before training."
         raise DataError(report(what, at=here(), facts=facts, cure=cure)) from None
     if array.ndim == 0:
         cure = "Give arrays whose first axis counts the examples."
@@ -81,10 +92,7 @@ def _check_finite(name: str, array: Any, cast: Any, columns: Sequence[Any]) -> N
         return
     place = first(bad)
     value = array[place]
-    where = f"row {place[0]}"
-    if len(place) > 1:
-        where += f", column {', '.join(map(str, place[1:]))}"
-        where += f" ({columns[place[1]]!r})" if columns else ""
+    where = place_of(place, columns)
     facts = [
         f"{name}[{', '.join(map(str, place))}] is {value}" + ("" if not np.isfinite(value) else f" in {cast.dtype}")
     ]

@@ -14,8 +14,9 @@ from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableErro
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.nn.initializers import GlorotUniform, Normal, Zeros
+from lazygrad.ops.source import refuse_masked
 from lazygrad.registry import here
-from lazygrad.spec import Shape, Spec
+from lazygrad.spec import Mismatch, Shape, Spec, fits
 from lazygrad.tensor import Tensor
 from lazygrad.variables import Namespace, Variable, joined
 
@@ -115,7 +116,10 @@ class Layer:
     ) -> None:
         """Register a variable, or take up the one that is there."""
         env, path = self._env, joined(self.path, name)
-        wanted = Spec(shape, np.dtype(env.dtype))
+        try:
+            wanted = fits(Spec(shape, np.dtype(env.dtype)))
+        except Mismatch as reason:
+            raise SpecError(report(f"cannot make variable {path!r}", at=here(), cure=str(reason))) from None
         if path not in env:
             found = env._register(path, self._filled(path, wanted, fill, fans), trainable)
         else:
@@ -133,7 +137,9 @@ class Layer:
             cure = "Give one such as lg.nn.initializers.HeNormal(), or a function (rng, shape, fans) -> array."
             raise SpecError(report(f"cannot fill {path!r} with {fill!r:.60}", at=here(), cure=cure))
         rng = np.random.default_rng([self._env._draws.seed, zlib.crc32(path.encode())])
-        array = np.asarray(fill(rng, wanted.shape, fans))
+        given = fill(rng, wanted.shape, fans)
+        refuse_masked(given)
+        array = np.asarray(given)
         if array.shape != wanted.shape or array.dtype.kind not in "biuf":
             facts = [f"variable:  {wanted}", f"array:     {array.dtype}{list(array.shape)}"]
             cure = "An initialiser returns real numbers in the shape that it is given."
