@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.codegen import blas, llvm
+from benchmarks import blas
+from lazygrad.codegen import llvm
 from lazygrad.codegen.products import Plan, Product, write
 from lazygrad.codegen.registers import F32
 from lazygrad.codegen.writer import Writer

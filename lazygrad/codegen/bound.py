@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.codegen import blas, driver
+from lazygrad.codegen import driver
 from lazygrad.codegen.arguments import expected
 from lazygrad.codegen.cache import code
 from lazygrad.codegen.memory import aligned
@@ -35,13 +35,9 @@ class Loaded:
     def __init__(self, native: Native, xp: Any, objects: Sequence[bytes] | None = None) -> None:
         self.native = native
         self.xp = xp
-        symbols = blas.addresses() if native.needs_blas else {}
-        if symbols:
-            blas.set_blas_threads(driver.threads())
-        modules = native.modules()
         self.codes = [
-            code(module.text, module.names, symbols, made=made)
-            for module, made in itertools.zip_longest(modules, objects or ())
+            code(module.text, module.names, {}, made=made)
+            for module, made in itertools.zip_longest(native.modules(), objects or ())
         ]
         self.addresses = {name: address for one in self.codes for name, address in one.addresses.items()}
         self.is_shared = any(isinstance(step, Instruction) and step.chunks > 1 for step in native.program)

@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.codegen import blas
 from lazygrad.codegen.arguments import Slot, layout, taking
 from lazygrad.codegen.fuse import Entry, Part, Read, Rows, Statement, fused
 from lazygrad.codegen.index import View, identity
 from lazygrad.codegen.memory import Buffer, lay_out
-from lazygrad.codegen.products import Product, write
+from lazygrad.codegen.products import Product, turned, write
 from lazygrad.codegen.rows import Kernel, written
 from lazygrad.codegen.sketch import Sketch
 from lazygrad.codegen.totals import Partial, total_of_chunks
@@ -87,6 +86,28 @@ class _Known(NamedTuple):
         return Kernel(self.kernel.body, {}, arguments, self.kernel.chunks)
 
 
+class _Multiplied(NamedTuple):
+    """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
+
+    kernel: Kernel
+    scratch: int
+    copy: Kernel | None = None
+    operand: int = 0
+    copied: int = 0
+
+
+def _multiplied(product: Product, width: int) -> _Multiplied:
+    w = Writer(width)
+    found = turned(product, w)
+    copy = None if found is None else Kernel(w.body(), dict(w.definitions), [], found.plan.chunks)
+    w = Writer(width)
+    plan = write(product if found is None else found.product, w)
+    kernel = Kernel(w.body(), dict(w.definitions), [], plan.chunks)
+    if found is None:
+        return _Multiplied(kernel, plan.scratch)
+    return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
+
+
 @dataclass
 class Native:
     """What is constant about a plan's native code.
@@ -104,12 +125,11 @@ class Native:
     functions: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
     buffers: dict[Any, Buffer] = field(default_factory=dict)
-    needs_blas: bool = False
     look: Callable[[], None] = lambda: None  # called now and then; raises if nobody wants the code any more
 
     def __post_init__(self) -> None:
         self._known: dict[Any, _Known] = {}
-        self._products: dict[Product, tuple[Kernel, int]] = {}
+        self._products: dict[Product, _Multiplied] = {}
         self.look()
         self.ways = Ways(self.plan)
         self.look()
@@ -258,21 +278,18 @@ class Native:
 
     def _product(self, number: int, node: int) -> None:
         product = self._form(node)
-        if product not in self._products:
-            w = Writer(self.width)
-            if blas.choose(product) == "blas":
-                self.needs_blas = True
-                plan = blas.write_blas(product, w)
-            else:
-                plan = write(product, w)
-            kernel = Kernel(w.body(), dict(w.definitions), [], plan.chunks)
-            self._products[product] = (kernel, plan.scratch)
-        kernel, size = self._products[product]
-        a, b = self.ways.nodes[node].inputs
+        made = self._products.get(product)
+        if made is None:
+            made = self._products[product] = _multiplied(product, self.width)
+        operands: list[Any] = [self.ways.view(j) for j in self.ways.nodes[node].inputs]
+        if made.copy is not None:
+            copied = ("copied", node)
+            self.buffers[copied] = Buffer(Spec((made.copied,), product.dtype), number, number)
+            self._kernel(replace(made.copy, arguments=[operands[made.operand], copied]), number)
+            operands[made.operand] = copied
         scratch = ("scratch", node)
-        arguments: list[Any] = [self.ways.view(a), self.ways.view(b), node, scratch]
-        self.buffers[scratch] = Buffer(Spec((size,), np.dtype(np.uint8)), number, number)
-        self._kernel(Kernel(kernel.body, kernel.definitions, arguments, kernel.chunks), number)
+        self.buffers[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
+        self._kernel(replace(made.kernel, arguments=[*operands, node, scratch]), number)
 
     def _form(self, node: int) -> Product:
         """The product of a node, with the strides of its operands."""

@@ -1,4 +1,4 @@
-"""Matrix products by the BLAS that SciPy carries, called from native code without Python."""
+"""Matrix products by the BLAS that SciPy carries, called from native code: what our own are measured beside."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ import numpy as np
 
 from lazygrad.codegen.products.form import Form, Product, formed, offset
 from lazygrad.codegen.products.shape import Plan
-from lazygrad.codegen.products.write import Finish
 from lazygrad.codegen.registers import F32, F64, I32, I64, Register
 from lazygrad.codegen.writer import Writer
 
-__all__ = ["addresses", "blas_threads", "choose", "set_blas_threads", "takes", "write_blas"]
+__all__ = ["addresses", "set_blas_threads", "write_blas"]
 
-FAR = 8_000_000  # bytes of A that stay in no cache near a core
 GRAIN = 2**26  # multiply-adds of a chunk; BLAS copies both operands, so that small ones do not pay
 
 _NAMES: dict[np.dtype[Any], tuple[str, str, str]] = {F32: ("sgemm", "s", "float"), F64: ("dgemm", "d", "double")}
@@ -111,13 +109,7 @@ def set_blas_threads(count: int) -> bool:
     return library[1]() == count
 
 
-def blas_threads() -> int | None:
-    """How many threads SciPy's BLAS may use, if that is known."""
-    library = _library() if addresses() else None
-    return None if library is None else library[1]()
-
-
-# Which products, and the kernel.
+# The kernel.
 
 
 def _leading(stride: int, along: int, extent: int, length: int) -> int | None:
@@ -138,11 +130,6 @@ def _operand(rows: int, columns: int, row: int, column: int) -> tuple[str, int] 
     return None if turned is None else ("T", turned)
 
 
-def takes(product: Product) -> bool:
-    """Whether BLAS computes a product as its operands lie, without copies."""
-    return _taken(formed(product)) is not None
-
-
 def _taken(form: Form) -> tuple[tuple[str, int], tuple[str, int], int] | None:
     if form.dtype not in _NAMES or max(form.m, form.n, form.k) >= 2**31 or form.items * form.m * form.n * form.k == 0:
         return None
@@ -152,25 +139,14 @@ def _taken(form: Form) -> tuple[tuple[str, int], tuple[str, int], int] | None:
     return None if a is None or b is None or c is None else (a, b, c)
 
 
-def choose(product: Product) -> str:
-    """``"blas"`` where it was measured to be faster and can be called, else ``"inline"``."""
-    form = formed(product)
-    # Register tiles win wherever they were measured, from 1 × 1 × 1 to 4096 × 4096 × 4096, but where they read A
-    # column by column, so that every step along k is another page, and A stays in no cache.
-    far = form.a[2] != 1 and form.k >= 1000 and form.m * form.k * form.dtype.itemsize >= FAR
-    if not far or form.n < 64 or _taken(form) is None:
-        return "inline"
-    return "blas" if addresses() else "inline"  # asked last, as it takes long to import SciPy
-
-
-def write_blas(product: Product, w: Writer, finish: Finish | None = None, accumulate: bool = False) -> Plan:
+def write_blas(product: Product, w: Writer) -> Plan:
     """Write the kernel of a product, as ``products.write`` does, by calls of BLAS.
 
     The module must be loaded with :func:`addresses` among its symbols. Chunks are rows or columns of C. Their
     bits do not depend on who computes them as long as BLAS itself keeps to one thread.
 
     Raises:
-        ValueError: the operands lie in a way that BLAS does not take; see :func:`takes`.
+        ValueError: the operands lie in a way that BLAS does not take.
     """
     form = formed(product)
     taken = _taken(form)
@@ -204,7 +180,7 @@ def write_blas(product: Product, w: Writer, finish: Finish | None = None, accumu
     part_size = integer(length)
     sizes = (integer(form.n), part_size) if by_rows else (part_size, integer(form.m))
     fixed = [letter(b_letter), letter(a_letter), *sizes, integer(form.k), number(1.0)]
-    beta = number(1.0 if accumulate else 0.0)
+    beta = number(0.0)
     leading = [integer(x) for x in (b_leading, a_leading, c_leading)]
     with w.loop(w.begin, w.end) as chunk:
         item = chunk if parts == 1 else w.binary("div", chunk, w.constant(parts, I64))
@@ -221,23 +197,4 @@ def write_blas(product: Product, w: Writer, finish: Finish | None = None, accumu
         here_c = w.at(item_c, offset(w, (rows[0], form.c[1]), (columns[0], 1)), dtype)
         given = [*fixed, here_b, leading[0], here_a, leading[1], beta, here_c, leading[2]]
         w.line(f"call void {name}({', '.join(f'ptr {x.name}' for x in given)})")
-        if finish is not None:
-            _finish(form, w, finish, batch, rows, columns, item_c)
     return Plan(form.items * parts, 0)
-
-
-def _finish(
-    form: Form,
-    w: Writer,
-    finish: Finish,
-    batch: tuple[Register, ...],
-    rows: tuple[Register, Register],
-    columns: tuple[Register, Register],
-    c: Register,
-) -> None:
-    """Pass once more over what BLAS has written."""
-    with w.loop(*rows) as row, w.loop(*columns, w.width) as column:
-        line = w.at(c, row * form.c[1], form.dtype)
-        mask = w.lanes() < w.widened(columns[1] - column)
-        x = w.load(line, column, form.dtype, True, mask, fixed=False)
-        w.store(finish(x, form.place(w, batch, row, column, mask)), line, column, mask, wide=True)
