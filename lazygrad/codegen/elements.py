@@ -33,6 +33,7 @@ class Elements:
         made: the statements of this kernel by their nodes.
         rooms: memory of the kernel's own for what a row needs later, by node.
         by_rows: whether lanes are rows.
+        masked: whether one loop asks in every turn which lanes count, so that its body stands there once.
     """
 
     def __init__(self, ways: Ways, made: dict[int, Statement], rank: int, width: int) -> None:
@@ -47,12 +48,13 @@ class Elements:
         self.bad: Cell | None = None
         self.rooms: dict[int, Register] = {}
         self.by_rows = False
+        self.masked = False
         self._loops = 1000  # numbers of loops; those below are axes
 
     # Loops.
 
     def _loop(self, begin: Any, end: Any, body: Callable[[Index], None], wide: bool, whole: bool = False) -> None:
-        """One loop; a wide one has a last turn in which not all lanes count."""
+        """One loop; a wide one has a last turn in which not all lanes count, written out unless ``masked``."""
         w = self.writer
         if not wide:
             if isinstance(begin, int) and end - begin <= UNROLLED:
@@ -63,7 +65,14 @@ class Elements:
                 body(self._counted(counter))
             return
         outer = self.wide
-        if isinstance(begin, int):
+        whole = whole or (isinstance(begin, int) and (end - begin) % self.width == 0)
+        if self.masked and not whole:
+            with w.loop(begin, end, self.width) as counter:
+                last = end if isinstance(end, Register) else w.constant(end, I64)
+                self.mask = w.widened(last - counter) > w.lanes()
+                body(self._counted(counter, wide=True))
+                self.mask = None
+        elif isinstance(begin, int):
             full = (end - begin) // self.width * self.width
             if full:
                 with w.loop(begin, begin + full, self.width) as counter:

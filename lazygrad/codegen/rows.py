@@ -64,6 +64,7 @@ class _Writing(Totals):
     def __init__(self, kernel: Rows, ways: Ways, external: set[int], width: int) -> None:
         super().__init__(ways, kernel.made, kernel.rank, width)
         self.writer.calls = kernel.length >= LONG
+        self.masked = self.writer.calls and all(map(self._takes_masks, kernel.statements))
         self.rows = kernel.rows
         self.statements = kernel.statements
         self.external = external
@@ -73,6 +74,11 @@ class _Writing(Totals):
         self.by_rows = self.by_rows and bool(self.axes)
         self.totals = {}
         self.chunk = None
+
+    def _takes_masks(self, s: Statement) -> bool:
+        """Whether a mask costs little: a map of numbers of the size of lanes. A fold would be rounded otherwise."""
+        nodes = [s.node, *(read.node for read in s.reads)]
+        return not s.axes and all(self.ways.spec(node).dtype.itemsize >= 4 for node in nodes)
 
     def _folds_rows(self, s: Statement) -> bool:
         return bool(self.rank) and s.leading > 0

@@ -176,3 +176,29 @@ def test_a_kernel_gives_the_same_bits_with_and_without_calls(
         found.append(case(lambda ctx, x: (total(getattr(lg, name), x, 5), lg.sum(getattr(lg, name)(x))), x).found)
     for called, written in zip(*found, strict=True):
         assert called.tobytes() == written.tobytes()
+
+
+def test_the_body_of_a_long_loop_stands_there_once() -> None:
+    """Also where the last turn is not whole: every turn asks then which lanes count."""
+    odd, even = (
+        Native(plan_of(lambda ctx, x: total(lg.exp, x, 100), np.ones(size, "f4")), 8).text() for size in (1001, 1000)
+    )
+    assert "masked.store" in odd
+    assert len(odd) < 1.1 * len(even)
+
+
+@pytest.mark.parametrize("size", [3, 8, 37, 100_003])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_long_loop_gives_the_same_bits_as_with_a_turn_of_its_own_at_the_end(
+    dtype: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in chunks."""
+    x = random_floats(size, dtype)
+    found = []
+    for masked in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "LONG", 0)
+            if not masked:
+                patch.setattr(rows._Writing, "_takes_masks", lambda self, s: False)
+            found.append(case(lambda ctx, x: (lg.exp(x), x * 2 + 1, lg.tanh(x) * x), x).found)
+    assert [a.tobytes() for a in found[0]] == [b.tobytes() for b in found[1]]
