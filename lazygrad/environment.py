@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -78,6 +78,7 @@ class VariableEnvironment:
         self.dtype = _floating(dtype)
         self._variables: dict[str, Variable] = {}
         self._draws = Draws(fresh_seed() if seed is None else _seed(seed))
+        self._seed_chosen = seed is not None
         self._state = _State(0, 0, 0)
         self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
         self._lock = threading.RLock()
@@ -494,6 +495,16 @@ class VariableEnvironment:
             draws, runs = Draws(document.seed), document.runs
         state = _State(self._state.parity ^ flips, runs, len(self._variables))
         self._draws, self._state = draws, state
+
+    def _go_back(self, arrays: Mapping[str, Any], runs: int) -> None:
+        """Give variables the numbers, and the draws the place, that they had before; in one commit."""
+        with self._lock:
+            self._check_idle()
+            parity, _, permanent = self._state
+            found = [(self._variables[path], array) for path, array in arrays.items() if path in self._variables]
+            for variable, array in found:
+                variable.spare(parity)[...] = array
+            self._state = _State(parity ^ bits(variable._number for variable, _ in found), runs, permanent)
 
     def _document(self) -> serialize.Document:
         parity, runs, _ = self._state

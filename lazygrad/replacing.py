@@ -209,6 +209,8 @@ def _shift(target: Path, keep: int) -> None:
     for number in range(keep - 1, 1, -1):
         with contextlib.suppress(FileNotFoundError):
             os.replace(generation(target, number - 1), generation(target, number))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(last)
     try:
         os.link(target, last)
     except FileExistsError:  # another process has just done the same

@@ -24,6 +24,7 @@ from lazygrad.document import (
     Rows,
     from_members,
     pieces,
+    usable,
 )
 from lazygrad.errors import SaveError, nearest, report
 from lazygrad.jsontext import MOST_DIGITS, NotJSONError, NotTextError, Reader
@@ -77,11 +78,15 @@ def _check_can_be_held(document: Document) -> None:
             if str(entry.array.dtype) not in DTYPES:
                 what = f"cannot save variable {reprlib.repr(entry.path)} of {entry.array.dtype}"
                 cure = "Its bits mean other numbers on other machines: register the variable as float64."
+                if entry.array.dtype.kind not in "biuf":
+                    cure = "A file holds numbers and booleans."
                 raise SaveError(report(what, at=here(), cure=cure))
-            if len(entry.path) > letters:
-                what = f"cannot save variable {reprlib.repr(entry.path)}: its name has {len(entry.path)} letters"
-                cure = f"A file holds names of at most {letters} letters, namespaces included."
-                raise SaveError(report(what, at=here(), cure=cure))
+            try:
+                usable(entry.path, letters)
+            except ValueError as reason:
+                what = f"cannot save variable {reprlib.repr(entry.path)}"
+                cure = "A name is printable text without spaces at its ends; '/' divides namespaces."
+                raise SaveError(report(what, at=here(), facts=[f"{reason}."], cure=cure)) from None
     if document.seed is not None and document.seed >= 10**MOST_DIGITS:
         what, cure = "cannot save a random state with so large a seed", f"A seed has at most {MOST_DIGITS} digits."
         raise SaveError(report(what, at=here(), cure=cure))

@@ -46,7 +46,8 @@ def document_of(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def signed(content: dict[str, Any]) -> str:
     """The text of a file of version 2 with these members, and a checksum that fits."""
-    text = json.dumps({**content, "version": 2}, ensure_ascii=False)[:-1] + ", "
+    unsigned = {key: value for key, value in content.items() if key != "checksum"}
+    text = json.dumps({**unsigned, "version": 2}, ensure_ascii=False)[:-1] + ", "
     return f'{text}"checksum": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 

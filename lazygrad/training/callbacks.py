@@ -6,12 +6,15 @@ A callback is a function of a :class:`~lazygrad.training.Training`, or an object
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from lazygrad.errors import DataError, nearest, report
 from lazygrad.registry import here
-from lazygrad.training.history import PREFIX, worse
+from lazygrad.spec import Spec
+from lazygrad.training.history import PREFIX, History, worse
 from lazygrad.training.progress import Training
 
 __all__ = ["BestWeights", "Callback", "EarlyStopping"]
@@ -33,8 +36,32 @@ class Callback:
         """Arrays by name that a checkpoint keeps."""
         return {}
 
+    def check(self, state: Mapping[str, Any], history: History, variables: Mapping[str, Spec]) -> None:
+        """Whether :meth:`restore` may be given a state from a checkpoint; asked before anything is changed.
+
+        Unless a subclass knows better: it has all keys that :meth:`state` has now, with arrays of as many axes, whose
+        sizes are the same or now 0, and of a dtype that is the same or holds more.
+
+        Args:
+            state: NumPy arrays by name.
+            history: that of the checkpoint.
+            variables: what it has, by path.
+
+        Raises:
+            ValueError: it may not; says why.
+        """
+        for key, value in self.state().items():
+            mine = np.asarray(value)
+            if key not in state:
+                raise ValueError(f"it has no {key!r}")
+            theirs = state[key]
+            fits = mine.ndim == theirs.ndim and all(a in (0, b) for a, b in zip(mine.shape, theirs.shape, strict=True))
+            if not fits or (mine.size and not np.can_cast(mine.dtype, theirs.dtype)):
+                found = Spec(theirs.shape, theirs.dtype)
+                raise ValueError(f"its {key!r} is {found}, where {Spec(mine.shape, mine.dtype)} is wanted")
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Go on from what :meth:`state` gave, if :meth:`check` finds nothing wrong; it may raise too."""
 
 
 class BestWeights(Callback):
@@ -82,6 +109,37 @@ class BestWeights(Callback):
     def state(self) -> dict[str, Any]:
         """The best epoch, its value and its variables."""
         return {"epoch": self.epoch, "value": self.value, **{f"variables/{k}": v for k, v in self._arrays.items()}}
+
+    def check(self, state: Mapping[str, Any], history: History, variables: Mapping[str, Spec]) -> None:
+        """The epoch is the best of the history, and the variables are those of the checkpoint."""
+        assert self.metric is not None
+        for key, wanted in {"epoch": Spec((), np.dtype(np.int64)), "value": Spec((), np.dtype(np.float64))}.items():
+            if key not in state:
+                raise ValueError(f"it has no {key!r}")
+            found = Spec(state[key].shape, state[key].dtype)
+            if found != wanted:
+                raise ValueError(f"its {key!r} is {found}, where {wanted} is wanted")
+        epoch, value = self._best_of(history[self.metric] if history.epochs else [])
+        if int(state["epoch"]) != epoch or not np.array_equal(state["value"], value, equal_nan=True):
+            said = f"epoch {state['epoch']} with {state['value']}"
+            raise ValueError(f"the best {self.metric} of the history is epoch {epoch} with {value}, not {said}")
+        specs = {f"variables/{path}": spec for path, spec in variables.items()} if epoch else {}
+        theirs = {key: Spec(array.shape, array.dtype) for key, array in state.items() if key not in ("epoch", "value")}
+        odd = [key for key in [*specs, *theirs] if specs.get(key) != theirs.get(key)]
+        if odd:
+            raise ValueError(f"its {odd[0]!r} is {theirs.get(odd[0])}, where {specs.get(odd[0])} is wanted")
+
+    def _best_of(self, values: Sequence[float]) -> tuple[int, float]:
+        """The best epoch, counted from 1, and its value, as if these had been seen one after the other."""
+        kept = self.epoch, self.value
+        try:
+            self.epoch, self.value = 0, float("nan")
+            for epoch, value in enumerate(values, 1):
+                if not self.epoch or self._is_better(value):
+                    self.epoch, self.value = epoch, value
+            return self.epoch, self.value
+        finally:
+            self.epoch, self.value = kept
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

@@ -10,12 +10,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.registry import here
-from lazygrad.training import checkpoint as files
 from lazygrad.training.callbacks import Callback
+from lazygrad.training.checkpoint import Checkpoint
 from lazygrad.training.data import Table, check_alike, checked, cut, order, rows_of, tables
+from lazygrad.training.fingerprint import Fingerprint, words
+from lazygrad.training.finite import NotFiniteError, Watch
 from lazygrad.training.history import PREFIX, History
 from lazygrad.training.progress import Training, bar
 from lazygrad.training.steps import Step, environment_of
@@ -35,6 +39,8 @@ def fit(
     shuffle: bool = True,
     seed: int | None = None,
     checkpoint: str | Path | None = None,
+    keep: int = 3,
+    on_nonfinite: str = "stop",
     progress: bool | None = None,
     env: VariableEnvironment | None = None,
 ) -> History:
@@ -67,9 +73,14 @@ def fit(
         callbacks: done after every epoch: :class:`EarlyStopping`, :class:`BestWeights`, or functions of a
             :class:`~lazygrad.training.Training`.
         shuffle: whether the examples come in another order in every epoch.
-        seed: of the order; the environment's, if not given.
+        seed: of the order; the environment's, if not given. If nobody chose that one either, a training that goes
+            on from a checkpoint takes the checkpoint's.
         checkpoint: a file, written after every epoch. If it exists, training goes on from it, and ends with the
-            same variables as if it had never been interrupted.
+            same variables as if it had never been interrupted. It must be of the same data, settings and steps.
+        keep: how many checkpoints are kept: ``c.json``, and the ones before it as ``c.json.1``, ``c.json.2``, ....
+        on_nonfinite: ``"stop"`` the training at a loss that is not finite: the variables are then those of before that
+            epoch, and ``history.stopped`` names the epoch, the batch and its rows. Or only ``"warn"``. In neither
+            case is a checkpoint written of such an epoch.
         progress: whether a bar is shown; on a terminal where tqdm is installed, if not given.
         env: the environment, if ``step`` is a plain function.
 
@@ -92,18 +103,20 @@ def fit(
     for batch in batch_order.shapes():
         trained.check(data, batch)
     held_out = _validation(step, evaluate, validation, env, data, size)
+    watch = Watch(env, trained, on_nonfinite)
 
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in callbacks]
     metrics = [*trained.metrics, *(PREFIX + name for name in (held_out.step.metrics if held_out else ()))]
     for callback in done:
         callback.before_training(metrics)
-    settings = {"rows": batch_order.rows, "batch_size": size, "shuffle": shuffle, "seed": _words(batch_order.seed)}
-    history = History()
+    history, file = History(), None
     if checkpoint is not None:
-        if Path(checkpoint).exists():
-            history = files.read(checkpoint, env, settings, done)
+        of = Fingerprint.of(trained, data, held_out, batch_order.settings(), seed is not None or env._seed_chosen)
+        file = Checkpoint(checkpoint, env, of, done, _count(keep, "keep", 1))
+        if file.path.exists():
+            history, batch_order.seed = file.read()
         else:
-            files.write(checkpoint, env, history, settings, done)  # a place that cannot be written to is found now
+            file.write(history)  # a place that cannot be written to is found now
     for batch in batch_order.shapes():
         trained.prepare(batch)
 
@@ -112,7 +125,14 @@ def fit(
     with closing(bar(progress, epochs * count, training.epoch * count)) as shown:
         while training.epoch < epochs and not history.stopped:
             began = time.perf_counter()
-            means = _means(trained, batch_order.epoch(training.epoch), shown)
+            watch.begin(training.epoch + 1, batch_order.chosen)
+            try:
+                means = _means(trained, batch_order.epoch(training.epoch), shown, watch.look)
+                watch.end()
+            except NotFiniteError as reason:
+                watch.go_back()
+                history.stopped = str(reason)
+                break
             if held_out is not None:
                 measured = _means(held_out.step, held_out.batches.epoch(0))
                 means |= {PREFIX + name: value for name, value in measured.items()}
@@ -120,23 +140,33 @@ def fit(
             training.metrics = means
             shown.set_postfix({name: f"{value:.4g}" for name, value in means.items()}, refresh=False)
             if not warned:
-                warned = _warn_of_nan(means, training.epoch)
+                warned = _warn_of_nan(watch, means, training.epoch)
             for callback in done:
                 callback.after_epoch(training)
-            if checkpoint is not None:
-                files.write(checkpoint, env, history, settings, done)
+            if file is not None and watch.is_finite:
+                file.write(history)
     for callback in done:
         callback.after_training(training)
+    if watch.said and not warned:
+        warnings.warn(watch.said, RuntimeWarning, stacklevel=2)
     return history
 
 
-def _means(step: Step, batches: Iterator[tuple[Any, ...]], shown: Any = None) -> dict[str, float]:
+def _means(
+    step: Step,
+    batches: Iterator[tuple[Any, ...]],
+    shown: Any = None,
+    look: Callable[[dict[str, float], int], None] | None = None,
+) -> dict[str, float]:
     """The metrics' means over all examples: each batch counts by its size."""
     totals: dict[str, float] = {}
     rows = 0
-    for batch in batches:
+    for number, batch in enumerate(batches):
         size = len(batch[0])
-        for name, value in step(batch).items():
+        found = step(batch)
+        if look is not None:
+            look(found, number)
+        for name, value in found.items():
             totals[name] = totals.get(name, 0.0) + size * value
         rows += size
         if shown is not None:
@@ -161,12 +191,23 @@ class _Order:
         """The batches of an epoch, counted from 0."""
         return cut(self.arrays, self.batch_size, order(self.rows, self.seed, number, self.shuffle))
 
+    def chosen(self, number: int, batch: int) -> Any:
+        """The rows of a batch in an epoch, both counted from 0."""
+        places = order(self.rows, self.seed, number, self.shuffle)
+        places = np.arange(self.rows) if places is None else places
+        return places[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def settings(self) -> dict[str, Any]:
+        """What the order depends on."""
+        return {"rows": self.rows, "batch_size": self.batch_size, "shuffle": self.shuffle, "seed": words(self.seed)}
+
 
 class _Validation(NamedTuple):
     """What is done after every epoch to measure, with data that are not trained on."""
 
     step: Step
     batches: _Order
+    data: Sequence[Table]
 
 
 class _Function(Callback):
@@ -199,24 +240,22 @@ def _validation(
         validated.check(held_out, batch)
     for batch in batches.shapes():
         validated.prepare(batch)
-    return _Validation(validated, batches)
+    return _Validation(validated, batches, held_out)
 
 
-def _count(value: Any, name: str = "epochs") -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 0:
-        cure = "It is a whole number, 0 or more."
+def _count(value: Any, name: str = "epochs", least: int = 0) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        cure = f"It is a whole number, {least} or more."
         raise DataError(report(f"cannot use {value!r:.60} as {name}", at=here(), cure=cure))
     return int(value)
 
 
-def _words(seed: int) -> list[int]:
-    """A seed of any size as 32-bit words, the least significant first."""
-    return [seed >> shift & 0xFFFFFFFF for shift in range(0, max(seed.bit_length(), 1), 32)]
-
-
-def _warn_of_nan(metrics: dict[str, float], epoch: int) -> bool:
+def _warn_of_nan(watch: Watch, metrics: dict[str, float], epoch: int) -> bool:
+    """Warn of the loss, as it was found, or else of another metric."""
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
+    if watch.said:
+        warnings.warn(watch.said, RuntimeWarning, stacklevel=3)
+    elif bad:
         what = f"{', '.join(bad)} is not finite in epoch {epoch}: is the learning rate too large?"
         warnings.warn(what, RuntimeWarning, stacklevel=3)
-    return bool(bad)
+    return bool(bad or watch.said)

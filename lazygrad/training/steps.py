@@ -42,6 +42,9 @@ class Step:
         function = step._step if isinstance(step, Compiled) else step
         self.name = step_name(function)
         self.metrics: list[str] = []  # their names, once it has been checked
+        self.graph: Graph | None = None  # what it writes for the first batch it is checked with
+        self.constants: list[Any] = []  # and the arrays in it
+        self.initial: dict[str, Any] = {}  # variables that it will register at its first call, by path
         told = takes_train(function)
         self.function = partial(function, train=train) if told else function
         self._run: Callable[..., Any]
@@ -64,6 +67,8 @@ class Step:
         """
         probe = _Probe(self.function)
         graph = self.env.trace(probe, *batch)
+        if self.graph is None:
+            self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
         self._check_returned(probe.returned, graph)
         self._warn_of_pairs(graph, len(batch[0]))
         for name, (low, high) in ranges(graph).items():
@@ -127,7 +132,7 @@ def environment_of(step: Any, env: VariableEnvironment | None) -> VariableEnviro
 
 
 class _Probe:
-    """A step that remembers what it returned, with the signature of the one it calls."""
+    """A step that remembers what it returned and registered, with the signature of the one it calls."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -135,7 +140,10 @@ class _Probe:
             self.__signature__ = inspect.signature(function)
 
     def __call__(self, ctx: Any, *args: Any) -> Any:
+        before = set(ctx.env._variables)
         self.returned = self.function(ctx, *args)
+        self.constants = list(ctx.graph.constants)
+        self.registered = {v.path: v.value for v in ctx.env if v.path not in before}
         return self.returned
 
 

@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     y: Any
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def problem() -> Callable[..., Problem]:
     """A function that makes it, the same every time."""
 

@@ -15,7 +15,7 @@ import lazygrad as lg
 def walk() -> Callable[..., Any]:
     """A function that trains with losses as they are given, one an epoch; w counts the epochs."""
 
-    def walked(losses: list[float], *callbacks: Any, epochs: int | None = None, checkpoint: Any = None) -> Any:
+    def walked(losses: list[float], *callbacks: Any, epochs: int | None = None, **settings: Any) -> Any:
         env = lg.VariableEnvironment(seed=0)
         env.name("w").set(np.float32(0))
         env.name("losses").set(np.array(losses, "float32"), trainable=False)
@@ -31,7 +31,7 @@ def walk() -> Callable[..., Any]:
             batch_size=1,
             callbacks=callbacks,
             env=env,
-            checkpoint=checkpoint,
+            **settings,
         )
         return env["w"], history
 
@@ -63,11 +63,11 @@ def test_a_little_better_does_not_count(walk: Any) -> None:
     assert 4 == history.epochs
 
 
-@pytest.mark.filterwarnings("ignore:loss is not finite")
 def test_a_loss_that_is_not_a_number_is_never_better(walk: Any) -> None:
     """Whether it comes first or later."""
     best = lg.BestWeights()
-    walk([float("nan"), 2.0, float("nan")], best)
+    with pytest.warns(RuntimeWarning, match="loss is not finite in epoch 1, batch 1"):
+        walk([float("nan"), 2.0, float("nan")], best, on_nonfinite="warn")
     assert (2, 2.0) == (best.epoch, best.value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from files import signed
+from snapshots import at, snapshot
 
 import lazygrad as lg
 
 Make = Callable[..., Any]
+
+STOPS = "epochs=3, batch_size=40, shuffle=False)"  # the line of a test that a message names
 
 
 def test_it_is_the_loop_that_one_would_write(problem: Make) -> None:
@@ -126,18 +131,119 @@ def test_a_callback_sees_the_epoch_and_can_stop(problem: Make) -> None:
     assert "enough" == history.stopped
 
 
-def test_a_loss_that_is_not_finite_is_warned_of_once(problem: Make) -> None:
-    """The message names the epoch."""
-    p = problem()
-    sgd = lg.optim.SGD(p.env, 1e30)
+def bursting(p: Any, rate: float = 1e30, compiled: bool = True) -> Any:
+    """A step whose second update, or loss, is beyond float32."""
+    sgd = lg.optim.SGD(p.env, rate, momentum=0.5)
 
     def step(ctx: Any, x: Any, y: Any) -> Any:
-        loss = lg.mean(lg.square(x @ ctx.variable("w") - y))
+        noise = ctx.random.normal(())
+        loss = lg.mean(lg.square(x @ ctx.variable("w") - y + 0 * noise))
+        return {"noise": noise, "loss": loss, "update": sgd.minimize(loss)}
+
+    return p.env.compile(step) if compiled else step
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_training_stops_at_a_loss_that_is_not_finite(compiled: bool, problem: Make, tmp_path: Path) -> None:
+    """The variables, the draws, the history and the checkpoint are those of before that epoch."""
+    p, file = problem(), tmp_path / "c.json"
+    step = bursting(p, 1e-3, compiled)
+    lg.fit(step, (p.x, p.y), epochs=2, checkpoint=file, env=p.env)
+    before = snapshot(p.env)
+    text = file.read_text().replace('"data": [0.001]', '"data": [1e+30]')  # the learning rate
+    file.write_text(signed(json.loads(text)))
+    text = file.read_text()
+    with pytest.warns(RuntimeWarning, match="loss is not finite in epoch 3, batch 2") as said:
+        history = lg.fit(step, (p.x, p.y), epochs=5, checkpoint=file, env=p.env)
+    assert (1, 2, text) == (len(said), history.epochs, file.read_text())
+    p.env["sgd/learning_rate"] = 1e-3
+    assert before == snapshot(p.env)
+
+
+def test_what_is_said_of_a_loss_that_is_not_finite(problem: Make) -> None:
+    """Epoch, batch and rows; what became of the training; what to do. ``history.stopped`` has it on one line."""
+    p = problem()
+    step = bursting(p)
+    with pytest.warns(RuntimeWarning) as said:
+        history = lg.fit(step, (p.x, p.y), epochs=3, batch_size=40, shuffle=False)
+    shown = ", ".join(map(str, range(40, 72))) + ", … (40 in all)"
+    assert str(said[0].message) == (
+        "loss is not finite in epoch 1, batch 2\n\n"
+        f"{at(test_what_is_said_of_a_loss_that_is_not_finite, STOPS)}\n\n"
+        f"    loss:  inf\n    rows:  {shown}\n"
+        "    The training was stopped. The variables are those of after epoch 0.\n"
+        '    Is the learning rate too large? With on_nonfinite="warn" it goes on.'
+    )
+    assert f"loss is inf in epoch 1, batch 2, rows {shown}" == history.stopped
+    assert (0, [0.0] * 3) == (history.epochs, p.env["w"].tolist())
+
+
+def test_the_rows_that_are_named_are_those_of_the_batch(problem: Make) -> None:
+    """In the order of the epoch: a loss that is infinite at one row is found in the batch that has it."""
+    p = problem()
+    p.env.name("bad").set(p.x[17], trainable=False)
+    sgd = lg.optim.SGD(p.env, 0.01)
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        bad = lg.all(lg.equal(x, ctx.variable("bad")), axis=1)
+        loss = lg.mean(lg.square(x @ ctx.variable("w") - y) + lg.where(bad, np.float32("inf"), 0.0))
         return loss, sgd.minimize(loss)
 
-    with pytest.warns(RuntimeWarning, match="loss is not finite in epoch 1: is the learning rate too large") as said:
-        lg.fit(p.env.compile(step), (p.x, p.y), epochs=3)
-    assert len(said) == 1
+    with pytest.warns(RuntimeWarning):
+        history = lg.fit(p.env.compile(step), (p.x, p.y), epochs=3, batch_size=10)
+    rows = history.stopped.partition(", rows ")[2].split(", ")
+    assert 10 == len(rows)
+    assert "17" in rows
+
+
+def test_a_loss_that_is_not_finite_is_only_warned_of_if_so_asked(problem: Make, tmp_path: Path) -> None:
+    """Once, and training goes on; but no checkpoint is written of such an epoch."""
+    p, file = problem(), tmp_path / "c.json"
+    step = bursting(p)
+    with pytest.warns(RuntimeWarning, match="loss is not finite in epoch 1, batch 2") as said:
+        history = lg.fit(step, (p.x, p.y), epochs=3, on_nonfinite="warn", checkpoint=file)
+    assert 1 == len(said)
+    assert (3, "") == (history.epochs, history.stopped)
+    assert [file] == list(tmp_path.iterdir())
+    assert [0.0] * 3 == lg.VariableEnvironment.load(file)["w"].tolist()
+
+
+def test_an_update_after_the_last_loss_is_looked_at_too(problem: Make, tmp_path: Path) -> None:
+    """No loss tells of it: the variables themselves are not finite after the epoch."""
+    p, file = problem(), tmp_path / "c.json"
+    with pytest.warns(RuntimeWarning, match="variable 'w' is not finite after epoch 1"):
+        history = lg.fit(bursting(p, 1e38), (p.x * 100, p.y), epochs=3, batch_size=103, checkpoint=file)
+    assert (0, "variable 'w' is not finite after epoch 1") == (history.epochs, history.stopped)
+    assert [0.0] * 3 == p.env["w"].tolist() == lg.VariableEnvironment.load(file)["w"].tolist()
+
+
+def test_a_variable_that_was_infinite_before_does_not_stop_training(problem: Make) -> None:
+    """It may be meant, as a mask is."""
+    p = problem()
+    p.env.name("mask").set(np.array([0.0, -np.inf], "float32"))
+    assert 2 == lg.fit(p.step, (p.x, p.y), epochs=2).epochs
+
+
+def test_the_best_variables_come_back_after_a_loss_that_is_not_finite(problem: Make) -> None:
+    """As after any other end."""
+    p, best = problem(), lg.BestWeights()
+    step = bursting(p, 0.01)
+
+    def burst(training: Any) -> None:
+        if training.epoch == 2:
+            p.env["sgd/learning_rate"] = 1e30
+
+    with pytest.warns(RuntimeWarning, match="in epoch 3, batch 2"):
+        history = lg.fit(step, (p.x, p.y), epochs=5, callbacks=[best, burst])
+    assert (2, 2) == (history.epochs, best.epoch)
+    assert 0.01 == p.env["sgd/learning_rate"]
+
+
+@pytest.mark.parametrize("value", ["Stop", None, True, "raise"])
+def test_an_unknown_way_with_losses_is_refused(value: Any, problem: Make) -> None:
+    """Before anything is trained."""
+    p = problem()
+    assert "as on_nonfinite" in message(p, lg.DataError, on_nonfinite=value)
 
 
 def test_predictions_of_another_rank_than_the_targets_are_warned_of(problem: Make) -> None:

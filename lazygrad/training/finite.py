@@ -1,0 +1,104 @@
+"""What is done about a loss that is not finite: the training stops, and the epoch in which it came has not been."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import DataError, nearest, report
+from lazygrad.registry import here
+from lazygrad.training.steps import Step
+from lazygrad.variables import Variable
+
+__all__ = ["NotFiniteError", "Watch"]
+
+_MOST_ROWS = 32  # that are named
+
+
+class NotFiniteError(Exception):
+    """A loss is not finite, and the training is to stop."""
+
+
+class Watch:
+    """Looks at every loss, and after every epoch at the variables.
+
+    Args:
+        env: the environment that is trained.
+        step: the step.
+        on_nonfinite: ``"stop"``, or ``"warn"``.
+
+    Raises:
+        DataError: it is neither.
+    """
+
+    def __init__(self, env: VariableEnvironment, step: Step, on_nonfinite: str) -> None:
+        if on_nonfinite not in ("stop", "warn"):
+            cure = nearest(str(on_nonfinite), ["stop", "warn"])
+            raise DataError(report(f"cannot use {on_nonfinite!r:.60} as on_nonfinite", at=here(), cure=cure))
+        self.env, self.initial = env, step.initial
+        self.metric = "loss" if "loss" in step.metrics else next(iter(step.metrics), None)
+        self.stops = on_nonfinite == "stop"
+        self.is_finite = True  # in this epoch, so far
+        self.said = ""  # the first time that it was not, if ever
+        self._watched = [v for v in env if v.trainable and v.dtype.kind == "f" and self._finite(v)]
+        self._kept: dict[str, Any] = {}
+        self._runs = self._epoch = 0
+
+    def begin(self, epoch: int, rows: Callable[[int, int], Sequence[int]]) -> None:
+        """Remember the variables at the beginning of an epoch, counted from 1.
+
+        Args:
+            epoch: its number.
+            rows: gives the rows of a batch in an epoch, both counted from 0.
+        """
+        self.is_finite, self._epoch, self._rows = True, epoch, rows
+        if self.stops:
+            with self.env._lock:
+                self._kept = {**self.initial, **{v.path: v.value for v in self.env}}
+                self._runs = self.env._state.runs
+
+    def look(self, values: Mapping[str, float], batch: int) -> None:
+        """Look at what a step returned for a batch, counted from 0.
+
+        Raises:
+            NotFiniteError: the training is to stop.
+        """
+        if self.metric is None or math.isfinite(values[self.metric]):
+            return
+        rows = self._rows(self._epoch - 1, batch)
+        shown = ", ".join(str(int(row)) for row in rows[:_MOST_ROWS])
+        shown += f", … ({len(rows)} in all)" if len(rows) > _MOST_ROWS else ""
+        found, where = f"{self.metric} is", f"in epoch {self._epoch}, batch {batch + 1}"
+        facts = [f"{self.metric}:  {values[self.metric]}", f"rows:  {shown}"]
+        self._found(f"{found} not finite {where}", facts, f"{found} {values[self.metric]} {where}, rows {shown}")
+
+    def end(self) -> None:
+        """Look at the variables after an epoch: its last update may have made them infinite, and no loss tells of it.
+
+        Raises:
+            NotFiniteError: the training is to stop.
+        """
+        bad = next((v for v in self._watched if not self._finite(v)), None) if self.is_finite else None
+        if bad is not None:
+            what = f"variable {bad.path!r} is not finite after epoch {self._epoch}"
+            self._found(what, [f"variable:  {bad.spec}"], what)
+
+    def _found(self, what: str, facts: list[str], briefly: str) -> None:
+        self.is_finite = False
+        cure = "Is the learning rate too large?"
+        if self.stops:
+            facts.append(f"The training was stopped. The variables are those of after epoch {self._epoch - 1}.")
+            cure += ' With on_nonfinite="warn" it goes on.'
+        self.said = self.said or report(what, at=here(), facts=facts, cure=cure)
+        if self.stops:
+            raise NotFiniteError(briefly)
+
+    def go_back(self) -> None:
+        """Give the variables and the draws back that there were at the beginning of the epoch."""
+        self.env._go_back(self._kept, self._runs)
+
+    def _finite(self, v: Variable) -> bool:
+        env = self.env
+        return bool(env._backend.xp.isfinite(v.live(env._state.parity)).all())
