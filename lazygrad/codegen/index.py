@@ -260,15 +260,18 @@ def _filled(op: Movement, rule: Any, shapes: tuple[Shape, ...], params: _Hidden)
 
 def _numbered(op: Movement, shapes: tuple[Shape, ...], params: _Hidden) -> tuple[Affine, ...] | None:
     """The places as the kernel shows them when it is run on the elements' numbers."""
-    numbers, first = [], 1
+    numbers, first, rng = [], 1, np.random.default_rng(0)
     for shape in shapes:
         count = math.prod(shape)
-        numbers.append(np.arange(first, first + count).reshape(shape))
+        numbers.append(rng.permutation(np.arange(first, first + count)).reshape(shape))  # in no order: it may sort
         first += count
     try:
         result = np.asarray(op.kernel(np, *numbers, **params))
     except Exception:  # it does not stand whole numbers: NumPy calls it as it is
         return None
+    rule = getattr(op, "shape_rule", None)
+    if rule is not None and result.shape != tuple(rule(*shapes, **params)):
+        return None  # not what is declared, as it is found when it is called
     if result.dtype.kind != "i" or (result.size and not (result.min() >= 0 and result.max() < first)):
         return None  # numbers of its own
     if (np.bincount(result.ravel(), minlength=first)[1:] != 1).any():
