@@ -327,6 +327,13 @@ class Compiled:
             raise TraceError(report("the step has not been compiled yet", at=here(), cure=cure))
         return self._last
 
+    def __reduce__(self) -> Any:
+        # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
+        return Compiled, (self._env, self._step, self._wait)
+
+    def __copy__(self) -> Compiled:
+        return Compiled(self._env, self._step, self._wait)
+
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
 

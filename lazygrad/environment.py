@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -415,6 +416,59 @@ class VariableEnvironment:
 
     def _draw(self, draw: int) -> Any:
         return self._draws.at(self._state[1], draw)
+
+    # Copies.
+
+    def copy(self) -> VariableEnvironment:
+        """A whole environment of its own: variables, random state, names of layers and optimizers.
+
+        What the one does changes nothing in the other, and both draw the same numbers from now on. ``copy.copy`` and
+        ``copy.deepcopy`` do the same; layers and optimizers that are copied in one go with it, as in
+        ``copy.deepcopy((env, network, adam))``, belong to the copy. ``pickle`` likewise.
+
+        Raises:
+            GraphError: a step is being written or evaluated.
+        """
+        return self.__deepcopy__({})
+
+    def __copy__(self) -> VariableEnvironment:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> VariableEnvironment:
+        made = memo[id(self)] = type(self).__new__(type(self))
+        state = self.__getstate__()
+        arrays = state.pop("arrays")  # are copies already
+        made.__setstate__({**copy.deepcopy(state, memo), "arrays": arrays})
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            self._settle()
+            if self._executing or self._scope is not None:
+                cure = "Copy or pickle it before or after the run."
+                raise GraphError(report("cannot copy an environment in the middle of a step", at=here(), cure=cure))
+            own = vars(VariableEnvironment(seed=0)).keys()
+            return {
+                "backend": self.backend,
+                "seed": self._draws.seed,
+                "dtype": str(self.dtype),
+                "chosen": self._seed_chosen,
+                "runs": self._state.runs,
+                "variables": dict(self._variables),
+                "arrays": [np.array(self._backend.to_numpy(v.live(self._state.parity))) for v in self],
+                "names": dict(self._names_taken),
+                "layers": {path: (kind, list(paths)) for path, (kind, paths) in self._layers.items()},
+                "others": {name: value for name, value in vars(self).items() if name not in own},  # of a subclass
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        VariableEnvironment.__init__(self, state["backend"], state["seed"], state["dtype"])
+        for number, (variable, array) in enumerate(zip(state["variables"].values(), state["arrays"], strict=True)):
+            variable._number, variable._arrays = number, [self._backend.asarray(array), None]
+        self._seed_chosen = state["chosen"]
+        self._variables, self._names_taken, self._layers = state["variables"], state["names"], state["layers"]
+        self._state = _State(0, state["runs"], len(self._variables))
+        vars(self).update(state["others"])
 
     # Files.
 

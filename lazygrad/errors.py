@@ -143,7 +143,7 @@ def _short(filename: str) -> str:
         return filename
     try:
         relative = os.path.relpath(filename)
-    except ValueError:  # another drive on Windows
+    except (ValueError, OSError):  # another drive on Windows; a current folder that has been removed
         return filename
     return filename if relative.startswith("..") else relative
 

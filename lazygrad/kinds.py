@@ -105,6 +105,9 @@ class Declared(Op):
         if self.own:
             functions.setdefault(kernel.__name__, self)
 
+    def __reduce__(self) -> str:
+        return str(vars(self)["__qualname__"])  # there is one of each: a copy would be another op
+
     def _default_dtype_rule(self) -> DtypeRule:
         return promoted
 

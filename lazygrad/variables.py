@@ -78,6 +78,13 @@ class Variable:
             self._arrays[place] = self._arrays[1 - place].copy()
         return self._arrays[place]
 
+    def __copy__(self) -> Variable:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The numbers are the environment's affair, and so is what refers to them.
+        return {key: value for key, value in vars(self).items() if key not in ("_number", "_arrays")}
+
     def __repr__(self) -> str:
         frozen = "" if self._trainable else ", not trainable"
         return f"<Variable {self._path!r} {self.spec}{frozen}>"

@@ -186,9 +186,13 @@ def _read(name: str) -> bytes | None:
         with _opened() as (before, at):
             file = before + name + _SUFFIX
             descriptor = _open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0), at)
-            with open(descriptor, "rb") as stream:
-                status = os.fstat(descriptor)
-                whole = stream.read() if stat.S_ISREG(status.st_mode) and _private(status) else b""
+            try:
+                status, whole = os.fstat(descriptor), b""
+                if stat.S_ISREG(status.st_mode) and _private(status):
+                    with open(descriptor, "rb", closefd=False) as stream:
+                        whole = stream.read()
+            finally:
+                os.close(descriptor)
             data = whole[len(_FORMAT) + 32 :]
             if whole[: -len(data) or None] == _FORMAT + _checksum(name, data):
                 if time.time() - status.st_mtime > _HOUR:

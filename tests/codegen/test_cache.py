@@ -418,3 +418,18 @@ def test_parts_left_by_a_process_that_died_are_deleted(place: Path, small: int) 
     os.utime(place / "notes.txt", (age, age))
     cache.object_code(text())
     assert ["new.part", "notes.txt"] == sorted(path.name for path in place.iterdir() if path.suffix != ".object")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not list open files")
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_an_entry_that_is_no_file_keeps_nothing_open(kind: str, place: Path, compilations: list[str]) -> None:
+    """It is left alone, the text is compiled, and the descriptor is closed."""
+    place.mkdir(parents=True, mode=0o700)
+    entry = place / (cache.key(text()) + cache._SUFFIX)
+    entry.mkdir() if kind == "folder" else os.mkfifo(entry)
+    cache.object_code(text())
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        cache._read(cache.key(text()))
+    assert before == len(os.listdir("/proc/self/fd"))
+    assert [text()] == compilations
