@@ -85,6 +85,7 @@ class Declared(Op):
         functools.update_wrapper(cast(Any, self), kernel)
         self.own = kernel.__module__.startswith("lazygrad.")  # what lazygrad declares itself is believed
         self.raw = kernel
+        self.seen: dict[Any, bool] = {}  # of the user's: for settings and operands whether it does as declared
         self.kernel = kernel if self.own else guarded(self, kernel)
         self.name = kernel.__name__.strip("_")
         if not inspect.getdoc(kernel):
@@ -97,6 +98,8 @@ class Declared(Op):
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in rest)
         self.operands = [p.name for p in rest if _is_operand(p)]
         self.defaults = {p.name: p.default for p in rest if not _is_operand(p)}
+        if self.random and "draw" not in self.defaults:
+            raise DefinitionError(f"op {self.name!r} draws with 'rng', and must take a setting draw, the draw's number")
         self.required = {name for name, default in self.defaults.items() if default is inspect.Parameter.empty}
         self.dtype_rule = dtype or self._default_dtype_rule()
         self._resolved: dict[tuple[Kind, ...], tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]] = {}
@@ -446,6 +449,10 @@ class Movement(Declared):
             raise DefinitionError(f"movement {self.name!r}: view= is 'always', 'contiguous' or None, not {view!r}")
         self.shape_rule = shape
         self.view: View = None if isinstance(view, bool) else view  # True says too little: it may copy
+
+    def looks(self, key: Any, specs: tuple[Any, ...]) -> bool:
+        """Whether the kernel returns a view of its operand; that of a user's is believed where it was seen to."""
+        return self.view is not None and (self.own or self.seen.get((key, specs), False))
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """The shape rule's shape, the operands' dtype."""

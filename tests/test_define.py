@@ -300,6 +300,30 @@ def test_a_reduction_must_take_axis_and_keepdims():
     assert refusal(lambda: reduction()(whole)) == "reduction 'whole' must take axis= and keepdims="
 
 
+def test_a_kernel_that_draws_needs_the_number_of_its_draw():
+    """By which its numbers are repeated."""
+
+    def noise(rng, x):
+        """Noise."""
+        return rng.normal(size=x.shape)
+
+    assert refusal(lambda: elementwise()(noise)) == (
+        "op 'noise' draws with 'rng', and must take a setting draw, the draw's number"
+    )
+
+
+def test_a_movement_is_no_view_an_always_one_or_one_of_contiguous_memory():
+    """There is no other word for it."""
+
+    def kept(xp, x):
+        """x."""
+        return x
+
+    assert refusal(lambda: movement(shape=lambda x: x, view="alwyas")(kept)) == (
+        "movement 'kept': view= is 'always', 'contiguous' or None, not 'alwyas'"
+    )
+
+
 # Kernels that break their word.
 
 

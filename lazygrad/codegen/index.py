@@ -115,13 +115,16 @@ class Affine(NamedTuple):
         return tuple(found)
 
 
-def viewed(op: Movement, shape: Shape, params: dict[str, Any], key: Any) -> Affine:
+BYTE = np.dtype(np.int8)
+
+
+def viewed(op: Movement, shape: Shape, params: dict[str, Any], key: Any, dtype: np.dtype[Any] = BYTE) -> Affine:
     """Which element of an operand of ``shape`` each element of a view of it is.
 
     The kernel is run on arrays of which only one axis has a step at all: what steps the result has, and how
-    far it begins from the array's start, are those of that axis.
+    far it begins from the array's start, are those of that axis. The user's get arrays of the operand's dtype.
     """
-    return _viewed(op, shape, _Hidden(params), key)
+    return _viewed(op, shape, _Hidden(params), key, BYTE if op.own else dtype)
 
 
 class _Hidden(dict[str, Any]):
@@ -135,10 +138,10 @@ class _Hidden(dict[str, Any]):
 
 
 @functools.lru_cache(maxsize=4096)
-def _viewed(op: Movement, shape: Shape, params: _Hidden, key: Any) -> Affine:
+def _viewed(op: Movement, shape: Shape, params: _Hidden, key: Any, dtype: np.dtype[Any]) -> Affine:
     starts, steps, seen = [], [], set[Shape]()
     for axis in range(len(shape)):
-        start, along, found = probed(op, shape, tuple([int(a == axis) for a in range(len(shape))]), params)
+        start, along, found = probed(op, shape, tuple([int(a == axis) for a in range(len(shape))]), params, dtype)
         starts.append(start)
         steps.append(along)
         seen.add(found)
@@ -147,30 +150,36 @@ def _viewed(op: Movement, shape: Shape, params: _Hidden, key: Any) -> Affine:
     return Affine(tuple(starts), tuple(steps))
 
 
-def probed(op: Movement, shape: Shape, strides: Shape, params: dict[str, Any]) -> tuple[int, Shape, Shape]:
-    """Where a view of an array of bytes with these strides begins in it, its strides, and its shape.
+def probed(
+    op: Movement, shape: Shape, strides: Shape, params: dict[str, Any], dtype: np.dtype[Any]
+) -> tuple[int, Shape, Shape]:
+    """Where a view of an array with these strides begins in it, its strides, and its shape; in elements.
 
     Raises:
         Misdeclared: it is no view of it, or reaches beyond it.
     """
+    size = dtype.itemsize
     span = max(1, 1 + sum(step * (n - 1) for step, n in zip(strides, shape, strict=True)))
-    base = SPOT if op.own else _reserved(span)
-    probe = np.lib.stride_tricks.as_strided(base, shape, strides)
+    base = SPOT if op.own and dtype == BYTE else _reserved(span * size).view(dtype)
+    probe = np.lib.stride_tricks.as_strided(base, shape, [step * size for step in strides])
     result = op.kernel(np, probe, **params)
+    given = f"{dtype}{list(shape)}"
     if not isinstance(result, np.ndarray):
-        raise Misdeclared(f"of an array it returned {_article(type(result).__name__)}")
-    if result.dtype != np.int8:
-        raise Misdeclared(f"of int8{list(shape)} it returned {result.dtype}{list(result.shape)}")
+        raise Misdeclared(f"of {given} it returned {_article(type(result).__name__)}")
+    if result.dtype != dtype:
+        raise Misdeclared(f"of {given} it returned {result.dtype}{list(result.shape)}")
     start = result.__array_interface__["data"][0] - probe.__array_interface__["data"][0]
-    steps = tuple([0 if n == 1 else int(s) for s, n in zip(result.strides, result.shape, strict=True)])
+    steps = [0 if n == 1 else s for s, n in zip(result.strides, result.shape, strict=True)]
     if result.size:
         ends = [step * (n - 1) for step, n in zip(steps, result.shape, strict=True)]
         low, high = start + sum(min(end, 0) for end in ends), start + sum(max(end, 0) for end in ends)
-        if low < 0 or high >= span:
-            apart = high < 0 or low >= span
+        if low < 0 or high >= span * size:
+            apart = high < 0 or low >= span * size
             what = "memory of its own" if apart else "memory before and behind it"
-            raise Misdeclared(f"of int8{list(shape)} it returned {what}, as int8{list(result.shape)}")
-    return start, steps, tuple(result.shape)
+            raise Misdeclared(f"of {given} it returned {what}, as {result.dtype}{list(result.shape)}")
+        if any(place % size for place in (start, *steps)):
+            raise Misdeclared(f"of {given} it returned what lies between its elements")
+    return start // size, tuple([step // size for step in steps]), tuple(result.shape)
 
 
 def _reserved(size: int) -> Any:
@@ -182,14 +191,14 @@ def _article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-def flattened(op: Movement, shape: Shape, params: dict[str, Any], key: Any) -> View:
+def flattened(op: Movement, shape: Shape, params: dict[str, Any], key: Any, dtype: np.dtype[Any] = BYTE) -> View:
     """Which element of an operand of ``shape``, as it lies in order, each element of a view of it is."""
-    return _flattened(op, shape, _Hidden(params), key)
+    return _flattened(op, shape, _Hidden(params), key, BYTE if op.own else dtype)
 
 
 @functools.lru_cache(maxsize=4096)
-def _flattened(op: Movement, shape: Shape, params: _Hidden, key: Any) -> View:
-    return View(None, *probed(op, shape, contiguous(shape), params))
+def _flattened(op: Movement, shape: Shape, params: _Hidden, key: Any, dtype: np.dtype[Any]) -> View:
+    return View(None, *probed(op, shape, contiguous(shape), params, dtype))
 
 
 @functools.lru_cache(maxsize=4096)

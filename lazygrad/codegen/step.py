@@ -138,7 +138,13 @@ class Program:
     def _is_view(self, node: Node) -> bool:
         """Whether the kernel only looks at its operand's memory in another way."""
         view = getattr(node.op, "view", None)
-        return view == "always" or (view == "contiguous" and self.names[node.inputs[0]] in self.contiguous)
+        if view is None:
+            return False
+        if isinstance(node.op, Movement) and not node.op.own:
+            specs = tuple([self.plan.graph.nodes[j].spec for j in node.inputs])
+            if not node.op.looks(node.key, specs):
+                return False
+        return view == "always" or self.names[node.inputs[0]] in self.contiguous
 
     def _moved(self, i: int, node: Node) -> None:
         """A view: made once if its operand does not move."""

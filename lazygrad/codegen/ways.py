@@ -89,7 +89,7 @@ class Ways:
         if isinstance(op, Elementwise):
             return "lazy" if self._instructions(node, specs) is not None else "callback"
         if isinstance(op, Movement):
-            if op.view is not None:
+            if op.looks(node.key, tuple(specs)):
                 return "lazy"
             shapes = tuple(s.shape for s in specs)  # type: ignore[union-attr]
             found = indexing.placed(op, shapes, node.params, node.key)
@@ -273,7 +273,7 @@ class Ways:
                 return None
             affine = regrouped
         else:
-            affine = indexing.viewed(node.op, base.shape, node.params, node.key)
+            affine = indexing.viewed(node.op, base.shape, node.params, node.key, self.spec(i).dtype)
         place = base.place([Index(start) for start in affine.starts])
         steps = [
             sum(step * row[axis] for step, row in zip(base.steps, affine.steps, strict=True))
@@ -294,7 +294,8 @@ class Ways:
         """Which elements of its operand, as they lie in order, those of a node are."""
         node = self.nodes[i]
         assert isinstance(node.op, Movement)
-        return indexing.flattened(node.op, self.spec(node.inputs[0]).shape, node.params, node.key)
+        source = self.spec(node.inputs[0])
+        return indexing.flattened(node.op, source.shape, node.params, node.key, source.dtype)
 
     def _in(self, base: View, i: int) -> View:
         """The memory of the operand of a node, which lies in order, as the node sees it."""
@@ -333,7 +334,7 @@ class Ways:
             regrouped = self._regrouped(i)
             assert regrouped is not None
             return regrouped.of(index)
-        return indexing.viewed(node.op, shape, node.params, node.key).of(index)
+        return indexing.viewed(node.op, shape, node.params, node.key, self.spec(i).dtype).of(index)
 
     def broadcast(self, j: int, index: tuple[Index, ...]) -> tuple[Index, ...]:
         """The index of the element of node ``j`` that goes into that at ``index`` of an elementwise result."""

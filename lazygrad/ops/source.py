@@ -103,7 +103,9 @@ def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
     An array keeps its dtype. Python floats, and lists of them, have none and get ``default``, where one is given.
     Arrays that lie on a GPU stay there; they become arrays of ``backend``, or are refused by it.
     """
-    if on_device(x):
+    if type(x) is np.ndarray:
+        array = x
+    elif on_device(x):
         array = x if backend is None else backend.taken(x)
         if dtype_of(array).kind in "biuf":
             return array

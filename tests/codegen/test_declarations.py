@@ -111,6 +111,13 @@ def misshapen(xp, x):
     return x[...]
 
 
+@wrong(NO_VIEW, np.arange(24.0))
+@movement(shape=lambda x: x, view="always")
+def between(xp, x):
+    """What lies between the elements."""
+    return np.lib.stride_tricks.as_strided(x, x.shape, (1,))
+
+
 @wrong("declares view='contiguous', but its kernel does not return a view of its operand")
 @movement(shape=lambda x: (math.prod(x),), view="contiguous")
 def copied_row(xp, x):
@@ -305,6 +312,21 @@ def complex_dtype(xp, x):
     return x
 
 
+@wrong("declares float64[3, 4], but its kernel returned float64[3]")
+@elementwise()
+def drawn(rng, x, *, draw=0):
+    """Fewer draws than declared."""
+    return rng.normal(size=x.shape[0])
+
+
+@wrong("changes its operand")
+@elementwise()
+def drawn_in_place(rng, x, *, draw=0):
+    """Noise in place."""
+    x += rng.normal(size=x.shape)
+    return x
+
+
 @wrong("declares float64[3, 4], but its kernel returned float64[6]")
 @opaque(shape=lambda x: x, pure=False)
 def shorter(xp, x):
@@ -355,7 +377,7 @@ def test_a_wrong_declaration_is_told_in_four_parts(env: lg.VariableEnvironment) 
         body
         == f"""\
     declared:  tests/codegen/test_declarations.py:{line}
-    seen:      of int8[3, 4] it returned memory of its own, as int8[3, 4]
+    seen:      of float64[3, 4] it returned memory of its own, as float64[3, 4]
     Return the operand's own elements, as with x[1:]; leave view= out where the kernel copies or computes."""
     )
 
@@ -440,6 +462,24 @@ def pairs(xp, x):
 def turned(xp, x):
     """Backwards."""
     return xp.transpose(x[::-1])
+
+
+@right(lambda x: x[::-1])
+@movement(shape=lambda x: x, view="always")
+def backwards_if_floats(xp, x):
+    """A view that stands no other dtype."""
+    if x.dtype != np.float64:
+        raise TypeError("floats alone")
+    return x[::-1]
+
+
+@right(lambda x: x[::-1])
+@movement(shape=lambda x: x, view="always")
+def backwards_if_not_zero(xp, x):
+    """A view that does not stand what it is tried on."""
+    if not x.all():
+        raise ValueError("no zeros")
+    return x[::-1]
 
 
 @right(lambda x: np.repeat(x, 2, 0))
@@ -669,7 +709,8 @@ def test_lazygrads_own_declarations_are_right() -> None:
             continue
         try:
             with np.errstate(all="ignore"):
-                seen(node.op, node, specs)
+                if not seen(node.op, node, specs):
+                    odd.append((node.op.name, node.params, specs, "raises"))
         except Misdeclared as reason:
             odd.append((node.op.name, node.params, specs, reason.args))
     assert [] == odd
