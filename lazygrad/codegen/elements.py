@@ -18,7 +18,7 @@ from lazygrad.spec import Shape
 
 __all__ = ["UNROLLED", "Elements", "Indices"]
 
-UNROLLED = 4  # turns; a loop of as many is written out
+UNROLLED = 4  # turns; a loop of as many is written out, where that does not become too long
 
 Indices = tuple[Index, ...]
 
@@ -33,6 +33,7 @@ class Elements:
         made: the statements of this kernel by their nodes.
         rooms: memory of the kernel's own for what a row needs later, by node.
         by_rows: whether lanes are rows.
+        unrolled: turns; a loop of as many is written out.
         masked: whether one loop asks in every turn which lanes count, so that its body stands there once.
     """
 
@@ -48,6 +49,7 @@ class Elements:
         self.bad: Cell | None = None
         self.rooms: dict[int, Register] = {}
         self.by_rows = False
+        self.unrolled = UNROLLED
         self.masked = False
         self._loops = 1000  # numbers of loops; those below are axes
 
@@ -57,7 +59,7 @@ class Elements:
         """One loop; a wide one has a last turn in which not all lanes count, written out unless ``masked``."""
         w = self.writer
         if not wide:
-            if isinstance(begin, int) and end - begin <= UNROLLED:
+            if isinstance(begin, int) and end - begin <= self.unrolled:
                 for k in range(begin, end):
                     body(Index(k))
                 return

@@ -16,7 +16,7 @@ import numpy as np
 
 from lazygrad.codegen.elements import UNROLLED, Indices
 from lazygrad.codegen.folding import folding, limits
-from lazygrad.codegen.fuse import ZEROS, Part, Rows, Statement
+from lazygrad.codegen.fuse import LONGEST, ZEROS, Part, Rows, Statement
 from lazygrad.codegen.index import Index, identity, in_order
 from lazygrad.codegen.registers import I32, I64, Cell, Register
 from lazygrad.codegen.totals import Totals
@@ -55,6 +55,11 @@ def few(table: Spec) -> bool:
     return table.size <= 32 and math.prod(table.shape[1:]) <= UNROLLED
 
 
+def _written_out(s: Statement) -> int:
+    """About how many instructions a statement becomes if all its short loops are written out."""
+    return s.length * math.prod(n for n in s.shape if n <= UNROLLED)
+
+
 def written(kernel: Rows, ways: Ways, external: set[int], width: int) -> Kernel:
     """The code of ``kernel``; nodes that are not ``external`` need not be in memory."""
     return _Writing(kernel, ways, external, width).kernel()
@@ -68,6 +73,8 @@ class _Writing(Totals):
         self.rows = kernel.rows
         self.statements = kernel.statements
         self.external = external
+        if sum(map(_written_out, kernel.statements)) > LONGEST and all(s.segments is None for s in kernel.statements):
+            self.unrolled = 1
         self.groups = self._grouped()
         self.by_rows = self._goes_by_rows()
         self.axes = self._row_axes()

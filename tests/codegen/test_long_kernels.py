@@ -202,3 +202,31 @@ def test_a_long_loop_gives_the_same_bits_as_with_a_turn_of_its_own_at_the_end(
                 patch.setattr(rows._Writing, "_takes_masks", lambda self, s: False)
             found.append(case(lambda ctx, x: (lg.exp(x), x * 2 + 1, lg.tanh(x) * x), x).found)
     assert [a.tobytes() for a in found[0]] == [b.tobytes() for b in found[1]]
+
+
+SMALL = [(40, 4), (50, 3), (9, 4, 4), (4, 3, 2, 1), (2, 33), (4,)]
+
+
+@pytest.mark.parametrize("shape", SMALL)
+def test_short_loops_of_a_long_kernel_are_not_written_out(shape: tuple[int, ...]) -> None:
+    """Nothing stands there four times, and again for every axis."""
+    native = Native(plan_of(lambda ctx, x: total(lg.exp, x, 150), np.ones(shape, "f4")), 8)
+    assert max(body.count("\n") for body in native.functions.values()) <= BOUND
+
+
+@pytest.mark.parametrize("shape", SMALL)
+def test_short_loops_give_the_same_bits_written_out_and_not(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of maps and folds over any axes."""
+    x, b = random_floats(shape), random_floats((shape[-1],), seed=1)
+
+    def step(ctx: Any, x: Any, b: Any) -> Any:
+        y = lg.tanh(x * b) + lg.exp(x)
+        return y, lg.sum(y, axis=-1), lg.sum(y * x, axis=0), lg.max(x * b), lg.nn.softmax(y), lg.argmax(y, axis=-1)
+
+    found = []
+    for longest in (0, 10**9):
+        monkeypatch.setattr(rows, "LONGEST", longest)
+        found.append([value.tobytes() for value in case(step, x, b).found])
+    assert found[0] == found[1]
