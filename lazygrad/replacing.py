@@ -204,8 +204,11 @@ def _mask() -> int:
 def _shift(target: Path, keep: int) -> None:
     """Make the old files of a target one generation older, and the present one, which stays in place, the first."""
     last = generation(target, 1)
-    if not target.exists() or (last.exists() and last.samefile(target)):  # the same, if a process was killed just then
-        return
+    try:
+        if not target.exists() or os.path.samefile(last, target):  # the same, if a process was killed just then
+            return
+    except FileNotFoundError:  # there is no older one
+        pass
     for number in range(keep - 1, 1, -1):
         with contextlib.suppress(FileNotFoundError):
             os.replace(generation(target, number - 1), generation(target, number))

@@ -108,23 +108,30 @@ class BestWeights(Callback):
 
     def state(self) -> dict[str, Any]:
         """The best epoch, its value and its variables."""
-        return {"epoch": self.epoch, "value": self.value, **{f"variables/{k}": v for k, v in self._arrays.items()}}
+        return {
+            "epoch": np.int64(self.epoch),
+            "value": np.float64(self.value),
+            **{f"variables/{k}": v for k, v in self._arrays.items()},
+        }
 
     def check(self, state: Mapping[str, Any], history: History, variables: Mapping[str, Spec]) -> None:
         """The epoch is the best of the history, and the variables are those of the checkpoint."""
-        assert self.metric is not None
+        super().check(state, history, variables)
         for key, wanted in {"epoch": Spec((), np.dtype(np.int64)), "value": Spec((), np.dtype(np.float64))}.items():
-            if key not in state:
-                raise ValueError(f"it has no {key!r}")
             found = Spec(state[key].shape, state[key].dtype)
             if found != wanted:
                 raise ValueError(f"its {key!r} is {found}, where {wanted} is wanted")
-        epoch, value = self._best_of(history[self.metric] if history.epochs else [])
-        if int(state["epoch"]) != epoch or not np.array_equal(state["value"], value, equal_nan=True):
-            said = f"epoch {state['epoch']} with {state['value']}"
-            raise ValueError(f"the best {self.metric} of the history is epoch {epoch} with {value}, not {said}")
+        epoch = int(state["epoch"])
+        if type(self).after_epoch in (BestWeights.after_epoch, EarlyStopping.after_epoch):
+            assert self.metric is not None
+            best, value = self._best_of(history[self.metric] if history.epochs else [])
+            if epoch != best or not np.array_equal(state["value"], value, equal_nan=True):
+                said = f"epoch {epoch} with {state['value']}"
+                raise ValueError(f"the best {self.metric} of the history is epoch {best} with {value}, not {said}")
+        elif not 0 <= epoch <= history.epochs:
+            raise ValueError(f"its 'epoch' is {epoch}, of {history.epochs}")
         specs = {f"variables/{path}": spec for path, spec in variables.items()} if epoch else {}
-        theirs = {key: Spec(array.shape, array.dtype) for key, array in state.items() if key not in ("epoch", "value")}
+        theirs = {key: Spec(array.shape, array.dtype) for key, array in state.items() if key.startswith("variables/")}
         odd = [key for key in [*specs, *theirs] if specs.get(key) != theirs.get(key)]
         if odd:
             raise ValueError(f"its {odd[0]!r} is {theirs.get(odd[0])}, where {specs.get(odd[0])} is wanted")

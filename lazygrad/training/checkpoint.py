@@ -94,7 +94,8 @@ class Checkpoint:
         for number, callback in enumerate(self.callbacks):
             arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
         training = [Entry(key, self.env._backend.to_numpy(value), False) for key, value in arrays.items()]
-        serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
+        with self.env._lock:
+            serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
 
     def read(self) -> tuple[History, int]:
         """Give the environment and the callbacks what the file holds; the history until then, and the seed.

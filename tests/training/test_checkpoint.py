@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from files import VERSION_1, signed
 from snapshots import at, snapshot
 
 import lazygrad as lg
-from lazygrad import replacing
+from lazygrad import replacing, serialize
 from lazygrad.training.data import Table, tables
 from lazygrad.training.fingerprint import of_data, of_graph
 from lazygrad.training.steps import Step
@@ -650,3 +651,47 @@ def test_a_state_that_no_file_can_hold_is_told_before_training(
     p = problem()
     assert said in refused(p, tmp_path / "c.json", callbacks=[Odd()])
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_callback_that_builds_on_ours_goes_on(problem: Make, tmp_path: Path) -> None:
+    """With a state of its own beside, and its own mind of which epochs count."""
+
+    class Later(lg.EarlyStopping):
+        seen = 0
+
+        def after_epoch(self, training: Any) -> None:
+            self.seen += 1
+            if training.epoch > 1:
+                super().after_epoch(training)
+
+        def state(self) -> dict[str, Any]:
+            return {**super().state(), "seen": self.seen}
+
+        def restore(self, state: dict[str, Any]) -> None:
+            super().restore(state)
+            self.seen = int(state["seen"])
+
+    p, q, mine, file = problem(), problem(), Later(metric="loss", mode="max"), tmp_path / "c.json"
+    lg.fit(p.step, (p.x, p.y), epochs=3, checkpoint=file, callbacks=[Later(metric="loss", mode="max")])
+    lg.fit(q.step, (q.x, q.y), epochs=3, checkpoint=file, callbacks=[mine])
+    assert (3, 2) == (mine.seen, mine.epoch)
+    file.write_text(signed(changed(json.loads(file.read_text()), "callback/0/epoch", data=[4])))
+    assert "Its 'epoch' is 4, of 3." in refused(q, file, callbacks=[Later(metric="loss")])
+
+
+def test_processes_that_keep_several_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """Whoever renames first; threads stand for them here, each with an environment of its own."""
+    file = tmp_path / "c.json"
+
+    def saves(number: int) -> None:
+        env = lg.VariableEnvironment(seed=number)
+        env.name("w").set(np.full(500, number))
+        for _ in range(25):
+            serialize.write(file, env._document(), keep=3)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(saves, range(4)))
+    assert {"c.json", "c.json.1", "c.json.2"} >= {f.name for f in tmp_path.iterdir()}
+    for kept in tmp_path.iterdir():
+        loaded = lg.VariableEnvironment.load(kept)
+        assert {loaded._draws.seed} == set(loaded["w"].tolist())
