@@ -31,6 +31,7 @@ __all__ = [
     "Rows",
     "distinct",
     "from_members",
+    "is_checkpoint",
     "member",
     "numbers",
     "pieces",
@@ -88,6 +89,11 @@ def pieces(document: Document) -> Iterator[bytes]:
     yield f'"checksum": "{checksum.hexdigest()}"\n}}\n'.encode()
 
 
+def is_checkpoint(beginning: bytes) -> bool:
+    """Whether a file that lazygrad wrote, of which these are the first bytes, has the state of a training."""
+    return beginning.startswith(f'{{\n "format": "{FORMAT}",\n'.encode()) and b'\n "training": [' in beginning
+
+
 def _unsigned(document: Document) -> Iterator[str]:
     head = {
         "format": FORMAT,
@@ -98,10 +104,10 @@ def _unsigned(document: Document) -> Iterator[str]:
     yield "{\n"
     for key, value in head.items():
         yield f' "{key}": {json.dumps(value)},\n'
-    yield from _rows("variables", document.entries)
-    if document.training is not None:
-        yield ",\n"
+    if document.training is not None:  # first, so that a checkpoint is known by its beginning
         yield from _rows("training", document.training)
+        yield ",\n"
+    yield from _rows("variables", document.entries)
     yield ",\n "
 
 

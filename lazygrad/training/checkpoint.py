@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad import serialize
-from lazygrad.document import Document, Entry
+from lazygrad.document import Document, Entry, is_checkpoint
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import SaveError, report
+from lazygrad.jsontext import MOST_DIGITS
 from lazygrad.registry import here
 from lazygrad.replacing import generation
 from lazygrad.spec import Spec
@@ -74,6 +75,23 @@ class Checkpoint:
             cure = "Give a path, absolute if the current folder has been removed."
             what = f"cannot use {self.shown} as a checkpoint"
             raise SaveError(report(what, at=here(), facts=facts, cure=cure)) from reason
+        for number in range(1, keep):
+            self._check_free(generation(Path(os.path.realpath(self.path)), number))
+
+    def _check_free(self, older: Path) -> None:
+        """Raise SaveError if a file of the user's has the name that an older checkpoint is to get."""
+        try:
+            with open(older, "rb") as file:
+                ours = is_checkpoint(file.read(2 * MOST_DIGITS))
+        except FileNotFoundError:
+            return
+        except OSError:
+            ours = False
+        if not ours:
+            what = f"cannot keep older checkpoints beside {self.shown}: {str(older)!r} is in the way"
+            facts = ["It is no checkpoint, and would be replaced by one."]
+            cure = "Move it elsewhere, choose another name for the checkpoint, or say keep=1."
+            raise SaveError(report(what, at=here(), facts=facts, cure=cure))
 
     def write(self, history: History) -> None:
         """Write the file.

@@ -30,6 +30,7 @@ Make = Callable[..., Any]
 # The lines of tests that messages name.
 OTHER_DATA = "(p.x, p.y + 1), epochs=2"
 DAMAGED = "(q.x, q.y), epochs=6, checkpoint=file)"
+IN_THE_WAY = "(p.x, p.y), epochs=4, checkpoint=file)"
 RESTORED = "epochs=3, checkpoint=file, callbacks=[first"
 
 # Dropout, running statistics, Adam, shuffling, a ragged batch, early stopping: all state there can be.
@@ -367,6 +368,29 @@ def test_a_training_without_a_seed_goes_on(tmp_path: Path) -> None:
 
 
 # Several generations.
+
+
+@pytest.mark.parametrize("kind", ["text", "variables", "folder", "version 1"])
+def test_a_file_of_the_users_is_not_replaced_by_an_older_checkpoint(kind: str, problem: Make, tmp_path: Path) -> None:
+    """Though it has the name that the older one would get: it is told before training, and all stays as it is."""
+    p, file, other = problem(), tmp_path / "c.json", tmp_path / "c.json.2"
+    if kind == "variables":
+        p.env.save(other)
+    elif kind == "folder":
+        other.mkdir()
+    else:
+        other.write_text("notes" if kind == "text" else (VERSION_1 / "variables.json").read_text())
+    with pytest.raises(lg.SaveError) as caught:
+        lg.fit(p.step, (p.x, p.y), epochs=4, checkpoint=file)
+    assert str(caught.value) == (
+        f"cannot keep older checkpoints beside {str(file)!r}: {str(other)!r} is in the way\n\n"
+        f"{at(test_a_file_of_the_users_is_not_replaced_by_an_older_checkpoint, IN_THE_WAY)}\n\n"
+        "    It is no checkpoint, and would be replaced by one.\n"
+        "    Move it elsewhere, choose another name for the checkpoint, or say keep=1."
+    )
+    assert [other] == list(tmp_path.iterdir())
+    assert 4 == lg.fit(p.step, (p.x, p.y), epochs=4, checkpoint=file, keep=2).epochs
+    assert {other, file, tmp_path / "c.json.1"} == set(tmp_path.iterdir())
 
 
 def epochs_in(file: Path) -> int:
