@@ -23,7 +23,7 @@ def fold(node: Node, *xs: Tensor) -> Tensor | None:
     op = node.op
     if not all(x.graph.nodes[x.index].of(_literal) for x in xs):
         return None
-    if not isinstance(op, Elementwise) or op.random or not op.pure:
+    if not isinstance(op, Elementwise) or op.random or not op.pure or not op.own:
         return None
     with np.errstate(all="ignore"):
         try:
