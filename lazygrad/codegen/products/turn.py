@@ -20,10 +20,10 @@ from lazygrad.codegen.writer import Writer
 
 __all__ = ["Turned", "turned"]
 
-# Measured from 0.4 to 17 MB: from these sizes on, copy and product together take 0.3 to 0.8 times as long.
-FAR = 1_000_000  # bytes of A
-LONG = 100  # steps along k
-COLUMNS = 32  # of the result
+# Measured from 0.4 to 17 MB: from these sizes on, copy and product together take 0.3 to 1.0 times as long.
+FAR = 1 << 18  # numbers of A
+LONG = 256  # steps along k
+COLUMNS = 64  # of the result
 ROWS = 64  # that are copied at once
 PAGE = 4096  # bytes; rows that lie as far apart share one set of the first cache
 CHUNKS = 64
@@ -56,7 +56,7 @@ def turned(product: Product, w: Writer) -> Turned | None:
     itemsize = product.dtype.itemsize
     if product.dtype.kind != "f" or row != 1 or column == 1 or form.n < COLUMNS or rows < SQUARE or k < LONG:
         return None
-    if rows * k * itemsize < FAR:
+    if rows * k < FAR:
         return None
     sizes = [n if step else 1 for n, step in zip(product.batch, batch, strict=True)]
     length = k + 64 // itemsize if k * itemsize % PAGE == 0 else k
