@@ -473,7 +473,7 @@ def interrupted(stop: int, call: Callable[[], Any]) -> bool:
     Python delivers an interrupt at calls only, so lines without one are not counted.
     """
     seen = itertools.count()
-    rooms = ("environment.py", "execute.py", "evaluator.py", "context.py", "compiled.py")
+    rooms = ("environment.py", "execute.py", "evaluator.py", "context.py", "compiled.py", "base.py")
 
     def line(frame: Any, event: str, arg: Any) -> Any:
         if event == "line" and frame.f_lineno in calling(frame.f_code) and next(seen) == stop:
@@ -541,6 +541,67 @@ def test_an_interrupt_at_any_line_of_the_package_leaves_a_whole_state(runs_befor
         assert snapshot(env) == done
         stop += 1
     assert stop > 50
+
+
+def failing(kind: str) -> tuple[lg.VariableEnvironment, Callable[[], Any]]:
+    """An environment, and something that registers variables in it and then fails."""
+    env = lg.VariableEnvironment(seed=3)
+    env.name("w").set(np.ones(3, "float32"))
+
+    def step(ctx: lg.Context) -> Any:
+        env.name("new").set([1.0])
+        lg.optim.SGD(env, 0.1, momentum=0.9).minimize(lg.sum(ctx.variable("w")))
+        raise Injected
+
+    def optimizer() -> None:
+        class Broken(lg.optim.SGD):
+            def _state_variable(self, name: str, initial: Any) -> Any:
+                if name == "momentum":
+                    raise Injected
+                return super()._state_variable(name, initial)
+
+        Broken(env, 0.1, momentum=0.9)
+
+    calls: dict[str, Callable[[], Any]] = {
+        "run": lambda: env.run(step),
+        "compile": env.compile(step),
+        "trace": lambda: env.trace(step),
+        "optimizer": optimizer,
+        "layer": lambda: Pair(env),
+    }
+    return env, calls[kind]
+
+
+class Pair(lg.nn.Layer):
+    """A layer of which the second part cannot be made."""
+
+    def __init__(self, env: Any, name: str | None = None) -> None:
+        super().__init__(env, name)
+        self._part(lg.nn.Linear(self._namespace(), 3, 4))
+        raise Injected
+
+
+@pytest.mark.parametrize("kind", ["run", "compile", "trace", "layer", "optimizer"])
+def test_an_interrupt_in_the_clean_up_of_a_failure_leaves_nothing_behind(kind: str) -> None:
+    """Nor do names stay taken: all can be done again under the same names."""
+    env, _ = failing(kind)
+    start, taken = snapshot(env), (dict(env._layers), dict(env._names_taken))
+    stop = 0
+    while True:
+        env, call = failing(kind)
+        try:
+            if not interrupted(stop, call):
+                raise AssertionError("it has not failed")
+        except Injected:
+            break
+        assert snapshot(env) == start
+        assert (taken, ["w"], 1) == ((env._layers, env._names_taken), [v.path for v in env], len(env))
+        assert writing.graphs == []
+        env.name("new").set([1.0])
+        assert env.run(lambda ctx: lg.sum(ctx.variable("new") * ctx.variable("w"))) == 3
+        stop += 1
+    assert snapshot(env) == start
+    assert stop > 20
 
 
 def test_a_failing_feed_leaves_the_environment_as_it_was(env: lg.VariableEnvironment) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lazygrad.backends.base import Backend
-from lazygrad.codegen.background import Job, submit
+from lazygrad.codegen.background import Cancelled, Job, submit
 from lazygrad.codegen.progress import Meter, Progress
 from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
@@ -173,7 +173,7 @@ class Tier:
 
     def _say(self, failure: BaseException) -> None:
         self.why_not = f"it could not be compiled: {type(failure).__name__}: {failure}"
-        if isinstance(failure, DefinitionError):  # NumPy says so too
+        if isinstance(failure, (Cancelled, DefinitionError)):  # the process ends; NumPy says so too
             return
         text = f"{failure}".splitlines()[0] if f"{failure}" else ""
         what = f"a step runs on NumPy, as it could not be compiled ({type(failure).__name__}: {text})"
