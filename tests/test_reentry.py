@@ -88,8 +88,7 @@ def test_a_handler_that_calls_the_same_step_is_refused_or_comes_before_or_after(
         try:
             values.append(float(fast(X + 10)[0]) - 30)
         except GraphError as reason:
-            refused += 1
-            assert "while a step is being evaluated" in str(reason)
+            refused += "while a step is being evaluated" in str(reason)
 
     def call() -> None:
         values.append(float(fast(X)[0]))
@@ -142,22 +141,27 @@ def test_a_thousand_signals_whose_handler_calls_the_step(step: tuple[lg.Variable
     env, fast = step
     values: list[float] = []
     come = refused = 0
+    over = False
 
     def handler(*_: Any) -> None:
         nonlocal come, refused
+        if over:
+            return
         come += 1
         try:
             values.append(float(fast(X)[0]))
         except GraphError:
             refused += 1
+        signal.setitimer(signal.ITIMER_REAL, 1e-4)  # when this one is done
 
     begun = int(env["count"])
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+        signal.setitimer(signal.ITIMER_REAL, 1e-4)
         while come < 1000:
             values.append(float(fast(X)[0]))
     finally:
+        over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert begun + len(values) == int(env["count"])
