@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections import OrderedDict
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled"]
 
+EVALUATED = "a step is being evaluated"
 MISSED = object()  # what the quick way returns if it is not to be gone
 MAX_SIGNATURES = 64  # the least recently used is forgotten first
 MAX_BOUND = 64  # steps with settings given for good, likewise
@@ -122,7 +124,8 @@ class Compiled:
             entry = self._entries.get(key)
             if entry is None or entry.version != env._version:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
-            self._entries.move_to_end(key)
+            with contextlib.suppress(KeyError):  # a handler of a signal has called it with many other signatures
+                self._entries.move_to_end(key)
             self._last = entry
             inputs = self._inputs(entry, arrays, feeds)
             quick = self._quickly(entry, args, arrays) if feeds is None and not kwargs else None
@@ -152,7 +155,7 @@ class Compiled:
             if env._executing or len(args) != count or env._version != version:
                 return MISSED
             try:
-                env._executing = True  # before anything is read: from here on nobody else runs a step
+                env._executing = EVALUATED  # before anything is read: from here on nobody else runs a step
                 state = env._state
                 run = sides.get(state[0] & touched)
                 if run is None:
@@ -172,7 +175,7 @@ class Compiled:
                 env._state = new
                 return result
             finally:
-                env._executing = False
+                env._executing = ""
 
         return quickly
 

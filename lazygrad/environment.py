@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 from collections import OrderedDict
@@ -16,7 +17,7 @@ from lazygrad.backends.base import Backend
 from lazygrad.backends.cupy import CupyBackend
 from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.casting import saturates
-from lazygrad.compiled import Compiled
+from lazygrad.compiled import EVALUATED, Compiled
 from lazygrad.context import Context, check_step
 from lazygrad.draws import Draws, fresh_seed
 from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
@@ -83,7 +84,7 @@ class VariableEnvironment:
         self._state = _State(0, 0, 0)
         self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
         self._lock = threading.RLock()
-        self._executing = False  # whether a plan is being run, or was when an interrupt came
+        self._executing = ""  # what nobody may come between, if an interrupt has not ended it
         self._scope: _Scope | None = None  # the outermost one that has begun
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
         self._names_taken: dict[str, None] = {}  # of optimizers, in order
@@ -157,10 +158,17 @@ class VariableEnvironment:
                 facts = [f"variable:  {variable.spec}", f"array:     {Spec(tuple(new.shape), new.dtype)}"]
                 cure = "A variable keeps its shape. Register another one under a new name."
                 raise SpecError(report(f"cannot set variable {name!r}", at=here(), facts=facts, cure=cure))
-            parity, runs, permanent = self._state
             own = variable.spec.dtype
-            variable.spare(parity)[...] = self._backend.xp.cast(new, own) if saturates(new.dtype, own) else new
-            self._state = _State(parity ^ 1 << variable._number, runs, permanent)
+            new = self._backend.xp.cast(new, own) if saturates(new.dtype, own) else new
+            self._alone("a variable is being set", lambda: self._put([(variable, new)]))
+
+    def _put(self, arrays: Sequence[tuple[Variable, Any]], runs: int | None = None) -> None:
+        """Give variables numbers, and the draws a place, in one commit."""
+        parity, before, permanent = self._state
+        for variable, array in arrays:
+            variable.spare(parity)[...] = array
+        flips = bits(variable._number for variable, _ in arrays)
+        self._state = _State(parity ^ flips, before if runs is None else runs, permanent)
 
     def _register(self, path: str, array: Any, trainable: bool) -> Variable:
         with self._lock:
@@ -171,26 +179,29 @@ class VariableEnvironment:
                 raise VariableError(report(f"there is a variable {path!r} already", at=here(), facts=facts, cure=cure))
             given = numeric(array, self.dtype, self._backend)
             own = self._backend.asarray(given.copy() if on_device(given) else np.array(given))
-            variable = self._add(path, own, bool(trainable))
-            if self._scope is None:
-                self._keep()
-            return variable
+            return self._alone("a variable is being registered", lambda: self._add(path, own, bool(trainable)))
 
     def _add(self, path: str, own: Any, trainable: bool) -> Variable:
         """Register a variable with an array that nobody else has."""
         last = next(reversed(self._variables.values()), None)  # those that came later have higher numbers
         number = 0 if last is None else last._number + 1
-        parity, runs, permanent = self._state
-        if parity >> number:
-            self._state = _State(parity & ~(1 << number), runs, permanent)
+        if self._state.parity >> number:
+            self._state = self._state._replace(parity=self._state.parity & ~(1 << number))
         own = self._backend.xp.asarray(own, order="C")
         variable = self._variables[path] = Variable(self, path, own, trainable, number)
         self._version += trainable
+        if self._scope is None:
+            self._keep()
         return variable
 
     def _keep(self) -> None:
         """Let every variable there is now stay, even if the step being written fails."""
-        self._state = self._state._replace(permanent=len(self._variables))
+        while True:
+            state = self._state
+            new = state._replace(permanent=len(self._variables))
+            if self._state is state:  # no handler of a signal has run a step meanwhile, nor can one before the store
+                self._state = new
+                return
 
     def _find(self, path: Any) -> Variable:
         found = self._variables.get(path)
@@ -245,7 +256,7 @@ class VariableEnvironment:
             )
             if followed is None and 0 < len(graph.nodes) <= MAX_GUIDE_NODES:
                 self._guides[key] = [graph, *guides][:MAX_GUIDES]
-            if key in self._guides:
+            with contextlib.suppress(KeyError):  # there is none, or a handler of a signal has run many other steps
                 self._guides.move_to_end(key)
                 if len(self._guides) > MAX_STEPS:
                     self._guides.popitem(last=False)
@@ -326,7 +337,7 @@ class VariableEnvironment:
     def _settle(self) -> None:
         """Take back what an interrupt has left: a scope, or a run, that nobody of those who have the lock is in."""
         if (self._scope is not None or self._executing) and depth(self._lock) == 1:
-            self._executing = False
+            self._executing = ""
             if self._scope is not None:
                 self._forget(self._scope)
                 self._scope = None
@@ -338,6 +349,17 @@ class VariableEnvironment:
             for path in reversed(list(found)[count:]):
                 del found[path]
 
+    def _alone(self, what: str, body: Callable[[], T]) -> T:
+        """``body()``, between which nobody else runs a step or changes the environment, not even what Python calls in
+        between: a handler of a signal, a finalizer.
+        """
+        self._check_idle()
+        try:
+            self._executing = what
+            return body()
+        finally:
+            self._executing = ""
+
     def _is_writing(self) -> bool:
         """Whether a step of this environment is being written, in this thread."""
         return any(graph.context is not None and graph.context.env is self for graph in writing.graphs)
@@ -347,7 +369,7 @@ class VariableEnvironment:
         if self._executing:
             raise GraphError(
                 report(
-                    "cannot change the environment, or run a step, while a step is being evaluated",
+                    f"cannot change the environment, or run a step, while {self._executing}",
                     at=here(),
                     cure="A hook, a signal handler or a finalizer that is called meanwhile must leave the environment "
                     "alone: keep the array, and go on after the run.",
@@ -385,15 +407,14 @@ class VariableEnvironment:
     def _transact(self, runner: Runner, inputs: Sequence[Any], pack: Callable[[Sequence[Any]], T]) -> T:
         """Run a plan, make with ``pack`` what is returned of its values, and commit.
 
-        What can fail comes first; the commit is one store, and nothing after it fails. While it lasts nobody else runs
-        a plan or changes a variable, not even what Python calls in between: a handler of a signal, a finalizer.
+        What can fail comes first; the commit is one store, and nothing after it fails.
         """
         plan = runner.plan
         if runner.touched is None:
             runner.flips = bits(self._find(name)._number for name in plan.updates)
             runner.touched = bits(self._find(name)._number for name in {*plan.variables, *plan.updates})
         try:
-            self._executing = True
+            self._executing = EVALUATED
             parity, runs, _ = self._state
             with np.errstate(all="ignore"):
                 values = runner.run(
@@ -407,7 +428,7 @@ class VariableEnvironment:
             self._state = _State(parity ^ runner.flips, runs + plan.draws, len(self._variables))
             return result
         finally:
-            self._executing = False
+            self._executing = ""
 
     def _after(self, flips: int) -> _State:
         """The state after a run that draws nothing and changes these variables."""
@@ -447,19 +468,22 @@ class VariableEnvironment:
             if self._executing or self._scope is not None:
                 cure = "Copy or pickle it before or after the run."
                 raise GraphError(report("cannot copy an environment in the middle of a step", at=here(), cure=cure))
-            own = vars(VariableEnvironment(seed=0)).keys()
-            return {
-                "backend": self.backend,
-                "seed": self._draws.seed,
-                "dtype": str(self.dtype),
-                "chosen": self._seed_chosen,
-                "runs": self._state.runs,
-                "variables": dict(self._variables),
-                "arrays": [np.array(self._backend.to_numpy(v.live(self._state.parity))) for v in self],
-                "names": dict(self._names_taken),
-                "layers": {path: (kind, list(paths)) for path, (kind, paths) in self._layers.items()},
-                "others": {name: value for name, value in vars(self).items() if name not in own},  # of a subclass
-            }
+            return self._alone("it is being copied", self._whole_state)
+
+    def _whole_state(self) -> dict[str, Any]:
+        own = vars(VariableEnvironment(seed=0)).keys()
+        return {
+            "backend": self.backend,
+            "seed": self._draws.seed,
+            "dtype": str(self.dtype),
+            "chosen": self._seed_chosen,
+            "runs": self._state.runs,
+            "variables": dict(self._variables),
+            "arrays": [np.array(self._backend.to_numpy(v.live(self._state.parity))) for v in self],
+            "names": dict(self._names_taken),
+            "layers": {path: (kind, list(paths)) for path, (kind, paths) in self._layers.items()},
+            "others": {name: value for name, value in vars(self).items() if name not in own},  # of a subclass
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         VariableEnvironment.__init__(self, state["backend"], state["seed"], state["dtype"])
@@ -482,8 +506,7 @@ class VariableEnvironment:
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
         with self._lock:
-            self._settle()
-            serialize.write(path, self._document())
+            self._alone("it is being saved", lambda: serialize.write(path, self._document()))
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
@@ -532,33 +555,30 @@ class VariableEnvironment:
         with self._lock:
             self._check_idle()
             serialize.check_fits(path, document, {v.path: v.spec for v in self}, strict)
-            self._whole(lambda: self._taken_up(document))
+            self._whole(lambda: self._alone("it is being restored", lambda: self._taken_up(document)))
 
     def _taken_up(self, document: serialize.Document) -> None:
-        parity, runs, _ = self._state
-        flips = 0
+        arrays = []
         for entry in document.entries:
             variable = self._variables.get(entry.path)
             if variable is not None:
-                variable.spare(parity)[...] = self._backend.asarray(entry.array)
-                flips |= 1 << variable._number
+                arrays.append((variable, self._backend.asarray(entry.array)))
             elif not entry.trainable:
-                self._register(entry.path, entry.array, False)
-        draws = self._draws
-        if document.seed is not None:
-            draws, runs = Draws(document.seed), document.runs
-        state = _State(self._state.parity ^ flips, runs, len(self._variables))
-        self._draws, self._state = draws, state
+                self._add(entry.path, self._backend.asarray(np.array(entry.array)), False)
+        draws = self._draws if document.seed is None else Draws(document.seed)
+        before = self._draws
+        try:
+            self._draws = draws
+            self._put(arrays, None if document.seed is None else document.runs)
+        except BaseException:
+            self._draws = before
+            raise
 
     def _go_back(self, arrays: Mapping[str, Any], runs: int) -> None:
         """Give variables the numbers, and the draws the place, that they had before; in one commit."""
         with self._lock:
-            self._check_idle()
-            parity, _, permanent = self._state
             found = [(self._variables[path], array) for path, array in arrays.items() if path in self._variables]
-            for variable, array in found:
-                variable.spare(parity)[...] = array
-            self._state = _State(parity ^ bits(variable._number for variable, _ in found), runs, permanent)
+            self._alone("it is being taken back", lambda: self._put(found, runs))
 
     def _document(self) -> serialize.Document:
         parity, runs, _ = self._state

@@ -22,7 +22,7 @@ def depth(lock: Any) -> int:
 
 class _Owner(Protocol):
     _lock: Any
-    _executing: bool
+    _executing: str
 
 
 _owners: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -37,7 +37,7 @@ def _renew() -> None:
     for owner in list(_owners):
         if not owner._lock._is_owned():
             owner._lock = threading.RLock()
-            owner._executing = False
+            owner._executing = ""
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,58 @@ def test_a_handler_that_sets_or_registers_variables_is_refused_in_a_run(
         assert refused > 0
         assert 1 == int(env["count"])
         assert (len(env) > others) == (ends == {1})
+
+
+@pytest.mark.parametrize("kind", ["run", "set", "register", "save", "restore", "layer", "copy"])
+def test_a_step_that_a_handler_runs_in_the_middle_of_anything_is_whole(kind: str, tmp_path: Path) -> None:
+    """And so is what it came in the middle of: two variables that are always equal stay so, also in files."""
+    env = lg.VariableEnvironment()
+    for name in ("a", "b"):
+        env.name(name).set(np.zeros(3))
+    made = refused = 0
+
+    def both(ctx: Any) -> Any:
+        return [ctx.assign(name, ctx.variable(name) + 1) for name in ("a", "b")]
+
+    def again() -> None:
+        nonlocal made, refused
+        try:
+            env.run(both)
+            made += 1
+        except GraphError:
+            refused += 1
+
+    file = tmp_path / "file.json"
+    env.save(file)
+    copies = [env.copy()]
+    calls: dict[str, Callable[[], Any]] = {
+        "run": lambda: env.run(both),
+        "set": lambda: env.__setitem__("c", np.ones(2)),
+        "register": lambda: env.name(f"new{len(env)}").set(np.ones(2)),
+        "save": lambda: env.save(file),
+        "restore": lambda: env.restore(file),
+        "copy": lambda: copies.append(env.copy()),
+        "layer": lambda: lg.nn.Linear(env, 2, 2),
+    }
+    env.name("c").set(np.zeros(2))
+    env.save(file)
+
+    def before() -> None:
+        assert env["a"].tolist() == env["b"].tolist()
+        saved = lg.VariableEnvironment.load(file)
+        for other in (saved, copies[-1]):
+            assert other["a"].tolist() == other["b"].tolist()
+        assert len({v._number for v in env}) == len(env)
+        if kind == "set":
+            assert env["c"].tolist() in ([0.0, 0.0], [1.0, 1.0])
+
+    stops = at_every_event(calls[kind], again, before)
+    before()
+    assert stops > 5
+    assert refused > 0
+    assert made > 0
+    if kind not in ("run", "restore"):
+        assert env["a"].tolist() == [float(made)] * 3
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers")
