@@ -450,9 +450,9 @@ class Movement(Declared):
         self.shape_rule = shape
         self.view: View = None if isinstance(view, bool) else view  # True says too little: it may copy
 
-    def looks(self, key: Any, specs: tuple[Any, ...]) -> bool:
+    def looks(self, key: Any, specs: tuple[Any, ...], spec: Any) -> bool:
         """Whether the kernel returns a view of its operand; that of a user's is believed where it was seen to."""
-        return self.view is not None and (self.own or self.seen.get((key, specs), False))
+        return self.view is not None and (self.own or self.seen.get((key, specs, spec), False))
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """The shape rule's shape, the operands' dtype."""

@@ -48,7 +48,9 @@ def check(plan: Plan) -> None:
         specs = tuple([spec for j in node.inputs if isinstance(spec := plan.graph.nodes[j].spec, Spec)])
         if len(specs) < len(node.inputs):
             continue
-        key = (node.key, specs if isinstance(op, (Movement, Opaque)) else tuple((s.ndim, s.dtype) for s in specs))
+        key: Any = (node.key, tuple([(s.ndim, s.dtype) for s in specs]), None)
+        if isinstance(op, (Movement, Opaque)):
+            key = (node.key, specs, node.spec)
         if key in op.seen:
             continue
         try:

@@ -142,7 +142,7 @@ class Program:
             return False
         if isinstance(node.op, Movement) and not node.op.own:
             specs = tuple([self.plan.graph.nodes[j].spec for j in node.inputs])
-            if not node.op.looks(node.key, specs):
+            if not node.op.looks(node.key, specs, node.spec):
                 return False
         return view == "always" or self.names[node.inputs[0]] in self.contiguous
 

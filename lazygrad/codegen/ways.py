@@ -8,7 +8,7 @@ where that is cheaper than to compute it again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +23,7 @@ from lazygrad.graph import Node
 from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
 from lazygrad.ops.source import _full, _literal, assign, placeholder, variable
 from lazygrad.plan import Plan
-from lazygrad.spec import Mismatch, Spec, broadcast
+from lazygrad.spec import Mismatch, Shape, Spec, broadcast
 
 __all__ = ["NATIVE", "Ways"]
 
@@ -89,10 +89,12 @@ class Ways:
         if isinstance(op, Elementwise):
             return "lazy" if self._instructions(node, specs) is not None else "callback"
         if isinstance(op, Movement):
-            if op.looks(node.key, tuple(specs)):
+            if op.looks(node.key, tuple(specs), node.spec):
                 return "lazy"
             shapes = tuple(s.shape for s in specs)  # type: ignore[union-attr]
             found = indexing.placed(op, shapes, node.params, node.key)
+            if found is not None and not op.own and not _within(found, shapes, node.spec.size):
+                found = None
             self.reading[i] = found
             return "copies" if found is not None else "callback"
         if not (op.own or op.recorded):
@@ -343,6 +345,17 @@ class Ways:
         if 1 not in shape:
             return own
         return tuple([Index() if n == 1 else at for n, at in zip(shape, own, strict=True)])
+
+
+def _within(places: Sequence[Affine], shapes: Sequence[Shape], size: int) -> bool:
+    """Whether all that operands fill lies in a result of so many elements."""
+    for place, shape in zip(places, shapes, strict=True):
+        ends = [step * (n - 1) for step, n in zip(place.steps[0], shape, strict=True)]
+        if place.starts[0] + sum(min(end, 0) for end in ends) < 0:
+            return False
+        if place.starts[0] + sum(max(end, 0) for end in ends) >= size:
+            return False
+    return True
 
 
 def _multiplied(a: Spec, b: Spec) -> Any:

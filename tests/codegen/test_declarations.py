@@ -601,6 +601,23 @@ def test_a_source_of_another_shape_than_asked_for_is_refused(way: str, env: lg.V
         evaluated_in(env, way, lambda ctx: short(shape=(30,), dtype="float64") + ctx.constant(np.ones(30)))
 
 
+@pytest.mark.parametrize("view", ["always", "contiguous", None])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_shape_rule_that_changes_its_mind_reads_nothing_beside_an_operand(view: Any, way: str) -> None:
+    """What was seen of one shape says nothing of another."""
+    sizes = iter([6, *[60_000_000] * 100])
+
+    @movement(shape=lambda x: (next(sizes),), view=view)
+    def fickle(xp, x):
+        """Every second element."""
+        return x[::2]
+
+    env = lg.VariableEnvironment(dtype="float64")
+    assert_array_equal(np.arange(6) * 2, env.run(lambda ctx, x: fickle(x), np.arange(12.0)))
+    with pytest.raises(lg.DefinitionError, match="op 'fickle' declares"):
+        evaluated_in(env, way, lambda ctx: lg.sum(fickle(ctx.constant(np.arange(12.0)))))
+
+
 def test_a_kernel_that_raises_when_it_is_tried_is_not_judged(env: lg.VariableEnvironment) -> None:
     """It may be right about what it is tried on."""
 
