@@ -108,6 +108,10 @@ def _multiplied(product: Product, width: int) -> _Multiplied:
     return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
 
 
+def _nothing() -> None:
+    """Go on."""
+
+
 @dataclass
 class Native:
     """What is constant about a plan's native code.
@@ -125,7 +129,7 @@ class Native:
     functions: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
     buffers: dict[Any, Buffer] = field(default_factory=dict)
-    look: Callable[[], None] = lambda: None  # called now and then; raises if nobody wants the code any more
+    look: Callable[[], None] = _nothing  # called now and then; raises if nobody wants the code any more
 
     def __post_init__(self) -> None:
         self._known: dict[Any, _Known] = {}

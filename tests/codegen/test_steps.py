@@ -77,7 +77,7 @@ def test_a_setting_that_changes_compiles_nothing_again(monkeypatch: pytest.Monke
     """Learning rates, set and by a schedule, are variables."""
     made: list[Tier] = []
     make = Tier._make
-    monkeypatch.setattr(Tier, "_make", lambda self: (made.append(self), make(self))[1])
+    monkeypatch.setattr(Tier, "_make", lambda self, *given: (made.append(self), make(self, *given))[1])
     env, control = lg.VariableEnvironment(seed=0), lg.VariableEnvironment(seed=0)
 
     def step(owner: lg.VariableEnvironment) -> tuple[Callable[..., Any], Any, Any]:

@@ -89,7 +89,7 @@ def test_the_other_operand_is_copied_where_the_product_is_turned() -> None:
 
 
 @pytest.mark.parametrize(
-    "layout", [((64, 40), "rows"), ((64, 40), "steps"), ((40, 12), "columns"), ((64, 40), "whole numbers")]
+    "layout", [((64, 40), "rows"), ((64, 40), "steps"), ((40, 4), "columns"), ((64, 40), "whole numbers")]
 )
 @pytest.mark.usefixtures("far")
 def test_nothing_else_is_copied(layout: tuple[tuple[int, int], str]) -> None:
