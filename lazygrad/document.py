@@ -24,6 +24,7 @@ __all__ = [
     "FORMAT",
     "MOST_LETTERS",
     "MOST_VARIABLES",
+    "NAMES",
     "VERSION",
     "VERSIONS",
     "Document",
@@ -54,6 +55,9 @@ _MOST_RUNS = 2**64  # the generator counts runs in 64 bits
 # numbers on different machines.
 DTYPES = {str(np.dtype(code)): np.dtype(code) for code in "?" + np.typecodes["AllInteger"] + "efd"}
 
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
+
 _CHUNK = 3 << 18  # bytes that are written in base64 at once; a multiple of three
 
 
@@ -82,11 +86,23 @@ class Document(NamedTuple):
 def pieces(document: Document) -> Iterator[bytes]:
     """The bytes of a file, one variable a line, in pieces, so that it is never in memory as a whole."""
     checksum = hashlib.sha256()
-    for piece in _unsigned(document):
-        data = piece.encode()
+    for data in _together(_unsigned(document)):
         checksum.update(data)
         yield data
     yield f'"checksum": "{checksum.hexdigest()}"\n}}\n'.encode()
+
+
+def _together(texts: Iterable[str]) -> Iterator[bytes]:
+    """Short texts joined, as bytes."""
+    kept: list[str] = []
+    size = 0
+    for text in texts:
+        kept.append(text)
+        size += len(text)
+        if size >= 1 << 16:
+            yield "".join(kept).encode()
+            kept, size = [], 0
+    yield "".join(kept).encode()
 
 
 def is_checkpoint(beginning: bytes) -> bool:
@@ -123,15 +139,15 @@ def _row(entry: Entry) -> Iterator[str]:
     array = entry.array
     head = {
         "name": entry.path,
-        "dtype": str(array.dtype),
+        "dtype": NAMES[array.dtype],
         "shape": list(array.shape),
         "trainable": entry.trainable,
     }
     data = _decimals(array)
     if data is not None:
-        yield json.dumps(head | {"data": data}, allow_nan=False, ensure_ascii=False)
+        yield _encode(head | {"data": data})
         return
-    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "base64": "'
+    yield _encode(head)[:-1] + ', "base64": "'
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
     for start in range(0, len(little), _CHUNK):
         yield binascii.b2a_base64(little[start : start + _CHUNK].data, newline=False).decode("ascii")
@@ -139,16 +155,15 @@ def _row(entry: Entry) -> Iterator[str]:
 
 
 def _decimals(array: Any) -> list[Any] | None:
-    """The elements in row-major order as numbers, if the array is small and every bit of it comes back from them."""
+    """The elements in row-major order as numbers, if the array is small and every bit of it comes back from them.
+
+    Of floats they are the shortest decimals that read back as the same number, as Python and NumPy write them.
+    """
     if array.size > READABLE or (array.dtype.kind == "f" and not np.isfinite(array).all()):
         return None
-    data = [_number(x) for x in array.ravel()]
+    flat = array.ravel()
+    data = [float(str(x)) for x in flat] if array.dtype.kind == "f" and array.dtype.itemsize < 8 else flat.tolist()
     return data if numbers(data, array.dtype, "it").tobytes() == array.tobytes() else None
-
-
-def _number(x: Any) -> Any:
-    """The shortest decimal that reads back as the same number."""
-    return float(str(x)) if isinstance(x, np.floating) else x.item()
 
 
 class Rows(NamedTuple):

@@ -14,10 +14,10 @@ import numpy as np
 
 from lazygrad import replacing
 from lazygrad.document import (
-    DTYPES,
     FORMAT,
     MOST_LETTERS,
     MOST_VARIABLES,
+    NAMES,
     VERSIONS,
     Document,
     Entry,
@@ -75,7 +75,7 @@ def _check_can_be_held(document: Document) -> None:
             what, cure = f"cannot save {len(entries)} variables", f"A file holds at most {MOST_VARIABLES}."
             raise SaveError(report(what, at=here(), cure=cure))
         for entry in entries:
-            if str(entry.array.dtype) not in DTYPES:
+            if entry.array.dtype not in NAMES:
                 what = f"cannot save variable {reprlib.repr(entry.path)} of {entry.array.dtype}"
                 cure = "Its bits mean other numbers on other machines: register the variable as float64."
                 if entry.array.dtype.kind not in "biuf":

@@ -231,6 +231,7 @@ def test_a_copied_environment_is_saved_as_the_same_file(tmp_path: Any) -> None:
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
+@pytest.mark.usefixtures("numpy_alone")
 def test_an_environment_is_unpickled_in_another_process() -> None:
     """As a worker of a pool gets it."""
     env, _, _ = trained()
