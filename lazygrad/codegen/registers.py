@@ -6,6 +6,7 @@ both meet, the narrow one is copied to every lane.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ ADDRESS = np.dtype(object)  # a pointer; it stands for no array
 _OTHERWISE = {("b", "add"), ("b", "sub"), ("b", "mul"), ("b", "div"), ("i", "div"), ("u", "div")}
 
 
+@functools.cache
 def scalar_type(dtype: np.dtype[Any]) -> str:
     """LLVM's name of a type of numbers."""
     if dtype == ADDRESS:

@@ -7,6 +7,7 @@ in a loop is computed before the loop, by construction; no pass has to find it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -18,6 +19,11 @@ from lazygrad.codegen.registers import ADDRESS, BOOL, I8, I64, Cell, Register, l
 __all__ = ["Writer"]
 
 _COMPARED = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+
+
+@functools.cache
+def _vector_type(dtype: np.dtype[Any], width: int) -> str:
+    return f"<{width} x {scalar_type(dtype)}>"
 
 
 class _Loop(NamedTuple):
@@ -62,8 +68,7 @@ class Writer:
 
     def type(self, dtype: np.dtype[Any], wide: bool) -> str:
         """LLVM's name of a type."""
-        scalar = scalar_type(dtype)
-        return f"<{self.width} x {scalar}>" if wide else scalar
+        return _vector_type(dtype, self.width) if wide else scalar_type(dtype)
 
     def line(self, text: str) -> None:
         """Append an instruction without a result, where the writer is now."""
@@ -75,8 +80,10 @@ class Writer:
 
     def instruction(self, text: str, dtype: np.dtype[Any], *operands: Register, wide: bool | None = None) -> Register:
         """Append an instruction whose result depends on its operands alone, at their deepest level."""
-        level = max([operand.level for operand in operands], default=0)
-        level = max(level, self._floor)
+        level = self._floor
+        for operand in operands:
+            if operand.level > level:
+                level = operand.level
         if wide is None:
             wide = any(operand.wide for operand in operands)
         known = self._levels[level].known.get(text)
