@@ -146,8 +146,8 @@ class Compiled:
         read = {which for kind, which in entry.sources if kind == "argument"}
         if any(kind == "feed" for kind, _ in entry.sources) or len(read) != len(args):
             return None  # what native code does not look at would have to be compared here
+        touched = env._touched(runner)
         count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
-        touched = runner.touched or 0
         sides: dict[int, Any] = {}
         after: dict[Any, Any] = {}  # the state that follows a state
 

@@ -409,17 +409,14 @@ class VariableEnvironment:
 
         What can fail comes first; the commit is one store, and nothing after it fails.
         """
-        plan = runner.plan
-        if runner.touched is None:
-            runner.flips = bits(self._find(name)._number for name in plan.updates)
-            runner.touched = bits(self._find(name)._number for name in {*plan.variables, *plan.updates})
+        plan, touched = runner.plan, self._touched(runner)
         try:
             self._executing = EVALUATED
             parity, runs, _ = self._state
             with np.errstate(all="ignore"):
                 values = runner.run(
                     inputs,
-                    parity & runner.touched,
+                    parity & touched,
                     lambda: {name: self._find(name).live(parity) for name in plan.variables},
                     lambda: {name: self._find(name).spare(parity) for name in plan.updates},
                     self._draw,
@@ -429,6 +426,14 @@ class VariableEnvironment:
             return result
         finally:
             self._executing = ""
+
+    def _touched(self, runner: Runner) -> int:
+        """The bits of the variables that a plan reads or changes; ``runner.flips`` are then those that it changes."""
+        if runner.touched is None:
+            plan = runner.plan
+            runner.flips = bits(self._find(name)._number for name in plan.updates)
+            runner.touched = bits(self._find(name)._number for name in {*plan.variables, *plan.updates})
+        return runner.touched
 
     def _after(self, flips: int) -> _State:
         """The state after a run that draws nothing and changes these variables."""

@@ -391,3 +391,17 @@ def test_steps_with_settings_that_were_not_asked_for_lately_go(env: lg.VariableE
     assert held is compiled.bound(k=-1.0)
     x = np.ones(3, "float32")
     assert ([-1] * 3, [1] * 3) == (held(x).tolist(), compiled.bound(k=1.0)(x).tolist())
+
+
+def test_a_step_that_was_prepared_changes_its_variables_at_every_call() -> None:
+    """The first call after ``prepare`` goes by native code at once: it commits, and so do those after it."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.zeros(3, "float32"))
+    step = env.compile(lambda ctx, x: (lg.sum(x), ctx.assign("w", ctx.variable("w") + x)))
+    x = np.ones(3, "float32")
+    step.prepare(x)
+    seen = []
+    for _ in range(5):
+        step(x)
+        seen.append(env["w"].tolist())
+    assert [[float(k)] * 3 for k in range(1, 6)] == seen
