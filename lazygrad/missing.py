@@ -39,7 +39,9 @@ def numbers(x: Any, array: Any) -> Any:
 
     Of a data frame whose columns pandas keeps as objects though all are numbers, the numbers.
     """
-    if not hasattr(x, "to_numpy") or not hasattr(x, "isna") or all(isinstance(d, np.dtype) for d in _dtypes(x)):
+    if not hasattr(x, "to_numpy") or not hasattr(x, "isna"):
+        return array
+    if array.dtype.kind != "O" and all(isinstance(d, np.dtype) for d in _dtypes(x)):
         return array
     objects = np.asarray(x, object)
     if odd(x, objects) is not None:
@@ -53,15 +55,23 @@ def _dtypes(x: Any) -> list[Any]:
     return list(x.dtypes) if hasattr(x, "columns") else [x.dtype]
 
 
-def odd(x: Any, array: Any) -> Odd | None:
-    """The first element of an array of objects that is no real number; ``x`` is what it was made of."""
+def odd(x: Any, array: Any, missing: bool = False) -> Odd | None:
+    """The first element of an array of objects that is no real number; ``x`` is what it was made of.
+
+    Args:
+        x: what the array was made of, as it may name its columns.
+        array: the array.
+        missing: whether only what says that there is no number counts.
+    """
     if array.dtype.kind != "O" or not array.ndim:
         return None
+    columns = list(x.columns) if hasattr(x, "columns") and hasattr(x, "to_numpy") else []
     for number, value in enumerate(array.flat):
         if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
             place = tuple(int(i) for i in np.unravel_index(number, array.shape))
-            columns = list(x.columns) if hasattr(x, "columns") and hasattr(x, "to_numpy") else []
-            return Odd(place, value, place_of(place, columns))
+            found = Odd(place, value, place_of(place, columns))
+            if found.is_missing or not missing:
+                return found
     return None
 
 

@@ -102,6 +102,15 @@ def test_an_estimator_refuses_masked_arrays(door: str) -> None:
         call(hidden)
 
 
+def test_an_estimator_names_what_is_missing_in_a_table() -> None:
+    """By row and column, which scikit-learn does not."""
+    sklearn = pytest.importorskip("lazygrad.sklearn")
+    with pytest.raises(lg.DataError, match=r"X has no number in row 1, column 0 \('age'\)(.|\n)*X\[1, 0\] is <NA>"):
+        sklearn.Regressor(epochs=1).fit(TABLE, np.ones(3))
+    with pytest.raises(lg.DataError, match="y has no number in row 1"):
+        sklearn.Regressor(epochs=1).fit(np.ones((3, 2)), TABLE["age"])
+
+
 # pandas.
 
 TABLE = pd.DataFrame({"age": pd.array([31, None, 40], "Int64"), "height": [1.6, 1.7, 1.8]})
@@ -153,6 +162,7 @@ def test_fit_names_what_is_missing_in_a_table(env: lg.VariableEnvironment) -> No
 
 def test_a_table_of_pandas_own_dtypes_without_missing_numbers_is_one_of_numbers(env: lg.VariableEnvironment) -> None:
     """pandas keeps it as objects."""
+    assert [1, 2] == env.run(lambda ctx, x: x, pd.Series([1, 2], dtype=object)).tolist()
     whole = TABLE.fillna(35)
     assert [[31, 1.6], [35, 1.7], [40, 1.8]] == env.run(lambda ctx, x: x, whole).tolist()
     assert [31, 35, 40] == env.run(lambda ctx, x: x, whole["age"]).tolist()

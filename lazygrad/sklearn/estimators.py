@@ -12,10 +12,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lazygrad.environment import VariableEnvironment
+from lazygrad.errors import DataError, report
+from lazygrad.missing import odd
 from lazygrad.nn import Sequential, cross_entropy, mean_squared_error
 from lazygrad.ops.reduction import mean
 from lazygrad.ops.source import refuse_masked
 from lazygrad.optim import AdamW
+from lazygrad.registry import here
 from lazygrad.sklearn.network import Network
 from lazygrad.training import EarlyStopping, fit
 
@@ -106,7 +109,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _output(self, X: Any) -> Any:
         """What the network says of rows, float64."""
         check_is_fitted(self)
-        refuse_masked(X)
+        _refuse_missing(X=X)
         X = _scaled(validate_data(self, X, reset=False, dtype=np.float64), self._columns)
         if self._live is None:
             self._live = self._loaded()
@@ -160,7 +163,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         Raises:
             ValueError: the data are empty, not finite, or of different lengths.
         """
-        refuse_masked(X, y)
+        _refuse_missing(X=X, y=y)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         y = np.asarray(y, np.float64)
         self._single = y.ndim == 1
@@ -209,7 +212,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         Raises:
             ValueError: the data are empty, not finite, of different lengths, or ``y`` are not labels.
         """
-        refuse_masked(X, y)
+        _refuse_missing(X=X, y=y)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -234,6 +237,17 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         """
         found = self._output(X)
         return self.classes_[found.argmax(axis=1)]
+
+
+def _refuse_missing(**given: Any) -> None:
+    """Raise DataError, a ValueError, for masked arrays, and what pandas calls missing: scikit-learn names no place."""
+    for name, x in given.items():
+        refuse_masked(x)
+        found = odd(x, np.asarray(x, object), missing=True) if hasattr(x, "isna") else None
+        if found is not None:
+            facts = [f"{name}[{', '.join(map(str, found.place))}] is {found.value!r}"]
+            cure = "Fill in or leave out such rows before training."
+            raise DataError(report(f"{name} has no number in {found.where}", at=here(), facts=facts, cure=cure))
 
 
 def _scale(columns: Any) -> tuple[Any, Any]:
