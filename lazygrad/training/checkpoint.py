@@ -113,7 +113,10 @@ class Checkpoint:
             arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
         training = [Entry(key, self.env._backend.to_numpy(value), False) for key, value in arrays.items()]
         with self.env._lock:
-            serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
+            self.env._alone("it is being saved", lambda: self._write(training))
+
+    def _write(self, training: list[Entry]) -> None:
+        serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
 
     def read(self) -> tuple[History, int]:
         """Give the environment and the callbacks what the file holds; the history until then, and the seed.

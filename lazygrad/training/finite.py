@@ -56,8 +56,11 @@ class Watch:
         self.is_finite, self._epoch, self._rows = True, epoch, rows
         if self.stops:
             with self.env._lock:
-                self._kept = {**self.initial, **{v.path: v.value for v in self.env}}
+                self._kept = self.initial | self.env._alone("it is being copied", self._values)
                 self._runs = self.env._state.runs
+
+    def _values(self) -> dict[str, Any]:
+        return {v.path: v.value for v in self.env}
 
     def look(self, values: Mapping[str, float], batch: int) -> None:
         """Look at what a step returned for a batch, counted from 0.

@@ -81,8 +81,18 @@ _whole: list[bytes] = []  # what a training that nobody kills ends with
 def saving(rng: np.random.Generator, folder: Path) -> str:
     """Ten saves of one file are cut short."""
     delays = " ".join(f"{delay:.4f}" for delay in rng.uniform(0, 0.08, 10))
-    command = [sys.executable, "-c", SAVING, str(folder), delays, str(int(rng.integers(1, 3000)))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # Python warns of forks beside threads
+    command = [
+        sys.executable,
+        "-W",
+        "ignore::DeprecationWarning",
+        "-c",
+        SAVING,
+        str(folder),
+        delays,
+        str(int(rng.integers(1, 3000))),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=alone)
     assert (0, "") == (done.returncode, done.stderr), done.stderr
     return "10 saves killed" + (", and what was left deleted" if int(done.stdout) else "")
 
