@@ -47,11 +47,11 @@ def guarded(op: Op, kernel: Callable[..., Any]) -> Callable[..., Any]:
     def called(xp: Any, *operands: Any, **params: Any) -> Any:
         try:
             result = kernel(xp, *[_locked(x) if type(x) is np.ndarray else x for x in operands], **params)
-        except ValueError as reason:
+        except (ValueError, TypeError) as reason:
             if "read-only" not in str(reason) and "WRITEABLE" not in str(reason):
                 raise
             cure = "A kernel computes a new array: write y = x + 1 in place of x += 1, or copy the operand first."
-            raise misdeclared(op, "changes its operand", f"ValueError: {reason}", cure) from reason
+            raise misdeclared(op, "changes its operand", f"{type(reason).__name__}: {reason}", cure) from reason
         if type(result) is np.ndarray:
             return result
         return _plain(op, result)

@@ -226,6 +226,22 @@ def unlocked(xp, x):
 
 
 @wrong("changes its operand")
+@opaque(shape=lambda x: x, pure=False)
+def written_as_bytes(xp, x):
+    """Zero, by its memory."""
+    x.data.cast("B")[0] = 0
+    return x
+
+
+@wrong("changes its operand")
+@opaque(shape=lambda x: x, pure=False)
+def shuffled(xp, x):
+    """In no order."""
+    np.random.default_rng(0).shuffle(x)
+    return x
+
+
+@wrong("changes its operand")
 @elementwise()
 def sorted_in_place(xp, x):
     """Sorts what it is given."""
@@ -560,6 +576,21 @@ class Odd(np.ndarray):
 def odd_arrays(xp, x):
     """An array of another class, whose + would be another one."""
     return x.view(Odd)
+
+
+@right(lambda x: np.abs(x - 3))
+@elementwise()
+def by_branch(xp, x):
+    """Another way for positive numbers, with the same result."""
+    y = x - 3
+    return y if (y >= 0).all() else xp.abs(y)
+
+
+@right(lambda x: np.hypot(x, 2))
+@elementwise()
+def with_numpy(xp, x):
+    """A function that is not asked of xp."""
+    return np.hypot(x, 2)
 
 
 @pytest.mark.parametrize("way", WAYS)
