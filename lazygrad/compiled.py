@@ -148,8 +148,22 @@ class Compiled:
             return None  # what native code does not look at would have to be compared here
         touched = env._touched(runner)
         count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
-        sides: dict[int, Any] = {}
-        after: dict[Any, Any] = {}  # the state that follows a state
+        sides: dict[int, Any] = {}  # for each side on which the variables lie what runs the step there
+        ways: dict[Any, Any] = {}  # for each state that, and the state that follows
+
+        def way(state: Any) -> Any:
+            side = state[0] & touched
+            run = sides.get(side)
+            if run is None:
+                bound = native.bound(side)
+                run = None if bound is None else bound.quick(sources)
+                if run is None:
+                    return None, None
+                sides[side] = run
+            if len(ways) > 64:
+                ways.clear()
+            found = ways[state] = run, env._after(flips)
+            return found
 
         def quickly(args: tuple[Any, ...]) -> Any:
             if env._executing or len(args) != count or env._version != version:
@@ -157,20 +171,10 @@ class Compiled:
             try:
                 env._executing = EVALUATED  # before anything is read: from here on nobody else runs a step
                 state = env._state
-                run = sides.get(state[0] & touched)
-                if run is None:
-                    bound = native.bound(state[0] & touched)
-                    run = None if bound is None else bound.quick(sources)
-                    if run is None:
-                        return MISSED
-                    sides[state[0] & touched] = run
-                values = run(args)
+                run, new = ways.get(state) or way(state)
+                values = None if run is None else run(args)
                 if values is None:
                     return MISSED
-                new = after.get(state)
-                if new is None:
-                    after.clear() if len(after) > 64 else None
-                    new = after[state] = env._after(flips)
                 result = pack(values)
                 env._state = new
                 return result
