@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks.process import ROOT, fresh, notice, pin
 from benchmarks.workloads import WORKLOADS
 
 PEERS = ("lazygrad_compile", "lazygrad_run")
+WHAT = ("step_us", "first_s", "ready_s", "resident_mb")
 
 
 def main() -> int:
@@ -25,26 +27,33 @@ def main() -> int:
     parser.add_argument("--peer", choices=PEERS, default=PEERS[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--what", choices=WHAT, default="step_us", help="a step, or until native code is in place")
     asked = parser.parse_args()
-    print(f"{asked.peer}, {asked.rounds} rounds, {asked.threads} threads: µs a step here, there, and here ÷ there")
+    print(f"{asked.peer}, {asked.rounds} rounds, {asked.threads} threads: {asked.what} here, there, and here ÷ there")
     for workload in asked.workload or WORKLOADS:
-        here, there = measured(workload, asked.folder.resolve(), asked.peer, asked.rounds, asked.threads)
+        here, there = measured(workload, asked.folder.resolve(), asked.peer, asked.rounds, asked.threads, asked.what)
         rounds = " ".join(f"{a / b:.3f}" for a, b in zip(here, there, strict=True))
         a, b = statistics.median(here), statistics.median(there)
-        print(f"{workload:<12} {a:12.2f} {b:12.2f} {a / b:8.3f}   rounds: {rounds}", flush=True)
+        print(f"{workload:<12} {a:12.3f} {b:12.3f} {a / b:8.3f}   rounds: {rounds}", flush=True)
     return 0
 
 
-def measured(workload: str, other: Path, peer: str, rounds: int, threads: int) -> tuple[list[float], list[float]]:
-    """Microseconds a step in each round, here and in the other checkout."""
+def measured(
+    workload: str, other: Path, peer: str, rounds: int, threads: int, what: str = "step_us"
+) -> tuple[list[float], list[float]]:
+    """A number in each round, here and in the other checkout. Nothing that was compiled before is on disk."""
     found: dict[Path, list[float]] = {ROOT: [], other: []}
     for number in range(rounds):
         for folder in (ROOT, other) if number % 2 == 0 else (other, ROOT):
             notice(f"{workload}, round {number + 1} of {rounds}: {folder.name}")
-            result = fresh(
-                "benchmarks.measure", peer, workload, "--threads", threads, environment=pin(threads), at=folder
-            )
-            found[folder].append(result["step_us"])
+            options = () if what == "step_us" else ("--steps", 3)
+            with tempfile.TemporaryDirectory() as empty:
+                result = fresh(
+                    *("benchmarks.measure", peer, workload, "--threads", threads, *options),
+                    environment={**pin(threads), "LAZYGRAD_CACHE": empty},
+                    at=folder,
+                )
+            found[folder].append(result[what])
     notice("")
     return found[ROOT], found[other]
 

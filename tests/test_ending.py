@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.codegen import compiler
+from lazygrad.codegen import compiler, llvm_process
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -205,7 +205,7 @@ def test_progress_says_when_all_kernels_are_done() -> None:
 
 def test_what_takes_long_says_so_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the log of the package, with the step's name."""
-    monkeypatch.setattr("lazygrad.codegen.progress.LONG", 0.0)
+    monkeypatch.setattr("lazygrad.codegen.meter.LONG", 0.0)
 
     def lengthy(ctx: Any, x: Any) -> Any:
         return lg.sum(lg.tanh(x))
@@ -228,12 +228,12 @@ def test_text_that_llvm_refuses_is_an_error_with_its_reason() -> None:
 
 def test_a_compiler_that_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was asked of it is asked once more."""
-    if compiler.place() != "process":
+    if not llvm_process.usable():
         pytest.skip("LLVM works in this process")
     text = "define i64 @f() {\n  ret i64 2\n}\n"
     made = compiler.compiled(text)
-    assert compiler._worker is not None
-    compiler._worker.connection.shutdown(2)
+    assert llvm_process._worker is not None
+    llvm_process._worker.connection.shutdown(2)
     assert made == compiler.compiled(text)
 
 
@@ -241,20 +241,20 @@ def test_where_no_process_can_be_started_llvm_works_in_this_one(monkeypatch: pyt
     """As in a program that has Python built in."""
     text = "define i64 @f() {\n  ret i64 3\n}\n"
     made = compiler.compiled(text)
-    compiler._close()
-    monkeypatch.setattr(compiler, "_refused", False)
+    llvm_process._close()
+    monkeypatch.setattr(llvm_process, "_refused", False)
     monkeypatch.setattr(sys, "executable", "/no/such/python3")
     assert made == compiler.compiled(text)
-    assert compiler._refused
+    assert llvm_process._refused
 
 
 @pytest.mark.parametrize("name", ["", "/usr/sbin/uwsgi", "/opt/app/app"])
 def test_a_program_that_is_not_python_is_never_started_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its executable is the program itself."""
     monkeypatch.setattr(sys, "executable", name)
-    compiler._can_start.cache_clear()
+    llvm_process._can_start.cache_clear()
     try:
-        assert "thread" == compiler.place()
+        assert not llvm_process.usable()
     finally:
         monkeypatch.undo()
-        compiler._can_start.cache_clear()
+        llvm_process._can_start.cache_clear()

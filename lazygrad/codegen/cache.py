@@ -17,21 +17,19 @@ import hashlib
 import os
 import secrets
 import stat
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
+from lazygrad.codegen.cache_folder import SUFFIX, folder
 from lazygrad.codegen.compiler import compiled
 from lazygrad.codegen.llvm import PIPELINE, Code, load, machine, versions
 
-__all__ = ["LIMIT", "code", "folder", "is_kept", "key", "object_code"]
+__all__ = ["LIMIT", "code", "folder", "key", "object_code"]
 
 LIMIT = 256 << 20  # bytes on disk; then the entries that were not used for longest go
 
 _FORMAT = b"lazygrad object code 1\n"
-_SUFFIX = ".object"
 _CODES = 16  # modules that stay in memory though nobody uses them
 _WRITES = 32  # between two looks at the size of the folder
 _HOUR = 3600.0
@@ -82,16 +80,6 @@ def object_code(text: str, level: int = 1) -> bytes:
     return found
 
 
-def is_kept(text: str, level: int = 1) -> bool:
-    """Whether the object code of a module lies on disk."""
-    try:
-        with _opened() as (before, at):
-            os.stat(before + key(text, level) + _SUFFIX, dir_fd=at)
-            return True
-    except (OSError, ValueError):
-        return False
-
-
 def code(
     text: str, names: Iterable[str], symbols: Mapping[str, int], level: int = 1, made: bytes | None = None
 ) -> Code:
@@ -118,20 +106,6 @@ def code(
         while len(_codes) > _CODES:
             _codes.popitem(last=False)
     return kept
-
-
-def folder() -> Path | None:
-    """Where entries lie, or None if nothing is to be kept on disk. It need not be there yet, nor be fit for it."""
-    wanted = os.environ.get("LAZYGRAD_CACHE")
-    if wanted is not None:
-        return None if wanted.lower() in ("", "0", "off") else Path(os.path.abspath(os.path.expanduser(wanted)))
-    if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA", "")
-        return Path(base, "lazygrad", "Cache") if os.path.isabs(base) else None
-    base = os.environ.get("XDG_CACHE_HOME", "") if sys.platform != "darwin" else ""
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
-    return Path(base, "lazygrad") if os.path.isabs(base) else None
 
 
 # The disk. On POSIX the folder is opened, then looked at, then used by its descriptor: nobody can put another one in
@@ -184,7 +158,7 @@ def _read(name: str) -> bytes | None:
     """The code of an entry, or None if there is none that is sound."""
     try:
         with _opened() as (before, at):
-            file = before + name + _SUFFIX
+            file = before + name + SUFFIX
             descriptor = _open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0), at)
             try:
                 status, whole = os.fstat(descriptor), b""
@@ -216,7 +190,7 @@ def _write(name: str, data: bytes) -> None:
             try:
                 with open(_open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, at), "wb") as stream:
                     stream.write(_FORMAT + _checksum(name, data) + data)
-                os.replace(part, before + name + _SUFFIX, src_dir_fd=at, dst_dir_fd=at)
+                os.replace(part, before + name + SUFFIX, src_dir_fd=at, dst_dir_fd=at)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.unlink(part, dir_fd=at)
@@ -233,9 +207,9 @@ def _trim(before: str, at: int | None) -> None:
     total, entries = 0, []
     with os.scandir(before if at is None else at) as found:
         for entry in found:
-            if entry.name.endswith((_SUFFIX, ".part")):
+            if entry.name.endswith((SUFFIX, ".part")):
                 status = entry.stat(follow_symlinks=False)
-                if entry.name.endswith(_SUFFIX):
+                if entry.name.endswith(SUFFIX):
                     total += status.st_size
                     entries.append((status.st_mtime, status.st_size, entry.name))
                 elif time.time() - status.st_mtime > _HOUR:

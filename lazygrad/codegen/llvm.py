@@ -7,6 +7,7 @@ milliseconds. What takes longer, compiling, is done in another process (:mod:`la
 
 from __future__ import annotations
 
+import atexit
 import collections
 import ctypes
 import functools
@@ -17,7 +18,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from lazygrad.codegen.worker import emitted, target_machine
@@ -30,7 +30,7 @@ except (ImportError, OSError) as reason:  # OSError: its library cannot be loade
 else:
     _missing = None
 
-__all__ = ["PIPELINE", "Code", "Machine", "Unavailable", "compiled", "end", "load", "machine", "site", "versions"]
+__all__ = ["PIPELINE", "Code", "Machine", "Unavailable", "compiled", "end", "load", "machine", "versions"]
 
 PIPELINE = 1  # another number whenever the same text is compiled in another way
 
@@ -106,11 +106,6 @@ def _target(level: int) -> Any:
         raise Unavailable(f"LLVM does not know this machine: {reason}") from reason
 
 
-def site() -> Path:
-    """The folder that llvmlite lies in."""
-    return Path(llvmlite.__file__).parents[1]
-
-
 def compiled(text: str, level: int = 1) -> bytes:
     """A module as object code, made in this process; see :func:`lazygrad.codegen.compiler.compiled`.
 
@@ -123,6 +118,7 @@ def compiled(text: str, level: int = 1) -> bytes:
         return emitted(binding, target, machine().triple, text, level)
 
 
+@atexit.register
 def end(patience: float = 30.0) -> None:
     """Wait until no thread is in LLVM, and let none in any more: the process is about to be taken down."""
     until = time.monotonic() + patience

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from lazygrad.codegen import driver
 from lazygrad.codegen.bound import Loaded
-from lazygrad.codegen.cache import is_kept, object_code
-from lazygrad.codegen.compiler import Stopped, start, stop
+from lazygrad.codegen.cache import object_code
+from lazygrad.codegen.compiler import Stopped, stop
 from lazygrad.codegen.llvm import machine
+from lazygrad.codegen.meter import Meter
 from lazygrad.codegen.native import Native
-from lazygrad.codegen.progress import Meter
 from lazygrad.plan import Plan
 
-__all__ = ["Loaded", "Made", "made", "stop"]
+__all__ = ["Loaded", "Made", "Meter", "made", "stop"]
 
 
 class Made(NamedTuple):
@@ -47,8 +47,6 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
         check()
         meter.look()
 
-    if not is_kept(driver.text()):
-        start()
     native = Native(plan, machine().width, look=look)
     modules = native.modules()
     meter.known(len(native.functions))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lazygrad.backends.base import Backend
 from lazygrad.codegen.background import Cancelled, Job, submit
-from lazygrad.codegen.progress import Meter, Progress
+from lazygrad.codegen.progress import Progress
 from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
 from lazygrad.plan import Plan
@@ -78,7 +78,7 @@ class Tier:
         self._is_wanted = False  # asked for, and not begun
         self._is_asked = False
         self._job: Job | None = None
-        self._meter: Meter | None = None
+        self._meter: Any = None
         self._bindings: dict[int, Any] = {}
 
     def ask(self, wait: bool) -> None:
@@ -116,9 +116,13 @@ class Tier:
             self._begin()
 
     def _begin(self) -> None:
+        from lazygrad.codegen import cache_folder, llvm_process
+
+        if cache_folder.is_empty():
+            llvm_process.start()  # while the rest is imported
         from lazygrad.codegen import making
 
-        meter = self._meter = Meter(self.name, len(self.plan.graph.nodes))
+        meter = self._meter = making.Meter(self.name, len(self.plan.graph.nodes))
         self._job = submit(lambda job: self._make(job, meter), making.stop)
         self._is_wanted = False
 
@@ -142,7 +146,7 @@ class Tier:
         """How far the compilation is; of no kernels if nothing is compiled."""
         return Progress(len(self.plan.graph.nodes), 0, 0, None) if self._meter is None else self._meter.progress()
 
-    def _make(self, job: Job, meter: Meter) -> Any:
+    def _make(self, job: Job, meter: Any) -> Any:
         from lazygrad.codegen.making import made
 
         return made(self.plan, meter, job.check)

@@ -425,7 +425,7 @@ def test_parts_left_by_a_process_that_died_are_deleted(place: Path, small: int) 
 def test_an_entry_that_is_no_file_keeps_nothing_open(kind: str, place: Path, compilations: list[str]) -> None:
     """It is left alone, the text is compiled, and the descriptor is closed."""
     place.mkdir(parents=True, mode=0o700)
-    entry = place / (cache.key(text()) + cache._SUFFIX)
+    entry = place / (cache.key(text()) + cache.SUFFIX)
     entry.mkdir() if kind == "folder" else os.mkfifo(entry)
     cache.object_code(text())
     before = len(os.listdir("/proc/self/fd"))
