@@ -106,12 +106,25 @@ def shapes_of(op: Op, rule: Callable[..., Any], shapes: Sequence[Shape], params:
         raise misdeclared(op, "has a shape= rule that returns no shape", seen, str(reason), at=here()) from None
 
 
-def dtypes_of(op: Op, kinds: Sequence[Kind], found: Any) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]:
+def dtypes_of(
+    op: Op, kinds: Sequence[Kind], rule: Callable[[tuple[Kind, ...]], Any]
+) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]:
     """What the dtype rule of an op says: a dtype for each operand, and the result's.
 
     Raises:
-        DefinitionError: it says something else.
+        DefinitionError: it fails, or says something else.
     """
+    if not kinds:
+        raise Mismatch("It needs an operand.")
+    named = ", ".join(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds)
+    try:
+        found = rule(tuple(kinds))
+    except Mismatch:
+        raise
+    except Exception as reason:
+        cure = "Say what does not fit by raising lazygrad.define.Mismatch with a sentence."
+        seen = f"of ({named}) its rule raised {type(reason).__name__}: {reason}"
+        raise misdeclared(op, "has a dtype= rule that fails", seen, cure, at=here()) from reason
     try:
         operands, result = found
         wanted = tuple([np.dtype(dtype) for dtype in operands])
@@ -120,7 +133,6 @@ def dtypes_of(op: Op, kinds: Sequence[Kind], found: Any) -> tuple[tuple[np.dtype
         wanted, dtype = (), np.dtype(object)
     if len(wanted) == len(kinds) and all(d.kind in "biuf" for d in (*wanted, dtype)):
         return wanted, dtype
-    named = ", ".join(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds)
     seen = f"of ({named}) its rule returned {found!r:.60}"
     cure = "A dtype rule returns a tuple with the dtype of each operand, and the dtype of the result."
     raise misdeclared(op, "has a dtype= rule that returns no dtypes", seen, cure, at=here())

@@ -98,6 +98,8 @@ class Declared(Op):
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in rest)
         self.operands = [p.name for p in rest if _is_operand(p)]
         self.defaults = {p.name: p.default for p in rest if not _is_operand(p)}
+        if not self.operands and not isinstance(self, Source):
+            raise DefinitionError(f"op {self.name!r} has no operands: what has none is declared with source()")
         if self.random and "draw" not in self.defaults:
             raise DefinitionError(f"op {self.name!r} draws with 'rng', and must take a setting draw, the draw's number")
         self.required = {name for name, default in self.defaults.items() if default is inspect.Parameter.empty}
@@ -232,8 +234,8 @@ class Declared(Op):
         """The dtype rule, remembered."""
         found = self._resolved.get(kinds)
         if found is None:
-            found = self.dtype_rule(kinds)
-            found = self._resolved[kinds] = found if self.own else dtypes_of(self, kinds, found)
+            found = self.dtype_rule(kinds) if self.own else dtypes_of(self, kinds, self.dtype_rule)
+            self._resolved[kinds] = found
         return found
 
     def ruled(self, rule: Rule, specs: Sequence[Spec], params: dict[str, Any]) -> Any:
@@ -432,10 +434,10 @@ class Reduction(Declared):
         shape = reduced_shape(spec.shape, params["axis"], params["keepdims"])
         if self.identity is None and any(spec.shape[a] == 0 for a in params["axis"]):
             raise Mismatch(f"There is no {self.name} of no elements.")
-        dtype = self.result(spec.dtype)
-        if not self.own:
-            _, dtype = dtypes_of(self, [spec.dtype], ((spec.dtype,), dtype))
-        return Spec(shape, np.dtype(dtype))
+        if self.own:
+            return Spec(shape, np.dtype(self.result(spec.dtype)))
+        _, dtype = dtypes_of(self, (spec.dtype,), lambda kinds: (kinds, self.result(*kinds)))
+        return Spec(shape, dtype)
 
 
 class Movement(Declared):

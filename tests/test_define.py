@@ -312,6 +312,25 @@ def test_a_kernel_that_draws_needs_the_number_of_its_draw():
     )
 
 
+def test_an_op_without_operands_is_a_source():
+    """Nothing says which shape another one would have."""
+
+    def nothing(xp, *, size=3):
+        """Zeros."""
+        return xp.zeros(size)
+
+    assert refusal(lambda: opaque(shape=lambda size: (size,))(nothing)) == (
+        "op 'nothing' has no operands: what has none is declared with source()"
+    )
+
+
+def test_an_op_of_any_number_of_operands_needs_one():
+    """At the user's line."""
+    env = lg.VariableEnvironment()
+    with pytest.raises(lg.SpecError, match=r"cannot total(.|\n)*It needs an operand."):
+        env.run(lambda ctx: total())
+
+
 def test_a_movement_is_no_view_an_always_one_or_one_of_contiguous_memory():
     """There is no other word for it."""
 

@@ -321,6 +321,20 @@ def one_dtype(xp, x):
     return x
 
 
+@wrong("has a dtype= rule that fails")
+@elementwise(dtype=lambda kinds: kinds[1])
+def failing_dtype(xp, x):
+    """Anything."""
+    return x
+
+
+@wrong("has a dtype= rule that returns no dtypes")
+@reduction(dtype=lambda dtype: "no dtype")
+def reduced_to_nothing(xp, x, *, axis=None, keepdims=False):
+    """Anything."""
+    return xp.sum(x, axis=axis, keepdims=keepdims)
+
+
 @wrong("has a dtype= rule that returns no dtypes")
 @opaque(shape=lambda x: x, dtype=lambda kinds: (kinds, np.complex128))
 def complex_dtype(xp, x):
