@@ -70,13 +70,14 @@ class Checkpoint:
         self.env, self.fingerprint, self.callbacks, self.keep = env, fingerprint, callbacks, keep
         try:
             self.path = Path(os.path.abspath(path))
-        except (OSError, TypeError) as reason:
+            target = Path(os.path.realpath(self.path))
+        except (OSError, TypeError, ValueError) as reason:
             facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
             cure = "Give a path, absolute if the current folder has been removed."
             what = f"cannot use {self.shown} as a checkpoint"
             raise SaveError(report(what, at=here(), facts=facts, cure=cure)) from reason
         for number in range(1, keep):
-            self._check_free(generation(Path(os.path.realpath(self.path)), number))
+            self._check_free(generation(target, number))
 
     def _check_free(self, older: Path) -> None:
         """Raise SaveError if a file of the user's has the name that an older checkpoint is to get."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,7 +114,7 @@ def fit(
     if checkpoint is not None:
         of = Fingerprint.of(trained, data, held_out, batch_order.settings(), seed is not None or env._seed_chosen)
         file = Checkpoint(checkpoint, env, of, done, _count(keep, "keep", 1))
-        if file.path.exists():
+        if os.path.exists(file.path):
             history, batch_order.seed = file.read()
         else:
             file.write(history)  # a place that cannot be written to is found now

@@ -465,6 +465,30 @@ def test_of_a_damaged_checkpoint_the_one_before_is_named(problem: Make, tmp_path
     assert dict(expected) == dict(lg.fit(q.step, (q.x, q.y), checkpoint=file, epochs=6))
 
 
+@pytest.mark.parametrize("path", [5, b"c.json", ["c.json"], "nul\0l", "", "no/such/c.json"])
+def test_a_path_that_is_none_is_told_before_training(
+    path: Any, problem: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what is wrong with it."""
+    monkeypatch.chdir(tmp_path)
+    p = problem()
+    before = snapshot(p.env)
+    with pytest.raises(lg.SaveError):
+        lg.fit(p.step, (p.x, p.y), epochs=2, checkpoint=path)
+    assert (before, []) == (snapshot(p.env), list(tmp_path.iterdir()))
+
+
+def test_a_link_to_a_checkpoint_stays(problem: Make, tmp_path: Path) -> None:
+    """The older ones lie beside the file that it points to."""
+    p, file, link = problem(), tmp_path / "there" / "c.json", tmp_path / "link.json"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    lg.fit(p.step, (p.x, p.y), epochs=2, checkpoint=link)
+    assert link.is_symlink()
+    assert {"c.json", "c.json.1", "c.json.2"} == {f.name for f in file.parent.iterdir()}
+    assert {link, file.parent} == set(tmp_path.iterdir())
+
+
 def test_a_relative_path_is_of_the_folder_in_which_training_began(
     problem: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
