@@ -44,6 +44,26 @@ def test_run_and_compile_train_alike(problem: Make) -> None:
     assert dict(compiled) == {name: pytest.approx(values, rel=1e-5) for name, values in run.items()}
 
 
+def test_a_step_that_draws_nothing_trains_alike(problem: Make) -> None:
+    """Native code then does the whole call, from the first one on."""
+    found = []
+    for compiled in (True, False):
+        p = problem()
+        sgd = lg.optim.SGD(p.env, 0.05)
+
+        def step(ctx: Any, x: Any, y: Any, sgd: Any = sgd) -> Any:
+            loss = lg.mean(lg.square(x @ ctx.variable("w") - y))
+            return loss, sgd.minimize(loss, ["w"])
+
+        def step_of(ctx: Any, x: Any, y: Any, step: Any = step) -> Any:
+            return step(ctx, x, y)
+
+        lg.fit(p.env.compile(step_of) if compiled else step_of, (p.x, p.y), epochs=3, env=p.env)
+        found.append(p.env["w"])
+    np.testing.assert_allclose(*found, rtol=1e-4)
+    assert np.abs(found[0]).min() > 0.01
+
+
 def test_the_same_seed_gives_the_same_bits(problem: Make) -> None:
     """And another one another order."""
     found = []
