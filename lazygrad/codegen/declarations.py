@@ -196,7 +196,7 @@ def _fits(op: Declared, node: Node, specs: Sequence[Spec], wanted: Spec, result:
     raise Misdeclared("returns another shape than it declares", f"{found} in place of {wanted}", cure)
 
 
-def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any], spec: Spec) -> Any:
     """What the calls of NumPy compute that the program of a step makes of the kernel; None if there is none."""
     recorder = Recorder(np)
     operands = [Value(recorder, Spec(x.shape, x.dtype)) for x in arrays]
@@ -204,7 +204,7 @@ def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
         result = op.kernel(recorder, *operands, **params)
     except Exception:  # it is called as it is
         return None
-    if not isinstance(result, Value):
+    if not isinstance(result, Value) or result.spec != spec:
         return None
     lies: dict[Value, Any] = dict(zip(operands, arrays, strict=True))
 
@@ -228,7 +228,7 @@ def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
 def _reads_the_same(op: Declared, arrays: Sequence[Any], params: dict[str, Any], result: Any) -> None:
     """Raise Misdeclared if the kernel computes something else of arrays than of what stands for them."""
     try:
-        played = _played(op, arrays, params)
+        played = _played(op, arrays, params, Spec(np.shape(result), np.asarray(result).dtype))
     except (NotRecorded, Mismatch):
         return
     if played is None:
@@ -302,12 +302,24 @@ def _combined(op: Reduction, x: Any, params: dict[str, Any], whole: Any) -> None
     both = [_called(op, [part], params) for part in (first, second)]
     if any(part is None for part in both):
         return
-    total = op.combine.kernel(np, *map(np.asarray, both))
-    difference = disagreement(np.asarray(total).astype(np.asarray(whole).dtype), np.asarray(whole))
+    difference = _joining(op.combine, both[0], both[1], whole)
     if difference is not None:
         what = f"declares combine={op.combine.name}, which does not make its result of those of two parts"
         cure = "combine= joins the results of two parts to that of both; leave it out if nothing does."
         raise Misdeclared(what, f"combined they are {difference}", cure)
+
+
+def _joining(combine: Declared, a: Any, b: Any, expected: Any) -> str | None:
+    """In what way the results of two parts, combined, are not as expected; None if they are, or cannot be combined."""
+    expected = np.asarray(expected)
+    try:
+        a, b = (np.broadcast_to(np.asarray(part, expected.dtype), expected.shape) for part in (a, b))
+        joined = np.asarray(combine.kernel(np, a, b)).astype(expected.dtype)
+    except DefinitionError:
+        raise
+    except Exception:  # numbers that the dtype does not hold, or that it refuses
+        return None
+    return disagreement(joined, expected)
 
 
 def _empty(op: Reduction, x: Any, params: dict[str, Any]) -> None:
@@ -322,8 +334,7 @@ def _empty(op: Reduction, x: Any, params: dict[str, Any]) -> None:
         raise Misdeclared(f"{what}, but its kernel returned {wrong} of no elements", f"{wrong}", cure)
     if isinstance(op.combine, Declared):
         some = np.asarray(_called(op, [x], params))
-        joined = np.asarray(op.combine.kernel(np, np.full_like(some, op.identity), some)).astype(some.dtype)
-        difference = disagreement(joined, some)
+        difference = _joining(op.combine, op.identity, some, some)
         if difference is not None:
             seen = f"combined with {op.identity} it is {difference}"
             raise Misdeclared(f"{what}, which changes what it is combined with", seen, cure)

@@ -113,8 +113,9 @@ class Ways:
         return "callback"
 
     def _fold(self, node: Node, what: Folded, spec: Spec) -> str:
-        combine = getattr(node.op, "combine", None)
-        if not what.how.startswith("arg") and not isinstance(combine, Elementwise):
+        op = node.op
+        assert isinstance(op, Reduction)
+        if not what.how.startswith("arg") and not (isinstance(op.combine, Elementwise) and _holds(spec, op.identity)):
             return "callback"
         if what.how.startswith("arg"):
             axes = node.params["axis"]
@@ -345,6 +346,17 @@ class Ways:
         if 1 not in shape:
             return own
         return tuple([Index() if n == 1 else at for n, at in zip(shape, own, strict=True)])
+
+
+def _holds(spec: Spec, identity: Any) -> bool:
+    """Whether the dtype of a spec has an identity among its numbers."""
+    if identity is None:
+        return True
+    with np.errstate(all="ignore"):
+        try:
+            return bool(np.asarray(identity).astype(spec.dtype) == identity)
+        except (TypeError, ValueError, OverflowError):
+            return False
 
 
 def _within(places: Sequence[Affine], shapes: Sequence[Shape], size: int) -> bool:

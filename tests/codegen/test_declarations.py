@@ -547,6 +547,13 @@ def largest(xp, x, *, axis=None, keepdims=False):
     return xp.max(x, axis=axis, keepdims=keepdims)
 
 
+@right(lambda x: x.max(), X.astype(np.int64))
+@reduction(identity=-np.inf, combine=lg.maximum)
+def largest_of_whole_numbers(xp, x, *, axis=None, keepdims=False):
+    """The largest; of none it would be a number that the dtype has not."""
+    return xp.max(x, axis=axis, keepdims=keepdims)
+
+
 @right(lambda a, b: b @ a, X[:, :3], X[:, 1:])
 @opaque(shape=lambda a, b: (b[0], a[1]), recorded=True)
 def swapped(xp, a, b):
@@ -676,6 +683,19 @@ def test_a_kernel_that_raises_when_it_is_tried_is_not_judged(env: lg.VariableEnv
     assert_array_equal(X + 101, env.run(lambda ctx, x: careful(x), X + 100))
     with pytest.raises(ValueError, match="too small"):
         env.run(lambda ctx, x: careful(x), X)
+
+
+def test_what_the_program_takes_for_another_dtype_is_called_as_it_is(env: lg.VariableEnvironment) -> None:
+    """It is no fault of the kernel's."""
+
+    @elementwise()
+    def tenth(xp, x):
+        """x / 10, in the dtype of x."""
+        return x * np.asarray(0.1, x.dtype) if isinstance(x, np.ndarray) else x * np.float64(0.1)
+
+    x = X.astype(np.float32)
+    for _ in range(3):
+        assert_allclose(x / 10, env.run(lambda ctx, x: tenth(x), x), rtol=1e-6)
 
 
 def test_a_kernel_is_tried_once_for_its_settings_and_dtypes(env: lg.VariableEnvironment) -> None:
