@@ -17,6 +17,7 @@ import numpy as np
 from lazygrad.codegen.agreement import disagreement
 from lazygrad.codegen.index import Misdeclared, contiguous, flattened, probed, viewed
 from lazygrad.codegen.recorder import OUT, NotRecorded, Recorder, Value
+from lazygrad.codegen.trials import SMALL, Returned, called, fits, marks, same, samples
 from lazygrad.errors import DefinitionError
 from lazygrad.graph import Node
 from lazygrad.guarded import misdeclared
@@ -27,7 +28,6 @@ from lazygrad.spec import Mismatch, Spec
 __all__ = ["check", "seen"]
 
 LENGTH = 8  # elements of the arrays that an elementwise kernel is run on
-SMALL = 4096  # elements; what has no more is run as large as it is
 MARKED = 12  # runs of a movement on random numbers, by which its elements are known
 REMEMBERED = 256  # an op's checks, the first forgotten first
 
@@ -56,7 +56,7 @@ def check(plan: Plan) -> None:
         try:
             with np.errstate(all="ignore"):
                 judged = seen(op, node, specs)
-        except _Returned as reason:
+        except Returned as reason:
             raise plan.misdeclared(i, str(reason)) from None
         except Misdeclared as reason:
             what, found, cure = reason.args
@@ -85,115 +85,13 @@ def seen(op: Declared, node: Node, specs: Sequence[Spec]) -> bool:
         _reduction(op, node, specs[0])
     elif isinstance(op, Source):
         if not op.bound:
-            _same(op, [], {**node.params, "shape": tuple([min(n, 4) for n in node.params["shape"]])})
+            same(op, [], {**node.params, "shape": tuple([min(n, 4) for n in node.params["shape"]])})
     else:
         _opaque(op, node, specs)
     return True
 
 
-# Samples.
-
-
-def _samples(specs: Sequence[Spec], seed: int = 0) -> list[Any]:
-    """Arrays of these specs: numbers near 1, or of both signs and any size."""
-    rng = np.random.default_rng(seed)
-    return [_sample(rng, spec, bool(seed)) for spec in specs]
-
-
-def _sample(rng: np.random.Generator, spec: Spec, wide: bool) -> Any:
-    if spec.dtype.kind == "b":
-        return rng.integers(0, 2, spec.shape).astype(bool)
-    if spec.dtype.kind in "iu":
-        low = -9 if wide and spec.dtype.kind == "i" else 0 if wide else 1
-        return rng.integers(low, 10, spec.shape).astype(spec.dtype)
-    numbers = rng.normal(0, 3, spec.shape) if wide else rng.uniform(0.5, 1.5, spec.shape)
-    return np.asarray(numbers).astype(spec.dtype)
-
-
-def _marks(specs: Sequence[Spec], rng: np.random.Generator) -> list[Any]:
-    """Arrays of random numbers, none of which is 0 but of booleans."""
-    found = []
-    for spec in specs:
-        room = 2 if spec.dtype.kind == "b" else 100 if spec.dtype.itemsize == 1 else 2000
-        numbers = rng.integers(0 if room == 2 else 1, room, spec.shape)
-        found.append(numbers.astype(spec.dtype))
-    return found
-
-
-def _called(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
-    """What the kernel returns; None if it raises, which is for the run to show."""
-    try:
-        return op.kernel(np, *arrays, **params)
-    except DefinitionError:
-        raise
-    except Exception:
-        return None
-
-
-def _parts(result: Any) -> list[Any]:
-    """The arrays that a kernel returned."""
-    listed = result if isinstance(result, (tuple, list)) else [result]
-    return [np.asarray(part) for part in listed if isinstance(part, (np.ndarray, np.generic, float, int))]
-
-
-# What every kind promises.
-
-
-def _same(op: Declared, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
-    """What the kernel returns, the same bits when it is called again; None if it raises."""
-    first = _called(op, arrays, params)
-    if first is None:
-        return None
-    kept = [part.copy() for part in _parts(first)]
-    again = _called(op, [x.copy() for x in arrays], params)
-    if again is None:
-        return None
-    for one, other in zip(kept, _parts(again), strict=False):
-        if _differ(one, other):
-            what = "is declared pure, but its kernel gives other numbers when it is called again"
-            cure = "Draw with ctx.random, and pass it as an operand; for one with a state say opaque(..., pure=False)."
-            raise Misdeclared(what, f"of the same operands {_differing(other, one)}", cure)
-    _called(op, [np.flip(x).copy() for x in arrays], params)
-    for one, now in zip(kept, _parts(first), strict=True):
-        if _differ(one, now):
-            what = "changes what it has returned before"
-            seen = f"after another call its result was {_differing(now, one)}"
-            raise Misdeclared(what, seen, "Let its kernel make a new array in every call.")
-    return first
-
-
-def _differ(one: Any, other: Any) -> bool:
-    """Whether two arrays differ in a bit."""
-    return bool(one.dtype != other.dtype or one.shape != other.shape or one.tobytes() != other.tobytes())
-
-
-def _differing(now: Any, before: Any) -> str:
-    """Two numbers that differ."""
-    if now.shape != before.shape or now.dtype != before.dtype:
-        return f"{Spec(now.shape, now.dtype)} beside the first {Spec(before.shape, before.dtype)}"
-    place = next(p for p in np.ndindex(now.shape) if now[p].tobytes() != before[p].tobytes())
-    return f"{now[place]} beside the first {before[place]}"
-
-
-class _Returned(Misdeclared):
-    """A kernel returned another shape or dtype than declared: which."""
-
-
-def _fits(op: Declared, node: Node, specs: Sequence[Spec], wanted: Spec, result: Any) -> bool:
-    """Whether a kernel returned what is declared; raises Misdeclared for another dtype or shape."""
-    if not isinstance(result, (np.ndarray, np.generic, float, int)):
-        return False  # the run says what it is
-    found = Spec(np.shape(result), np.asarray(result).dtype)
-    if found == wanted:
-        return True
-    if found.shape == wanted.shape:
-        raise _Returned(str(Spec(node.spec.shape, found.dtype)))  # type: ignore[union-attr]
-    if sum(spec.size for spec in specs) <= SMALL:
-        whole = np.asarray(_called(op, _samples(specs), node.params))
-        if whole.shape != node.spec.shape:  # type: ignore[union-attr]
-            raise _Returned(str(Spec(whole.shape, whole.dtype)))
-    cure = "Correct its shape or dtype rule, or declare it opaque, with shape=."
-    raise Misdeclared("returns another shape than it declares", f"{found} in place of {wanted}", cure)
+# Readings.
 
 
 def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any], spec: Spec) -> Any:
@@ -247,9 +145,9 @@ def _elementwise(op: Elementwise, node: Node, specs: Sequence[Spec]) -> None:
     short = [Spec((LENGTH,), spec.dtype) for spec in specs]
     wanted = op.infer(short, node.params)
     for seed in range(2):
-        arrays = _samples(short, seed)
-        result = _same(op, arrays, node.params)
-        if result is None or not _fits(op, node, specs, wanted, result):  # type: ignore[arg-type]
+        arrays = samples(short, seed)
+        result = same(op, arrays, node.params)
+        if result is None or not fits(op, node, specs, wanted, result):  # type: ignore[arg-type]
             continue
         _alone(op, arrays, node.params, result)
         _reads_the_same(op, arrays, node.params, result)
@@ -258,7 +156,7 @@ def _elementwise(op: Elementwise, node: Node, specs: Sequence[Spec]) -> None:
 def _alone(op: Elementwise, arrays: Sequence[Any], params: dict[str, Any], whole: Any) -> None:
     """Raise Misdeclared unless every element is computed of those at its place, whatever stands beside them."""
     for what, chosen in _choices():
-        part = _called(op, [chosen(x) for x in arrays], params)
+        part = called(op, [chosen(x) for x in arrays], params)
         if part is None:
             continue
         part, expected = np.asarray(part), chosen(whole)
@@ -283,9 +181,9 @@ def _reduction(op: Reduction, node: Node, spec: Spec) -> None:
     short = Spec(tuple([2 + axis % 3 for axis in range(spec.ndim)]), spec.dtype)
     wanted = op.infer([short], params)
     for seed in range(2):
-        (x,) = _samples([short], seed)
-        result = _same(op, [x], params)
-        if result is None or not _fits(op, node, [spec], wanted, result):  # type: ignore[arg-type]
+        (x,) = samples([short], seed)
+        result = same(op, [x], params)
+        if result is None or not fits(op, node, [spec], wanted, result):  # type: ignore[arg-type]
             continue
         _reads_the_same(op, [x], params, result)
         if axes:
@@ -299,7 +197,7 @@ def _combined(op: Reduction, x: Any, params: dict[str, Any], whole: Any) -> None
         return
     axis = params["axis"][0]
     first, second = np.split(x, [1], axis)
-    both = [_called(op, [part], params) for part in (first, second)]
+    both = [called(op, [part], params) for part in (first, second)]
     if any(part is None for part in both):
         return
     difference = _joining(op.combine, both[0], both[1], whole)
@@ -326,14 +224,14 @@ def _empty(op: Reduction, x: Any, params: dict[str, Any]) -> None:
     """Raise Misdeclared unless the identity is the result of no elements, and changes nothing."""
     if op.identity is None:
         return
-    none = _called(op, [x[(slice(None),) * params["axis"][0] + (slice(0, 0),)]], params)
+    none = called(op, [x[(slice(None),) * params["axis"][0] + (slice(0, 0),)]], params)
     cure = "identity= is the result of no elements, which changes nothing when it is combined; None if there is none."
     what = f"declares identity={op.identity}"
     if none is not None and (np.asarray(none) != op.identity).any():
         wrong = np.asarray(none).ravel()[0]
         raise Misdeclared(f"{what}, but its kernel returned {wrong} of no elements", f"{wrong}", cure)
     if isinstance(op.combine, Declared):
-        some = np.asarray(_called(op, [x], params))
+        some = np.asarray(called(op, [x], params))
         difference = _joining(op.combine, op.identity, some, some)
         if difference is not None:
             seen = f"combined with {op.identity} it is {difference}"
@@ -394,12 +292,12 @@ def _moved(op: Movement, node: Node, specs: Sequence[Spec]) -> None:
         return
     rng, runs = np.random.default_rng(0), list[tuple[Any, Any]]()
     for _ in range(MARKED):
-        arrays = _marks(specs, rng)
-        result = _called(op, arrays, node.params) if runs else _same(op, arrays, node.params)
-        if result is None or not _fits(op, node, specs, node.spec, result):
+        arrays = marks(specs, rng)
+        result = called(op, arrays, node.params) if runs else same(op, arrays, node.params)
+        if result is None or not fits(op, node, specs, node.spec, result):
             return
         runs.append((np.concatenate([np.zeros(1, node.spec.dtype), *[x.ravel() for x in arrays]]), result))
-    known = {column.tobytes() for column in np.stack([marks for marks, _ in runs], axis=1)}
+    known = {column.tobytes() for column in np.stack([given for given, _ in runs], axis=1)}
     for column in np.stack([np.ravel(result) for _, result in runs], axis=1):
         if column.tobytes() not in known:
             cure = "A movement moves or repeats elements, whatever they are, with zeros where there are none; what "
@@ -411,7 +309,7 @@ def _moved(op: Movement, node: Node, specs: Sequence[Spec]) -> None:
 def _opaque(op: Declared, node: Node, specs: Sequence[Spec]) -> None:
     if sum(spec.size for spec in specs) > SMALL:
         return
-    arrays = _samples(specs)
-    result = _same(op, arrays, node.params)
+    arrays = samples(specs)
+    result = same(op, arrays, node.params)
     if result is not None and op.recorded:
         _reads_the_same(op, arrays, node.params, result)
