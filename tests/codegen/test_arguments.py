@@ -89,7 +89,6 @@ GIVEN: dict[str, Callable[[Any], Any]] = {
     "repeated": lambda x: np.broadcast_to(x[:1], x.shape) if (x[:1] == x).all() else x,
     "of the other byte order": lambda x: x.astype(x.dtype.newbyteorder()),
     "of a subclass": lambda x: x.view(Own),
-    "of a masked array": lambda x: np.ma.masked_array(x),
     "read only": read_only,
     "misaligned": misaligned,
     "misaligned from bytes": lambda x: np.frombuffer(b"\0" + x.tobytes(), x.dtype, offset=1).reshape(x.shape),
