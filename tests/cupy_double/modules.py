@@ -73,6 +73,8 @@ def _cupy(facts: dict[str, Any]) -> ModuleType:
     own = {function.__name__: function for function in calls.OWN}
     own["result_type"] = _result_type
     for name, parameters in facts["functions"].items():
+        if name not in own and not hasattr(np, name):
+            continue  # NumPy has done away with it
         made = own.get(name) or calls.over_numpy(name)
         registered[name] = made if name in SAME else calls.called_as(name, parameters, made)
     cupy.__dict__.update({name: f for name, f in registered.items() if name not in SAME})
