@@ -63,6 +63,7 @@ class Context:
         self.random = Random(graph)
         self.evaluated = False
         self._given = feeds
+        self._variables: dict[str, Tensor] = {}
         self._placeholders: dict[str, Tensor] = {}
         self._arguments: dict[str, Any] = {}
         self._statistics: dict[str, _Statistic] = {}
@@ -70,7 +71,7 @@ class Context:
         graph.context = self
 
     def variable(self, key: str | Variable) -> Tensor:
-        """The value that a variable has before the run, as a tensor.
+        """The value that a variable has before the run, as a tensor; in one call of a step always the same one.
 
         Args:
             key: its path, ``"ns/name"``, or the variable.
@@ -80,12 +81,17 @@ class Context:
         """
         self.graph.check_open("read a variable")
         path = key.path if isinstance(key, Variable) else key
+        known = self._variables.get(path)
+        if known is not None:
+            return known
         read = self.graph.reads.get(path)
-        if read is not None:
-            return self.graph.tensor(read)
-        found = self.env._find(path)
-        t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)
-        self.graph.reads[path] = t.index
+        if read is None:
+            found = self.env._find(path)
+            t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)
+            self.graph.reads[path] = t.index
+        else:
+            t = self.graph.tensor(read)
+        self._variables[path] = t
         return t
 
     def variables(self, namespace: str | None = None, trainable: bool | None = True) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -53,6 +54,13 @@ def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
     return method
 
 
+def _is_operand(x: Any) -> bool:
+    """Whether ``x`` has elements to compare with: anything else, such as None or a name, is no tensor."""
+    if isinstance(x, (Tensor, numbers.Number, np.ndarray, np.generic, list, tuple)):
+        return True
+    return not isinstance(x, type) and hasattr(x, "__array__")
+
+
 def _swapped(name: str) -> Callable[[Tensor, Any], Tensor]:
     """As :func:`_operator`, for the operand on the right."""
 
@@ -65,8 +73,8 @@ def _swapped(name: str) -> Callable[[Tensor, Any], Tensor]:
 class Tensor:
     """A node as its user holds it: lazy, immutable, with NumPy's operators.
 
-    ``==`` and ``hash`` are those of the handle: two tensors are equal if they are the same node.
-    :func:`lazygrad.equal` compares elements.
+    ``==`` and ``!=`` compare elements, as :func:`lazygrad.equal` does. Whether two names stand for one tensor is
+    asked with ``is``; a tensor is hashed by what it is, not by its elements.
     """
 
     __slots__ = ("graph", "index", "spec")
@@ -158,11 +166,13 @@ class Tensor:
         """Smallest element over ``axis``."""
         return functions["min"](self, axis=axis, keepdims=keepdims)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tensor) and self.graph is other.graph and self.index == other.index
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return functions["equal"](self, other) if _is_operand(other) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash((id(self.graph), self.index))
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return functions["not_equal"](self, other) if _is_operand(other) else NotImplemented
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<Tensor {self.spec} {self.graph.describe(self.index)}>"

@@ -200,7 +200,7 @@ class Optimizer:
                 cure = "Give what ctx.variable(name) returned, a variable, or its name."
                 raise GraphError(report(f"cannot update {v!r:.60}: it is not a variable", at=here(), cure=cure))
             tensor(t, context.graph)
-            if t in targets:
+            if any(t.index == target.index for target in targets):
                 cure = "One update gives each variable one new value: add up its gradients, and name it once."
                 raise GraphError(report(f"cannot update variable {_path(t)!r} twice", at=here(), cure=cure))
             if t.dtype.kind != "f":

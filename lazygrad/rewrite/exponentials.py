@@ -144,7 +144,7 @@ def _gained(expand: Expander, terms: tuple[Term, ...], e: Tensor, like: Tensor) 
         elif term.degree:
             return None
         else:
-            won = won or e != shifted
+            won = won or e.index != shifted.index
     if not won:
         return None
     if len(result) > 1 and all(shifted in term.above for term in result):

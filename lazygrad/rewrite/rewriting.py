@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from lazygrad.graph import Graph, Node, Op
@@ -48,6 +48,25 @@ class _Table:
 
 
 _table = functools.lru_cache(maxsize=16)(_Table)
+
+
+class Operand(Tensor):
+    """A tensor as a rule sees it: equal to another if both are the same node of the graph being written.
+
+    Nothing is written twice there, so that is to ask whether two expressions are the same. A rule that means to
+    compare elements says ``equal``.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:  # type: ignore[override]
+        return isinstance(other, Tensor) and self.graph is other.graph and self.index == other.index
+
+    def __ne__(self, other: object) -> bool:  # type: ignore[override]
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((id(self.graph), self.index))
 
 
 class Rewriting(Graph):
@@ -109,6 +128,10 @@ class Rewriting(Graph):
             place = self._place(Node(op, inputs, params, key, spec), identity)
         return self.tensor(place)
 
+    def tensor(self, index: int) -> Operand:
+        """The tensor of node ``index``."""
+        return Operand(self, index, cast(Spec, self.nodes[index].spec))
+
     def _place(self, node: Node, identity: Any) -> int:
         """Where the node is written, or what stands for it. Hooks and the like are never taken for each other."""
         always, after = self.table[node.op]
@@ -136,7 +159,7 @@ class Rewriting(Graph):
         spec = node.spec
         if not rules or not isinstance(spec, Spec):
             return None
-        xs = [Tensor(self, i, cast(Spec, nodes[i].spec)) for i in node.inputs]
+        xs = [self.tensor(i) for i in node.inputs]
         for rule in rules:
             if rule in self.active:
                 self.skipped = True
@@ -153,7 +176,7 @@ class Rewriting(Graph):
             del self.used[used:]  # what was tried for nothing
         return None
 
-    def _heard(self, y: Tensor, xs: list[Tensor]) -> Tensor:
+    def _heard(self, y: Tensor, xs: Sequence[Tensor]) -> Tensor:
         """``y``, when all hooks in ``xs`` have been called."""
         lost = [x for x in xs if self._hooks(x.index) & ~self._hooks(y.index)]
         return _after(y, *lost) if lost else y
