@@ -95,8 +95,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         return bits, adam.minimize(bits)
 
     def measure_step(ctx, x, y):
-        bits = lg.nn.cross_entropy(lg.reshape(network(x), (y.size, -1)), lg.reshape(y, (-1,))) / math.log(2)
-        return lg.mean(lg.reshape(bits, y.shape), axis=0)
+        return lg.mean(lg.nn.cross_entropy(network(x), y), axis=0) / math.log(2)
 
     def write_step(ctx, x, last):
         return drawn(ctx, lg.take(network(x)[0], last, axis=0))

@@ -48,7 +48,7 @@ def terms(model: Autoencoder, ctx: Any, x: Any) -> tuple[Any, Any]:
     """−log p(x|z) for one draw of z, and KL(q(z|x) ‖ N(0, 1)), both in nats an image."""
     mean, log_variance = model.encode(x)
     z = mean + lg.exp(0.5 * log_variance) * ctx.random.normal(mean.shape)
-    missed = PIXELS * lg.nn.binary_cross_entropy_with_logits(model.decode(z), x)  # the loss is a mean over the pixels
+    missed = lg.sum(lg.nn.binary_cross_entropy_with_logits(model.decode(z), x), axis=1)
     divergence = 0.5 * lg.sum(lg.square(mean) + lg.exp(log_variance) - 1 - log_variance, axis=1)
     return missed, divergence
 

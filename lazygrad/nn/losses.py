@@ -1,23 +1,24 @@
-"""Losses. Each returns one number an example; ``lg.mean`` of it is the usual scalar.
+"""Losses. Each returns one number a label; ``lg.mean`` of it is the usual scalar.
 
-An element of the first axis is an example. A loss is computed for every element (for every distribution,
-where one axis is that of the classes), and then averaged over all axes but the first. Where there is one axis
-only, each element is an example; where there is none, the loss is one number.
+A loss has the shape of its labels: of the prediction where both are numbers, of the logits without the axis of the
+classes where one axis is theirs. Nothing is averaged, so a mask, or weights of examples, are of that shape too.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lazygrad.define import elementwise
-from lazygrad.kinds import tensors
+from lazygrad.kinds import tensor, tensors
 from lazygrad.nn.activations import centered, log_softmax, relu
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.embedding import _one_hot, is_label
 from lazygrad.ops.arithmetic import abs, square
-from lazygrad.ops.comparison import clip, equal, isinf, logical_and, where
+from lazygrad.ops.comparison import clip, equal, isinf, logical_and, not_equal, where
 from lazygrad.ops.elementary import _logistic_slope, _small_part, exp, log
-from lazygrad.ops.movement import astype
+from lazygrad.ops.movement import astype, broadcast_to, reshape
 from lazygrad.ops.reduction import mean, sum
 from lazygrad.precision import in_floats
 from lazygrad.registry import function
@@ -34,11 +35,6 @@ __all__ = [
     "mean_squared_error",
     "negative_log_likelihood",
 ]
-
-
-def _each(losses: Tensor) -> Tensor:
-    """One number an example."""
-    return mean(losses, axis=tuple(range(1, losses.ndim))) if losses.ndim > 1 else losses
 
 
 def _compared(what: str, **operands: Any) -> list[Tensor]:
@@ -61,35 +57,36 @@ def _followed(target: Tensor, prediction: Tensor) -> Tensor:
 
 @function
 @in_floats("prediction", beside=["target"])
-def mean_squared_error(prediction: Any, target: Any) -> Tensor:
-    """Mean squared difference, one number an example.
+def mean_squared_error(prediction: Any, target: Any, *, mask: Any = None) -> Tensor:
+    """Squared difference, one number a label: ``lg.mean`` of it is the mean squared error.
 
     Args:
-        prediction: ``(N, ...)``.
+        prediction: of any shape.
         target: of the same shape, or one number.
+        mask: see :func:`cross_entropy`.
 
     Returns:
-        ``(N,)``: the mean over every axis but the first.
+        The shape of ``prediction``.
 
     Raises:
         SpecError: the shapes differ.
     """
     prediction, target = _compared("mean_squared_error", prediction=prediction, target=target)
-    return _each(square(prediction - target))
+    return _masked(square(prediction - target), mask)
 
 
 @function
 @in_floats("prediction", beside=["target"])
-def mean_absolute_error(prediction: Any, target: Any) -> Tensor:
-    """Mean absolute difference, one number an example; see :func:`mean_squared_error`."""
+def mean_absolute_error(prediction: Any, target: Any, *, mask: Any = None) -> Tensor:
+    """Absolute difference, one number a label; see :func:`mean_squared_error`."""
     prediction, target = _compared("mean_absolute_error", prediction=prediction, target=target)
-    return _each(abs(prediction - target))
+    return _masked(abs(prediction - target), mask)
 
 
 @function
 @in_floats("prediction", beside=["target"])
-def huber(prediction: Any, target: Any, delta: Any = 1.0) -> Tensor:
-    """Half the squared difference up to ``delta``, beyond it linear (Huber 1964), one number an example.
+def huber(prediction: Any, target: Any, delta: Any = 1.0, *, mask: Any = None) -> Tensor:
+    """Half the squared difference up to ``delta``, beyond it linear (Huber 1964), one number a label.
 
     With r the difference: r²/2 where |r| ≤ δ, else δ(|r| − δ/2). Shapes as in :func:`mean_squared_error`;
     ``delta`` is a positive number, or a 0-d tensor.
@@ -97,15 +94,15 @@ def huber(prediction: Any, target: Any, delta: Any = 1.0) -> Tensor:
     prediction, target = _compared("huber", prediction=prediction, target=target)
     r = prediction - target
     held = clip(r, -delta, delta)
-    return _each(held * (r - 0.5 * held))
+    return _masked(held * (r - 0.5 * held), mask)
 
 
 @function
 @in_floats("prediction", beside=["target"])
-def hinge(prediction: Any, target: Any) -> Tensor:
-    """max(0, 1 − t·p) for targets t of −1 and 1, one number an example; see :func:`mean_squared_error`."""
+def hinge(prediction: Any, target: Any, *, mask: Any = None) -> Tensor:
+    """max(0, 1 − t·p) for targets t of −1 and 1, one number a label; see :func:`mean_squared_error`."""
     prediction, target = _compared("hinge", prediction=prediction, target=target)
-    return _each(relu(1 - target * prediction))
+    return _masked(relu(1 - target * prediction), mask)
 
 
 # Not σ(x) − t, of which nothing is left where t is 1 and σ(x) near it.
@@ -127,27 +124,37 @@ def _logistic_loss(xp: Any, x: Array, t: Array) -> Any:
 
 @function
 @in_floats("logits", beside=["targets"])
-def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
-    """−t·log σ(x) − (1 − t)·log(1 − σ(x)), one number an example, right for logits of any size.
+def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, mask: Any = None) -> Tensor:
+    """−t·log σ(x) − (1 − t)·log(1 − σ(x)), one number a label, right for logits of any size.
 
     Args:
-        logits: ``(N, ...)``, the logarithms of the odds.
+        logits: the logarithms of the odds, of any shape.
         targets: probabilities of the same shape, or one number. The gradient passes to them too.
+        mask: see :func:`cross_entropy`.
 
     Returns:
-        ``(N,)``: the mean over every axis but the first.
+        The shape of ``logits``.
 
     Raises:
         SpecError: the shapes differ.
     """
     logits, targets = _compared("binary_cross_entropy_with_logits", logits=logits, targets=targets)
-    return _each(_logistic_loss(logits, targets))
+    return _masked(_logistic_loss(logits, targets), mask)
 
 
 @function
 @in_floats("logits", beside=["targets"])
-def cross_entropy(logits: Any, targets: Any, axis: int = -1, label_smoothing: float = 0.0) -> Tensor:
-    """−Σ t·log softmax(logits) along ``axis``, one number an example.
+def cross_entropy(
+    logits: Any,
+    targets: Any,
+    axis: int = -1,
+    label_smoothing: float = 0.0,
+    *,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    mask: Any = None,
+) -> Tensor:
+    """−Σ w·t·log softmax(logits) along ``axis``, one number a label.
 
     Args:
         logits: ``(N, C)``, or any shape with the classes along ``axis``.
@@ -155,12 +162,18 @@ def cross_entropy(logits: Any, targets: Any, axis: int = -1, label_smoothing: fl
             shape of ``logits``, to which the gradient passes.
         axis: of the classes.
         label_smoothing: part of the target that is spread evenly over all classes (Szegedy et al. 2016, §7).
+        weight: ``(C,)``, one number a class, by which its terms are multiplied; in the dtype of ``logits``.
+        ignore_index: a label whose loss is 0, and has no gradient; it need not be a class.
+        mask: booleans, or 0 and 1, of the shape of the result: where it is false the loss is 0, and has no gradient.
 
     Returns:
-        ``(N,)``: where more axes are left than one, the mean over all but the first.
+        The shape of ``logits`` without the axis of the classes. To average over some labels only, divide the sum by
+        their number, ``lg.sum(losses) / lg.sum(labels != ignore_index)``; for PyTorch's mean with weights divide by
+        ``lg.sum(lg.take(weight, labels))``.
 
     Raises:
-        SpecError: the targets are neither, or ``label_smoothing`` is not between 0 and 1.
+        SpecError: the targets are neither, ``weight`` or ``mask`` has another shape, ``ignore_index`` is given
+            beside probabilities, or ``label_smoothing`` is not between 0 and 1.
         IndexError: when it is evaluated: a label is negative, or not below the number of classes.
     """
     logits, targets = tensors(logits, targets)
@@ -168,27 +181,50 @@ def cross_entropy(logits: Any, targets: Any, axis: int = -1, label_smoothing: fl
         place = normalize_axis(axis, logits.ndim)
         labels = _are_labels(logits, targets, place)
         smoothing = number("label_smoothing", label_smoothing, 0, 1)
+        weights = _class_weights(weight, logits, place)
+        if ignore_index is not None and not labels:
+            raise Mismatch("ignore_index is a label, and the targets are probabilities: give mask= instead.")
+        kept = _kept(targets, ignore_index)
     if labels:
+        targets = targets if kept is None else where(kept, targets, 0)
         logits = centered(logits, place)
-        picked = _picked(logits, targets, place)
-        if smoothing:
-            picked = (1 - smoothing) * picked + smoothing * mean(logits, axis=place)
-        return _each(log(sum(exp(logits), axis=place)) - picked)
+        total, picked = log(sum(exp(logits), axis=place)), _picked(logits, targets, place)
+        if weights is None:
+            losses = total - (picked if not smoothing else _mixed(smoothing, picked, mean(logits, axis=place)))
+        else:
+            spread = mean(weights, axis=place) * total - mean(weights * logits, axis=place)
+            losses = _mixed(smoothing, _picked(weights, targets, place) * (total - picked), spread)
+        return _masked(losses if kept is None else where(kept, losses, 0), mask)
     targets = _followed(targets, logits)
     if smoothing:
         targets = (1 - smoothing) * targets + smoothing / logits.shape[place]
-    return _each(-sum(_weighted(targets, log_softmax(logits, place)), axis=place))
+    terms = _weighted(targets, log_softmax(logits, place))
+    return _masked(-sum(terms if weights is None else weights * terms, axis=place), mask)
 
 
 @function
 @in_floats("log_probabilities")
-def negative_log_likelihood(log_probabilities: Any, labels: Any, axis: int = -1) -> Tensor:
-    """Minus the logarithm of the probability of the label, one number an example.
+def negative_log_likelihood(
+    log_probabilities: Any,
+    labels: Any,
+    axis: int = -1,
+    *,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    mask: Any = None,
+) -> Tensor:
+    """Minus the logarithm of the probability of the label, one number a label.
 
     Args:
         log_probabilities: ``(N, C)``, or any shape with the classes along ``axis``.
         labels: whole numbers, of that shape without the axis.
         axis: of the classes.
+        weight: as for :func:`cross_entropy`.
+        ignore_index: as for :func:`cross_entropy`.
+        mask: as for :func:`cross_entropy`.
+
+    Returns:
+        The shape of ``labels``.
 
     Raises:
         SpecError, IndexError: as :func:`cross_entropy`.
@@ -198,15 +234,22 @@ def negative_log_likelihood(log_probabilities: Any, labels: Any, axis: int = -1)
         place = normalize_axis(axis, log_probabilities.ndim)
         if not _are_labels(log_probabilities, labels, place):
             raise Mismatch("Labels have the shape of log_probabilities without the axis of the classes.")
-    return _each(-_picked(log_probabilities, labels, place))
+        weights = _class_weights(weight, log_probabilities, place)
+        kept = _kept(labels, ignore_index)
+    labels = labels if kept is None else where(kept, labels, 0)
+    losses = -_picked(log_probabilities, labels, place)
+    if weights is not None:
+        losses = losses * _picked(weights, labels, place)
+    return _masked(losses if kept is None else where(kept, losses, 0), mask)
 
 
 @function
 @in_floats("logits", beside=["targets"])
-def kl_divergence(logits: Any, targets: Any, axis: int = -1) -> Tensor:
-    """Σ t·(log t − log softmax(logits)) along ``axis`` (Kullback & Leibler 1951), one number an example.
+def kl_divergence(logits: Any, targets: Any, axis: int = -1, *, mask: Any = None) -> Tensor:
+    """Σ t·(log t − log softmax(logits)) along ``axis`` (Kullback & Leibler 1951), one number a distribution.
 
-    ``targets`` are probabilities of the shape of ``logits``; where they are 0 their term is 0.
+    ``targets`` are probabilities of the shape of ``logits``; where they are 0 their term is 0. The result has that
+    shape without the axis, and so has ``mask``, see :func:`cross_entropy`.
     """
     logits, targets = tensors(logits, targets)
     with fitting("take the kl_divergence of", logits=logits, targets=targets):
@@ -215,7 +258,46 @@ def kl_divergence(logits: Any, targets: Any, axis: int = -1) -> Tensor:
             raise Mismatch("Targets are probabilities of the shape of the logits.")
     targets = _followed(targets, logits)
     entropy = targets * log(where(equal(targets, 0), 1, targets))
-    return _each(sum(entropy - _weighted(targets, log_softmax(logits, place)), axis=place))
+    return _masked(sum(entropy - _weighted(targets, log_softmax(logits, place)), axis=place), mask)
+
+
+def _mixed(part: float, one: Tensor, other: Tensor) -> Tensor:
+    """``part`` of the other, the rest of the one."""
+    return (1 - part) * one + part * other if part else one
+
+
+def _masked(losses: Tensor, mask: Any) -> Tensor:
+    """The losses, 0 where the mask is false; a mask of another shape would broadcast, and is refused."""
+    if mask is None:
+        return losses
+    mask = tensor(mask, losses.graph)
+    with fitting("mask", losses=losses, mask=mask):
+        if mask.shape != losses.shape:
+            raise Mismatch(f"A mask has one element a label: its shape is {list(losses.shape)}.")
+        if mask.dtype.kind == "f":
+            raise Mismatch("A mask says which labels count: give booleans, such as mask > 0.")
+    return where(astype(mask, bool), losses, 0)
+
+
+def _class_weights(weight: Any, x: Tensor, axis: int) -> Tensor | None:
+    """The weights of the classes in the shape of ``x``; None if there are none."""
+    if weight is None:
+        return None
+    weight, count = tensor(weight, x.graph), x.shape[axis]
+    if weight.shape != (count,):
+        raise Mismatch(f"weight is {weight.spec}; it has one number a class: its shape is [{count}].")
+    placed = reshape(weight, tuple(count if i == axis else 1 for i in range(x.ndim)))
+    return broadcast_to(astype(placed, x.dtype), x.shape)
+
+
+def _kept(labels: Tensor, ignore_index: Any) -> Tensor | None:
+    """Where labels are not the one that is ignored; None if all are kept."""
+    if ignore_index is None:
+        return None
+    if isinstance(ignore_index, (bool, Tensor)) or not hasattr(ignore_index, "__index__"):
+        raise Mismatch(f"ignore_index is a whole number, not {ignore_index!r:.60}.")
+    label, possible = ignore_index.__index__(), np.iinfo(labels.dtype)
+    return not_equal(labels, label) if possible.min <= label <= possible.max else None
 
 
 def _are_labels(logits: Tensor, targets: Tensor, axis: int) -> bool:

@@ -14,11 +14,6 @@ def normal(shape, seed=0):
     return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
-def each(losses):
-    """The mean over every axis but the first."""
-    return losses.mean(axis=tuple(range(1, losses.ndim))) if losses.ndim > 1 else losses
-
-
 def reference_huber(p, t, delta=1.0):
     """By its two cases."""
     r = np.abs(p - t)
@@ -45,10 +40,10 @@ COMPARED = {
 
 @pytest.mark.parametrize("shape", [(), (5,), (5, 1), (4, 3), (2, 3, 2), (0, 3)], ids=str)
 @pytest.mark.parametrize("name", COMPARED)
-def test_a_loss_is_one_number_an_example(name, shape):
-    """The mean over every axis but the first; of one axis each element is an example."""
+def test_a_loss_is_one_number_a_label(name, shape):
+    """Its shape is that of what it compares, and nothing is averaged."""
     f, reference = COMPARED[name]
-    check_value(f, lambda p, t: np.asarray(each(reference(p, t))), normal(shape), normal(shape, 1), ulps=8)
+    check_value(f, lambda p, t: np.asarray(reference(p, t)), normal(shape), normal(shape, 1), ulps=8)
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 2)], ids=str)
@@ -67,7 +62,7 @@ def test_targets_that_are_whole_numbers_do_not_widen_float32(value, gradient, na
     for t in (np.arange(12).reshape(4, 3) % 2, np.arange(12).reshape(4, 3) % 2 == 1):
         y = value(f, p, t)
         assert np.float32 == y.dtype
-        np.testing.assert_allclose(y, each(reference(p.astype("float64"), t.astype("float64"))), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(y, reference(p.astype("float64"), t.astype("float64")), rtol=1e-6, atol=1e-7)
     (g,) = gradient(lambda p: f(p, 1), p)
     assert np.float32 == g.dtype
 
@@ -76,7 +71,7 @@ def test_targets_that_are_whole_numbers_do_not_widen_float32(value, gradient, na
 def test_a_target_may_be_one_number_for_all(name):
     """As the discriminator of a pair of networks wants it."""
     f, reference = COMPARED[name]
-    check_value(lambda p: f(p, 1.0), lambda p: each(reference(p, 1.0)), normal((4, 3)), ulps=8)
+    check_value(lambda p: f(p, 1.0), lambda p: reference(p, 1.0), normal((4, 3)), ulps=8)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +116,7 @@ def reference_cross_entropy(x, labels, axis=-1, smoothing=0.0):
     count = x.shape[axis]
     t = np.moveaxis(np.eye(count)[labels], -1, axis)
     t = (1 - smoothing) * t + smoothing / count
-    return each(-np.sum(t * special.log_softmax(x, axis=axis), axis=axis))
+    return -np.sum(t * special.log_softmax(x, axis=axis), axis=axis)
 
 
 def labels_for(shape, axis, count):
@@ -136,7 +131,7 @@ def labels_for(shape, axis, count):
 )
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 def test_cross_entropy_of_labels_equals_its_definition(shape, axis, smoothing):
-    """Along any axis; one number an example (defects 4 and 5 of the Rust crate)."""
+    """Along any axis; one number a label (defects 4 and 5 of the Rust crate)."""
     x, labels = 2 * normal(shape), labels_for(shape, axis, shape[axis])
     check_value(
         lambda x, t: lg.nn.cross_entropy(x, t, axis=axis, label_smoothing=smoothing),
@@ -315,3 +310,139 @@ def test_the_divergence_of_targets_of_another_shape_is_refused(refusal):
     """Labels are not probabilities."""
     message = refusal(lg.nn.kl_divergence, np.ones((4, 3)), np.ones(4, "int64"))
     assert message.endswith("    Targets are probabilities of the shape of the logits.")
+
+
+# Labels that do not count, classes that count more.
+
+SEQUENCES = 2 * normal((3, 4, 5))
+LABELS = np.random.default_rng(7).integers(0, 5, (3, 4))
+WEIGHT = np.array([0.5, 2.0, 1.0, 0.0, 3.0])
+IGNORED = np.where(np.arange(12).reshape(3, 4) % 5 == 2, -100, LABELS)
+MASK = np.arange(12).reshape(3, 4) % 3 > 0
+
+
+def test_labels_of_sequences_have_a_loss_each(value):
+    """Logits [N, T, V] and labels [N, T] give [N, T]."""
+    y = value(lg.nn.cross_entropy, SEQUENCES, LABELS)
+    assert (3, 4) == y.shape
+    np.testing.assert_allclose(y, reference_cross_entropy(SEQUENCES, LABELS), rtol=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_the_terms_of_a_class_are_multiplied_by_its_weight(smoothing, axis):
+    """−Σ w·t·log p: of labels, and of the same as probabilities, along any axis."""
+    x = np.moveaxis(SEQUENCES, -1, axis)
+    t = np.moveaxis((1 - smoothing) * np.eye(5)[LABELS] + smoothing / 5, -1, axis)
+    w = WEIGHT.reshape((5, 1) if axis == 1 else 5)
+    wanted = -np.sum(w * t * special.log_softmax(x, axis=axis), axis=axis)
+    settings = {"axis": axis, "label_smoothing": smoothing, "weight": WEIGHT}
+    check_value(lambda x, y: lg.nn.cross_entropy(x, y, **settings), lambda x, y: wanted, x, LABELS, ulps=32)
+    spread = {"axis": axis, "weight": WEIGHT}
+    check_value(lambda x, t: lg.nn.cross_entropy(x, t, **spread), lambda x, t: wanted, x, t, ulps=32)
+    check_gradient(lambda x, y: lg.nn.cross_entropy(x, y, **settings), x, LABELS)
+
+
+@pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.1}, {"weight": WEIGHT}], ids=str)
+def test_a_label_that_is_ignored_has_no_loss_and_no_gradient(value, gradient, settings):
+    """Whatever its logits are; the others are as without it."""
+    x = np.where((IGNORED == -100)[..., None], np.nan, SEQUENCES)
+    y = value(lambda x, t: lg.nn.cross_entropy(x, t, ignore_index=-100, **settings), x, IGNORED)
+    plain = value(lambda x, t: lg.nn.cross_entropy(x, t, **settings), SEQUENCES, LABELS)
+    np.testing.assert_allclose(y, np.where(IGNORED == -100, 0, plain), rtol=1e-12)
+    (g,) = gradient(lambda x: lg.nn.cross_entropy(x, IGNORED, ignore_index=-100, **settings), x)
+    (wanted,) = gradient(lambda x: lg.nn.cross_entropy(x, LABELS, **settings), SEQUENCES)
+    np.testing.assert_allclose(g, np.where((IGNORED == -100)[..., None], 0, wanted), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(("dtype", "label"), [("uint8", -100), ("uint8", 255), ("int8", 300), ("int64", 2)])
+def test_the_ignored_label_may_be_any_whole_number(value, dtype, label):
+    """Also one that the dtype of the labels has not, which none of them is, and one that is a class."""
+    labels = np.array([0, 2, 1], dtype)
+    if label == 255:
+        labels[1] = 255
+    y = value(lambda x, t: lg.nn.cross_entropy(x, t, ignore_index=label), SEQUENCES[0, :3], labels)
+    plain = reference_cross_entropy(SEQUENCES[0, :3], [0, 2, 1])
+    np.testing.assert_allclose(y, np.where(labels.astype(int) == label, 0, plain), rtol=1e-12)
+
+
+def test_the_likelihood_takes_weights_and_an_ignored_label():
+    """As cross entropy does, of log probabilities."""
+    wanted = np.where(IGNORED == -100, 0, WEIGHT[LABELS] * reference_cross_entropy(SEQUENCES, LABELS))
+    check_value(
+        lambda x, t: lg.nn.negative_log_likelihood(x, t, weight=WEIGHT, ignore_index=-100),
+        lambda x, t: wanted, special.log_softmax(SEQUENCES, axis=-1), IGNORED, ulps=32,
+    )  # fmt: skip
+
+
+def test_weights_do_not_widen_the_loss(value):
+    """Weights of float64, as scikit-learn computes them, beside logits of float32; and their gradient passes."""
+    x = SEQUENCES[0].astype("float32")
+    assert np.float32 == value(lambda x, t: lg.nn.cross_entropy(x, t, weight=WEIGHT), x, LABELS[0]).dtype
+    check_gradient(lambda x, w: lg.nn.cross_entropy(x, LABELS[0], weight=w), SEQUENCES[0], WEIGHT)
+
+
+MASKABLE = {
+    **{name: (getattr(lg.nn, name.split()[0]), (MASK.shape, MASK.shape)) for name in COMPARED},
+    "cross_entropy": (lambda x, t, **k: lg.nn.cross_entropy(x, LABELS, **k), (SEQUENCES.shape, MASK.shape)),
+    "negative_log_likelihood": (
+        lambda x, t, **k: lg.nn.negative_log_likelihood(x, LABELS, **k),
+        (SEQUENCES.shape, MASK.shape),
+    ),
+    "kl_divergence": (lambda x, t, **k: lg.nn.kl_divergence(x, lg.abs(t), **k), (SEQUENCES.shape, SEQUENCES.shape)),
+}
+
+
+@pytest.mark.parametrize("name", MASKABLE)
+def test_what_a_mask_leaves_out_has_no_loss_and_no_gradient(value, name):
+    """Of every loss; booleans, or 0 and 1."""
+    loss, shapes = MASKABLE[name]
+    x, t = normal(shapes[0]), normal(shapes[1], 1)
+    plain, g = value(lambda x, t: [y := loss(x, t), lg.grad(y, x)], x, t)
+    for mask in (MASK, MASK.astype("int64")):
+        y, masked = value(lambda x, t, mask=mask: [y := loss(x, t, mask=mask), lg.grad(y, x)], x, t)
+        np.testing.assert_allclose(y, np.where(MASK, plain, 0), rtol=1e-12)
+        np.testing.assert_allclose(masked, np.where(MASK[..., None] if g.ndim == 3 else MASK, g, 0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", MASKABLE)
+@pytest.mark.parametrize("shape", [(3, 1), (4,), (), (3, 4, 1)], ids=str)
+def test_a_mask_of_another_shape_is_refused(refusal, name, shape):
+    """One that would broadcast too."""
+    loss, shapes = MASKABLE[name]
+    message = refusal(lambda x, t, m: loss(x, t, mask=m), normal(shapes[0]), normal(shapes[1]), np.ones(shape, bool))
+    assert message.endswith("    A mask has one element a label: its shape is [3, 4].")
+
+
+def test_a_mask_of_floats_is_refused(refusal):
+    """Weights of examples are multiplied by, as 0.5 would not be."""
+    message = refusal(lambda x, t, m: lg.nn.huber(x, t, mask=m), np.ones(3), np.ones(3), np.ones(3, "float32"))
+    assert message == (
+        "cannot mask float64[3] and float32[3]\n\n"
+        "    PLACE\n\n"
+        "    losses:  float64[3]   multiply, tests/nn/test_losses.py:LINE\n"
+        "    mask:    float32[3]   placeholder 'argument2'\n"
+        "    A mask says which labels count: give booleans, such as mask > 0."
+    ).replace("LINE", message.partition("test_losses.py:")[2].partition("\n")[0])
+
+
+REFUSED = {
+    "other classes": ({"weight": np.ones(4)}, "float64[4]; it has one number a class: its shape is [5]."),
+    "one weight": ({"weight": 2.0}, "its shape is [5]."),
+    "a label of a float": ({"ignore_index": 1.5}, "ignore_index is a whole number, not 1.5."),
+    "a label of a bool": ({"ignore_index": True}, "ignore_index is a whole number, not True."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_weights_and_labels_to_ignore_are_checked(refusal, name):
+    """By both losses that take them."""
+    settings, end = REFUSED[name]
+    for loss in (lg.nn.cross_entropy, lg.nn.negative_log_likelihood):
+        assert refusal(lambda x, t, f=loss: f(x, t, **settings), SEQUENCES, LABELS).endswith(end)
+
+
+def test_a_label_to_ignore_beside_probabilities_is_refused(refusal):
+    """They have no labels."""
+    message = refusal(lambda x, t: lg.nn.cross_entropy(x, t, ignore_index=0), SEQUENCES, SEQUENCES)
+    assert message.endswith("ignore_index is a label, and the targets are probabilities: give mask= instead.")
