@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from lazygrad.define import opaque
 from lazygrad.errors import GradientError, report
-from lazygrad.gradient import differentiable, grad, jvp, tensors_of
+from lazygrad.gradient import differentiable, gathered, grad, jvp, tensors_of
 from lazygrad.kinds import tensors
 from lazygrad.ops.movement import concat, reshape, stack
 from lazygrad.ops.passing import stop_gradient
@@ -15,50 +16,93 @@ from lazygrad.ops.source import eye, full_like, zeros
 from lazygrad.registry import here
 from lazygrad.spec import kept
 from lazygrad.tensor import Array, Tensor
+from lazygrad.trees import rebuilt
+from lazygrad.variables import Variable
 
 __all__ = ["custom_gradient", "hessian", "hessian_vector_product", "jacobian", "stop_gradient"]
 
 
-def jacobian(y: Tensor, x: Tensor) -> Tensor:
+@overload
+def jacobian(y: Tensor, x: Tensor | Variable) -> Tensor: ...
+@overload
+def jacobian(y: Any, x: Any) -> Any: ...
+def jacobian(y: Any, x: Any) -> Any:
     """All first derivatives: shape ``y.shape + x.shape``.
 
     One reverse pass an element of ``y``, or one forward pass an element of ``x`` where those are fewer.
+
+    Args:
+        y: a tensor, or several in tuples, lists and dicts, in any nesting.
+        x: a tensor or a variable, or several likewise, such as ``network.variables``.
+
+    Returns:
+        The Jacobian; of several they are nested as ``y`` are, and in place of each y as ``x`` are.
     """
-    differentiable("the value", tensors_of("y", y))
-    differentiable("with respect to", tensors_of("x", x))
-    if y.size == 0 or x.size == 0:
-        return zeros(y.shape + x.shape, y.dtype)
-    if x.size < y.size:
-        units = eye(x.size, dtype=x.dtype) if x.size > 1 else None
-        columns = [
-            jvp(y, x, reshape(units[i], x.shape) if units is not None else full_like(x, 1)) for i in range(x.size)
-        ]
-        return reshape(stack(columns, axis=-1), y.shape + x.shape)
+    y, x = gathered(y), gathered(x)
+    y_list = tensors_of("y", y)
+    x_list = tensors_of("x", x, y_list)
+    differentiable("the value", y_list)
+    differentiable("with respect to", x_list)
+    return rebuilt(y, [rebuilt(x, _jacobians(one, x_list)) for one in y_list])
+
+
+def _jacobians(y: Tensor, xs: list[Tensor]) -> list[Tensor]:
+    """The Jacobian of ``y`` for each x; passes backwards are shared by all of them."""
+    if y.size and 0 < builtins.sum(x.size for x in xs) < y.size:
+        return [_forward(y, x) for x in xs]
     units = eye(y.size, dtype=y.dtype) if y.size > 1 else None
-    rows = [grad(y, x, reshape(units[i], y.shape) if units is not None else None) for i in range(y.size)]
-    return reshape(concat([reshape(r, (1, -1)) for r in rows]), y.shape + x.shape)
+    rows = [grad(y, xs, reshape(units[i], y.shape) if units is not None else None) for i in range(y.size)]
+    return [
+        reshape(concat([reshape(row[k], (1, -1)) for row in rows]), y.shape + x.shape)
+        if y.size and x.size
+        else zeros(y.shape + x.shape, y.dtype)
+        for k, x in enumerate(xs)
+    ]
 
 
-def hessian(y: Tensor, x: Tensor) -> Tensor:
+def _forward(y: Tensor, x: Tensor) -> Tensor:
+    """The Jacobian, column by column."""
+    if not x.size:
+        return zeros(y.shape + x.shape, y.dtype)
+    units = eye(x.size, dtype=x.dtype) if x.size > 1 else None
+    columns = [jvp(y, x, reshape(units[i], x.shape) if units is not None else full_like(x, 1)) for i in range(x.size)]
+    return reshape(stack(columns, axis=-1), y.shape + x.shape)
+
+
+@overload
+def hessian(y: Tensor, x: Tensor | Variable) -> Tensor: ...
+@overload
+def hessian(y: Tensor, x: Any) -> Any: ...
+def hessian(y: Tensor, x: Any) -> Any:
     """All second derivatives of the scalar ``y``: shape ``x.shape + x.shape``.
+
+    Args:
+        y: a tensor of one number.
+        x: a tensor or a variable, or several in tuples, lists and dicts, in any nesting. The derivatives for each
+            two of them are then nested as ``x`` are, and in place of each x so again.
 
     Raises:
         GradientError: ``y`` is not a single number.
     """
     if isinstance(y, Tensor) and y.size != 1:
         raise GradientError(report(f"cannot take the hessian of {y.spec}", at=here(), cure="Take it of one number."))
+    x = gathered(x)
     return jacobian(grad(y, x), x)
 
 
 def hessian_vector_product(y: Tensor, xs: Any, vs: Any) -> Any:
     """Second derivatives of ``y`` times ``vs``, without the matrix: forward over reverse.
 
+    Args:
+        y: a tensor.
+        xs: a tensor or a variable, or several in tuples, lists and dicts, in any nesting.
+        vs: for each x a direction of its shape, nested as ``xs`` are.
+
     Returns:
-        For each x a tensor of its shape, in a list if ``xs`` is one.
+        For each x a tensor of its shape, nested as ``xs`` are.
     """
-    x_list = tensors_of("x", xs)
-    pushed = jvp(grad(y, x_list), x_list, vs if isinstance(vs, (list, tuple)) else [vs])
-    return pushed[0] if isinstance(xs, Tensor) else pushed
+    xs = gathered(xs)
+    return jvp(grad(y, xs), xs, vs)
 
 
 @opaque(shape=lambda y, *xs: y, vjp=lambda g, y, *operands: (g, *(None for _ in operands[1:])), dtype=kept)

@@ -194,6 +194,17 @@ class VariableEnvironment:
             self._keep()
         return variable
 
+    def _freeze(self, variable: Variable, frozen: bool) -> None:
+        """Say whether optimizers leave a variable alone; what was traced with another answer is traced anew."""
+        with self._lock:
+            self._check_idle()
+            if self._is_writing():
+                cure = "Freeze variables before the step, outside of it: a compiled step is written only once."
+                raise GraphError(report(f"cannot freeze {variable!r}: a step is being written", at=here(), cure=cure))
+            if variable._trainable == frozen:
+                variable._trainable = not frozen
+                self._version += 1
+
     def _keep(self) -> None:
         """Let every variable there is now stay, even if the step being written fails."""
         while True:

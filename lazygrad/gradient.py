@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from lazygrad.errors import GradientError, SpecError, report
-from lazygrad.graph import Graph, Node
+from lazygrad.graph import Graph, Node, current_graph
 from lazygrad.kinds import Declared, Elementwise, flat, item, tensor
 from lazygrad.ops.arithmetic import add
 from lazygrad.ops.movement import broadcast_to
@@ -23,16 +23,27 @@ from lazygrad.ops.strong import cotangent, plain, strong_multiply
 from lazygrad.registry import here
 from lazygrad.spec import Spec
 from lazygrad.tensor import Tensor, TensorLike
+from lazygrad.trees import aligned, leaves, rebuilt
+from lazygrad.variables import Variable
 
-__all__ = ["Part", "differentiable", "grad", "jvp", "tensors_of"]
+__all__ = ["Part", "differentiable", "gathered", "grad", "jvp", "tensors_of"]
 
 
-def tensors_of(what: str, xs: Any) -> list[Tensor]:
-    """A tensor or several as a list; raises GradientError for anything else."""
-    listed = [xs] if isinstance(xs, Tensor) else xs
-    if not isinstance(listed, Iterable) or isinstance(listed, (str, np.ndarray)):
-        listed = [listed]
-    found = list(listed)
+def gathered(xs: Any) -> Any:
+    """``xs`` as tuples, lists and dicts of what is in them, in any nesting; an iterator becomes a list."""
+    if isinstance(xs, (Tensor, Variable, str, tuple, list, dict, np.ndarray, np.generic)):
+        return xs
+    if not isinstance(xs, Iterable):
+        return xs
+    return list(xs)
+
+
+def tensors_of(what: str, xs: Any, ys: Sequence[Tensor] = ()) -> list[Tensor]:
+    """The tensors in what :func:`gathered` gave, in a list; raises GradientError if there is anything else.
+
+    A variable is read in the graph of ``ys``, or else in the one being written.
+    """
+    found = [_read(x, ys) if isinstance(x, Variable) else x for _, x in leaves(xs)]
     for x in found:
         if not isinstance(x, Tensor):
             raise GradientError(
@@ -42,6 +53,17 @@ def tensors_of(what: str, xs: Any) -> list[Tensor]:
                     cure="Give a tensor of this step, such as ctx.variable(name), or a list of them.",
                 )
             )
+    return found
+
+
+def _read(v: Variable, ys: Sequence[Tensor]) -> Tensor:
+    """The tensor of a variable."""
+    graph = ys[0].graph if ys else current_graph("differentiate")
+    graph.check_open("differentiate")
+    if v._env is not graph.context.env:
+        cure = "Give variables of the environment in which the step is run."
+        raise GradientError(report(f"cannot differentiate: {v!r} is of another environment", at=here(), cure=cure))
+    found: Tensor = graph.context.variable(v)
     return found
 
 
@@ -70,36 +92,41 @@ def differentiable(what: str, xs: Sequence[Tensor]) -> None:
 @overload
 def grad(ys: Any, xs: Tensor, grad_ys: Any = None) -> Tensor: ...
 @overload
-def grad(ys: Any, xs: Sequence[Tensor], grad_ys: Any = None) -> list[Tensor]: ...
+def grad(ys: Any, xs: Variable, grad_ys: Any = None) -> Tensor: ...
+@overload
+def grad(ys: Any, xs: list[Any], grad_ys: Any = None) -> list[Any]: ...
+@overload
+def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any: ...
 def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     """Gradient of the sum of ``ys`` with respect to each of ``xs``, by reverse mode.
 
     Args:
         ys: a tensor or a list of them, of any shape. The gradient of an array is that of the sum of
             its elements.
-        xs: a tensor, or a list of them.
+        xs: a tensor or a variable, or several in tuples, lists and dicts, in any nesting, such as
+            ``network.variables``.
         grad_ys: cotangents to start from, one a y, in place of ones: the result is then the
             vector-Jacobian product.
 
     Returns:
-        For each x a tensor of its shape and dtype, in a list if ``xs`` is one. An x that no y depends
-        on gets zeros.
+        For each x a tensor of its shape and dtype, nested as ``xs`` are. An x that no y depends on gets zeros.
 
     Raises:
         GradientError: a y or an x is not a floating tensor, or the path leads through an op, or an
             operand of one, that has no derivative.
         SpecError: a cotangent has another shape than its y.
     """
-    y_list, x_list = tensors_of("y", ys), tensors_of("x", xs)
-    seeds = None if grad_ys is None else grad_ys if isinstance(grad_ys, (list, tuple)) else [grad_ys]
+    ys, xs = gathered(ys), gathered(xs)
+    y_list = tensors_of("y", ys)
+    x_list = tensors_of("x", xs, y_list)
+    seeds = None if grad_ys is None else aligned(ys, grad_ys)
     if seeds is not None and len(seeds) != len(y_list):
         cure = "Give one cotangent for each y, in the same order."
         raise SpecError(
             report(f"cannot start from {len(seeds)} cotangents for {len(y_list)} values", at=here(), cure=cure)
         )
     if not y_list or not x_list:
-        nothing = [zeros_like(x) for x in x_list]
-        return nothing[0] if isinstance(xs, Tensor) else nothing
+        return rebuilt(xs, [zeros_like(x) for x in x_list])
     graph = _same_graph([*y_list, *x_list])
     differentiable("the value", y_list)
     differentiable("with respect to", x_list)
@@ -108,7 +135,7 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     used = tuple(t.index for t in [*y_list, *x_list, *(seeds or [])])
     with Part(graph, "gradient"):
         result = graph.replay(("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds))
-    return result[0] if isinstance(xs, Tensor) else result
+    return rebuilt(xs, result)
 
 
 def _seed(y: Tensor, g: TensorLike) -> Tensor:
@@ -273,32 +300,33 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     """Directional derivative of each of ``ys`` when ``xs`` move along ``tangents``, by forward mode.
 
     Args:
-        ys: a tensor, or a list of them.
-        xs: a tensor, or a list of them.
-        tangents: for each x a direction of its shape.
+        ys: a tensor, or several in tuples, lists and dicts, in any nesting.
+        xs: a tensor or a variable, or several likewise.
+        tangents: for each x a direction of its shape, nested as ``xs`` are.
 
     Returns:
-        For each y a tensor of its shape and dtype, in a list if ``ys`` is one.
+        For each y a tensor of its shape and dtype, nested as ``ys`` are.
 
     Raises:
         GradientError, SpecError: as :func:`grad`.
     """
-    y_list, x_list = tensors_of("y", ys), tensors_of("x", xs)
-    listed = tangents if isinstance(tangents, (list, tuple)) else [tangents]
-    if len(listed) != len(x_list):
+    ys, xs = gathered(ys), gathered(xs)
+    y_list = tensors_of("y", ys)
+    x_list = tensors_of("x", xs, y_list)
+    moved = aligned(xs, tangents)
+    if len(moved) != len(x_list):
         cure = "Give one tangent for each x, in the same order."
-        raise SpecError(report(f"cannot move {len(x_list)} tensors along {len(listed)} tangents", at=here(), cure=cure))
+        raise SpecError(report(f"cannot move {len(x_list)} tensors along {len(moved)} tangents", at=here(), cure=cure))
     if not y_list or not x_list:
-        nothing = [zeros_like(y) for y in y_list]
-        return nothing[0] if isinstance(ys, Tensor) else nothing
+        return rebuilt(ys, [zeros_like(y) for y in y_list])
     graph = _same_graph([*y_list, *x_list])
     differentiable("the value", y_list)
     differentiable("with respect to", x_list)
-    seeds = [_seed(x, t) for x, t in zip(x_list, listed, strict=True)]
+    seeds = [_seed(x, t) for x, t in zip(x_list, moved, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *seeds])
     with Part(graph, "gradient"):
         result = graph.replay(("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds))
-    return result[0] if isinstance(ys, Tensor) else result
+    return rebuilt(ys, result)
 
 
 def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:

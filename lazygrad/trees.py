@@ -6,7 +6,10 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["leaves", "rebuilt", "structure"]
+from lazygrad.errors import SpecError, report
+from lazygrad.registry import here
+
+__all__ = ["aligned", "leaves", "rebuilt", "structure"]
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -25,6 +28,31 @@ def structure(tree: Any) -> Any:
     if isinstance(tree, (tuple, list)):
         return (type(tree), *map(structure, tree))
     return None
+
+
+def aligned(tree: Any, given: Any) -> list[Any]:
+    """What is given for each leaf of ``tree``, nested as it is; dicts are matched by their keys.
+
+    For a single leaf there may be a list of one. What is nested otherwise is taken in its own order.
+
+    Raises:
+        SpecError: a dict has other keys.
+    """
+    if isinstance(tree, dict) and isinstance(given, dict):
+        if tree.keys() != given.keys():
+            facts = [f"keys:   {', '.join(map(repr, tree))}", f"given:  {', '.join(map(repr, given))}"]
+            cure = "Give one for each, under the same keys."
+            raise SpecError(report("two dicts that belong together have other keys", at=here(), facts=facts, cure=cure))
+        return [leaf for key, part in tree.items() for leaf in _aligned(part, given[key])]
+    if isinstance(given, (tuple, list)):
+        if isinstance(tree, (tuple, list)) and len(tree) == len(given):
+            return [leaf for part, own in zip(tree, given, strict=True) for leaf in _aligned(part, own)]
+        return list(given)
+    return [leaf for _, leaf in leaves(given)]
+
+
+def _aligned(tree: Any, given: Any) -> list[Any]:
+    return aligned(tree, given) if isinstance(tree, (tuple, list, dict)) else [given]
 
 
 def rebuilt(tree: Any, new: Sequence[Any]) -> Any:

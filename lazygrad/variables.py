@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.errors import VariableError, report
+from lazygrad.errors import SpecError, VariableError, report
 from lazygrad.registry import here
 from lazygrad.spec import Shape, Spec
 
@@ -59,8 +59,22 @@ class Variable:
 
     @property
     def trainable(self) -> bool:
-        """Whether an optimizer changes it when it is not told which variables to change."""
+        """Whether an optimizer changes it, unless it is told to by its name; settable, which freezes it.
+
+        Compiled steps are traced anew at their next call. It is saved with the variable.
+
+        Raises:
+            SpecError: it is set to something else than True or False.
+            GraphError: it is set while a step is being written or evaluated.
+        """
         return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if not isinstance(value, (bool, np.bool_)):
+            cure = "It is True, or False for a variable that optimizers leave alone."
+            raise SpecError(report(f"cannot use {value!r:.60} as trainable", at=here(), cure=cure))
+        self._env._freeze(self, not value)
 
     @property
     def value(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from lazygrad.context import Context
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, report
 from lazygrad.evaluator import Update
-from lazygrad.gradient import Part, grad
+from lazygrad.gradient import Part, gathered, grad
 from lazygrad.graph import current_graph
 from lazygrad.kinds import tensor
 from lazygrad.ops.source import variable
@@ -21,6 +22,7 @@ from lazygrad.optim.schedules import Schedule
 from lazygrad.registry import here
 from lazygrad.spec import Spec
 from lazygrad.tensor import Tensor, TensorLike
+from lazygrad.trees import aligned, leaves
 from lazygrad.variables import Variable, joined
 
 __all__ = ["Optimizer"]
@@ -29,6 +31,7 @@ Numbers = Mapping[str, Tensor]
 Ranges = Mapping[str, tuple[float, float]]
 NOT_NEGATIVE = (0.0, math.inf)
 FRACTION = (0.0, 1.0)
+UNFREEZE = "Set variable.trainable = True, or give the variable's name, ctx.variable(name), to move it all the same."
 
 
 class Optimizer:
@@ -163,8 +166,11 @@ class Optimizer:
         Nothing happens until it is pushed and run, or returned from the step.
 
         Args:
-            variables: tensors from ``ctx.variable``, variables, or names; a list of them, or one.
-            grads: for each a gradient of its shape.
+            variables: tensors from ``ctx.variable``, variables, or names; one, or several in lists, tuples and
+                dicts, in any nesting, such as ``network.variables``. A variable that is not trainable, such as a
+                running statistic or a frozen weight, is left alone, and so is its gradient; one that is named, or
+                given as a tensor, is moved.
+            grads: for each a gradient of its shape, nested likewise.
 
         Raises:
             GraphError: one of the variables is not a variable, stands there twice, or belongs to another
@@ -177,10 +183,16 @@ class Optimizer:
         if context.env is not self.env:
             cure = "Make an optimizer for each environment."
             raise GraphError(report(f"{self.name} belongs to another environment", at=here(), cure=cure))
-        variables, grads = _listed(variables), _listed(grads)
+        nested = gathered(variables)
+        variables, grads = [v for _, v in leaves(nested)], aligned(nested, gathered(grads))
         if len(variables) != len(grads):
             what = f"cannot update {len(variables)} variables with {len(grads)} gradients"
             raise SpecError(report(what, at=here(), cure="Give one gradient for each variable, in the same order."))
+        moved = [not _is_left_alone(v) for v in variables]
+        variables, grads = list(compress(variables, moved)), list(compress(grads, moved))
+        if moved and not variables:
+            what = f"cannot update: none of the {len(moved)} variables is trainable"
+            raise GradientError(report(what, at=here(), cure=UNFREEZE))
         targets = self._targets(context, variables)
         gradients = [self._gradient(context, p, g) for p, g in zip(targets, grads, strict=True)]
         used = tuple(t.index for t in [*targets, *gradients])
@@ -195,6 +207,9 @@ class Optimizer:
     def _targets(self, context: Context, variables: Iterable[Any]) -> list[Tensor]:
         targets: list[Tensor] = []
         for v in variables:
+            if isinstance(v, Variable) and v._env is not self.env:
+                cure = "Give variables of the environment that the optimizer was made for."
+                raise GraphError(report(f"cannot update {v!r}: it is of another environment", at=here(), cure=cure))
             t = context.variable(v) if isinstance(v, (str, Variable)) else v
             if not isinstance(t, Tensor) or not t.graph.nodes[t.index].of(variable):
                 cure = "Give what ctx.variable(name) returned, a variable, or its name."
@@ -247,6 +262,10 @@ class Optimizer:
     def minimize(self, loss: Tensor, variables: Sequence[Any] | None = None) -> Update:
         """An update op that moves ``variables``, or every trainable one, along the gradient of ``loss``.
 
+        Args:
+            loss: a tensor.
+            variables: as for :meth:`update`; of ``network.variables`` those are moved that are trainable.
+
         Raises:
             GradientError: the loss has no gradient, or there is no variable that it could be taken for.
             GraphError, SpecError: as :meth:`update`.
@@ -258,7 +277,11 @@ class Optimizer:
         if context is None:
             cure = "A tensor lives as long as the call of the step that made it: write the update in that call."
             raise GraphError(report("cannot minimize: the graph of this tensor is finished", at=here(), cure=cure))
-        targets = self._targets(context, context.variables() if variables is None else _listed(variables))
+        given = context.variables() if variables is None else [v for _, v in leaves(gathered(variables))]
+        targets = self._targets(context, [v for v in given if not _is_left_alone(v)])
+        if given and not targets:
+            what = f"cannot minimize: none of the {len(given)} variables is trainable"
+            raise GradientError(report(what, at=here(), cure=UNFREEZE))
         if not targets:
             cure = "Register a variable with env.name(name).set(array), or name those that shall change."
             raise GradientError(report("cannot minimize: there is no trainable variable", at=here(), cure=cure))
@@ -268,10 +291,9 @@ class Optimizer:
         return f"<{type(self).__name__} {self.name!r}, step {self.step_count}>"
 
 
-def _listed(xs: Any) -> list[Any]:
-    """One tensor, array, variable or name as a list of it."""
-    one = isinstance(xs, (Tensor, Variable, str, np.ndarray, np.generic)) or not isinstance(xs, Iterable)
-    return [xs] if one else list(xs)
+def _is_left_alone(v: Any) -> bool:
+    """Whether it is a variable that is not trainable: a running statistic, or a frozen weight."""
+    return isinstance(v, Variable) and not v.trainable
 
 
 def _path(t: Tensor) -> str:

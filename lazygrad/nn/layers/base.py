@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, report
+from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.nn.initializers import GlorotUniform, Normal, Zeros
@@ -100,6 +100,26 @@ class Layer:
         """Its variables, and then those of the layers within it."""
         return [*self._own.values(), *(v for part in self._parts for v in part.variables)]
 
+    def __getattr__(self, name: str) -> Variable:
+        """A variable of its own by name, such as ``layer.weight``."""
+        own: dict[str, Variable] = self.__dict__.get("_own", {})
+        if name in own:
+            return own[name]
+        what = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if "_own" in self.__dict__ and not name.startswith("_"):
+            what = report(f"{self!r} has no attribute {name!r}", at=here(), cure=nearest(name, own))
+        raise AttributeError(what, name=name, obj=self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_own", ()):
+            cure = f"Write env[{self._own[name].path!r}] = array to give it new numbers."
+            what = f"cannot set {name!r} of {self!r}: it is a variable of the layer"
+            raise VariableError(report(what, at=here(), cure=cure))
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.__dict__.get("_own", ())})
+
     # What a subclass is written with.
 
     def _namespace(self) -> Namespace:
@@ -124,7 +144,7 @@ class Layer:
             found = env._register(path, self._filled(path, wanted, fill, fans), trainable)
         else:
             found = env._find(path)
-            if found.spec != wanted or found.trainable != trainable:
+            if found.spec != wanted or found.trainable > trainable:  # one that was frozen stays so
                 facts = [f"wanted:      {wanted}{'' if trainable else ', not trainable'}", f"registered:  {found!r}"]
                 cure = "Make the layer as it was when the file was saved, or give it another name."
                 what = f"{type(self).__name__} {self.path!r} cannot use variable {path!r}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lazygrad.errors import DefinitionError, SpecError, report
@@ -41,6 +41,20 @@ class Sequential:
         """Those of its layers, each once."""
         found = [v for layer in self.layers for v in getattr(layer, "variables", ())]
         return list(dict.fromkeys(found))
+
+    def __getitem__(self, place: Any) -> Any:
+        """The layer at a place; of a slice a ``Sequential`` of these layers."""
+        return Sequential(*self.layers[place]) if isinstance(place, slice) else self.layers[place]
+
+    def __len__(self) -> int:
+        """How many layers there are."""
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return iter(self.layers)
+
+    def __bool__(self) -> bool:
+        return True
 
     def __call__(self, x: TensorLike, train: bool = False) -> Tensor:
         """What the last layer makes of ``x``; with no layers ``x`` itself.
