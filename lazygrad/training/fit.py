@@ -6,7 +6,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,8 +65,9 @@ def fit(
     Args:
         step: ``env.compile(step)``; or a function, which is then run by ``env.run``. If it has an argument
             ``train``, that is True here and False in validation.
-        data: an array or a data frame, or several in a tuple, a list or a dict, with one row an example; they
-            are the step's first arguments, in that order. Floating numbers are cast to the environment's dtype.
+        data: an array or a data frame, or several in a tuple or a list, with one row an example; they are the step's
+            first arguments, in that order. Or a dict of them, ``{"x": x, "y": y}``, by the names of the step's
+            arguments, in any order. Floating numbers are cast to the environment's dtype.
         epochs: how many there are in all, those of a checkpoint included.
         batch_size: examples in a batch; the last batch of an epoch holds what is left over.
         validation: data like ``data`` on which the metrics are taken after every epoch, as ``validation_...``.
@@ -98,7 +99,7 @@ def fit(
     env = environment_of(step, env)
     epochs = _count(epochs)
     trained = Step(step, env, train=True)
-    data = tables(data, trained.names(99), env.dtype)
+    data = tables(trained.matched(data) if isinstance(data, Mapping) else data, trained.names(99), env.dtype)
     size = checked(batch_size, rows_of(data))
     batch_order = _Order(data, size, env._draws.seed if seed is None else _count(seed, "seed"), shuffle)
     for batch in batch_order.shapes():
@@ -234,8 +235,10 @@ def _validation(
             raise DataError(report("there is a step for validation, but no data for it", at=here(), cure=cure))
         return None
     validated = Step(step if evaluate is None else evaluate, env, train=False)
+    validation = validated.matched(validation) if isinstance(validation, Mapping) else validation
     held_out = tables(validation, [table.name for table in data], env.dtype)
-    check_alike(data, held_out)
+    by_name = {table.name: table for table in held_out}
+    check_alike(data, [by_name[t.name] for t in data] if by_name.keys() == {t.name for t in data} else held_out)
     batches = _Order(held_out, min(size, rows_of(held_out)), 0, shuffle=False)
     for batch in batches.shapes():
         validated.check(held_out, batch)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from lazygrad.compiled import Compiled
@@ -47,6 +48,7 @@ class Step:
         self.initial: dict[str, Any] = {}  # variables that it will register at its first call, by path
         told = takes_train(function)
         self.function = partial(function, train=train) if told else function
+        self._named: list[str] = []  # arguments that are given by name, the last ones of a batch
         self._run: Callable[..., Any]
         if not isinstance(step, Compiled):
             self._run = partial(self.env.run, self.function)
@@ -54,8 +56,39 @@ class Step:
             self._run = step.bound(train=train) if told else step
 
     def names(self, count: int) -> list[str]:
-        """What the step calls its first ``count`` arguments."""
-        return argument_names(self.function, count)
+        """What the step calls the ``count`` arrays that it is given."""
+        return [*argument_names(self.function, count - len(self._named)), *self._named]
+
+    def matched(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """The data in the order in which the step takes them, matched to its arguments by name.
+
+        Raises:
+            DataError: the step has no argument of such a name, or one for which there are no data.
+        """
+        parameters = _parameters(self.function)
+        plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        known = [*plain, *(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)]
+        kinds = {p.kind for p in parameters}
+        if not known and not kinds - {inspect.Parameter.VAR_POSITIONAL}:
+            return data  # no names that could be matched
+        wanted = [p.name for p in parameters if p.name in known and p.default is p.empty]
+        missing = [name for name in wanted if name not in data]
+        unknown = [name for name in data if name not in known] if inspect.Parameter.VAR_KEYWORD not in kinds else []
+        if missing or unknown:
+            facts = [f"data:     {', '.join(map(str, data))}", f"step:     {self.name}(ctx, {', '.join(known)})"]
+            facts += [f"missing:  {', '.join(missing)}"] if missing else []
+            facts += [f"unknown:  {', '.join(map(str, unknown))}"] if unknown else []
+            cure = "The keys of a dict of data are the names of the step's arguments."
+            raise DataError(report(f"the data do not fit {self.name}", at=here(), facts=facts, cure=cure))
+        placed = list(takewhile(data.__contains__, plain))
+        self._named = [name for name in [*known, *data] if name in data and name not in placed]
+        self._named = list(dict.fromkeys(self._named))
+        return {name: data[name] for name in [*placed, *self._named]}
+
+    def _given(self, batch: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """A batch as the arguments that are given by their places, and by their names."""
+        count = len(batch) - len(self._named)
+        return batch[:count], dict(zip(self._named, batch[count:], strict=True))
 
     def check(self, tables: Sequence[Table], batch: Sequence[Any]) -> None:
         """Trace the step with a batch, and compute nothing.
@@ -66,7 +99,8 @@ class Step:
             GraphError: what the step returns is not to be averaged, or validation would change variables.
         """
         probe = _Probe(self.function)
-        graph = self.env.trace(probe, *batch)
+        args, kwargs = self._given(batch)
+        graph = self.env.trace(probe, *args, **kwargs)
         if self.graph is None:
             self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
         self._check_returned(probe.returned, graph)
@@ -107,14 +141,30 @@ class Step:
     def prepare(self, batch: Sequence[Any]) -> None:
         """Compile for a batch of this shape, so that every epoch is computed by the same code."""
         if isinstance(self._run, Compiled):
-            self._run.prepare(*batch)
+            args, kwargs = self._given(batch)
+            self._run.prepare(*args, **kwargs)
 
     def __call__(self, batch: Sequence[Any]) -> dict[str, float]:
         """Run the step; its metrics by name."""
-        result = self._run(*batch)
+        if self._named:
+            args, kwargs = self._given(batch)
+            result = self._run(*args, **kwargs)
+        else:
+            result = self._run(*batch)
         if type(result) is tuple and len(result) == 2 and result[1] is None:  # loss and update, the usual step
             return {"loss": float(result[0])}
         return {name: float(leaf) for name, leaf in named(result) if leaf is not None}
+
+
+def _parameters(step: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a step that data may be for: all but the context, and what is told already."""
+    try:
+        parameters = list(inspect.signature(step).parameters.values())
+    except (TypeError, ValueError):  # a function that Python does not know the arguments of
+        return []
+    told = getattr(step, "keywords", {})
+    first = parameters[:1] if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else []
+    return [*first, *(p for p in parameters[1:] if p.name not in told)]
 
 
 def environment_of(step: Any, env: VariableEnvironment | None) -> VariableEnvironment:
@@ -139,9 +189,9 @@ class _Probe:
         with suppress(TypeError, ValueError):
             self.__signature__ = inspect.signature(function)
 
-    def __call__(self, ctx: Any, *args: Any) -> Any:
+    def __call__(self, ctx: Any, *args: Any, **kwargs: Any) -> Any:
         before = set(ctx.env._variables)
-        self.returned = self.function(ctx, *args)
+        self.returned = self.function(ctx, *args, **kwargs)
         self.constants = list(ctx.graph.constants)
         self.registered = {v.path: v.value for v in ctx.env if v.path not in before}
         return self.returned
