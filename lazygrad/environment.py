@@ -382,8 +382,8 @@ class VariableEnvironment:
                 report(
                     f"cannot change the environment, or run a step, while {self._executing}",
                     at=here(),
-                    cure="A hook, a signal handler or a finalizer that is called meanwhile must leave the environment "
-                    "alone: keep the array, and go on after the run.",
+                    cure="A hook, and a handler or a finalizer that is called meanwhile, must leave the environment "
+                    "alone: keep the array, and go on afterwards.",
                 )
             )
 

@@ -1321,7 +1321,8 @@ def test_a_hook_must_leave_its_environment_alone(env: lg.VariableEnvironment, wh
     for call in (lambda: env.run(step), env.compile(step)):
         found = message(env, lg.GraphError, call).split("\n\n")
         assert found[0] == "cannot change the environment, or run a step, while a step is being evaluated"
-        assert found[2] == "    A hook must leave its own environment alone: keep the array, and go on after the run."
+        cure = "A hook, and a handler or a finalizer that is called meanwhile, must leave the environment alone: "
+        assert found[2] == f"    {cure}keep the array, and go on afterwards."
 
 
 # Gradients.

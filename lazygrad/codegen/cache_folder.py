@@ -27,8 +27,8 @@ def folder() -> Path | None:
 
 def is_empty() -> bool:
     """Whether nothing is kept there, so that whatever is asked for will be compiled."""
-    path = folder()
     try:
+        path = folder()
         return path is None or not any(name.endswith(SUFFIX) for name in os.listdir(path))
-    except (OSError, ValueError):  # ValueError: a path with a null character
+    except (OSError, ValueError):  # the current folder has been removed; ValueError: a path with a null character
         return True

@@ -41,7 +41,7 @@ class Meter:
             now = self.progress()
             left = "" if now.seconds_left is None else f", about {now.seconds_left:.0f} s left"
             log.info(
-                "%s is still being compiled after %.0f s: %d nodes, %d of %d kernels done%s; NumPy runs it meanwhile",
+                "%s is still being compiled after %.0f s: %d nodes, %d of %d kernels done%s; step.cancel() stops it",
                 self._name, time.monotonic() - self._began, now.nodes, now.done, now.kernels, left,
             )  # fmt: skip
 
