@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lazygrad as lg
 from lazygrad.sklearn import Classifier, Regressor
+from lazygrad.sklearn.estimators import _scale
 
 
 class Dropping:
@@ -161,3 +162,26 @@ def test_lazygrad_needs_no_scikit_learn() -> None:
     program = "import sys, lazygrad; print('sklearn' in sys.modules, 'tqdm' in sys.modules, 'pandas' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "False False False\n" == finished.stdout
+
+
+def test_a_column_that_is_constant_up_to_rounding_is_not_blown_up():
+    """What is left of 0.3 − (0.1 + 0.2) is no feature: it would be as large as any other."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    X[:, 1] = np.where(rng.random(40) < 0.5, 0.3, 0.1 + 0.2)
+    y = 3 * X[:, 0] + np.where(np.arange(40) % 2, 0.7, 0.7 * (1 + 2e-16))
+    mean, deviation = _scale(X)
+    np.testing.assert_allclose(X.mean(axis=0), mean, rtol=1e-12)
+    assert 1.0 == deviation[1]
+    np.testing.assert_allclose(X[:, 0].std(), deviation[0], rtol=1e-12)
+    model = Regressor(epochs=3, random_state=0).fit(X, y)
+    moved = X + np.array([0.0, 1e-9])
+    np.testing.assert_allclose(model.predict(X), model.predict(moved), rtol=1e-6)
+    constant = Regressor(epochs=3, random_state=0).fit(X, np.full(40, 0.1) * 3 + 0 * y)
+    assert constant._targets[1] == 1.0
+
+
+def test_a_small_deviation_of_small_numbers_is_one():
+    """Only what is small beside the numbers themselves is rounding."""
+    X = 1e-30 * np.arange(5.0).reshape(5, 1)
+    assert X.std() == pytest.approx(_scale(X)[1][0])

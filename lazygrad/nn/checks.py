@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from operator import index
 from types import TracebackType
 from typing import Any
+
+import numpy as np
 
 from lazygrad.errors import SpecError, report
 from lazygrad.registry import here
@@ -39,7 +42,8 @@ class fitting:  # noqa: N801 - read as a word of the with statement
 
 def number(name: str, value: Any, low: float, high: float, open_end: bool = False) -> float:
     """A setting that is a Python number from ``low`` to ``high``."""
-    if isinstance(value, Tensor) or not hasattr(value, "__float__") or isinstance(value, str):
+    many = isinstance(value, np.ndarray) and (value.ndim or value.dtype.kind not in "biuf")
+    if isinstance(value, (Tensor, str, np.complexfloating)) or not hasattr(value, "__float__") or many:
         raise Mismatch(f"{name} is a number, not {value!r:.60}.")
     inside = low <= value and (value < high if open_end else value <= high)
     if not inside:
@@ -50,17 +54,26 @@ def number(name: str, value: Any, low: float, high: float, open_end: bool = Fals
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     """A setting given as one whole number for both axes, or as two."""
     parts = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    whole = all(hasattr(part, "__index__") and not isinstance(part, Tensor) for part in parts)
-    if len(parts) != 2 or not whole or any(part.__index__() < least for part in parts):
+    found = [_index(part) for part in parts]
+    if len(parts) != 2 or any(part is None or part < least for part in found):
         raise Mismatch(f"{name} is a whole number or two of them, each {least} or more, not {value!r:.60}.")
-    return parts[0].__index__(), parts[1].__index__()
+    return found[0] or 0, found[1] or 0
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
     """A setting that is a whole number; raises Mismatch if it is not."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or isinstance(value, Tensor) or value < least:
+    found = _index(value)
+    if found is None or found < least:
         raise Mismatch(f"{name} is a whole number, {least} or more, not {value!r:.60}.")
-    return int(value)
+    return found
+
+
+def _index(value: Any) -> int | None:
+    """A whole number of Python or of NumPy; None of anything else, a truth value too."""
+    try:
+        return None if isinstance(value, (bool, Tensor)) else index(value)
+    except TypeError:
+        return None
 
 
 def takes_train(function: Callable[..., Any]) -> bool:

@@ -54,7 +54,7 @@ class Initializer:
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if field.type == "float":
-                real = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+                real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
                 self._require(real and bool(np.isfinite(value)), f"{field.name} must be a finite number.")
 
     def _require(self, condition: bool, what: str) -> None:

@@ -340,7 +340,7 @@ def split(x: TensorLike, parts: int | Sequence[int], axis: int = 0) -> tuple[Ten
     x = tensor(x)
     place = _axis("split", x, axis)
     total = x.shape[place]
-    if isinstance(parts, int):
+    if isinstance(parts, (int, np.integer)):
         if parts < 1 or total % parts:
             cure = f"Axis {place} has size {total}, which is not a multiple of {parts}."
             raise SpecError(report(f"cannot split {x.spec} into {parts} parts", at=here(), cure=cure))
@@ -431,7 +431,7 @@ def pad(x: TensorLike, pad_width: Any, constant_values: Any = 0) -> Tensor:
         cure = "pad_width is a whole number, (before, after), or one such pair an axis; none is negative."
         raise SpecError(report(f"cannot pad {x.spec} by {pad_width!r}", at=here(), cure=cure))
     before, after = (tuple(int(w) for w in widths[:, side]) for side in (0, 1))
-    if isinstance(constant_values, (int, float)) and constant_values == 0:
+    if isinstance(constant_values, (int, float, np.integer, np.floating)) and constant_values == 0:
         return _pad(x, before=before, after=after)
     inside = _pad(functions["ones_like"](x, dtype=bool), before=before, after=after)
     value = tensor(constant_values, x.graph, x.dtype)

@@ -173,7 +173,7 @@ def tensordot(a: TensorLike, b: TensorLike, *, axes: Any = 2) -> Tensor:
     """Sum of products over ``axes``: a number of last axes of ``a`` and first of ``b``, or two lists of axes."""
     a, b = tensors(a, b)
     try:
-        if isinstance(axes, int):
+        if isinstance(axes, (int, np.integer)):
             if not 0 <= axes <= min(a.ndim, b.ndim):
                 raise Mismatch(f"axes={axes} is more axes than there are.")
             left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))

@@ -91,7 +91,7 @@ class Random:
 
     def _parameter(self, name: str, value: Any, draw: Tensor | Spec) -> Any:
         """A parameter as it goes into a formula with ``draw``, whose dtype and shape the result keeps."""
-        if isinstance(value, (int, float, np.number)):
+        if isinstance(value, (int, float, np.integer, np.floating)):
             cure = f"It is a finite number, and as {draw.dtype} it is not."
             _require(_fits(value, draw.dtype), name, value, cure)
             return value.item() if isinstance(value, np.number) else value
@@ -219,7 +219,7 @@ def _is(value: Any, number: float) -> bool:
 
 def _below(a: Any, b: Any) -> bool:
     """Whether a < b, or one of them is NaN, where both are numbers; of tensors nothing is known yet."""
-    known = all(isinstance(x, (int, float, np.number)) for x in (a, b))
+    known = all(isinstance(x, (int, float, np.integer, np.floating)) for x in (a, b))
     return known and not bool(a >= b)
 
 

@@ -155,15 +155,17 @@ def _columns(name: str, primitive: Callable[[Tensor, Tensor], Tensor], a: Tensor
             cure = f"The matrix has {a.shape[-1]} rows, the vector {b.shape[0]} elements; they must be as many."
             raise SpecError(report(f"cannot {name} {a.spec} and {b.spec}", at=here(), facts=facts, cure=cure))
         return squeeze(_columns(name, primitive, a, expand_dims(b, 1)), -1)
-    if a.ndim == 2 and b.ndim > 2 and b.shape[-2] == a.shape[-1]:
+    if a.ndim < 2 or b.ndim < 2 or not a.shape[-2] == a.shape[-1] == b.shape[-2]:
+        return primitive(a, b)  # whose shape rule says what is wrong, of the shapes that the user wrote
+    if a.ndim == 2 and b.ndim > 2:
         rows = moveaxis(b, -2, 0)
         y = primitive(a, reshape(rows, (rows.shape[0], b.size // builtins.max(rows.shape[0], 1))))
         return moveaxis(reshape(y, rows.shape), 0, -2)
-    if a.ndim >= 2 and b.ndim >= 2 and a.shape[:-2] != b.shape[:-2]:
+    if a.shape[:-2] != b.shape[:-2]:
         try:
             batch = batches(a.shape, b.shape)
         except Mismatch:
-            return primitive(a, b)  # whose shape rule says what is wrong
+            return primitive(a, b)
         a, b = broadcast_to(a, (*batch, *a.shape[-2:])), broadcast_to(b, (*batch, *b.shape[-2:]))
     return primitive(a, b)
 
@@ -239,7 +241,7 @@ def tolerances(what: str, a: Tensor, rtol: Any) -> Any:
     """``rtol``, one for all matrices of ``a`` or one for each; max(m, n)·ε of the dtype if it is None."""
     if rtol is None:
         return float(builtins.max(a.shape[-2:])) * float(np.finfo(a.dtype).eps)
-    if isinstance(rtol, (int, float)):
+    if isinstance(rtol, (int, float, np.integer, np.floating)):
         return float(rtol)
     rtol = tensor(rtol, a.graph, a.dtype)
     try:

@@ -98,7 +98,11 @@ class Optimizer:
         if isinstance(value, Schedule) and key == "learning_rate":
             return
         low, high = cls.ranges.get(key, (-math.inf, math.inf))
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.integer, np.floating))
+            or not np.isfinite(value)
+        ):
             cure = "Settings are finite numbers; a learning rate may also be one of lg.optim.schedules."
         elif not low <= value < high:
             cure = f"It is a number from {low:g} up" + (f" to but not including {high:g}." if high < math.inf else ".")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from lazygrad.errors import SpecError, report
 from lazygrad.ops.comparison import clip, equal, less_equal, where
 from lazygrad.ops.corners import length_of_all
@@ -34,8 +36,14 @@ def _listed(grads: Any) -> list[Tensor]:
     return list(grads)
 
 
+def _is_known(number: Any) -> bool:
+    """Whether it is a number, of Python or of NumPy, and so can be checked before anything is computed."""
+    known = isinstance(number, (int, float, np.integer, np.floating))
+    return known or (isinstance(number, np.ndarray) and number.ndim == 0)
+
+
 def _positive(what: str, number: Any) -> None:
-    if isinstance(number, (int, float)) and not number >= 0:
+    if _is_known(number) and not number >= 0:
         raise SpecError(report(f"cannot use {number!r} as {what}", at=here(), cure="A length is not negative."))
 
 
@@ -68,7 +76,7 @@ def clip_by_value(grads: Sequence[Tensor], low: Any, high: Any) -> list[Tensor]:
     Raises:
         SpecError: ``grads`` is not a list, or ``low`` is above ``high``.
     """
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+    if _is_known(low) and _is_known(high) and not low <= high:
         cure = "The lower bound comes first."
         raise SpecError(report(f"cannot clip between {low!r} and {high!r}", at=here(), cure=cure))
     return [clip(g, low, high) for g in _listed(grads)]

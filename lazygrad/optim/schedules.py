@@ -39,7 +39,9 @@ def _require_numbers(schedule: Any) -> None:
     for field in fields(schedule):
         value = getattr(schedule, field.name)
         for number in value if isinstance(value, tuple) else (value,):
-            real = isinstance(number, (int, float, np.number)) and isinstance(number, bool) <= (field.type == "bool")
+            real = isinstance(number, (int, float, np.integer, np.floating)) and isinstance(number, bool) <= (
+                field.type == "bool"
+            )
             what = "finite numbers" if isinstance(value, tuple) else "a finite number"
             _require(real and bool(np.isfinite(number)), schedule, f"{field.name} must be {what}.")
 
@@ -149,7 +151,7 @@ class WarmUp(Schedule):
     after: Schedule | float
 
     def __post_init__(self) -> None:
-        number = isinstance(self.steps, (int, float, np.number)) and not isinstance(self.steps, bool)
+        number = isinstance(self.steps, (int, float, np.integer, np.floating)) and not isinstance(self.steps, bool)
         _require(number and 0 < self.steps < math.inf, self, "steps must be positive.")
         if not isinstance(self.after, Schedule):
             object.__setattr__(self, "after", Constant(self.after))

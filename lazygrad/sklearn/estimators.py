@@ -251,9 +251,11 @@ def _refuse_missing(**given: Any) -> None:
 
 
 def _scale(columns: Any) -> tuple[Any, Any]:
-    """Mean and standard deviation of each column; 1 in place of a deviation of 0."""
-    spread = columns.std(axis=0)
-    return columns.mean(axis=0), np.where(spread > 0, spread, 1.0)
+    """Mean and standard deviation of each column; 1 in place of one that is 0, or nothing but rounding."""
+    first = columns[0]  # so that a constant has a deviation of exactly 0, and its own mean
+    mean, spread = (columns - first).mean(axis=0), (columns - first).std(axis=0)
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(columns).max(axis=0)
+    return first + mean, np.where(spread > rounding, spread, 1.0)
 
 
 def _scaled(columns: Any, scale: tuple[Any, Any] | None) -> Any:

@@ -549,3 +549,15 @@ def test_a_failure_while_running_changes_nothing():
     with pytest.raises(np.linalg.LinAlgError):
         env.run(step, SINGULAR)
     np.testing.assert_array_equal(env["w"], np.eye(2))
+
+
+@pytest.mark.parametrize("f", [la.solve, la.solve_triangular])
+@pytest.mark.parametrize(
+    ("a", "b"), [((3, 3), (2, 4, 5)), ((5, 3, 3), (2, 2)), ((3, 4), (2, 4, 5)), ((1, 3, 3), (2, 4, 5))]
+)
+def test_a_refusal_to_solve_shows_the_shapes_that_were_given(f, a, b):
+    """Not those to which they are broadcast, or moved, within."""
+    first, *_, left, right, _ = refusal(lambda ctx, a, b: f(a, b), np.zeros(a), np.zeros(b)).splitlines()
+    assert first.startswith(f"cannot {f.__name__} float64{list(a)} and float64{list(b)}")
+    assert left.split() == ["a:", *f"float64{list(a)}".split(), "placeholder", "'a'"]
+    assert right.split() == ["b:", *f"float64{list(b)}".split(), "placeholder", "'b'"]
