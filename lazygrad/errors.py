@@ -52,7 +52,7 @@ class LazygradError(Exception):
 
 
 class DefinitionError(LazygradError, TypeError):
-    """An op, a rule or an optimizer is declared wrongly."""
+    """An op, a rule, an optimizer or a callback is declared wrongly."""
 
 
 class SpecError(LazygradError, ValueError):

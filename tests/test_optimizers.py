@@ -699,3 +699,22 @@ def test_a_users_optimizer_computes_with_a_half_parameter_in_float32():
     assert [["float32"] * 4] == seen
     assert "float16" == w.dtype
     assert np.array_equal([0.5, -3.0, -1.5], w)
+
+
+def test_the_current_rate_is_that_of_the_next_update() -> None:
+    """Of a schedule, of one within another, and of a number; reading it changes nothing."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.ones(2, "float32"))
+    schedule = lg.optim.schedules.WarmUp(2, lg.optim.schedules.Exponential(0.5, 0.5))
+    sgd = lg.optim.SGD(env, schedule)
+    step = env.compile(lambda ctx: sgd.minimize(lg.sum(ctx.variable("w"))))
+    found = []
+    for _ in range(4):
+        before = env["w"][0]
+        found.append(sgd.current_rate)
+        step()
+        assert found[-1] == pytest.approx(before - env["w"][0], rel=1e-6)
+    assert [0.25, 0.5, 0.5, 0.25] == found
+    assert schedule is sgd.learning_rate
+    sgd.learning_rate = 0.125
+    assert 0.125 == sgd.current_rate

@@ -138,6 +138,14 @@ class Optimizer:
             self.env[f"{self.name}/learning_rate"] = value
 
     @property
+    def current_rate(self) -> float:
+        """The learning rate of the next update, a number; that of a schedule at the steps made so far."""
+        schedule = self._schedule
+        if schedule is None:
+            return float(self.learning_rate)
+        return float(self.env.run(lambda ctx: schedule(ctx.variable(f"{self.name}/step").astype(np.float64))))
+
+    @property
     def step_count(self) -> int:
         """How many updates have been made."""
         return int(self.env[f"{self.name}/step"])

@@ -7,11 +7,12 @@ A callback is a function of a :class:`~lazygrad.training.Training`, or an object
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
-from lazygrad.errors import DataError, nearest, report
+from lazygrad.errors import DataError, DefinitionError, nearest, report
 from lazygrad.registry import here
 from lazygrad.spec import Spec
 from lazygrad.training.history import PREFIX, History, worse
@@ -21,7 +22,25 @@ __all__ = ["BestWeights", "Callback", "EarlyStopping"]
 
 
 class Callback:
-    """Something that is done after every epoch; a subclass overrides what it needs."""
+    """Something that is done after every epoch; a subclass overrides what it needs.
+
+    Methods of its own may have any name that is not taken for one of these: that is told when the class is defined,
+    as a method that is spelt wrongly would never be called.
+
+    Raises:
+        DefinitionError: a subclass has a method such as ``after_epochs`` or ``on_epoch_end``, which nothing calls.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        hooks = [name for name in vars(Callback) if not name.startswith("_")]
+        own = [kind for kind in cls.__mro__ if not issubclass(Callback, kind)]
+        for name, member in [pair for kind in own for pair in vars(kind).items()]:
+            named_so = name.startswith(("before_", "after_", "on_")) or get_close_matches(name, hooks, cutoff=0.8)
+            if callable(member) and name not in hooks and not name.startswith("_") and named_so:
+                what = f"{cls.__name__} has a method {name!r}, which nothing calls"
+                cure = f"{nearest(name, hooks)} The name of a method of your own may begin with an underscore."
+                raise DefinitionError(report(what, at=here(), cure=cure))
 
     def before_training(self, metrics: Sequence[str]) -> None:
         """Told the names of the metrics that there will be, it may refuse to begin."""

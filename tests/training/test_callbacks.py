@@ -93,3 +93,41 @@ def test_what_was_best_survives_an_interruption(walk: Any, tmp_path: Any) -> Non
     w, history = walk(losses, lg.EarlyStopping(patience=2), checkpoint=tmp_path / "c.json")
     assert (2.0, 4) == (w, history.epochs)
     assert losses[:4] == pytest.approx(history["loss"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("after_epochs", "Did you mean 'after_epoch'"),
+        ("on_epoch_end", "named: 'before_training'"),
+        ("before_epoch", "Did you mean 'after_epoch'"),
+        ("restored", "Did you mean 'restore'?"),
+        ("After_Epoch", "Did you mean 'after_epoch'"),
+    ],
+)
+def test_a_method_that_nothing_calls_is_refused(name: str, said: str) -> None:
+    """When the class is defined, also where it comes from another class."""
+    for bases, members in (((lg.Callback,), {name: print}), ((lg.BestWeights, type("Other", (), {name: print})), {})):
+        with pytest.raises(lg.DefinitionError) as refused:
+            type("Logger", bases, members)
+        assert f"Logger has a method {name!r}, which nothing calls" == str(refused.value).splitlines()[0]
+        assert str(refused.value).endswith("The name of a method of your own may begin with an underscore.")
+        assert "Did you mean" not in said or said in str(refused.value)
+
+
+def test_methods_and_attributes_of_its_own_are_free() -> None:
+    """What is not named as one of those that are called, and what cannot be called."""
+
+    class Plotter(lg.Callback):
+        on_screen = True
+
+        def draw(self) -> None:
+            pass
+
+        def _after_batch(self) -> None:
+            pass
+
+        def after_epoch(self, training: lg.Training) -> None:
+            self.draw()
+
+    assert Plotter().on_screen
