@@ -385,7 +385,7 @@ def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], 
             continue
         try:
             hash(key := (path, freeze(leaf)))
-        except (TypeError, Mismatch):
+        except (TypeError, ValueError, Mismatch):
             cure = "Arguments that are not arrays are part of the signature, and must be hashable."
             what = f"cannot compile for an argument of type {type(leaf).__name__}"
             raise TraceError(report(what, at=here(), cure=cure)) from None

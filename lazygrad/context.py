@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
-from lazygrad.foreign import on_device
+from lazygrad.foreign import has_dlpack, on_device
 from lazygrad.graph import Graph
 from lazygrad.kinds import tensor
 from lazygrad.ops.random import Random
@@ -33,7 +33,7 @@ def is_array(x: Any) -> bool:
     """Whether an argument of a step is an array, and so arrives as a placeholder."""
     if isinstance(x, np.ndarray):
         return True
-    return on_device(x) or hasattr(x, "__array_interface__") or hasattr(x, "__array__")
+    return on_device(x) or hasattr(x, "__array_interface__") or hasattr(x, "__array__") or has_dlpack(x)
 
 
 @dataclass

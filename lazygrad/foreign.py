@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["described", "dtype_of", "on_device"]
+__all__ = ["described", "dtype_of", "has_dlpack", "lent", "on_device"]
 
 # DLPack's numbers for memory that a CPU reads: its own, and what CUDA and ROCm pin of it.
 HOST = (1, 3, 11)
@@ -23,6 +23,18 @@ def on_device(x: Any) -> bool:
         except Exception:  # a library that has the protocol, but not for this array
             return False
     return hasattr(x, "__cuda_array_interface__")
+
+
+def has_dlpack(x: Any) -> bool:
+    """Whether ``x`` is an array that another library lends by DLPack."""
+    return hasattr(type(x), "__dlpack__")
+
+
+def lent(x: Any) -> Any:
+    """An array in the memory of the CPU as NumPy sees it, by whichever protocol ``x`` has."""
+    if has_dlpack(x) and not hasattr(x, "__array__") and not hasattr(x, "__array_interface__"):
+        return np.from_dlpack(x)
+    return np.asarray(x)
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["FILL", "Odd", "is_masked", "numbers", "odd", "odd_in", "place_of"]
+__all__ = ["FILL", "Odd", "is_masked", "numbers", "odd", "odd_in", "place_of", "refused_columns"]
 
 FILL = "What is masked has no number: fill it in, as with x.filled(0), or leave it out, as with x.compressed()."
 
@@ -43,7 +43,7 @@ def numbers(x: Any, array: Any) -> Any:
         return array
     if array.dtype.kind != "O" and all(isinstance(d, np.dtype) for d in _dtypes(x)):
         return array
-    objects = np.asarray(x, object)
+    objects = np.asarray(x.astype(object), object)  # a frame itself would make NaN of its NA
     if odd(x, objects) is not None:
         return objects
     found = np.array(objects.tolist()) if array.dtype.kind == "O" else array
@@ -75,11 +75,41 @@ def odd(x: Any, array: Any, missing: bool = False) -> Odd | None:
     return None
 
 
+def refused_columns(x: Any) -> list[str]:
+    """The columns of a data frame, or the one column given, whose dtypes hold no numbers; with what to do, if known."""
+    if not hasattr(x, "to_numpy"):
+        return []
+    if hasattr(x, "columns") and hasattr(x, "dtypes"):
+        columns = list(zip(x.columns, x.dtypes, strict=False))
+    else:
+        columns = [(x.name, x.dtype)] if isinstance(getattr(x, "name", None), str) and hasattr(x, "dtype") else []
+    return [
+        f"column {name!r}:  {dtype}{_cure(str(dtype))}"
+        for name, dtype in columns
+        if str(dtype) != "object" and not _is_numeric(dtype)
+    ]
+
+
+def _is_numeric(dtype: Any) -> bool:
+    """Whether a column of pandas' or of polars' with this dtype holds real numbers or booleans."""
+    kind = getattr(dtype, "kind", None)
+    if isinstance(kind, str):
+        return kind in "biuf"
+    return str(dtype).startswith(("Int", "UInt", "Float", "Bool"))
+
+
+def _cure(dtype: str) -> str:
+    dtype = dtype.lower()
+    if dtype.startswith(("categor", "enum")):
+        return ", as whole numbers: column.cat.codes, or .to_physical() in polars"
+    return ", as a number: subtract a date, and divide by a unit of time" if dtype.startswith("date") else ""
+
+
 def odd_in(x: Any) -> Odd | None:
     """The first element of what NumPy makes of ``x`` that is no real number, where it makes objects."""
     try:
         return odd(x, numbers(x, np.asarray(x)))
-    except (ValueError, TypeError):  # ragged lists
+    except (ValueError, TypeError, RuntimeError, BufferError):  # ragged lists; arrays that are not given
         return None
 
 

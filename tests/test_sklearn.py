@@ -185,3 +185,11 @@ def test_a_small_deviation_of_small_numbers_is_one():
     """Only what is small beside the numbers themselves is rounding."""
     X = 1e-30 * np.arange(5.0).reshape(5, 1)
     assert X.std() == pytest.approx(_scale(X)[1][0])
+
+
+def test_a_missing_number_of_a_table_of_whole_numbers_is_named():
+    """Where pandas makes NaN of a frame that has no other columns."""
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame({"n": pd.Series([1, None, 3], dtype="Int64")})
+    with pytest.raises(lg.DataError, match=r"X has no number in row 1, column 0 \('n'\)"):
+        Regressor(epochs=1).fit(X, [1.0, 2.0, 3.0])

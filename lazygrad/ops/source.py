@@ -12,11 +12,11 @@ import numpy as np
 
 from lazygrad.casting import cast, saturates
 from lazygrad.define import opaque, source
-from lazygrad.errors import SpecError, report
-from lazygrad.foreign import dtype_of, on_device
+from lazygrad.errors import LazygradError, SpecError, report
+from lazygrad.foreign import dtype_of, lent, on_device
 from lazygrad.graph import Graph, current_graph
 from lazygrad.kinds import has_default, tensor
-from lazygrad.missing import FILL, is_masked, numbers, odd
+from lazygrad.missing import FILL, is_masked, numbers, odd, refused_columns
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
@@ -112,15 +112,23 @@ def numeric(x: Any, default: Any = None, backend: Any = None) -> Any:
     else:
         refuse_masked(x)
         try:
-            array = numbers(x, np.asarray(x))
+            array = numbers(x, lent(x))
         except ValueError:  # ragged lists
             array = np.asarray(None)
+        except (RuntimeError, TypeError, BufferError) as reason:  # of the library whose array it is
+            if isinstance(reason, LazygradError) or isinstance(x, (tuple, list)):
+                raise
+            what = f"cannot make a tensor of {type(x).__name__}: its library does not give the numbers"
+            cure = "Give a NumPy array: of a tensor of PyTorch x.detach().cpu().numpy()."
+            facts = [" ".join(str(reason).split())[:200]]
+            raise SpecError(report(what, at=here(), facts=facts, cure=cure)) from None
     if array.dtype.kind not in "biuf":
         shown, facts = f"an array of {array.dtype}" if array.dtype.kind != "O" else f"{type(x).__name__} {x!r:.40}", []
         strange = odd(x, array)
         if strange is not None:
             shown = f"{type(x).__name__} of {array.dtype}{list(array.shape)}"
             facts = [f"{strange.where}:  {strange.value!r:.60}"]
+        facts += refused_columns(x)
         raise SpecError(
             report(
                 f"cannot make a tensor of {shown}",

@@ -243,7 +243,7 @@ def _refuse_missing(**given: Any) -> None:
     """Raise DataError, a ValueError, for masked arrays, and what pandas calls missing: scikit-learn names no place."""
     for name, x in given.items():
         refuse_masked(x)
-        found = odd(x, np.asarray(x, object), missing=True) if hasattr(x, "isna") else None
+        found = odd(x, np.asarray(x.astype(object), object), missing=True) if hasattr(x, "isna") else None
         if found is not None:
             facts = [f"{name}[{', '.join(map(str, found.place))}] is {found.value!r}"]
             cure = "Fill in or leave out such rows before training."

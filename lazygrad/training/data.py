@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, report
-from lazygrad.missing import FILL, is_masked, odd_in, place_of
+from lazygrad.missing import FILL, is_masked, odd_in, place_of, refused_columns
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
 
@@ -63,13 +63,13 @@ def _table(name: str, value: Any, dtype: Any) -> Table:
         array = numeric(value)
     except (SpecError, ValueError, TypeError):
         strange = odd_in(value)
-        kind = f"{type(value).__name__} of {np.asarray(value, object).dtype}"
         what = f"cannot train with {name}: it is not an array of numbers"
-        facts = [f"{name}:  {getattr(value, 'dtype', kind)}"]
+        facts = [f"{name}:  {getattr(value, 'dtype', f'{type(value).__name__} of object')}"]
         if strange is not None:
             facts = [f"{name}[{', '.join(map(str, strange.place))}] is {strange.value!r:.60}"]
             what = f"{name} has no number in {strange.where}" if strange.is_missing else what
             facts[0] += "" if strange.is_missing else f", in {strange.where}"
+        facts += refused_columns(value)
         cure = "Encode text and categories as numbers first, with scikit-learn's encoders for example."
         if strange is not None and strange.is_missing:
             cure = "Fill in or leave out such rows before training."
