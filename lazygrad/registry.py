@@ -13,7 +13,7 @@ from lazygrad.errors import Origin
 if TYPE_CHECKING:
     from lazygrad.tensor import Tensor
 
-__all__ = ["function", "functions", "here"]
+__all__ = ["function", "functions", "here", "level"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,3 +38,11 @@ def here(part: str = "forward") -> Origin:
             return Origin(None, 0, part)
         frame = frame.f_back
     return Origin(frame.f_code, frame.f_lasti, part)
+
+
+def level() -> int:
+    """The ``stacklevel`` with which a warning of the caller is one of the line outside lazygrad."""
+    frame, found = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, found = frame.f_back, found + 1
+    return found

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lazygrad.foreign import dtype_of
+from lazygrad.registry import level
 from lazygrad.spec import Spec
 from lazygrad.trees import leaves
 
@@ -42,7 +43,7 @@ class Signatures:
                     "pass numbers that change as arrays (np.asarray(x)), and keep what does not matter out of the "
                     "arguments.",
                     RuntimeWarning,
-                    stacklevel=6,
+                    stacklevel=level(),
                 )
 
     def explain(self, reason: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
