@@ -393,7 +393,7 @@ def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], 
 
 
 def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
-    """A function that puts arrays in place of the tensors in what the step returned."""
+    """A function that puts arrays in place of the tensors that the step returned; what is only shown follows them."""
     if type(tree) is Tensor:
         return lambda values: values[0]
     found = [leaf for _, leaf in leaves(tree)]
@@ -402,7 +402,7 @@ def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
 
     def packed(values: Sequence[Any]) -> Any:
         filled = list(template)
-        for i, value in zip(tensors, values, strict=True):
+        for i, value in zip(tensors, values, strict=False):
             filled[i] = value
         return tuple(filled) if flat else rebuilt(shape, filled)
 

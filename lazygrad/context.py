@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazygrad.effects import check_updates, fed, shown
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
 from lazygrad.foreign import has_dlpack, on_device
@@ -67,6 +68,9 @@ class Context:
         self._placeholders: dict[str, Tensor] = {}
         self._arguments: dict[str, Any] = {}
         self._statistics: dict[str, _Statistic] = {}
+        self._roots: set[int] = set()  # what has been asked for
+        self._shown = 0  # the nodes before this one have been looked through for what shows a value
+        self._waiting: list[int] = []  # those found that wait for a placeholder to be fed
         self._outdated: set[int] = set()  # what ctx.updates() gave before a statistic was written again
         graph.context = self
 
@@ -285,16 +289,34 @@ class Context:
         """What the step returned, with arrays in place of tensors and None in place of update ops."""
         found = [leaf for _, leaf in leaves(result)]
         asked = [leaf for leaf in found if isinstance(leaf, (Tensor, Update))]
+        check_updates(self.graph, self._roots.union(*map(_roots_of, asked)), self._outdated)
         if not asked:
-            if result is None and not self.evaluated and self.graph.nodes:
+            if result is None and not self.evaluated and self.graph.nodes and not self.showing():
                 raise GraphError(self._nothing_asked(result))
+            if self.showing():
+                self.evaluator()._run(lambda values: None, last=True)
             return result
 
         def packed(arrays: list[Any]) -> Any:
             rest = iter(arrays)
             return rebuilt(result, [next(rest) if isinstance(leaf, (Tensor, Update)) else leaf for leaf in found])
 
-        return self.evaluator().extend(asked)._run(packed)
+        return self.evaluator().extend(asked)._run(packed, last=True)
+
+    def showing(self, names: Collection[str] | None = None) -> tuple[int, ...]:
+        """The nodes that show a value, or call a hook, and have not been evaluated yet.
+
+        Args:
+            names: of the placeholders that are fed: only those that need no other.
+        """
+        found = [*self._waiting, *shown(self.graph, self._shown)]
+        return tuple(i for i in found if names is None or fed(self.graph, i, names))
+
+    def evaluated_with(self, roots: Collection[int], size: int) -> None:
+        """Record what has been evaluated of the first ``size`` nodes: it need not be shown again."""
+        self._waiting = [i for i in (*self._waiting, *shown(self.graph, self._shown)) if i not in roots]
+        self._shown = size
+        self._roots.update(roots)
 
     def _nothing_asked(self, result: Any) -> str:
         return report(
@@ -304,20 +326,24 @@ class Context:
         )
 
     def asked(self, result: Any) -> tuple[int, ...]:
-        """The roots in what a traced step returned; raises TraceError if there are none."""
+        """The roots in what a traced step returned, then what it shows; raises TraceError if there are none."""
         roots: list[int] = []
         evaluator = self.evaluator()
         for _, leaf in leaves(result):
-            if isinstance(leaf, Tensor):
+            if isinstance(leaf, (Tensor, Update)):
                 evaluator.push(leaf)
-                roots.append(leaf.index)
-            elif isinstance(leaf, Update):
-                evaluator.push(leaf)
-                roots += [t.index for t in leaf.assignments]
+                roots += _roots_of(leaf)
+        check_updates(self.graph, set(roots), self._outdated)
+        roots += self.showing()
         if not roots and not evaluator._pushed:
             raise TraceError(self._nothing_asked(result))
         self._check_statistics(evaluator._pushed)
         return tuple(roots)
+
+
+def _roots_of(asked: Tensor | Update) -> list[int]:
+    """The nodes to evaluate for a tensor or an update op."""
+    return [asked.index] if isinstance(asked, Tensor) else [t.index for t in asked.assignments]
 
 
 def check_step(step: Any) -> None:

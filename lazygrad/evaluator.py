@@ -147,8 +147,12 @@ class Evaluator:
         """
         return self._run(lambda values: values)
 
-    def _run(self, pack: Callable[[list[Any]], T]) -> T:
-        """:meth:`run`, which returns what ``pack`` makes of the list; that fails before anything is committed."""
+    def _run(self, pack: Callable[[list[Any]], T], last: bool = False) -> T:
+        """:meth:`run`, which returns what ``pack`` makes of the list; that fails before anything is committed.
+
+        What the step shows is evaluated along, once. If it is computed from placeholders that are not fed, it waits for
+        another run, but not in the last.
+        """
         context = self._context
         context.graph.check_open("evaluate")
         if context.tracing:
@@ -169,7 +173,12 @@ class Evaluator:
             rest = iter(values)
             return pack([next(rest) if isinstance(x, Tensor) else None for x in self._pushed])
 
-        return context.env._evaluate(context.graph, tuple(roots), {**context._fed(), **self._feeds}, packed)
+        given = {**context._fed(), **self._feeds}
+        size = len(context.graph.nodes)
+        roots += context.showing(None if last else given)
+        result = context.env._evaluate(context.graph, tuple(roots), given, packed)
+        context.evaluated_with(set(roots), size)
+        return result
 
 
 def check_feeds(feeds: Any) -> None:

@@ -130,11 +130,11 @@ class Tensor:
         return self.graph.context.evaluator().push(self).run()[0]
 
     def show(self, label: str = "") -> Tensor:
-        """The same tensor; prints its value, after ``label``, when it is evaluated."""
+        """The same tensor; prints its value, after ``label``, in every run, also if nothing uses the result."""
         return functions["show"](self, label)
 
     def hook(self, f: Callable[[Any], Any]) -> Tensor:
-        """The same tensor; calls ``f(array)``, with a copy of its value, when it is evaluated."""
+        """The same tensor; calls ``f(array)``, a copy of its value, in every run, also if nothing uses the result."""
         return functions["hook"](self, f)
 
     def astype(self, dtype: Any) -> Tensor:

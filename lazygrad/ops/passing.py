@@ -29,7 +29,10 @@ def _hook(xp: Any, x: Array, *, call: Callable[[Any], Any]) -> Any:
 
 @function
 def hook(x: TensorLike, f: Callable[[Any], Any]) -> Tensor:
-    """``x``; calls ``f(array)``, with a copy of its value, whenever it is evaluated."""
+    """``x``; calls ``f(array)``, with a copy of its value, in every run.
+
+    It is called once a run, in the order of the step's lines, whether or not something uses the result.
+    """
     return _hook(x, call=f)
 
 
@@ -42,7 +45,7 @@ def _show(xp: Any, x: Array, *, label: str) -> Any:
 
 @function
 def show(x: TensorLike, label: str = "") -> Tensor:
-    """``x``; prints it, after ``label``, whenever it is evaluated."""
+    """``x``; prints it, after ``label``, in every run, as :func:`hook` calls a function."""
     return _show(x, label=str(label))
 
 

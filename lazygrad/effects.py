@@ -1,0 +1,60 @@
+"""What a step does beside computing what it returns: values it shows, and updates that nobody makes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from lazygrad.errors import GraphError, report
+from lazygrad.graph import Graph
+from lazygrad.ops.passing import _hook, _show
+from lazygrad.ops.source import assign, placeholder
+
+__all__ = ["check_updates", "fed", "shown"]
+
+
+def shown(graph: Graph, since: int = 0) -> list[int]:
+    """The nodes from ``since`` on that show a value or call a hook, in order: they happen, whoever reads them."""
+    nodes = graph.nodes
+    return [i for i in range(since, len(nodes)) if nodes[i].of(_show) or nodes[i].of(_hook)]
+
+
+def fed(graph: Graph, index: int, names: Collection[str]) -> bool:
+    """Whether every placeholder that a node is computed from is among the names."""
+    nodes, seen, stack = graph.nodes, {index}, [index]
+    while stack:
+        node = nodes[stack.pop()]
+        if node.of(placeholder) and node.params["name"] not in names:
+            return False
+        stack += [j for j in node.inputs if j not in seen]
+        seen.update(node.inputs)
+    return True
+
+
+def check_updates(graph: Graph, asked: Collection[int], replaced: Collection[int]) -> None:
+    """Raise GraphError if the graph has assignments that are not asked for: they would change nothing, and say nothing.
+
+    Args:
+        graph: what the step has written.
+        asked: the roots, of all evaluations.
+        replaced: assignments in whose place another one of the same variable may be asked for.
+    """
+    nodes = graph.nodes
+    written = [i for i, node in enumerate(nodes) if node.of(assign) and i not in asked]
+    if not written:
+        return
+    instead = {nodes[i].params["name"] for i in asked if nodes[i].of(assign)}
+    lost = [i for i in written if i not in replaced or nodes[i].params["name"] not in instead]
+    if lost:
+        raise GraphError(_lost(graph, lost))
+
+
+def _lost(graph: Graph, lost: Iterable[int]) -> str:
+    first, *_ = lost
+    names = list(dict.fromkeys(repr(graph.nodes[i].params["name"]) for i in lost))
+    listed = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+    return report(
+        "the step writes an update, and neither returns nor pushes it",
+        at=graph.origins[first],
+        facts=[f"update:  of {listed}", f"Nothing would change {'it' if len(names) == 1 else 'them'}."],
+        cure="Return it with the rest, such as `return loss, update`, or push it; do not write one that is not wanted.",
+    )
