@@ -3,6 +3,9 @@
 The shop window: every public name, and nothing else.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
 from lazygrad import define, linalg, nn, optim, testing, visualize
 from lazygrad.compiled import (
     Compiled,
@@ -35,6 +38,7 @@ from lazygrad.evaluator import (
 )
 from lazygrad.gradient import grad, jvp
 from lazygrad.graph import Graph
+from lazygrad.names import lister, public, refuser
 from lazygrad.ops.arithmetic import (
     abs,
     add,
@@ -461,3 +465,8 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+public["lg"] = sys.modules[__name__]
+__dir__ = lister(__all__)
+if not TYPE_CHECKING:  # type checkers know what there is
+    __getattr__ = refuser("lg")

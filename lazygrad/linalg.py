@@ -5,6 +5,10 @@ whole numbers become float64. Every function has derivatives of any order, rever
 that its own description excludes.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
+from lazygrad.names import lister, public, refuser
 from lazygrad.ops.decompositions import cholesky, qr
 from lazygrad.ops.determinants import det, slogdet
 from lazygrad.ops.indexing import diagonal
@@ -49,3 +53,8 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+public["lg.linalg"] = sys.modules[__name__]
+__dir__ = lister(__all__)
+if not TYPE_CHECKING:  # type checkers know what there is
+    __getattr__ = refuser("lg.linalg")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from lazygrad.errors import GraphError, Origin, SpecError, TraceError, report
+from lazygrad.names import advice
 from lazygrad.registry import functions, here
 from lazygrad.spec import Shape, Spec
 
@@ -24,6 +25,22 @@ Array: TypeAlias = Any
 
 # What a public function takes for a tensor: one, a number, or anything that NumPy takes for an array.
 TensorLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
+
+
+# What to do where Python asks for a value.
+LATER = "Return the tensor from the step and use the array it gives, or call .eval() inside env.run."
+
+# Methods of ufuncs that are functions of the language.
+REDUCED = {
+    "np.add.reduce": "It is lg.sum.",
+    "np.multiply.reduce": "It is lg.prod.",
+    "np.maximum.reduce": "It is lg.max.",
+    "np.minimum.reduce": "It is lg.min.",
+    "np.add.accumulate": "It is lg.cumulative_sum.",
+    "np.multiply.accumulate": "It is lg.cumulative_prod.",
+    "np.multiply.outer": "It is lg.outer.",
+    "np.add.at": "Write x = x.at[index].add(value).",
+}
 
 
 def checked_dtype(dtype: Any) -> np.dtype[Any]:
@@ -212,16 +229,39 @@ class Tensor:
         self._no_value("a bool", "Write lg.where(condition, a, b) instead of if, or return it and look at the array.")
 
     def __float__(self) -> NoReturn:
-        self._no_value("a float", "Return the tensor from the step, or call .eval() inside env.run.")
+        self._no_value("a float", f"{LATER} In place of a function of math take lazygrad's, such as lg.sin(x).")
 
     def __int__(self) -> NoReturn:
-        self._no_value("an int", "Return the tensor from the step, or call .eval() inside env.run.")
+        self._no_value("an int", f"{LATER} A cast in the graph is x.astype(int).")
+
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        self._no_value("a rounded number", f"{LATER} Rounding in the graph is lg.round(x).")
+
+    def __floor__(self) -> NoReturn:
+        self._no_value("an int", f"{LATER} In the graph it is lg.floor(x).")
+
+    def __ceil__(self) -> NoReturn:
+        self._no_value("an int", f"{LATER} In the graph it is lg.ceil(x).")
+
+    def __trunc__(self) -> NoReturn:
+        self._no_value("an int", f"{LATER} In the graph it is lg.trunc(x).")
+
+    def __format__(self, how: str) -> str:
+        if how:
+            self._no_value(f"text of the form {how!r}", f"{LATER} x.show(label) prints it in every run.")
+        return str(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for names that there are not. Python and NumPy ask for many that begin with an underscore.
+        if name.startswith("_") or name in Tensor.__slots__:
+            raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+        raise AttributeError(report(f"a tensor has no {name!r}", at=here(), cure=advice(name)))
 
     def __index__(self) -> NoReturn:
         self._no_value("an index", "Use lg.take(x, indices), or x[indices] with this tensor as the index.")
 
     def __complex__(self) -> NoReturn:
-        self._no_value("a complex", "Return the tensor from the step, or call .eval() inside env.run.")
+        self._no_value("a complex", LATER)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         self._no_value("a NumPy array", "Use lazygrad's function (lg.*) in place of NumPy's, or return the tensor.")
@@ -233,13 +273,14 @@ class Tensor:
         name = _ufuncs().get(ufunc)
         if name is None or method != "__call__" or kwargs:
             used = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-            self._no_value(f"an argument of {used}", "Use a function of lazygrad (lg.*) in place of NumPy's.")
+            alike = REDUCED.get(used) or (advice(ufunc.__name__) if method == "__call__" else "")
+            self._no_value(f"an argument of {used}", alike or "Use a function of lazygrad (lg.*) in place of NumPy's.")
         return functions[name](*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
-        name = function.__name__
-        use = f"lg.{name}" if name in functions else "a function of lazygrad (lg.*)"
-        self._no_value(f"an argument of np.{name}", f"Use {use} in place of NumPy's.")
+        used = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+        cure = advice(function.__name__) or "Use a function of lazygrad (lg.*) in place of NumPy's."
+        self._no_value(f"an argument of {used}", cure)
 
     def __neg__(self) -> Tensor:
         return functions["negative"](self)

@@ -5,6 +5,7 @@ The texts are compared literally, but for the line of the test itself, which is 
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -1030,6 +1031,8 @@ def test_an_evaluator_and_a_context_cannot_be_used_after_their_step(env: lg.Vari
         assert "ended" in found or "another graph" in found
 
 
+LATER = "Return the tensor from the step and use the array it gives, or call .eval() inside env.run."
+OF_MATH = "In place of a function of math take lazygrad's, such as lg.sin(x)."
 USES: list[tuple[Callable[[Any], Any], str, str]] = [
     (bool, "a bool", WHERE),
     (
@@ -1038,9 +1041,19 @@ USES: list[tuple[Callable[[Any], Any], str, str]] = [
         "Write lg.where(condition, a, b) instead of if, or return it and look at the array.",
     ),
     (lambda t: not t, "a bool", WHERE),
-    (float, "a float", "Return the tensor from the step, or call .eval() inside env.run."),
-    (int, "an int", "Return the tensor from the step, or call .eval() inside env.run."),
-    (complex, "a complex", "Return the tensor from the step, or call .eval() inside env.run."),
+    (float, "a float", f"{LATER} {OF_MATH}"),
+    (math.sin, "a float", f"{LATER} {OF_MATH}"),
+    (lambda t: f"{t!s:.0}" + "%.2f" % t, "a float", f"{LATER} {OF_MATH}"),  # noqa: UP031
+    (int, "an int", f"{LATER} A cast in the graph is x.astype(int)."),
+    (lambda t: "%d" % t, "an int", f"{LATER} A cast in the graph is x.astype(int)."),  # noqa: UP031
+    (complex, "a complex", LATER),
+    (round, "a rounded number", f"{LATER} Rounding in the graph is lg.round(x)."),
+    (lambda t: round(t, 2), "a rounded number", f"{LATER} Rounding in the graph is lg.round(x)."),
+    (math.floor, "an int", f"{LATER} In the graph it is lg.floor(x)."),
+    (math.ceil, "an int", f"{LATER} In the graph it is lg.ceil(x)."),
+    (math.trunc, "an int", f"{LATER} In the graph it is lg.trunc(x)."),
+    (lambda t: f"{t:.2f}", "text of the form '.2f'", f"{LATER} x.show(label) prints it in every run."),
+    (lambda t: format(t, "d"), "text of the form 'd'", f"{LATER} x.show(label) prints it in every run."),
     (lambda t: [1, 2][t], "an index", "Use lg.take(x, indices), or x[indices] with this tensor as the index."),
     (range, "an index", "Use lg.take(x, indices), or x[indices] with this tensor as the index."),
     (np.asarray, "a NumPy array", "Use lazygrad's function (lg.*) in place of NumPy's, or return the tensor."),
@@ -1049,13 +1062,14 @@ USES: list[tuple[Callable[[Any], Any], str, str]] = [
         "a NumPy array",
         "Use lazygrad's function (lg.*) in place of NumPy's, or return the tensor.",
     ),
-    (np.mean, "an argument of np.mean", "Use lg.mean in place of NumPy's."),
-    (np.sum, "an argument of np.sum", "Use lg.sum in place of NumPy's."),
-    (
-        lambda t: np.concatenate([t, t]),
-        "an argument of np.concatenate",
-        "Use a function of lazygrad (lg.*) in place of NumPy's.",
-    ),
+    (np.mean, "an argument of np.mean", "It is lg.mean."),
+    (np.sum, "an argument of np.sum", "It is lg.sum."),
+    (lambda t: np.concatenate([t, t]), "an argument of np.concatenate", "Write lg.concat."),
+    (np.linalg.inv, "an argument of np.linalg.inv", "It is lg.linalg.inv."),
+    (np.cumsum, "an argument of np.cumsum", "Write lg.cumulative_sum."),
+    (np.fft.fft, "an argument of np.fft.fft", "Use a function of lazygrad (lg.*) in place of NumPy's."),
+    (np.add.reduce, "an argument of np.add.reduce", "It is lg.sum."),
+    (np.spacing, "an argument of np.spacing", "Use a function of lazygrad (lg.*) in place of NumPy's."),
 ]
 
 

@@ -1,5 +1,9 @@
 """Neural networks: functions of tensors, which take parameters as arguments, and layers, which have their own."""
 
+import sys
+from typing import TYPE_CHECKING
+
+from lazygrad.names import lister, public, refuser
 from lazygrad.nn import initializers
 from lazygrad.nn.activations import (
     elu,
@@ -118,3 +122,8 @@ __all__ = [
     "tanh",
     "windows",
 ]
+
+public["lg.nn"], public["lg.nn.initializers"] = sys.modules[__name__], initializers
+__dir__ = lister(__all__)
+if not TYPE_CHECKING:  # type checkers know what there is
+    __getattr__ = refuser("lg.nn")

@@ -1,5 +1,9 @@
 """Optimizers: each is one parameter's update, written as mathematics on tensors."""
 
+import sys
+from typing import TYPE_CHECKING
+
+from lazygrad.names import lister, public, refuser
 from lazygrad.optim import schedules
 from lazygrad.optim.adagrad import AdaGrad
 from lazygrad.optim.adam import Adam, AdamW
@@ -23,3 +27,8 @@ __all__ = [
     "normalize_gradient",
     "schedules",
 ]
+
+public["lg.optim"], public["lg.optim.schedules"] = sys.modules[__name__], schedules
+__dir__ = lister(__all__)
+if not TYPE_CHECKING:  # type checkers know what there is
+    __getattr__ = refuser("lg.optim")
