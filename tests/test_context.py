@@ -84,17 +84,6 @@ def test_updates_can_be_grouped(env: lg.VariableEnvironment) -> None:
     assert env.run(lambda ctx: lg.group()) is None
 
 
-def test_an_update_that_is_not_asked_for_is_not_made(env: lg.VariableEnvironment) -> None:
-    """Writing it does nothing."""
-
-    def step(ctx: lg.Context) -> Any:
-        ctx.assign("w", ctx.variable("w") * 2)
-        return ctx.variable("w")
-
-    assert env.run(step).tolist() == [1.0, 2.0, 3.0]
-    assert env["w"].tolist() == [1.0, 2.0, 3.0]
-
-
 # Placeholders and constants.
 
 
@@ -290,18 +279,6 @@ def test_a_hook_gets_the_value_at_every_evaluation(env: lg.VariableEnvironment) 
         assert value.tolist() == [2.0 + 2 * k, 4.0 + 2 * k, 6.0 + 2 * k]
         kept[-1] *= 100
     assert [array.tolist() for array in kept] == [[100.0 * (1 + k), 100.0 * (2 + k), 100.0 * (3 + k)] for k in range(4)]
-
-
-def test_a_hook_that_is_not_evaluated_is_not_called(env: lg.VariableEnvironment) -> None:
-    """It hangs on its tensor."""
-    seen: list[Any] = []
-
-    def step(ctx: lg.Context) -> Any:
-        ctx.variable("w").hook(seen.append)
-        return ctx.variable("w")
-
-    env.run(step)
-    assert seen == []
 
 
 def test_equal_hooks_on_one_tensor_are_both_called(env: lg.VariableEnvironment) -> None:

@@ -305,7 +305,8 @@ def test_the_step_count_is_a_variable() -> None:
     assert optimizer.step_count == env["sgd/step"] == 3
     assert env["sgd/step"].dtype == "int64"
     env.trace(lambda ctx: optimizer.update(["p"], [np.ones(1)]))
-    env.run(lambda ctx: (optimizer.update(["p"], [np.ones(1)]), ctx.variable("p"))[1])  # written, never asked for
+    with pytest.raises(lg.GraphError, match="neither returns nor pushes"):
+        env.run(lambda ctx: (optimizer.update(["p"], [np.ones(1)]), ctx.variable("p"))[1])
     assert optimizer.step_count == 3
 
 
