@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.effects import check_updates, fed, shown
+from lazygrad.effects import check_updates, fed, needed, shown
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
 from lazygrad.foreign import has_dlpack, on_device
@@ -303,18 +303,24 @@ class Context:
 
         return self.evaluator().extend(asked)._run(packed, last=True)
 
-    def showing(self, names: Collection[str] | None = None) -> tuple[int, ...]:
+    def showing(self, roots: Collection[int] = (), names: Collection[str] | None = None) -> tuple[int, ...]:
         """The nodes that show a value, or call a hook, and have not been evaluated yet.
 
         Args:
+            roots: what is evaluated: only those that it does not need, which are evaluated with it.
             names: of the placeholders that are fed: only those that need no other.
         """
         found = [*self._waiting, *shown(self.graph, self._shown)]
-        return tuple(i for i in found if names is None or fed(self.graph, i, names))
+        if not found:
+            return ()
+        along = needed(self.graph, roots)
+        return tuple(i for i in found if i not in along and (names is None or fed(self.graph, i, names)))
 
     def evaluated_with(self, roots: Collection[int], size: int) -> None:
         """Record what has been evaluated of the first ``size`` nodes: it need not be shown again."""
-        self._waiting = [i for i in (*self._waiting, *shown(self.graph, self._shown)) if i not in roots]
+        found = [*self._waiting, *shown(self.graph, self._shown)]
+        along = needed(self.graph, roots) if found else ()
+        self._waiting = [i for i in found if i not in along]
         self._shown = size
         self._roots.update(roots)
 
@@ -334,7 +340,7 @@ class Context:
                 evaluator.push(leaf)
                 roots += _roots_of(leaf)
         check_updates(self.graph, set(roots), self._outdated)
-        roots += self.showing()
+        roots += self.showing(roots)
         if not roots and not evaluator._pushed:
             raise TraceError(self._nothing_asked(result))
         self._check_statistics(evaluator._pushed)

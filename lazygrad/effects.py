@@ -9,7 +9,7 @@ from lazygrad.graph import Graph
 from lazygrad.ops.passing import _hook, _show
 from lazygrad.ops.source import assign, placeholder
 
-__all__ = ["check_updates", "fed", "shown"]
+__all__ = ["check_updates", "fed", "needed", "shown"]
 
 
 def shown(graph: Graph, since: int = 0) -> list[int]:
@@ -28,6 +28,17 @@ def fed(graph: Graph, index: int, names: Collection[str]) -> bool:
         stack += [j for j in node.inputs if j not in seen]
         seen.update(node.inputs)
     return True
+
+
+def needed(graph: Graph, roots: Collection[int]) -> set[int]:
+    """The nodes that the roots are computed from, those included."""
+    seen, stack = set(roots), list(roots)
+    while stack:
+        for j in graph.nodes[stack.pop()].inputs:
+            if j not in seen:
+                seen.add(j)
+                stack.append(j)
+    return seen
 
 
 def check_updates(graph: Graph, asked: Collection[int], replaced: Collection[int]) -> None:

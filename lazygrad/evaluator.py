@@ -175,7 +175,7 @@ class Evaluator:
 
         given = {**context._fed(), **self._feeds}
         size = len(context.graph.nodes)
-        roots += context.showing(None if last else given)
+        roots += context.showing(roots, None if last else given)
         result = context.env._evaluate(context.graph, tuple(roots), given, packed)
         context.evaluated_with(set(roots), size)
         return result
