@@ -909,6 +909,7 @@ def test_threads_that_share_an_environment_wait_for_each_other() -> None:
 
 # Law 4. NumPy's dtypes.
 
+NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
 DTYPES = ["bool", "int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64"]
 NUMBERS = [True, 2, 0.5, np.float32(0.5), np.float64(0.5), np.int8(2), np.int64(2), np.bool_(True)]
 OPERATIONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
@@ -945,6 +946,8 @@ def same_as_numpy(env: lg.VariableEnvironment, name: str, a: Any, b: Any) -> Non
             env.run(step, a, b)
         return
     found = env.run(step, a, b)
+    if name == "**" and NUMPY < (2, 2) and np.asarray(a).dtype == bool:
+        expected = expected.astype(found.dtype)  # an array of booleans to the power of 2 was int8, whatever the 2 was
     assert expected.dtype == found.dtype == declared[0]
     np.testing.assert_array_equal(expected, found)
 
