@@ -946,8 +946,8 @@ def same_as_numpy(env: lg.VariableEnvironment, name: str, a: Any, b: Any) -> Non
             env.run(step, a, b)
         return
     found = env.run(step, a, b)
-    if name == "**" and NUMPY < (2, 2) and np.asarray(a).dtype == bool:
-        expected = expected.astype(found.dtype)  # an array of booleans to the power of 2 was int8, whatever the 2 was
+    if name == "**" and NUMPY < (2, 2) and isinstance(b, (np.integer, np.floating)):
+        expected = np.power(a, np.full(np.shape(a), b))  # some powers were computed in the dtype of the base alone
     assert expected.dtype == found.dtype == declared[0]
     np.testing.assert_array_equal(expected, found)
 
@@ -1146,8 +1146,9 @@ EXACT = """
 import gc, tracemalloc
 x = np.ones((8, 4), "float32")
 tracemalloc.start()
-for _ in range(3500): env.run(train, x)
-gc.collect()
+for _ in range(2): # the first collection empties lists of Python's own, which fill again
+    for _ in range(2000): env.run(train, x)
+    gc.collect()
 before = tracemalloc.get_traced_memory()[0]
 for _ in range(1000): env.run(train, x)
 gc.collect()
@@ -1162,8 +1163,8 @@ def printed(program: str) -> int:
 
 
 def test_not_one_object_is_left_behind_by_a_run() -> None:
-    """The smallest object takes 16 bytes; a thousand runs leave fewer than eight thousand, of things remembered."""
-    assert printed(GROWTH.replace("import resource, sys", "") + EXACT) < 8_000
+    """The smallest object takes 16 bytes; a thousand runs leave fewer than six thousand, of things remembered."""
+    assert printed(GROWTH.replace("import resource, sys", "") + EXACT) < 6_000
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the module resource, which measures, exists on Unix only")
