@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.effects import check_updates, fed, needed, shown
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
-from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, unknown_feed
+from lazygrad.evaluator import Evaluator, Update, as_feed, fed_argument, roots_of, unknown_feed
 from lazygrad.foreign import has_dlpack, on_device
 from lazygrad.graph import Graph
 from lazygrad.kinds import tensor
@@ -70,7 +70,7 @@ class Context:
         self._statistics: dict[str, _Statistic] = {}
         self._roots: set[int] = set()  # what has been asked for
         self._shown = 0  # the nodes before this one have been looked through for what shows a value
-        self._waiting: list[int] = []  # those found that wait for a placeholder to be fed
+        self._waiting: list[int] = []  # those found that have not been evaluated yet
         self._outdated: set[int] = set()  # what ctx.updates() gave before a statistic was written again
         graph.context = self
 
@@ -289,7 +289,7 @@ class Context:
         """What the step returned, with arrays in place of tensors and None in place of update ops."""
         found = [leaf for _, leaf in leaves(result)]
         asked = [leaf for leaf in found if isinstance(leaf, (Tensor, Update))]
-        check_updates(self.graph, self._roots.union(*map(_roots_of, asked)), self._outdated)
+        check_updates(self.graph, self._roots.union(*map(roots_of, asked)), self._outdated)
         if not asked:
             if result is None and not self.evaluated and self.graph.nodes and not self.showing():
                 raise GraphError(self._nothing_asked(result))
@@ -310,18 +310,18 @@ class Context:
             roots: what is evaluated: only those that it does not need, which are evaluated with it.
             names: of the placeholders that are fed: only those that need no other.
         """
-        found = [*self._waiting, *shown(self.graph, self._shown)]
-        if not found:
+        self._waiting += shown(self.graph, self._shown)
+        self._shown = len(self.graph.nodes)
+        if not self._waiting:
             return ()
         along = needed(self.graph, roots)
-        return tuple(i for i in found if i not in along and (names is None or fed(self.graph, i, names)))
+        return tuple(i for i in self._waiting if i not in along and (names is None or fed(self.graph, i, names)))
 
-    def evaluated_with(self, roots: Collection[int], size: int) -> None:
-        """Record what has been evaluated of the first ``size`` nodes: it need not be shown again."""
-        found = [*self._waiting, *shown(self.graph, self._shown)]
-        along = needed(self.graph, roots) if found else ()
-        self._waiting = [i for i in found if i not in along]
-        self._shown = size
+    def evaluated_with(self, roots: Collection[int]) -> None:
+        """Record what has been evaluated: it need not be shown again."""
+        if self._waiting:
+            along = needed(self.graph, roots)
+            self._waiting = [i for i in self._waiting if i not in along]
         self._roots.update(roots)
 
     def _nothing_asked(self, result: Any) -> str:
@@ -338,18 +338,13 @@ class Context:
         for _, leaf in leaves(result):
             if isinstance(leaf, (Tensor, Update)):
                 evaluator.push(leaf)
-                roots += _roots_of(leaf)
+                roots += roots_of(leaf)
         check_updates(self.graph, set(roots), self._outdated)
         roots += self.showing(roots)
         if not roots and not evaluator._pushed:
             raise TraceError(self._nothing_asked(result))
         self._check_statistics(evaluator._pushed)
         return tuple(roots)
-
-
-def _roots_of(asked: Tensor | Update) -> list[int]:
-    """The nodes to evaluate for a tensor or an update op."""
-    return [asked.index] if isinstance(asked, Tensor) else [t.index for t in asked.assignments]
 
 
 def check_step(step: Any) -> None:

@@ -15,7 +15,7 @@ __all__ = ["check_updates", "fed", "needed", "shown"]
 def shown(graph: Graph, since: int = 0) -> list[int]:
     """The nodes from ``since`` on that show a value or call a hook, in order: they happen, whoever reads them."""
     nodes = graph.nodes
-    return [i for i in range(since, len(nodes)) if nodes[i].of(_show) or nodes[i].of(_hook)]
+    return [i for i in graph.impure if i >= since and (nodes[i].of(_show) or nodes[i].of(_hook))]
 
 
 def fed(graph: Graph, index: int, names: Collection[str]) -> bool:
@@ -50,7 +50,7 @@ def check_updates(graph: Graph, asked: Collection[int], replaced: Collection[int
         replaced: assignments in whose place another one of the same variable may be asked for.
     """
     nodes = graph.nodes
-    written = [i for i, node in enumerate(nodes) if node.of(assign) and i not in asked]
+    written = [i for i in graph.impure if nodes[i].of(assign) and i not in asked]
     if not written:
         return
     instead = {nodes[i].params["name"] for i in asked if nodes[i].of(assign)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Evaluator", "Update", "as_feed", "check_feeds", "group"]
+__all__ = ["Evaluator", "Update", "as_feed", "check_feeds", "group", "roots_of"]
 
 
 class Update:
@@ -165,20 +165,22 @@ class Evaluator:
                 )
             )
         context._check_statistics(self._pushed)
-        roots: list[int] = []
-        for x in self._pushed:
-            roots += [x.index] if isinstance(x, Tensor) else [t.index for t in x.assignments]
+        roots = [i for x in self._pushed for i in roots_of(x)]
 
         def packed(values: Sequence[Any]) -> T:
             rest = iter(values)
             return pack([next(rest) if isinstance(x, Tensor) else None for x in self._pushed])
 
         given = {**context._fed(), **self._feeds}
-        size = len(context.graph.nodes)
         roots += context.showing(roots, None if last else given)
         result = context.env._evaluate(context.graph, tuple(roots), given, packed)
-        context.evaluated_with(set(roots), size)
+        context.evaluated_with(set(roots))
         return result
+
+
+def roots_of(asked: Tensor | Update) -> list[int]:
+    """The nodes to evaluate for a tensor or an update op."""
+    return [asked.index] if isinstance(asked, Tensor) else [t.index for t in asked.assignments]
 
 
 def check_feeds(feeds: Any) -> None:

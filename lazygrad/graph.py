@@ -114,6 +114,7 @@ class Graph:
     def __init__(self, dtype: Any = np.float32, guides: Sequence[Graph] = ()) -> None:
         self.nodes: list[Node] = []
         self.origins: list[Origin] = []
+        self.impure: list[int] = []  # the nodes that do something beside computing a value
         self.constants: list[Any] = []
         self.reads: dict[str, int] = {}
         self.rules: dict[int, Callable[..., Any]] = {}
@@ -152,6 +153,8 @@ class Graph:
             node = Node(op, inputs, params, key, spec)
         self.nodes.append(node)
         self.origins.append(self.origin or here())
+        if not op.pure:
+            self.impure.append(index)
         return Tensor(self, index, cast(Spec, node.spec))
 
     def _key(self, op: Op, inputs: tuple[int, ...], params: dict[str, Any]) -> Hashable:
@@ -175,6 +178,7 @@ class Graph:
             if record is not None:
                 self.nodes += self.guide.nodes[start : record.end]
                 self.origins += self.guide.origins[start : record.end]
+                self.impure += [i for i in self.guide.impure if start <= i < record.end]
                 self.reads.update(record.reads)
                 self.records[call] = record
                 return [self.tensor(i) for i in record.results]

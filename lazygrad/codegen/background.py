@@ -44,7 +44,7 @@ class Job:
         self._begun = threading.Lock()
         self._open = threading.Lock()  # held until it is done
         self._open.acquire()
-        self._is_lost = not self._is_done
+        self._is_lost = True
 
     @property
     def is_done(self) -> bool:

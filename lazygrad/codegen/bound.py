@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 
 from lazygrad.codegen import driver
 from lazygrad.codegen.arguments import expected
-from lazygrad.codegen.cache import code
+from lazygrad.codegen.cache import code, object_code
 from lazygrad.codegen.memory import aligned
-from lazygrad.codegen.native import Call, Instruction, Native, Spare
+from lazygrad.codegen.native import Call, Instruction, Module, Native, Spare
 from lazygrad.codegen.tier import Refused
 from lazygrad.kinds import Declared, item
 from lazygrad.spec import Spec
@@ -29,16 +28,15 @@ class Loaded:
     Args:
         native: the code.
         xp: NumPy's namespace, with which calls back are made.
-        objects: the object code of its modules, if they are compiled already.
+        compiled: its modules with their object code, if they are compiled already.
     """
 
-    def __init__(self, native: Native, xp: Any, objects: Sequence[bytes] | None = None) -> None:
+    def __init__(self, native: Native, xp: Any, compiled: Sequence[tuple[Module, bytes]] | None = None) -> None:
         self.native = native
         self.xp = xp
-        self.codes = [
-            code(module.text, module.names, {}, made=made)
-            for module, made in itertools.zip_longest(native.modules(), objects or ())
-        ]
+        if compiled is None:
+            compiled = [(module, object_code(module.text)) for module in native.modules()]
+        self.codes = [code(module.text, module.names, {}, made=made) for module, made in compiled]
         self.addresses = {name: address for one in self.codes for name, address in one.addresses.items()}
         self.is_shared = any(isinstance(step, Instruction) and step.chunks > 1 for step in native.program)
         self.arena = aligned(native.nbytes)

@@ -38,7 +38,7 @@ from lazygrad.codegen.cache import object_code
 from lazygrad.codegen.llvm import Code, load, machine
 from lazygrad.codegen.llvm_driver import driver_text
 
-__all__ = ["COLUMNS", "bound", "hire", "is_made", "run", "run_address", "text", "threads"]
+__all__ = ["COLUMNS", "bound", "compiled", "hire", "run", "run_address", "threads"]
 
 COLUMNS = 4
 
@@ -101,14 +101,10 @@ def _python() -> dict[str, int]:
     return _found(ctypes.pythonapi, _PYTHON) if platform.python_implementation() == "CPython" else {}
 
 
-def text() -> str:
-    """The driver, in LLVM's language."""
-    return driver_text(machine().triple, _pool(), bool(_python()))
-
-
-def is_made() -> bool:
-    """Whether the driver is in memory."""
-    return bool(_made.cache_info().currsize)
+@functools.cache
+def compiled() -> bytes:
+    """The driver as object code."""
+    return object_code(driver_text(machine().triple, _pool(), bool(_python())))
 
 
 def _driver() -> _Driver:
@@ -124,7 +120,7 @@ def _made() -> _Driver:
         *(["serve", "reset", "wait", "pauses"] if pool else []),
         *(["held", "released"] if python else []),
     ]
-    code = load(object_code(text()), names, python)
+    code = load(compiled(), names, python)
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(code.addresses["run"])
     methods = [
         _Method(name, code.addresses[name.decode()], _METH_NOARGS, None) if python else None
@@ -248,7 +244,7 @@ def _forget() -> None:
     global _lock
     _lock = threading.RLock()
     _hired.clear()
-    if is_made() and _made().pool:
+    if _made.cache_info().currsize and _made().pool:
         _native(_made(), "reset")()
 
 

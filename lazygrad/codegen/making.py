@@ -8,6 +8,7 @@ thread that runs the step.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from lazygrad.codegen.cache import object_code
 from lazygrad.codegen.compiler import Stopped, stop
 from lazygrad.codegen.llvm import machine
 from lazygrad.codegen.meter import Meter
-from lazygrad.codegen.native import Native
+from lazygrad.codegen.native import Module, Native
 from lazygrad.plan import Plan
 
 __all__ = ["Loaded", "Made", "Meter", "made", "stop"]
@@ -27,7 +28,7 @@ class Made(NamedTuple):
     """A plan's native code, not yet in memory."""
 
     native: Native
-    objects: list[bytes]  # of each of its modules
+    compiled: list[tuple[Module, bytes]]  # its modules with their object code
 
 
 def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
@@ -51,19 +52,18 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
     modules = native.modules()
     meter.known(len(native.functions))
     length = sum(len(module.text) for module in modules)
-    if not driver.is_made():
-        _object_code(driver.text(), check)
-    objects = []
+    _insisting(driver.compiled, check)
+    compiled = []
     for module in modules:
-        objects.append(_object_code(module.text, check))
+        compiled.append((module, _insisting(functools.partial(object_code, module.text), check)))
         meter.step(len(module.names), len(module.text) / length)
-    return Made(native, objects)
+    return Made(native, compiled)
 
 
-def _object_code(text: str, check: Callable[[], None]) -> bytes:
+def _insisting(compile: Callable[[], bytes], check: Callable[[], None]) -> bytes:
     while True:
         check()
         try:
-            return object_code(text)
+            return compile()
         except Stopped:  # this may have been meant for what was compiled before
             continue

@@ -49,4 +49,4 @@ class Meter:
         """How far it is."""
         spent = time.monotonic() - self._compiling
         left = spent * (1 - self._share) / self._share if self._share > 0 else None
-        return Progress(self._nodes, self._kernels, self._done, 0.0 if self._share >= 1 else left)
+        return Progress(self._nodes, self._kernels, self._done, 0.0 if self._done == self._kernels > 0 else left)

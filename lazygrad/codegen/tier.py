@@ -172,7 +172,7 @@ class Tier:
         from lazygrad.codegen.making import Loaded
 
         native = made.native
-        self.loaded = Loaded(native, self.backend.xp, made.objects)
+        self.loaded = Loaded(native, self.backend.xp, made.compiled)
         self.plan.native = Described(native.nbytes, native)
 
     def _say(self, failure: BaseException) -> None:

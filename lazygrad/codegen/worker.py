@@ -1,7 +1,7 @@
 """The process in which LLVM works: it is handed text, and hands back object code.
 
-Run as a program (by :mod:`lazygrad.codegen.compiler`), it needs nothing of lazygrad but this file. It ends as soon as
-nobody is at the other end any more, whatever LLVM is doing then.
+Run as a program (by :mod:`lazygrad.codegen.llvm_process`), it needs nothing of lazygrad but this file. It ends as soon
+as nobody is at the other end any more, whatever LLVM is doing then.
 
 A request is a length (8 bytes), a level (1 byte) and a text of that length. An answer is 1 for object code or 0 for a
 reason (1 byte), a length (8 bytes), and the code or reason. Before the first request it says that it is there.
