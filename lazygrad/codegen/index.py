@@ -275,9 +275,11 @@ def _numbered(op: Movement, shapes: tuple[Shape, ...], params: _Hidden) -> tuple
         numbers.append(rng.permutation(np.arange(first, first + count)).reshape(shape))  # in no order: it may sort
         first += count
     try:
-        result = np.asarray(op.kernel(np, *numbers, **params))
+        result = op.kernel(np, *numbers, **params)
     except Exception:  # it does not stand whole numbers: NumPy calls it as it is
         return None
+    if not isinstance(result, (np.ndarray, np.generic)):
+        return None  # a list has a dtype of its own: whether it is the one declared is found when it is called
     rule = getattr(op, "shape_rule", None)
     if rule is not None and result.shape != tuple(rule(*shapes, **params)):
         return None  # not what is declared, as it is found when it is called

@@ -111,6 +111,13 @@ def misshapen(xp, x):
     return x[...]
 
 
+@wrong(NO_VIEW)
+@movement(shape=lambda x: x, view="always")
+def listed_view(xp, x):
+    """A list, whose dtype is its own."""
+    return x.tolist()
+
+
 @wrong(NO_VIEW, np.arange(24.0))
 @movement(shape=lambda x: x, view="always")
 def between(xp, x):
@@ -379,6 +386,13 @@ def random_branch(xp, x):
 
 
 _TURNS = itertools.cycle([1.0, 2.0, 3.0])
+
+
+@wrong("declares float32[2, 6], but its kernel returned float64[2, 6]", np.ones((3, 4), np.float32))
+@movement(shape=lambda x: (2, 6))
+def listed(xp, x):
+    """The elements in their order, in a list, whose dtype is its own."""
+    return xp.reshape(x, (2, 6)).tolist()
 
 
 @pytest.mark.parametrize("way", WAYS)
