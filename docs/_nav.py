@@ -1,11 +1,11 @@
-"""Puts the pages of docs/decisions/ and docs/gallery/ into the navigation, so that no new one need be listed."""
+"""Puts the pages of docs/how-to/, docs/gallery/ and docs/decisions/ into the navigation, so that no new one need be listed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-FOLDERS = {"Decisions": "decisions", "Gallery": "gallery"}
+FOLDERS = {"How to": "how-to", "Gallery": "gallery", "Decisions": "decisions"}
 
 
 def on_config(config: Any) -> Any:
