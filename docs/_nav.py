@@ -1,4 +1,4 @@
-"""Puts the pages of docs/how-to/, docs/gallery/ and docs/decisions/ into the navigation, so that no new one need be listed."""
+"""Puts the pages of how-to, gallery and decisions into the navigation, so that no new one need be listed."""
 
 from __future__ import annotations
 
