@@ -55,6 +55,29 @@ def _attention(q: Any, k: Any, v: Any) -> Any:
     return special.softmax(q @ k.T / np.sqrt(q.dtype.type(q.shape[-1])), axis=-1) @ v
 
 
+def _focal(x: Any) -> Any:
+    surprise = -special.log_softmax(x, axis=1)[range(3), LABELS]
+    return (-np.expm1(-surprise)) ** 2 * surprise
+
+
+def _binary_focal(x: Any, t: Any) -> Any:
+    p = special.expit(x)
+    losses = np.logaddexp(0, x).astype(x.dtype) - t * x
+    return ((0.25 * t + 0.75 * (1 - t)) * (t * (1 - p) + (1 - t) * p) ** 2 * losses).astype(x.dtype)
+
+
+def _triplet(a: Any, b: Any, c: Any) -> Any:
+    return np.maximum(0, np.sqrt(np.sum((a - b) ** 2, -1)) - np.sqrt(np.sum((a - c) ** 2, -1)) + 4)
+
+
+def _ctc(x: Any) -> Any:
+    """Of the labels 1, 2 in three times there are five alignments, of 2, 2 one."""
+    p = special.softmax(x.astype(np.float64), axis=2)
+    read = [(0, 1, 2), (1, 0, 2), (1, 2, 0), (1, 1, 2), (1, 2, 2)]
+    found = [sum(p[0, [0, 1, 2], path].prod() for path in read), p[1, [0, 1, 2], [2, 0, 2]].prod()]
+    return -np.log(found).astype(x.dtype)
+
+
 LABELS = np.array([2, 0, 3])
 IMAGES = (real(), (2, 3, 5, 5))
 POOLED = (real(), (1, 2, 4, 4))
@@ -105,6 +128,19 @@ NN = [
         LOGITS, label="labels", ulps=ROUNDED),
     row("nn.kl_divergence", nn.kl_divergence,
         lambda x, t: np.sum(t * (np.log(t) - special.log_softmax(x, axis=1)), axis=1), LOGITS, TARGETS, ulps=ROUNDED),
+    row("nn.focal", lambda x: nn.focal(x, LABELS), _focal, LOGITS, ulps=64),
+    row("nn.binary_focal_with_logits", lambda x, t: nn.binary_focal_with_logits(x, t, alpha=0.25), _binary_focal,
+        LOGITS, TARGETS, ulps=64),
+    row("nn.poisson_nll", lambda s, t: nn.poisson_nll(s, t, full=True),
+        lambda s, t: (np.exp(s) - t * s + special.gammaln(t + 1)).astype(s.dtype), X, TARGETS, ulps=64),
+    row("nn.gaussian_nll", nn.gaussian_nll, lambda m, t, v: 0.5 * (np.log(v) + (t - m) ** 2 / v), X, X,
+        (real(0.5, 2), (3, 4)), ulps=64),
+    row("nn.quantile", lambda p, t: nn.quantile(p, t, 0.3), lambda p, t: np.maximum(p.dtype.type(0.3) * (t - p),
+        p.dtype.type(-0.7) * (t - p)), (grid(), (3, 4)), (grid(0.4), (3, 4)), ulps=ROUNDED),
+    row("nn.cosine", nn.cosine, lambda a, b: 1 - np.sum(a * b, -1) / np.sqrt(np.sum(a * a, -1) * np.sum(b * b, -1)),
+        X, X, ulps=64),
+    row("nn.triplet", lambda a, b, c: nn.triplet(a, b, c, margin=4.0), _triplet, X, X, X, ulps=64),
+    row("nn.ctc", lambda x: nn.ctc(x, np.array([[1, 2], [2, 2]])), _ctc, (real(), (2, 3, 3)), ulps=64),
     row("nn.negative_log_likelihood", lambda x: nn.negative_log_likelihood(x, LABELS), lambda x: -x[range(3), LABELS],
         X),
     row("nn.one_hot", lambda i: nn.one_hot(i, 4, "float64"), lambda i: np.eye(4)[i], (whole(0, 4), (2, 3)), order=0,

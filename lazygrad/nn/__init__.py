@@ -25,8 +25,11 @@ from lazygrad.nn.activations import (
 )
 from lazygrad.nn.attention import scaled_dot_product_attention
 from lazygrad.nn.convolution import conv2d, conv2d_transpose
+from lazygrad.nn.ctc import ctc
+from lazygrad.nn.distances import cosine, triplet
 from lazygrad.nn.dropout import dropout
 from lazygrad.nn.embedding import embedding, one_hot
+from lazygrad.nn.focal import binary_focal_with_logits, focal
 from lazygrad.nn.layers import (
     GRU,
     LSTM,
@@ -47,6 +50,7 @@ from lazygrad.nn.layers import (
     SumPool2d,
     TransformerBlock,
 )
+from lazygrad.nn.likelihoods import gaussian_nll, poisson_nll, quantile
 from lazygrad.nn.losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -83,13 +87,18 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
+    "binary_focal_with_logits",
     "conv2d",
     "conv2d_transpose",
+    "cosine",
     "cross_entropy",
+    "ctc",
     "dropout",
     "elu",
     "embedding",
+    "focal",
     "fold",
+    "gaussian_nll",
     "gelu",
     "group_norm",
     "hard_tanh",
@@ -108,6 +117,8 @@ __all__ = [
     "negative_log_likelihood",
     "normalize",
     "one_hot",
+    "poisson_nll",
+    "quantile",
     "relu",
     "relu6",
     "rms_norm",
@@ -120,6 +131,7 @@ __all__ = [
     "softsign",
     "sum_pool2d",
     "tanh",
+    "triplet",
     "windows",
 ]
 
