@@ -14,9 +14,11 @@ from weakref import WeakSet, WeakValueDictionary
 import numpy as np
 
 from lazygrad.backends.base import Backend
+from lazygrad.closures import Closure
 from lazygrad.codegen.progress import Progress
 from lazygrad.codegen.tier import policy
 from lazygrad.context import Context, check_step, is_array
+from lazygrad.effects import called
 from lazygrad.errors import TraceError, report
 from lazygrad.evaluator import Update, as_feed, check_feeds, fed_argument, missing_feed, unknown_feed
 from lazygrad.execute import Runner
@@ -70,6 +72,7 @@ class Compiled:
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
         self._last: _Entry | None = None
         self._signatures = Signatures(step)
+        self._closure = Closure(step)
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
         self._bound: WeakValueDictionary[Any, Compiled] = WeakValueDictionary()
         self._recent: OrderedDict[Any, Compiled] = OrderedDict()  # of these, the ones that are kept
@@ -120,7 +123,7 @@ class Compiled:
                     return result
             env._check_idle()
             check_feeds(feeds)
-            arrays, key = _signature(args, kwargs, feeds, env._backend)
+            arrays, key = self._sign(args, kwargs, feeds)
             entry = self._entries.get(key)
             if entry is None or entry.version != env._version:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
@@ -132,6 +135,19 @@ class Compiled:
             result = env._transact(entry.runner, inputs, entry.pack)
             self._quick = quick
             return result
+
+    def _sign(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None
+    ) -> tuple[list[Any], tuple[Any, Any]]:
+        """The arrays among the arguments, and the key of all else that a trace depends on.
+
+        If the step reads other objects than it did, all that was traced is forgotten.
+        """
+        closure = self._closure
+        if closure.same is not None and not closure.same() and not closure.look():
+            self._forget()
+        arrays, key = _signature(args, kwargs, feeds, self._env._backend)
+        return arrays, (key, closure.key)
 
     def _quickly(self, entry: _Entry, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
         """The way of a call like the last one, where native code does all of it.
@@ -146,7 +162,7 @@ class Compiled:
         read = {which for kind, which in entry.sources if kind == "argument"}
         if any(kind == "feed" for kind, _ in entry.sources) or len(read) != len(args):
             return None  # what native code does not look at would have to be compared here
-        touched = env._touched(runner)
+        touched, same = env._touched(runner), self._closure.same
         count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
         sides: dict[int, Any] = {}  # for each side on which the variables lie what runs the step there
         ways: dict[Any, Any] = {}  # for each state that, and the state that follows
@@ -167,6 +183,8 @@ class Compiled:
 
         def quickly(args: tuple[Any, ...]) -> Any:
             if env._executing or len(args) != count or env._version != version:
+                return MISSED
+            if same is not None and not same():
                 return MISSED
             try:
                 env._executing = EVALUATED  # before anything is read: from here on nobody else runs a step
@@ -196,7 +214,7 @@ class Compiled:
             runner = Runner(Plan(graph, context.asked(result)), env._backend)
             runner.native.name = getattr(self._step, "__name__", "a step")
             entry = self._entry(context, runner, result)
-            self._signatures.add(args, kwargs)
+            self._signatures.add(args, kwargs, self._closure.kinds)
             runner.native.ask(wait=self._wait or not run or policy() == "wait")
             if not run:
                 return entry, None
@@ -207,6 +225,8 @@ class Compiled:
         except Exception as reason:
             self._signatures.explain(reason, args, kwargs)
             raise
+        self._closure.settle(called(graph))
+        key = (key[0], self._closure.key)
         entry.version = env._version
         entry.runner.native.begin()  # after the run, so that the two do not slow each other down
         self._entries[key] = self._last = entry
@@ -225,7 +245,7 @@ class Compiled:
         with env._lock:
             env._check_idle()
             check_feeds(feeds)
-            arrays, key = _signature(args, kwargs, feeds, env._backend)
+            arrays, key = self._sign(args, kwargs, feeds)
             entry = self._entries.get(key)
             if entry is None or entry.version != env._version:
                 self._first(key, args, kwargs, feeds or {}, arrays, run=False)

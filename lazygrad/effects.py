@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from types import CodeType
 
 from lazygrad.errors import GraphError, report
 from lazygrad.graph import Graph
 from lazygrad.ops.passing import _hook, _show
 from lazygrad.ops.source import assign, placeholder
 
-__all__ = ["check_updates", "fed", "needed", "shown"]
+__all__ = ["called", "check_updates", "fed", "needed", "shown"]
 
 
 def shown(graph: Graph, since: int = 0) -> list[int]:
     """The nodes from ``since`` on that show a value or call a hook, in order: they happen, whoever reads them."""
     nodes = graph.nodes
     return [i for i in graph.impure if i >= since and (nodes[i].of(_show) or nodes[i].of(_hook))]
+
+
+def called(graph: Graph) -> set[CodeType]:
+    """The code of the user's functions that nodes call in every run, such as hooks."""
+    settings = [value for i in graph.impure for value in graph.nodes[i].params.values() if callable(value)]
+    codes = [getattr(getattr(value, "__func__", value), "__code__", None) for value in settings]
+    return {code for code in codes if code is not None}
 
 
 def fed(graph: Graph, index: int, names: Collection[str]) -> bool:

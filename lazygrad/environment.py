@@ -277,7 +277,8 @@ class VariableEnvironment:
         """The step, traced once for each signature of its arguments, and made native code; also a decorator.
 
         The first call with a signature runs at once, on NumPy; native code takes over when it is compiled.
-        Both compute the same to within rounding.
+        Both compute the same to within rounding. If a number, a string, a small array or a small container that the
+        step reads beside its arguments (a global, a cell, an attribute) has changed, it is traced anew.
 
         Args:
             step: as for :meth:`run`.

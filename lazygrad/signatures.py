@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazygrad.foreign import dtype_of
@@ -18,6 +19,9 @@ PATHS = 256  # arguments, and leaves of arguments, of which kinds are remembered
 MANY = 8  # kinds of one argument; with more, something is probably wrong
 
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 class Signatures:
     """The kinds of each argument that a step was compiled for."""
 
@@ -26,9 +30,10 @@ class Signatures:
         self._seen: dict[str, dict[str, None]] = {}  # for every argument its kinds, in order
         self._warned = False
 
-    def add(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note one more signature; warn once if an argument has been of too many kinds."""
-        for name, kind in self._kinds(args, kwargs).items():
+    def add(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str] = NOTHING) -> None:
+        """Note one more signature; warn once if an argument, or a value that the step reads, was of too many kinds."""
+        kinds = {f"argument {name!r}": kind for name, kind in self._kinds(args, kwargs).items()}
+        for name, kind in {**kinds, **{f"{name!r}, which it reads": kind for name, kind in read.items()}}.items():
             if len(self._seen) > PATHS:
                 break
             seen = self._seen.setdefault(name, {})
@@ -39,7 +44,7 @@ class Signatures:
                 listed = ", ".join(list(seen)[-3:])
                 warnings.warn(
                     f"{getattr(self._step, '__name__', 'a step')} has been compiled for more than {MANY} kinds of "
-                    f"argument {name!r}, lately {listed}. Every kind is compiled anew: pad or drop ragged batches, "
+                    f"{name}, lately {listed}. Every kind is compiled anew: pad or drop ragged batches, "
                     "pass numbers that change as arrays (np.asarray(x)), and keep what does not matter out of the "
                     "arguments.",
                     RuntimeWarning,
@@ -49,7 +54,7 @@ class Signatures:
     def explain(self, reason: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Add to an error which arguments are not what the step was compiled for before."""
         for name, kind in self._kinds(args, kwargs).items():
-            seen = list(self._seen.get(name, ()))
+            seen = list(self._seen.get(f"argument {name!r}", ()))
             if seen and kind not in seen:
                 reason.add_note(f"argument {name!r} is {kind}; the step was compiled for {', '.join(seen[-3:])}")
 

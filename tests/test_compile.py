@@ -277,16 +277,6 @@ def test_a_placeholder_is_fed_at_every_call(env: lg.VariableEnvironment) -> None
     assert step.count == 1
 
 
-def test_a_constant_is_the_one_of_the_trace(env: lg.VariableEnvironment) -> None:
-    """What the step closes over is read when it is traced, not later."""
-    offset = np.zeros(3)
-    fast = env.compile(lambda ctx: ctx.variable("w") + ctx.constant(offset))
-    first = fast()
-    offset += 1
-    for _ in range(2):
-        np.testing.assert_array_equal(fast(), first)
-
-
 def test_results_of_every_structure(env: lg.VariableEnvironment) -> None:
     """One tensor, one update, nested, the same tensor many times, numbers between."""
     w = [1.0, 2.0, 3.0]
