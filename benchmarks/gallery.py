@@ -26,6 +26,16 @@ ALONE = {
     "sine_mlp": ("--plot", "sine_mlp_fit.png", "The points, the curve they came from, and the network's curve."),
 }
 
+# What the gallery shows together; all of a folder of examples is one group.
+GROUPS = {
+    "First programs": ("linear_regression", "sine_mlp", "xor"),
+    "Images": ("mnist_mlp", "mnist_cnn", "mnist_ml_kit", "vae", "image_compression"),
+    "Text": ("char_lstm", "transformer_lm"),
+    "Tables of data": ("king_county", "king_county_comparisons", "comparisons"),
+    "Mathematics and physics": ("physics", "hessian", "plane_of_best_fit", "svd_trials"),
+    "Classical methods": ("classical/",),
+}
+
 
 def names() -> list[str]:
     """Every example, by its path without ``.py``."""
@@ -82,15 +92,25 @@ def machine(found: dict[str, Any]) -> str:
     )
 
 
+def grouped() -> dict[str, list[str]]:
+    """The examples of each group, in its order."""
+    every = names()
+    return {
+        group: [name for member in members for name in every if name == member or f"{Path(name).parent}/" == member]
+        for group, members in GROUPS.items()
+    }
+
+
 def index(found: dict[str, dict[str, Any]]) -> str:
-    """The list of examples, each with its first figure."""
-    lines = [f"{MADE}# Gallery", "Every figure and number here comes from a run of the example's program."]
-    for name in names():
-        if name in found:
+    """The examples in groups, each with its first figure."""
+    parts = [f"{MADE}# Gallery", "Every figure and number here comes from a run of the example's program."]
+    for group, members in grouped().items():
+        parts.append(f"## {group}")
+        for name in (name for name in members if name in found):
             figures = found[name]["figures"]
             picture = f"\n\n[![]({figures[0]['file']}){{ width=420 }}]({stem(name)}.md)" if figures else ""
-            lines.append(f"## [{described(name)[0]}]({stem(name)}.md){picture}")
-    return "\n\n".join(lines) + "\n"
+            parts.append(f"### [{described(name)[0]}]({stem(name)}.md){picture}")
+    return "\n\n".join(parts) + "\n"
 
 
 def results(found: dict[str, dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Shows a declared op as it is called, and docstrings as Markdown."""
+"""Shows what a user calls, as it is called: no internals, no kernels, and docstrings as Markdown."""
 
 from __future__ import annotations
 
@@ -9,13 +9,43 @@ import griffe
 
 KINDS = {f"lazygrad.define.{kind}" for kind in ("elementwise", "reduction", "movement", "opaque", "source")}
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([^`]+)`")
+# What users write without naming it: calls, indices, sizes. All else between underscores is Python's business.
+OPERATORS = {"__init__", "__call__", "__getitem__", "__setitem__", "__len__", "__iter__", "__contains__"}
+# Methods of public classes that other rooms of lazygrad call, and users do not.
+INNER = {
+    "Context": {"asked", "call", "evaluated_with", "fetch", "showing"},
+    "Graph": {"apply", "check_open", "close", "describe", "replay", "tensor"},
+    "Plan": {"check", "misdeclared", "origin", "spec", "specs"},
+}
 
 
-class Kernels(griffe.Extension):
-    """Rewrites the signature of every function that a decorator of :mod:`lazygrad.define` makes an op."""
+class Public(griffe.Extension):
+    """Hides what is not public, and rewrites the signature of every function that a decorator makes an op."""
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Say of every module which of its members are public, and of every class."""
+        shown = exported(pkg) | exported(pkg["sklearn"])
+        for module in modules(pkg):
+            members = [member for member in module.members.values() if not member.is_alias]
+            functions = [member for member in members if member.is_function]
+            returned = {str(function.returns) for function in functions if function.path in shown}
+            for member in functions:
+                member.public = member.path in shown
+            for member in (member for member in members if member.is_class):
+                member.public = member.path in shown or member.name in returned
+                self.trim(member, shown)
+
+    def trim(self, found: griffe.Class, shown: set[str]) -> None:
+        """Hide the inner methods of a class, and those that only carry out what a base promises."""
+        bases = [base for base in found.mro() if base.path.startswith("lazygrad.")]
+        promised = {name for base in bases if base.path in shown for name in base.members} - {"__init__"}
+        for name, member in found.members.items():
+            special = name.startswith("__") and name not in OPERATORS
+            if special or name in promised or name in INNER.get(found.name, ()):
+                member.public = False
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
-        """Drop ``xp`` or ``rng``; operands and result are what the caller sees, not arrays."""
+        """Drop ``xp`` or ``rng`` of an op; operands and result are what the caller sees, not arrays."""
         if not any(decorator.callable_path in KINDS for decorator in func.decorators):
             return
         first, *rest = func.parameters
@@ -32,3 +62,19 @@ class Kernels(griffe.Extension):
         if obj.docstring is not None:
             value = ROLE.sub(r"`\1`", obj.docstring.value)
             obj.docstring.value = re.sub(r"::(?=\n\n +)", ":", value)
+
+
+def exported(module: griffe.Module) -> set[str]:
+    """The classes and functions that a module exports, and the modules that it exports, by where they are written."""
+    found: set[str] = set()
+    for name in module.exports or ():
+        value = module.members[str(name)]
+        value = value.final_target if value.is_alias else value
+        found |= exported(value) if value.is_module else {value.path}
+    return found
+
+
+def modules(module: griffe.Module) -> list[griffe.Module]:
+    """A module, and all below it."""
+    below = [member for member in module.modules.values() if not member.is_alias]
+    return [module, *(found for one in below for found in modules(one))]

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from lazygrad.errors import report
 
-__all__ = ["advice", "lister", "public", "refuser"]
+__all__ = ["advice", "called", "lister", "public", "refuser"]
 
 # The packages with public names, by what users call them; each puts itself in here.
 public: dict[str, Any] = {}
 
-# What other libraries call it, in lower case and without underscores, and what to write here; or a whole sentence.
+# What other libraries call it, and what to write here; or a whole sentence.
 CALLED = {
     # NumPy
     "concatenate": "lg.concat",
@@ -41,7 +41,7 @@ CALLED = {
     "invert": "lg.bitwise_invert",
     "mod": "lg.remainder",
     "fmod": "lg.remainder",
-    "truedivide": "lg.divide",
+    "true_divide": "lg.divide",
     "degrees": "lg.rad2deg",
     "radians": "lg.deg2rad",
     "amax": "lg.max",
@@ -67,13 +67,13 @@ CALLED = {
     "detach": "lg.stop_gradient",
     "cat": "lg.concat",
     "clamp": "lg.clip",
-    "clipgradnorm": "lg.optim.clip_by_global_norm",
-    "clipgradvalue": "lg.optim.clip_by_value",
+    "clip_grad_norm_": "lg.optim.clip_by_global_norm",
+    "clip_grad_value_": "lg.optim.clip_by_value",
     "unsqueeze": "lg.expand_dims",
     "permute": "lg.permute_dims",
     "view": "x.reshape(shape)",
-    "reshapeas": "x.reshape(shape)",
-    "viewas": "x.reshape(shape)",
+    "reshape_as": "x.reshape(shape)",
+    "view_as": "x.reshape(shape)",
     "expand": "lg.broadcast_to",
     "numel": "x.size",
     "dim": "x.ndim",
@@ -82,15 +82,15 @@ CALLED = {
     "bmm": "lg.matmul",
     "mv": "lg.matmul",
     "gather": "lg.take_along_axis",
-    "indexselect": "lg.take",
-    "maskedfill": "lg.where",
+    "index_select": "lg.take",
+    "masked_fill": "lg.where",
     "lgamma": "lg.gammaln",
     "topk": "lg.top_k",
     "backward": "lg.grad(loss, variables)",
     "grad": "lg.grad(loss, variables)",
-    "requiresgrad": "trainable=, when a variable is registered",
-    "nograd": "lg.stop_gradient",
-    "zerograd": "It is not needed: a gradient belongs to one call of a step.",
+    "requires_grad": "trainable=, when a variable is registered",
+    "no_grad": "lg.stop_gradient",
+    "zero_grad": "It is not needed: a gradient belongs to one call of a step.",
     "item": "Return the tensor from the step and use the array it gives, or call .eval() inside env.run.",
     "numpy": "Return the tensor from the step and use the array it gives, or call .eval() inside env.run.",
     "tolist": "Return the tensor from the step and use the array it gives, or call .eval() inside env.run.",
@@ -108,18 +108,18 @@ CALLED = {
     "clone": "It is not needed: a tensor never changes.",
     "copy": "It is not needed: a tensor never changes.",
     "contiguous": "It is not needed: a tensor has no layout.",
-    "parameter": "env.name(name).set(array)",
-    "module": "lg.nn.Layer",
-    "dataloader": "lg.batches",
-    "crossentropyloss": "lg.nn.cross_entropy",
-    "mseloss": "lg.nn.mean_squared_error",
-    "l1loss": "lg.nn.mean_absolute_error",
-    "nllloss": "lg.nn.negative_log_likelihood",
-    "bcewithlogitsloss": "lg.nn.binary_cross_entropy_with_logits",
-    "bcewithlogits": "lg.nn.binary_cross_entropy_with_logits",
-    "smoothl1loss": "lg.nn.huber",
-    "huberloss": "lg.nn.huber",
-    "kldivloss": "lg.nn.kl_divergence",
+    "Parameter": "env.name(name).set(array)",
+    "Module": "lg.nn.Layer",
+    "DataLoader": "lg.batches",
+    "CrossEntropyLoss": "lg.nn.cross_entropy",
+    "MSELoss": "lg.nn.mean_squared_error",
+    "L1Loss": "lg.nn.mean_absolute_error",
+    "NLLLoss": "lg.nn.negative_log_likelihood",
+    "BCEWithLogitsLoss": "lg.nn.binary_cross_entropy_with_logits",
+    "bce_with_logits": "lg.nn.binary_cross_entropy_with_logits",
+    "SmoothL1Loss": "lg.nn.huber",
+    "HuberLoss": "lg.nn.huber",
+    "KLDivLoss": "lg.nn.kl_divergence",
     "ctcloss": "lg.nn.ctc",
     "tripletmarginloss": "lg.nn.triplet",
     "cosineembeddingloss": "lg.nn.cosine",
@@ -129,43 +129,51 @@ CALLED = {
     "pinballloss": "lg.nn.quantile",
     "focalloss": "lg.nn.focal",
     "sigmoidfocalloss": "lg.nn.binary_focal_with_logits",
-    "hardtanh": "lg.nn.hard_tanh",
+    "Hardtanh": "lg.nn.hard_tanh",
     "swish": "lg.nn.silu",
-    "leakyrelu": "lg.nn.leaky_relu",
-    "batchnorm1d": "lg.nn.BatchNorm",
-    "batchnorm2d": "lg.nn.BatchNorm",
-    "avgpool2d": "lg.nn.AvgPool2d",
-    "maxpool2d": "lg.nn.MaxPool2d",
+    "LeakyReLU": "lg.nn.leaky_relu",
+    "BatchNorm1d": "lg.nn.BatchNorm",
+    "BatchNorm2d": "lg.nn.BatchNorm",
+    "AvgPool2d": "lg.nn.AvgPool2d",
+    "MaxPool2d": "lg.nn.MaxPool2d",
     # Keras, JAX
-    "dense": "lg.nn.Linear",
-    "batchnormalization": "lg.nn.BatchNorm",
-    "layernormalization": "lg.nn.LayerNorm",
-    "maxpooling2d": "lg.nn.MaxPool2d",
-    "averagepooling2d": "lg.nn.AvgPool2d",
+    "Dense": "lg.nn.Linear",
+    "BatchNormalization": "lg.nn.BatchNorm",
+    "LayerNormalization": "lg.nn.LayerNorm",
+    "MaxPooling2D": "lg.nn.MaxPool2d",
+    "AveragePooling2D": "lg.nn.AvgPool2d",
     "mse": "lg.nn.mean_squared_error",
     "mae": "lg.nn.mean_absolute_error",
-    "sparsecategoricalcrossentropy": "lg.nn.cross_entropy",
-    "categoricalcrossentropy": "lg.nn.cross_entropy",
-    "softmaxcrossentropy": "lg.nn.cross_entropy",
-    "sigmoidcrossentropy": "lg.nn.binary_cross_entropy_with_logits",
+    "SparseCategoricalCrossentropy": "lg.nn.cross_entropy",
+    "CategoricalCrossentropy": "lg.nn.cross_entropy",
+    "softmax_cross_entropy": "lg.nn.cross_entropy",
+    "sigmoid_cross_entropy": "lg.nn.binary_cross_entropy_with_logits",
     "bce": "lg.nn.binary_cross_entropy_with_logits",
     "jit": "env.compile(step)",
     "compile": "env.compile(step)",
     "gradient": "lg.grad",
-    "valueandgrad": "lg.grad, beside the value itself",
+    "value_and_grad": "lg.grad, beside the value itself",
     "hvp": "lg.hessian_vector_product",
     "vjp": "lg.grad(y, x, grad_ys)",
-    "stopgradients": "lg.stop_gradient",
-    "customvjp": "lg.custom_gradient",
+    "stop_gradients": "lg.stop_gradient",
+    "custom_vjp": "lg.custom_gradient",
     "placeholder": "the arguments of a step, or ctx.placeholder",
     "constant": "ctx.constant, in a step",
-    "clipbynorm": "lg.optim.clip_by_global_norm",
-    "clipbyglobalnorm": "lg.optim.clip_by_global_norm",
+    "clip_by_norm": "lg.optim.clip_by_global_norm",
+    "clip_by_global_norm": "lg.optim.clip_by_global_norm",
 }
 
 
 def _plain(name: str) -> str:
     return name.casefold().replace("_", "")
+
+
+_CALLED = {_plain(name): answer for name, answer in CALLED.items()}
+
+
+def called() -> list[tuple[str, str]]:
+    """What other libraries call it, and what to write here, in the order of the alphabet."""
+    return sorted(CALLED.items(), key=lambda pair: _plain(pair[0]))
 
 
 def advice(name: str, place: str = "") -> str:
@@ -175,9 +183,9 @@ def advice(name: str, place: str = "") -> str:
             found = next((n for n in module.__all__ if wanted(n) == wanted(name)), None)
             if found is not None:
                 return f"It is {other}.{found}."
-    called = CALLED.get(_plain(name))
-    if called is not None:
-        return called if called.endswith(".") else f"Write {called}."
+    known = _CALLED.get(_plain(name))
+    if known is not None:
+        return known if known.endswith(".") else f"Write {known}."
     return _near(name, place)
 
 

@@ -19,6 +19,11 @@ def test_every_example_has_its_page() -> None:
     assert set(gallery.names()) <= set(gallery.kept())
 
 
+def test_every_example_is_in_one_group() -> None:
+    """Whoever adds an example says in `benchmarks/gallery.py` with which others it is shown."""
+    assert gallery.names() == sorted(name for members in gallery.grouped().values() for name in members)
+
+
 @pytest.mark.parametrize("page", gallery.pages(), ids=lambda page: page.name)
 def test_a_page_is_what_is_made_of_the_runs(page: Path) -> None:
     """`python -m benchmarks.gallery --pages` writes it anew."""

@@ -1,0 +1,148 @@
+"""The documentation as it is built: where its pages stand, what a search finds, and that it shows no internals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+import lazygrad as lg
+from lazygrad.names import called, public
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import _nav  # noqa: E402
+
+TASKS = sorted(page for page in (DOCS / "how-to").glob("*.md") if page.name != "index.md")
+LINKS = re.compile(r"^- \[(.+)\]\(([\w-]+\.md)\)", re.MULTILINE)
+# What people type, and a page that must be among the first that are found. The first are names of other libraries.
+WANTED = {
+    "concatenate": "names.html",
+    "detach": "names.html",
+    "Dense": "names.html",
+    "clip_grad_norm_": "names.html",
+    "DataLoader": "names.html",
+    "cross_entropy": "api/nn.html",
+    "softmax": "api/nn.html",
+    "Linear": "api/nn.html",
+    "Adam": "api/optim.html",
+    "EarlyStopping": "api/training.html",
+    "early stopping": "training.html",
+    "hessian": "api/gradient.html",
+    "einsum": "api/ops.html",
+    "logsumexp": "api/ops.html",
+    "cholesky": "api/linalg.html",
+    "SpecError": "errors.html",
+}
+
+
+def test_the_index_has_every_task_by_its_title() -> None:
+    """A page of docs/how-to/ stands once in its index, as `- [Title](page.md): what it shows`, below a group."""
+    index = (DOCS / "how-to" / "index.md").read_text(encoding="utf-8")
+    _, _, groups = index.partition("\n## ")
+    listed = [(name, title) for title, name in LINKS.findall(groups)]
+    headings = {page.name: page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in TASKS}
+    assert sorted(headings.items()) == sorted(listed)
+
+
+@pytest.mark.parametrize("folder", ["how-to", "gallery"])
+def test_the_navigation_has_every_page_of_a_folder_in_a_group(folder: str) -> None:
+    """None stands alone, for want of a line in the index."""
+    grouped = [page for group in _nav.entries(DOCS / folder) for pages in group.values() for page in pages]
+    pages = {page.relative_to(DOCS).as_posix() for page in (DOCS / folder).glob("*.md")} - {f"{folder}/index.md"}
+    assert pages == {place for page in grouped for place in page.values()}
+
+
+def test_a_page_that_no_index_names_stands_below_the_groups(tmp_path: Path) -> None:
+    """So it is found all the same; long titles are cut at their first pause."""
+    (tmp_path / "index.md").write_text("# All\n\n## Group\n\n### [A](a.md)\n\n- [B](b.md): text\n")
+    for name in "abc":
+        (tmp_path / f"{name}.md").write_text(f"# The `{name}`, which is {'very ' * 10}long\n")
+    where = tmp_path.name
+    expected = [{"Group": [{"The a": f"{where}/a.md"}, {"The b": f"{where}/b.md"}]}, {"The c": f"{where}/c.md"}]
+    assert expected == _nav.entries(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built once."""
+    pytest.importorskip("mkdocstrings", reason="the extra docs is not installed")
+    pytest.importorskip("material", reason="the extra docs is not installed")
+    built = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(built)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    return built
+
+
+def _signatures(site: Path) -> dict[str, list[str]]:
+    """The signatures of each page of the reference, as text."""
+    found = {}
+    for page in sorted((site / "api").glob("*.html")):
+        blocks = re.findall(r'class="[^"]*doc-signature[^"]*">(.*?)</pre>', page.read_text(encoding="utf-8"), re.DOTALL)
+        found[page.name] = [unescape(re.sub(r"<[^>]+>", "", block)).strip() for block in blocks]
+    return found
+
+
+def _headings(site: Path) -> set[str]:
+    """The full names of all that the reference describes."""
+    pages = (page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html"))
+    return {name for page in pages for name in re.findall(r'<h\d id="(lazygrad[\w.]+)" class="doc doc-heading"', page)}
+
+
+@pytest.mark.slow
+def test_the_reference_shows_no_internals(site: Path) -> None:
+    """No private name, no decorator, and no kernel: what is shown can be called as it stands."""
+    signatures = [text for page in _signatures(site).values() for text in page]
+    assert len(signatures) > 300
+    assert [] == [text for text in signatures if re.search(r"(?<![\w])_[a-z]|@|\bxp\b|\bKernel\b", text)]
+    assert [] == [name for name in _headings(site) if re.search(r"\._(?!_)", name)]
+
+
+@pytest.mark.slow
+def test_the_reference_shows_every_public_name(site: Path) -> None:
+    """What `lg`, `lg.nn` and the others export is described, each by the name under which it is written."""
+    shown = {name.rpartition(".")[2] for name in _headings(site)}
+    rooms = {*public.values(), lg.testing, lg.define}
+    exported = {name for room in rooms for name in room.__all__ if _is_described(getattr(room, name))}
+    assert set() == exported - shown
+
+
+def _is_described(value: object) -> bool:
+    module = getattr(value, "__module__", "")
+    return callable(value) and hasattr(value, "__qualname__") and str(module).startswith("lazygrad")
+
+
+@pytest.mark.slow
+def test_a_search_finds_what_people_type(site: Path) -> None:
+    """The words are in the index that the search of the site uses, where they must be."""
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    words = _words(index)
+    wanted = {**WANTED, **{name: "names.html" for name, _ in called()}}
+    separator = re.compile(index["config"]["separator"])
+
+    def tokens(text: str) -> set[str]:
+        return {word.lower() for word in separator.split(unescape(text)) if word}
+
+    found: dict[str, set[str]] = {}
+    for entry in index["docs"]:
+        text = re.sub("<[^>]+>", " ", f"{entry['title']} {entry['text']}")
+        found.setdefault(entry["location"].partition("#")[0], set()).update(tokens(text))
+    assert [] == [(text, page) for text, page in wanted.items() if not tokens(text) <= found[page]]
+
+
+@pytest.mark.slow
+def test_the_gallery_stands_below_the_reference(site: Path) -> None:
+    """In the navigation of every page, and its pages are called by their titles."""
+    home = (site / "index.html").read_text(encoding="utf-8")
+    assert home.index("api/environment.html") < home.index("gallery/index.html", home.index("md-nav__link"))
+    assert "Diffusion maps" in home
+    assert "classical_diffusion_maps.py" not in home
