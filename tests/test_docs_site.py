@@ -125,7 +125,6 @@ def _is_described(value: object) -> bool:
 def test_a_search_finds_what_people_type(site: Path) -> None:
     """The words are in the index that the search of the site uses, where they must be."""
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
-    words = _words(index)
     wanted = {**WANTED, **{name: "names.html" for name, _ in called()}}
     separator = re.compile(index["config"]["separator"])
 
