@@ -15,6 +15,7 @@ from rows_elementwise import ELEMENTWISE, REDUCTIONS
 from rows_linalg import LINALG
 from rows_nn import NN
 from rows_slopes import SLOPES
+from rows_special import SPECIAL
 
 from lazygrad.graph import current_graph
 from lazygrad.ops.random import Random
@@ -32,6 +33,7 @@ CASES = [
     *LINALG,
     *NN,
     *SLOPES,
+    *SPECIAL,
 ]
 
 # Draws have fresh numbers at every run, so their rows have no reference.

@@ -7,7 +7,13 @@ from typing import Any, Protocol
 __all__ = ["SPECIAL", "Backend", "Namespace"]
 
 # Functions that kernels need and array libraries keep elsewhere, with SciPy's and CuPy's names for them.
-SPECIAL = {name: name for name in ("erf", "erfinv", "polygamma", "i0e", "i1e")}
+SPECIAL = {
+    name: name
+    for name in (
+        *("erf", "erfinv", "erfcinv", "ndtri", "polygamma", "gamma", "binom", "zeta"),
+        *("i0", "i1", "i0e", "i1e"),
+    )
+}
 SPECIAL["digamma"] = "psi"
 
 

@@ -98,13 +98,13 @@ class CupyNamespace:
         setattr(self, name, found)  # so that it is looked up once
         return found
 
-    def _special(self, name: str) -> Callable[[Any], Any]:
+    def _special(self, name: str) -> Callable[..., Any]:
         import cupyx.scipy.special
 
         if name in FUNCTIONS:
             return functools.partial(FUNCTIONS[name], self, cupyx.scipy.special)
         found = getattr(cupyx.scipy.special, SPECIAL[name])
-        return lambda x: found(x).astype(x.dtype, copy=False)  # of float16 CuPy makes float64
+        return lambda *xs: found(*xs).astype(xs[0].dtype, copy=False)  # of float16 CuPy makes float64
 
     def concatenate(self, arrays: Any, axis: int = 0) -> Any:
         """CuPy's, which wants a list."""

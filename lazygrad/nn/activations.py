@@ -20,7 +20,7 @@ from lazygrad.ops.comparison import clip, where
 from lazygrad.ops.elementary import _apart, exp, expm1, log, sigmoid, tanh
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
-from lazygrad.ops.special import _ndtr
+from lazygrad.ops.special import ndtr
 from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.spec import floating, normalize_axis
@@ -140,7 +140,7 @@ def gelu(x: Any, approximate: str | None = None) -> Tensor:
     if approximate not in (None, "none"):
         cure = "approximate is 'tanh', or None for the exact function."
         raise SpecError(report(f"cannot gelu with approximate={approximate!r}", at=here(), cure=cure))
-    return multiply(x, _ndtr(x))
+    return multiply(x, ndtr(x))
 
 
 @function

@@ -16,7 +16,22 @@ from lazygrad.registry import function
 from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
 
-__all__ = ["betaln", "digamma", "erf", "erfc", "erfinv", "gammaln", "i0e", "i1e", "log_ndtr", "polygamma"]
+__all__ = [
+    "betaln",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfcinv",
+    "erfcx",
+    "erfinv",
+    "gammaln",
+    "i0e",
+    "i1e",
+    "log_ndtr",
+    "ndtr",
+    "ndtri",
+    "polygamma",
+]
 
 
 @elementwise(vjp=lambda g, y, x: -2 * g * (x * y), dtype=floating)
@@ -53,6 +68,20 @@ def erfinv(xp: Any, x: Array) -> Any:
     return xp.erfinv(x)
 
 
+@elementwise(vjp=(flat, lambda g, s, y, x: 2 * g * (y * s * s)), dtype=floating)
+def _erfcinv_slope(xp: Any, y: Array, x: Array) -> Any:
+    """−½·√π·e^(y²), the derivative of :func:`erfcinv`; see :func:`_erfinv_slope`."""
+    least = xp.minimum(x, 2 - x)
+    slope = (-math.sqrt(math.pi) / 2) * xp.erfcx(xp.abs(y)) / least
+    return xp.where(xp.equal(least, 0), -np.inf, slope)
+
+
+@elementwise(vjp=lambda g, y, x: g * _erfcinv_slope(y, x), dtype=floating)
+def erfcinv(xp: Any, x: Array) -> Any:
+    """Inverse of erfc, for 0 < x < 2; precise for small x, where that is far from 0."""
+    return xp.erfcinv(x)
+
+
 @elementwise(vjp=lambda g, y, x: g * digamma(x), dtype=floating)
 def gammaln(xp: Any, x: Array) -> Any:
     """log |Γ(x)|."""
@@ -84,7 +113,7 @@ def _normal_density(xp: Any, x: Array) -> Any:
 
 
 @elementwise(vjp=lambda g, y, x: g * _normal_density(x), dtype=floating)
-def _ndtr(xp: Any, x: Array) -> Any:
+def ndtr(xp: Any, x: Array) -> Any:
     """Φ(x), the normal distribution function, precise far in the left tail."""
     return xp.ndtr(x)
 
@@ -119,6 +148,28 @@ def _mills(xp: Any, x: Array) -> Any:
 def log_ndtr(xp: Any, x: Array) -> Any:
     """log of the normal distribution function, precise far in the left tail."""
     return xp.log_ndtr(x)
+
+
+# By φ(y)/Φ(y) and the smaller of p and 1 − p, which is exact where it matters; φ would make a large error of that of y.
+@elementwise(vjp=(flat, lambda g, s, y, p: g * (y * s * s)), dtype=floating)
+def _ndtri_slope(xp: Any, y: Array, p: Array) -> Any:
+    """1/φ(y), the derivative of :func:`ndtri`."""
+    least = xp.minimum(p, 1 - p)
+    held = xp.where(xp.equal(least, 0), 1, least)
+    return xp.where(xp.equal(least, 0), np.inf, 1 / (held * xp.mills(-xp.abs(y))))
+
+
+@elementwise(vjp=lambda g, y, p: g * _ndtri_slope(y, p), dtype=floating)
+def ndtri(xp: Any, p: Array) -> Any:
+    """Inverse of :func:`ndtr`, for 0 < p < 1: the quantiles of the normal distribution."""
+    return xp.ndtri(p)
+
+
+# With z = −√2·x it is √(2/π)·Φ(z)/φ(z), and erfcx′ = 2x·erfcx − 2/√π = −√2·erfcx·(z + φ(z)/Φ(z)).
+@elementwise(vjp=lambda g, y, x: -math.sqrt(2) * g * (y * _mills_beyond(-math.sqrt(2) * x)), dtype=floating)
+def erfcx(xp: Any, x: Array) -> Any:
+    """erfc(x)·e^(x²), the scaled complement of the error function, which neither over- nor underflows for x > 0."""
+    return xp.erfcx(x)
 
 
 def _hankel(order: int, k: int) -> float:

@@ -1,0 +1,208 @@
+"""The incomplete gamma and beta functions, their complements and inverses, and Student's distribution.
+
+All are differentiable in every operand. The derivatives for the place are densities. Those for the other operands are
+integrals, see :mod:`lazygrad.backends.incomplete`; they are differentiable for the place only, and asking for a second
+derivative for those operands is a GradientError.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazygrad.define import elementwise
+from lazygrad.ops.arithmetic import sign, square
+from lazygrad.ops.comparison import equal, where
+from lazygrad.ops.elementary import exp, log, log1p
+from lazygrad.ops.special import _digamma_less, betaln, digamma
+from lazygrad.spec import floating
+from lazygrad.tensor import Array
+
+__all__ = [
+    "betainc",
+    "betaincc",
+    "betainccinv",
+    "betaincinv",
+    "gammainc",
+    "gammaincc",
+    "gammainccinv",
+    "gammaincinv",
+    "stdtr",
+    "stdtrit",
+]
+
+
+def _at_end(x: Any) -> Any:
+    """x, and 1 where it is 0, so that nothing is divided by it."""
+    return where(equal(x, 0), 1, x)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, x: g * (y * (log(_at_end(x)) - digamma(a))),
+        lambda g, y, a, x: g * (y * ((a - 1 - x) / _at_end(x))),
+    ),
+    dtype=floating,
+)
+def _gamma_density(xp: Any, a: Array, x: Array) -> Any:
+    """xᵃ⁻¹·e⁻ˣ/Γ(a)."""
+    return xp.gamma_density(a, x)
+
+
+@elementwise(vjp=(None, lambda g, y, a, x: g * (_gamma_density(a, x) * (log(_at_end(x)) - digamma(a)))), dtype=floating)
+def _gammainc_slope(xp: Any, a: Array, x: Array) -> Any:
+    """∂P(a, x)/∂a."""
+    return xp.gammainc_slope(a, x)
+
+
+@elementwise(
+    vjp=(lambda g, y, a, x: g * _gammainc_slope(a, x), lambda g, y, a, x: g * _gamma_density(a, x)), dtype=floating
+)
+def gammainc(xp: Any, a: Array, x: Array) -> Any:
+    """P(a, x), the regularised lower incomplete gamma function: the gamma distribution function of shape a."""
+    return xp.gammainc(a, x)
+
+
+@elementwise(
+    vjp=(lambda g, y, a, x: -g * _gammainc_slope(a, x), lambda g, y, a, x: -g * _gamma_density(a, x)), dtype=floating
+)
+def gammaincc(xp: Any, a: Array, x: Array) -> Any:
+    """Q(a, x) = 1 − P(a, x), precise where it is small."""
+    return xp.gammaincc(a, x)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, p: -g * (_gammainc_slope(a, y) / _gamma_density(a, y)),
+        lambda g, y, a, p: g / _gamma_density(a, y),
+    ),
+    dtype=floating,
+)
+def gammaincinv(xp: Any, a: Array, p: Array) -> Any:
+    """x with P(a, x) = p."""
+    return xp.gammaincinv(a, p)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, q: -g * (_gammainc_slope(a, y) / _gamma_density(a, y)),
+        lambda g, y, a, q: -g / _gamma_density(a, y),
+    ),
+    dtype=floating,
+)
+def gammainccinv(xp: Any, a: Array, q: Array) -> Any:
+    """x with Q(a, x) = q."""
+    return xp.gammainccinv(a, q)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, x: g * (y * (log(_at_end(x)) - _digamma_less(a, b))),
+        lambda g, y, a, b, x: g * (y * (log1p(-x) - _digamma_less(b, a))),
+        lambda g, y, a, b, x: g * (y * ((a - 1) / _at_end(x) - (b - 1) / _at_end(1 - x))),
+    ),
+    dtype=floating,
+)
+def _beta_density(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """xᵃ⁻¹·(1 − x)ᵇ⁻¹/B(a, b)."""
+    return xp.beta_density(a, b, x)
+
+
+@elementwise(
+    vjp=(
+        None,
+        None,
+        lambda g, y, a, b, x: g * (_beta_density(a, b, x) * (log(_at_end(x)) - _digamma_less(a, b))),
+    ),
+    dtype=floating,
+)
+def _betainc_slope(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """∂I(a, b, x)/∂a."""
+    return xp.betainc_slope(a, b, x)
+
+
+# I(a, b, x) = 1 − I(b, a, 1 − x).
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, x: g * _betainc_slope(a, b, x),
+        lambda g, y, a, b, x: -g * _betainc_slope(b, a, 1 - x),
+        lambda g, y, a, b, x: g * _beta_density(a, b, x),
+    ),
+    dtype=floating,
+)
+def betainc(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """I(a, b, x), the regularised incomplete beta function: the beta distribution function."""
+    return xp.betainc(a, b, x)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, x: -g * _betainc_slope(a, b, x),
+        lambda g, y, a, b, x: g * _betainc_slope(b, a, 1 - x),
+        lambda g, y, a, b, x: -g * _beta_density(a, b, x),
+    ),
+    dtype=floating,
+)
+def betaincc(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """1 − I(a, b, x), precise where it is small."""
+    return xp.betaincc(a, b, x)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, p: -g * (_betainc_slope(a, b, y) / _beta_density(a, b, y)),
+        lambda g, y, a, b, p: g * (_betainc_slope(b, a, 1 - y) / _beta_density(a, b, y)),
+        lambda g, y, a, b, p: g / _beta_density(a, b, y),
+    ),
+    dtype=floating,
+)
+def betaincinv(xp: Any, a: Array, b: Array, p: Array) -> Any:
+    """x with I(a, b, x) = p."""
+    return xp.betaincinv(a, b, p)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, q: -g * (_betainc_slope(a, b, y) / _beta_density(a, b, y)),
+        lambda g, y, a, b, q: g * (_betainc_slope(b, a, 1 - y) / _beta_density(a, b, y)),
+        lambda g, y, a, b, q: -g / _beta_density(a, b, y),
+    ),
+    dtype=floating,
+)
+def betainccinv(xp: Any, a: Array, b: Array, q: Array) -> Any:
+    """x with 1 − I(a, b, x) = q."""
+    return xp.betainccinv(a, b, q)
+
+
+def _student_density(df: Any, t: Any) -> Any:
+    """(1 + t²/df)^(−(df + 1)/2) / (√df·B(df/2, ½))."""
+    return exp(-betaln(0.5 * df, 0.5) - 0.5 * log(df) - 0.5 * (df + 1) * log1p(square(t) / df))
+
+
+def _student_slope(df: Any, t: Any) -> Any:
+    """The derivative of :func:`stdtr` for df: for t < 0 it is ½·I(df/2, ½, df/(df + t²))."""
+    none = equal(t, 0)
+    s = square(where(none, 1, t))
+    x = df / (df + s)
+    half = _betainc_slope(0.5 * df, 0.5, x) / 2 + _beta_density(0.5 * df, 0.5, x) * (s / square(df + s))
+    return where(none, 0, -0.5 * sign(t) * half)
+
+
+@elementwise(
+    vjp=(lambda g, y, df, t: g * _student_slope(df, t), lambda g, y, df, t: g * _student_density(df, t)),
+    dtype=floating,
+)
+def stdtr(xp: Any, df: Array, t: Array) -> Any:
+    """Student's distribution function with ``df`` degrees of freedom, at t; precise in the left tail."""
+    return xp.stdtr(df, t)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, df, p: -g * (_student_slope(df, y) / _student_density(df, y)),
+        lambda g, y, df, p: g / _student_density(df, y),
+    ),
+    dtype=floating,
+)
+def stdtrit(xp: Any, df: Array, p: Array) -> Any:
+    """The quantile t of Student's distribution with ``stdtr(df, t)`` = p."""
+    return xp.stdtrit(df, p)
