@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import conventions  # noqa: E402
+from benchmarks.kernels import Code, told  # noqa: E402
 from benchmarks.measure import SAMPLE, measured, observed  # noqa: E402
 from benchmarks.peers import load  # noqa: E402
 from benchmarks.process import Failed, fresh  # noqa: E402
@@ -207,3 +208,33 @@ def test_every_question_of_the_numerics_page_has_an_answer_of_ours() -> None:
     for how, what, arrays, ours, numpy, _, _ in conventions.QUESTIONS:
         assert "refused" not in conventions.answer(conventions.Lazygrad(), how, ours, arrays), what
         assert "refused" not in conventions.answer(conventions.Numpy(), how, numpy, arrays), what
+
+
+def test_a_kernel_that_became_another_is_shown_with_the_lines_that_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    """Equal texts are one line; of other ones the program is named and the difference printed."""
+    before = Code({"one": ["a", "b"], "two": ["b"]}, {"a": "table", "b": "add x\nret"})
+    after = Code({"one": ["a", "c"], "two": ["b"]}, {"a": "table", "b": "add x\nret", "c": "mul x\nret"})
+    assert told(before, before) == 0
+    assert capsys.readouterr().out.endswith("equal, text for text\n")
+    assert told(before, after) == 1
+    shown = capsys.readouterr().out
+    assert "1 programs differ: one\n" in shown
+    assert "-add x\n+mul x\n" in shown
+
+
+@pytest.mark.slow
+def test_this_checkout_writes_the_code_that_it_writes(tmp_path: Path) -> None:
+    """The command writes the code of programs of several kinds, and finds it equal the next time."""
+    chosen = ["--name=tiny linreg", "--name=exact 1", "--name=smooth 1", "--seeds=2", "--width=8"]
+    kept = tmp_path / "code.json"
+    assert "8 programs" in run("benchmarks.kernels", "--write", str(kept), *chosen).stdout
+    compared = run("benchmarks.kernels", str(kept), *chosen)
+    assert compared.stdout.endswith("equal, text for text\n"), compared.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there are no other commits to compare with")
+def test_this_checkout_can_be_compared_with_another_commit() -> None:
+    """The command compares with what the last commit writes."""
+    compared = run("benchmarks.kernels", "HEAD", "--name=tiny linreg", "--width=8")
+    assert "programs, " in compared.stdout, compared.stderr
