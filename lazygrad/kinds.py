@@ -289,6 +289,9 @@ def kind_of(operand: Any, default: np.dtype[Any] | None = None) -> Kind:
     kind = type(operand)
     if kind is float or kind is int:
         return kind
+    spec = getattr(operand, "spec", None)
+    if isinstance(spec, Spec):  # a variable
+        return spec.dtype
     if is_masked(operand):
         raise Mismatch("It is a masked array.")
     try:

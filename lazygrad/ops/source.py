@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.casting import cast, saturates
 from lazygrad.define import opaque, source
-from lazygrad.errors import LazygradError, SpecError, report
+from lazygrad.errors import GraphError, LazygradError, SpecError, report
 from lazygrad.foreign import dtype_of, lent, on_device
 from lazygrad.graph import Graph, current_graph
 from lazygrad.kinds import has_default, tensor
@@ -21,6 +21,7 @@ from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
 from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
+from lazygrad.variables import Variable
 
 __all__ = [
     "arange",
@@ -168,7 +169,12 @@ def _number(value: Any, dtype: np.dtype[Any]) -> Any:
 
 @function
 def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -> Tensor:
-    """An array as a tensor of ``graph``; the array is copied. Lists of Python floats get the environment's dtype."""
+    """An array as a tensor of ``graph``; the array is copied. Lists of Python floats get the environment's dtype.
+
+    A variable is no constant: it is read, as ``ctx.variable`` reads it.
+    """
+    if isinstance(value, Variable):
+        return tensor(_read(graph, value), graph, None if dtype is None else checked_dtype(dtype))
     backend = None if graph.context is None else graph.context.env._backend
     array = numeric(value, None if dtype is not None else default or graph.dtype, backend)
     if dtype is not None and array.dtype != checked_dtype(dtype):
@@ -178,6 +184,15 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
     graph.constants.append(array)
     number = len(graph.constants) - 1
     return _constant.write(graph, number=number, shape=array.shape, dtype=array.dtype)
+
+
+def _read(graph: Graph, value: Variable) -> Tensor:
+    """A variable of the environment that runs the step."""
+    if graph.context is None or value._env is not graph.context.env:
+        cure = "Give variables of the environment in which the step is run."
+        raise GraphError(report(f"cannot read {value!r}: it is of another environment", at=here(), cure=cure))
+    found: Tensor = graph.context.variable(value)
+    return found
 
 
 @function

@@ -1,0 +1,49 @@
+"""A variable is used in a step as a tensor is: beside a tensor, and as an argument of a function."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+
+
+@pytest.fixture
+def env() -> lg.VariableEnvironment:
+    """With a vector ``a`` and a matrix ``w``."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("a").set(np.array([1.0, 2.0, 3.0], "float32"))
+    env.name("w").set(np.arange(9.0).reshape(3, 3).astype("float32"))
+    return env
+
+
+def variable(env: lg.VariableEnvironment, path: str) -> lg.Variable:
+    """The variable of that path."""
+    return next(v for v in env if v.path == path)
+
+
+@pytest.mark.parametrize("mode", ["run", "compile"])
+def test_a_variable_computes_as_ctx_variable_does(env: lg.VariableEnvironment, mode: str) -> None:
+    """In operators on either side, in functions of one, two and many operands, and in derivatives."""
+    a, w = variable(env, "a"), variable(env, "w")
+
+    def results(a, w, x, read):
+        y = x * a + a * x + x @ w + w @ x + lg.exp(a) + lg.where(x > 0, a, 0) + lg.concat([a, a])[:3] - lg.sum(w)
+        return y, lg.grad(lg.sum(y), [read(a), read(w)])
+
+    def step(ctx, x):
+        names = [ctx.variable("a"), ctx.variable("w")]
+        return results(a, w, x, lambda v: v), results(*names, x, lambda v: v)
+
+    x = np.array([-1.0, 0.5, 2.0], "float32")
+    found = env.run(step, x) if mode == "run" else env.compile(step, wait=True)(x)
+    for one, other in zip(*((y, *grads) for y, grads in found), strict=True):
+        assert np.array_equal(one, other)
+        assert one.dtype == np.float32
+
+
+def test_a_variable_of_another_environment_is_an_error(env: lg.VariableEnvironment) -> None:
+    """Its numbers are not those of the environment that runs the step."""
+    a = variable(env, "a")
+    with pytest.raises(lg.GraphError, match=r"cannot read <Variable 'a' float32\[3\]>: it is of another environment"):
+        lg.VariableEnvironment().run(lambda ctx, x: x * a, np.ones(3, "float32"))
