@@ -153,9 +153,9 @@ def texts(plan: Any, width: int) -> list[str]:
 
     narrow = making.machine()._replace(width=width)
     with (
-        mock.patch.object(making, "machine", lambda: narrow),
-        mock.patch.object(making, "object_code", lambda text: b""),
-        mock.patch.object(making.driver, "compiled", lambda: b""),
+        mock.patch.object(making, "machine", return_value=narrow),
+        mock.patch.object(making, "object_code", return_value=b""),
+        mock.patch.object(making.driver, "compiled", return_value=b""),
     ):
         made = making.made(plan, making.Meter("", 0), lambda: None)
     functions: list[str] = []
