@@ -1,4 +1,4 @@
-"""Callbacks: what is done after every epoch of a training.
+"""Callbacks: what is done between the epochs and the batches of a training.
 
 A callback is a function of a :class:`~lazygrad.training.Training`, or an object with the methods of
 :class:`Callback`. What such an object must know to go on after an interruption is in its ``state``.
@@ -22,7 +22,7 @@ __all__ = ["BestWeights", "Callback", "EarlyStopping"]
 
 
 class Callback:
-    """Something that is done after every epoch; a subclass overrides what it needs.
+    """Something that is done before or after every epoch or batch; a subclass overrides what it needs.
 
     Methods of its own may have any name that is not taken for one of these: that is told when the class is defined,
     as a method that is spelt wrongly would never be called.
@@ -44,6 +44,15 @@ class Callback:
 
     def before_training(self, metrics: Sequence[str]) -> None:
         """Told the names of the metrics that there will be, it may refuse to begin."""
+
+    def before_epoch(self, training: Training) -> None:
+        """What is done before an epoch, the one after ``training.epoch``."""
+
+    def before_batch(self, training: Training) -> None:
+        """What is done before a batch, the ``training.batch``-th of its epoch."""
+
+    def after_batch(self, training: Training) -> None:
+        """What is done after a batch; ``training.batch_metrics`` are what the step returned for it."""
 
     def after_epoch(self, training: Training) -> None:
         """What is done after an epoch."""

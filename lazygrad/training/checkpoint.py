@@ -25,8 +25,9 @@ from lazygrad.registry import here
 from lazygrad.replacing import generation
 from lazygrad.spec import Spec
 from lazygrad.training.callbacks import Callback
-from lazygrad.training.fingerprint import Fingerprint, words
+from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.history import History
+from lazygrad.training.rows import words
 
 __all__ = ["Checkpoint"]
 

@@ -12,7 +12,9 @@ from lazygrad.missing import FILL, is_masked, odd_in, place_of, refused_columns
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
 
-__all__ = ["Table", "batches", "checked", "check_alike", "cut", "first", "order", "rows_of", "tables"]
+__all__ = ["Table", "as_given", "check_alike", "checked", "first", "order", "pieces", "rows_of", "tables"]
+
+PIECE = 2**22  # bytes that are looked at at once
 
 
 class Table(NamedTuple):
@@ -21,15 +23,17 @@ class Table(NamedTuple):
     name: str  # what messages call it
     array: Any  # (examples, ...)
     columns: Sequence[Any]  # names of the columns, if it came as a data frame
+    dtype: np.dtype[Any]  # of its batches: an array that lies in a file is cast as it is read
 
 
-def tables(data: Any, names: Sequence[str] = (), dtype: Any = None) -> list[Table]:
-    """The arrays in ``data``, checked; floating ones are cast to ``dtype``.
+def tables(data: Any, names: Sequence[str] = (), dtype: Any = None, where: str = "") -> list[Table]:
+    """The arrays in ``data``, checked; floating ones are cast to ``dtype``, those in a file when they are read.
 
     Args:
         data: an array or a data frame, or several in a tuple, a list or a dict, with as many rows each.
         names: what messages call those that have no names of their own.
         dtype: of floating arrays; they keep theirs, if not given.
+        where: which batch it is, as messages say it.
 
     Raises:
         DataError: there is no row, the numbers of rows differ, what is given is not numbers, or a number is
@@ -42,15 +46,15 @@ def tables(data: Any, names: Sequence[str] = (), dtype: Any = None) -> list[Tabl
         named = [(names[i] if i < len(names) else f"array {i}", value) for i, value in enumerate(given)]
     if not named:
         raise DataError(report("there is no data: an empty collection was given", at=here(), cure="Give arrays."))
-    found = [_table(name, value, dtype) for name, value in named]
+    found = [_table(f"{name}{where}", value, dtype)._replace(name=name) for name, value in named]
     counts = [len(table.array) for table in found]
     if len(set(counts)) > 1:
-        facts = [f"{table.name}:  {count} rows" for table, count in zip(found, counts, strict=True)]
+        facts = [f"{table.name}{where}:  {count} rows" for table, count in zip(found, counts, strict=True)]
         cure = "Every array has one row an example."
         raise DataError(report("the arrays have different numbers of rows", at=here(), facts=facts, cure=cure))
     if not counts[0]:
         cure = "At least one example is needed."
-        raise DataError(report(f"{found[0].name} has no rows: the data set is empty", at=here(), cure=cure))
+        raise DataError(report(f"{found[0].name}{where} has no rows: the data set is empty", at=here(), cure=cure))
     return found
 
 
@@ -59,8 +63,38 @@ def _table(name: str, value: Any, dtype: Any) -> Table:
     if is_masked(value):
         what = f"cannot train with {name}: it is a masked array"
         raise DataError(report(what, at=here(), facts=[f"{name}:  a {type(value).__name__}"], cure=FILL))
+    array = _mapped(value)
+    is_mapped = array is not None
+    if array is None:
+        array = _numbers(name, value)
+    if array.ndim == 0:
+        cure = "Give arrays whose first axis counts the examples."
+        raise DataError(report(f"cannot train with {name}: it is a single number", at=here(), cure=cure))
+    native = array.dtype.newbyteorder("=")
+    wanted = np.dtype(dtype) if dtype is not None and array.dtype.kind == "f" else native
+    cast = array if is_mapped else array.astype(native, copy=False)
+    if wanted != native and not is_mapped:
+        with np.errstate(over="ignore"):
+            cast = array.astype(wanted)
+    if array.dtype.kind == "f":
+        _check_finite(name, array, cast, wanted, columns)
+    return Table(name, cast if is_mapped else np.ascontiguousarray(cast), columns, wanted)
+
+
+def _mapped(value: Any) -> Any:
+    """An array of numbers that lies in a file, as it is; None of any other."""
+    root = value
+    while isinstance(root, np.ndarray) and not isinstance(root, np.memmap):
+        root = root.base
+    if not isinstance(value, np.ndarray) or not isinstance(root, np.memmap) or value.dtype.kind not in "biuf":
+        return None
+    return value.view(np.ndarray)
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """The array of numbers that ``value`` is; raises DataError if it is none."""
     try:
-        array = numeric(value)
+        return numeric(value)
     except (SpecError, ValueError, TypeError):
         strange = odd_in(value)
         what = f"cannot train with {name}: it is not an array of numbers"
@@ -74,32 +108,39 @@ def _table(name: str, value: Any, dtype: Any) -> Table:
         if strange is not None and strange.is_missing:
             cure = "Fill in or leave out such rows before training."
         raise DataError(report(what, at=here(), facts=facts, cure=cure)) from None
-    if array.ndim == 0:
-        cure = "Give arrays whose first axis counts the examples."
-        raise DataError(report(f"cannot train with {name}: it is a single number", at=here(), cure=cure))
-    if array.dtype.kind == "f":
+
+
+def pieces(array: Any) -> Iterator[tuple[int, Any]]:
+    """An array some rows at a time, with the number of the first: of one that lies in a file, a few MB are read."""
+    rows = max(1, PIECE // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        yield start, array[start : start + rows]
+
+
+def _check_finite(name: str, array: Any, cast: Any, dtype: Any, columns: Sequence[Any]) -> None:
+    """Raise DataError at the first number that is not finite, in ``dtype`` too."""
+    place, bad_numbers, bad_rows = None, 0, 0
+    for start, piece in pieces(cast):
         with np.errstate(over="ignore"):
-            cast = array if dtype is None else array.astype(dtype, copy=False)
-        _check_finite(name, array, cast, columns)
-        array = cast
-    return Table(name, np.ascontiguousarray(array), columns)
-
-
-def _check_finite(name: str, array: Any, cast: Any, columns: Sequence[Any]) -> None:
-    """Raise DataError at the first number that is not finite."""
-    bad = ~np.isfinite(cast)
-    if not bad.any():
+            bad = ~np.isfinite(piece.astype(dtype, copy=False))
+        if bad.any():
+            place = place or (start + first(bad)[0], *first(bad)[1:])
+            bad_numbers += int(bad.sum())
+            bad_rows += int(bad.reshape(len(bad), -1).any(axis=1).sum())
+    if place is None:
         return
-    place = first(bad)
     value = array[place]
     where = place_of(place, columns)
-    facts = [
-        f"{name}[{', '.join(map(str, place))}] is {value}" + ("" if not np.isfinite(value) else f" in {cast.dtype}")
-    ]
-    facts += [f"Not finite in all: {int(bad.sum())}, in rows: {int(bad.reshape(len(bad), -1).any(axis=1).sum())}."]
+    facts = [f"{name}[{', '.join(map(str, place))}] is {value}" + ("" if not np.isfinite(value) else f" in {dtype}")]
+    facts += [f"Not finite in all: {bad_numbers}, in rows: {bad_rows}."]
     cure = "Fill in or leave out such rows before training."
     what = f"{name} has a number that is not finite, in {where}"
     raise DataError(report(what, at=here(), facts=facts, cure=cure))
+
+
+def as_given(table: Table, part: Any) -> Any:
+    """Rows of a table as a step is given them."""
+    return part.astype(table.dtype, copy=False)
 
 
 def first(bad: Any) -> tuple[int, ...]:
@@ -148,35 +189,3 @@ def checked(batch_size: Any, rows: int, whose: str = "the data") -> int:
 def order(rows: int, seed: int, epoch: int, shuffle: bool) -> Any:
     """The order of the examples in an epoch, a function of its number, so that any epoch can be repeated."""
     return np.random.default_rng([seed, epoch]).permutation(rows) if shuffle else None
-
-
-def cut(arrays: Sequence[Any], batch_size: int, places: Any) -> Iterator[tuple[Any, ...]]:
-    """The batches, the last of which may be smaller; in the order of ``places``, or as they stand."""
-    for start in range(0, len(arrays[0]), batch_size):
-        if places is None:
-            yield tuple(array[start : start + batch_size] for array in arrays)
-        else:
-            chosen = places[start : start + batch_size]
-            yield tuple(array.take(chosen, axis=0) for array in arrays)
-
-
-def batches(
-    data: Any, batch_size: int, *, shuffle: bool = True, seed: int = 0, epoch: int = 0
-) -> Iterator[tuple[Any, ...]]:
-    """One epoch of mini-batches, for a loop of your own; the last one holds what is left over.
-
-    Args:
-        data: an array or a data frame, or several in a tuple, a list or a dict, with as many rows each.
-        batch_size: examples in a batch.
-        shuffle: whether the examples come in another order in every epoch.
-        seed, epoch: decide on the order. The same numbers give the same order.
-
-    Yields:
-        Tuples of arrays, in the order of ``data``.
-
-    Raises:
-        DataError: the data cannot be trained with, see :func:`lazygrad.fit`; before the first batch.
-    """
-    arrays = [table.array for table in tables(data)]
-    size = checked(batch_size, len(arrays[0]))
-    return cut(arrays, size, order(len(arrays[0]), seed, epoch, shuffle))

@@ -16,11 +16,12 @@ import numpy as np
 
 from lazygrad.graph import Graph, Op
 from lazygrad.spec import Spec
-from lazygrad.training.data import Table
-from lazygrad.training.history import PREFIX
+from lazygrad.training.data import Table, pieces
+from lazygrad.training.sources import Source
 from lazygrad.training.steps import Step
+from lazygrad.training.streams import Stream
 
-__all__ = ["Fingerprint", "of_data", "of_graph", "words"]
+__all__ = ["Fingerprint", "of_data", "of_graph", "of_stream"]
 
 
 class Fingerprint(NamedTuple):
@@ -36,26 +37,34 @@ class Fingerprint(NamedTuple):
 
     @classmethod
     def of(
-        cls, step: Step, data: Sequence[Table], validation: Any, settings: dict[str, Any], chosen: bool
+        cls, step: Step, source: Source, held_out: tuple[Step, Source, Sequence[str]] | None, weights: Any, chosen: bool
     ) -> Fingerprint:
         """That of a training whose steps have been checked.
 
         Args:
             step: the step.
-            data: what it is trained with.
-            validation: a step and data, or None.
-            settings: of the order of the examples.
+            source: of what it is trained with.
+            held_out: the step, the source and the metrics of validation, or None.
+            weights: of the classes, as a value that is written down.
             chosen: whether somebody chose the seed.
         """
-        measured = [PREFIX + name for name in validation.step.metrics] if validation else []
-        sets = {"data": data} | ({"validation": validation.data} if validation else {})
-        texts = {f"{key}/{k}": of_data(table) for key, tables in sets.items() for k, table in enumerate(tables)}
-        checked = {"step": step} | ({"evaluate": validation.step} if validation else {})
+        sources, checked = {"data": source}, {"step": step}
+        measured: Sequence[str] = ()
+        if held_out is not None:
+            checked["evaluate"], sources["validation"], measured = held_out
+        texts = {
+            f"{key}/{k}": of_stream(table) if isinstance(one, Stream) else of_data(table)
+            for key, one in sources.items()
+            for k, table in enumerate(one.tables)
+        }
+        if weights is not None:
+            texts["class_weight"] = _told(weights)
         graphs = {key: one.graph for key, one in checked.items() if one.graph is not None}
         steps = {key: of_graph(graph, checked[key].constants) for key, graph in graphs.items()}
         new = {path: Spec(tuple(array.shape), array.dtype) for path, array in step.initial.items()}
         variables = {v.path: v.spec for v in step.env} | new
-        return cls(settings, texts, steps, graphs, [*step.metrics, *measured], variables, chosen)
+        metrics = [*step.metrics, *measured]
+        return cls(source.settings(), texts, steps, graphs, metrics, variables, chosen)
 
     def node(self, step: str, place: int) -> str:
         """What messages call a node of a step."""
@@ -63,17 +72,18 @@ class Fingerprint(NamedTuple):
         return f"{graph.origins[place].text}   {graph.describe(place)}" if place < len(graph) else "what it returns"
 
 
-def words(seed: int) -> list[int]:
-    """A seed of any size as 32-bit words, the least significant first."""
-    return [seed >> shift & 0xFFFFFFFF for shift in range(0, max(seed.bit_length(), 1), 32)]
-
-
 def of_data(table: Table) -> str:
     """Name, dtype, shape, and SHA-256 of the numbers, to half its length."""
-    array = table.array
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    digest = hashlib.sha256(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data).hexdigest()[:32]
-    return f"{table.name}: {array.dtype}[{', '.join(map(str, array.shape))}], {digest}"
+    array, digest = table.array, hashlib.sha256()
+    for _, piece in pieces(np.atleast_1d(array)):
+        little = np.ascontiguousarray(piece.astype(piece.dtype.newbyteorder("<"), copy=False))
+        digest.update(little.reshape(-1).view(np.uint8).data)
+    return f"{table.name}: {array.dtype}[{', '.join(map(str, array.shape))}], {digest.hexdigest()[:32]}"
+
+
+def of_stream(table: Table) -> str:
+    """Name, dtype and axes of what comes batch by batch, of which nobody knows the numbers beforehand."""
+    return f"{table.name}: {table.dtype}, {table.array.ndim} axes, batch by batch"
 
 
 def of_graph(graph: Graph, constants: Sequence[Any]) -> Any:
@@ -116,4 +126,4 @@ def _told(value: Any) -> str:
 def _of_array(array: Any) -> str:
     if array.dtype.hasobject:
         return f"{array.dtype}{array.shape}"
-    return of_data(Table("", np.ascontiguousarray(array), ()))
+    return of_data(Table("", np.ascontiguousarray(array), (), array.dtype))

@@ -51,13 +51,12 @@ class Watch:
 
         Args:
             epoch: its number.
-            rows: gives the rows of a batch in an epoch, both counted from 0.
+            rows: gives the rows of a batch in an epoch, both counted from 0; none, if nobody knows them.
         """
         self.is_finite, self._epoch, self._rows = True, epoch, rows
-        if self.stops:
-            with self.env._lock:
-                self._kept = self.initial | self.env._alone("it is being copied", self._values)
-                self._runs = self.env._state.runs
+        with self.env._lock:
+            self._kept = self.initial | self.env._alone("it is being copied", self._values)
+            self._runs = self.env._state.runs
 
     def _values(self) -> dict[str, Any]:
         return {v.path: v.value for v in self.env}
@@ -74,8 +73,9 @@ class Watch:
         shown = ", ".join(str(int(row)) for row in rows[:_MOST_ROWS])
         shown += f", … ({len(rows)} in all)" if len(rows) > _MOST_ROWS else ""
         found, where = f"{self.metric} is", f"in epoch {self._epoch}, batch {batch + 1}"
-        facts = [f"{self.metric}:  {values[self.metric]}", f"rows:  {shown}"]
-        self._found(f"{found} not finite {where}", facts, f"{found} {values[self.metric]} {where}, rows {shown}")
+        facts = [f"{self.metric}:  {values[self.metric]}", *([f"rows:  {shown}"] if len(rows) else [])]
+        briefly = f"{found} {values[self.metric]} {where}" + (f", rows {shown}" if len(rows) else "")
+        self._found(f"{found} not finite {where}", facts, briefly)
 
     def end(self) -> None:
         """Look at the variables after an epoch: its last update may have made them infinite, and no loss tells of it.

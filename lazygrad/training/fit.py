@@ -6,24 +6,26 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.registry import here
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
-from lazygrad.training.data import Table, check_alike, checked, cut, order, rows_of, tables
-from lazygrad.training.fingerprint import Fingerprint, words
+from lazygrad.training.data import check_alike
+from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.finite import NotFiniteError, Watch
 from lazygrad.training.history import PREFIX, History
-from lazygrad.training.progress import Training, bar
+from lazygrad.training.progress import Shown, Training
+from lazygrad.training.rows import Rows
+from lazygrad.training.scores import Scores
+from lazygrad.training.sources import Asked, Source, source
 from lazygrad.training.steps import Step, environment_of
+from lazygrad.training.weights import NAME, Weights
 
 __all__ = ["fit"]
 
@@ -41,8 +43,15 @@ def fit(
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     keep: int = 3,
+    class_weight: Any = None,
+    sample_weight: Any = None,
+    metrics: Any = None,
+    batches_per_epoch: int | None = None,
+    workers: int = 0,
+    prefetch: int = 2,
     on_nonfinite: str = "stop",
     progress: bool | None = None,
+    verbose: bool | int = False,
     env: VariableEnvironment | None = None,
 ) -> History:
     """Train: call ``step`` with every batch of ``data``, ``epochs`` times over.
@@ -67,23 +76,41 @@ def fit(
             ``train``, that is True here and False in validation.
         data: an array or a data frame, or several in a tuple or a list, with one row an example; they are the step's
             first arguments, in that order. Or a dict of them, ``{"x": x, "y": y}``, by the names of the step's
-            arguments, in any order. Floating numbers are cast to the environment's dtype.
+            arguments, in any order. Floating numbers are cast to the environment's dtype. Arrays that lie in a file
+            (``np.memmap``) are read batch by batch. Or batches that come one by one, each of these forms: an iterable
+            such as a loader, a function that returns an iterable for every epoch (it may take its number, ``epoch``,
+            from 0 on), or a generator, if one epoch or ``batches_per_epoch`` is asked for.
         epochs: how many there are in all, those of a checkpoint included.
-        batch_size: examples in a batch; the last batch of an epoch holds what is left over.
+        batch_size: examples in a batch; the last batch of an epoch holds what is left over. Batches that come one by
+            one stay as they are, in their order.
         validation: data like ``data`` on which the metrics are taken after every epoch, as ``validation_...``.
         evaluate: the step for validation, if it is another one. It changes nothing.
-        callbacks: done after every epoch: :class:`EarlyStopping`, :class:`BestWeights`, or functions of a
-            :class:`~lazygrad.training.Training`.
+        callbacks: :class:`EarlyStopping`, :class:`BestWeights`, another :class:`Callback`, or functions of a
+            :class:`~lazygrad.training.Training`, which are called after every epoch.
         shuffle: whether the examples come in another order in every epoch.
         seed: of the order; the environment's, if not given. If nobody chose that one either, a training that goes
             on from a checkpoint takes the checkpoint's.
         checkpoint: a file, written after every epoch. If it exists, training goes on from it, and ends with the
             same variables as if it had never been interrupted. It must be of the same data, settings and steps.
         keep: how many checkpoints are kept: ``c.json``, and the ones before it as ``c.json.1``, ``c.json.2``, ....
+        class_weight: what examples weigh by their labels, the array ``y`` or else the last one: a dict such as
+            ``{0: 1.0, 1: 5.0}``, one number a class, or ``"balanced"``, which is n / (k·nᵢ). The step gets it in its
+            argument ``sample_weight``, one number a label, and weighs its losses with it.
+        sample_weight: what every example weighs, one number a row; times the weight of its class, if both are given.
+            In validation every example weighs 1.
+        metrics: what is computed of the predictions for the whole validation set after every epoch: functions of
+            targets and predictions, such as scikit-learn's, or their names there (``"accuracy"``, ``"f1_score"``), or a
+            dict of them by names of your own. The step returns ``predictions`` with its numbers in a dict, and may
+            return ``targets``, which are the labels if it does not.
+        batches_per_epoch: how many, of batches that come one by one; all there are, if not given.
+        workers: how many threads prepare batches while others are trained with: same order, same bits. Batches of a
+            generator are made by one thread, those that can be asked for by number (``__getitem__``) by all.
+        prefetch: how many batches may be ready ahead, where there are workers.
         on_nonfinite: ``"stop"`` the training at a loss that is not finite: the variables are then those of before that
             epoch, and ``history.stopped`` names the epoch, the batch and its rows. Or only ``"warn"``. In neither
             case is a checkpoint written of such an epoch.
-        progress: whether a bar is shown; on a terminal where tqdm is installed, if not given.
+        progress: whether a bar is shown; on a terminal or in a notebook where tqdm is installed, if not given.
+        verbose: whether a line is printed after every epoch; a number n says every n-th one, and the last.
         env: the environment, if ``step`` is a plain function.
 
     Returns:
@@ -91,60 +118,72 @@ def fit(
 
     Raises:
         DataError: the data or a setting cannot be trained with: no row, a NaN (the message names row and
-            column), other columns in the validation set, a label out of range, a batch size above the data.
+            column), other columns in the validation set, a label out of range, a batch size above the data. Of
+            batches that come one by one: when it is found, with the number of the epoch and the batch; the variables
+            are then those of before that epoch, as after any error in one.
         GraphError: the step returns no update, or an array where a number is wanted.
         SaveError: the checkpoint cannot be written, is damaged, or is of another model or other settings.
-        LazygradError: the step is wrong. All of these come before anything is changed.
+        LazygradError: the step is wrong. All of these but what is said above come before anything is changed.
     """
     env = environment_of(step, env)
     epochs = _count(epochs)
     trained = Step(step, env, train=True)
-    data = tables(trained.matched(data) if isinstance(data, Mapping) else data, trained.names(99), env.dtype)
-    size = checked(batch_size, rows_of(data))
-    batch_order = _Order(data, size, env._draws.seed if seed is None else _count(seed, "seed"), shuffle)
-    for batch in batch_order.shapes():
-        trained.check(data, batch)
-    held_out = _validation(step, evaluate, validation, env, data, size)
+    trained.collects = metrics is not None
+    weights = None
+    if class_weight is not None or sample_weight is not None:
+        weights = Weights(sample_weight, class_weight)
+    size = None if batches_per_epoch is None else _count(batches_per_epoch, "batches_per_epoch", 1)
+    threads, ready = _count(workers, "workers", 0), _count(prefetch, "prefetch", 1)
+    chosen = env._draws.seed if seed is None else _count(seed, "seed")
+    asked = Asked(batch_size, chosen, shuffle, size, epochs, threads, ready)
+    batches = source(trained, data, weights, asked)
+    for batch in batches.samples():
+        trained.check(batches.tables, batch)
+    held_out = _validation(step, evaluate, validation, weights, metrics, env, batches, asked)
     watch = Watch(env, trained, on_nonfinite)
 
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in callbacks]
-    metrics = [*trained.metrics, *(PREFIX + name for name in (held_out.step.metrics if held_out else ()))]
+    measured = [PREFIX + name for name in (held_out.names if held_out else ())]
     for callback in done:
-        callback.before_training(metrics)
+        callback.before_training([*trained.metrics, *measured])
     history, file = History(), None
     if checkpoint is not None:
-        of = Fingerprint.of(trained, data, held_out, batch_order.settings(), seed is not None or env._seed_chosen)
+        second = None if held_out is None else (held_out.step, held_out.batches, measured)
+        of = Fingerprint.of(trained, batches, second, class_weight, seed is not None or env._seed_chosen)
         file = Checkpoint(checkpoint, env, of, done, _count(keep, "keep", 1))
         if os.path.exists(file.path):
-            history, batch_order.seed = file.read()
+            history, batches.seed = file.read()
         else:
             file.write(history)  # a place that cannot be written to is found now
-    for batch in batch_order.shapes():
+    for batch in batches.samples():
         trained.prepare(batch)
 
-    training, warned = Training(env, epochs, history), False
-    count = math.ceil(batch_order.rows / size)
-    with closing(bar(progress, epochs * count, training.epoch * count)) as shown:
+    training, warned = Training(env, epochs, history, batches.count), False
+    with closing(Shown(progress, verbose, training)) as shown:
         while training.epoch < epochs and not history.stopped:
             began = time.perf_counter()
-            watch.begin(training.epoch + 1, batch_order.chosen)
+            for callback in done:
+                callback.before_epoch(training)
+            watch.begin(training.epoch + 1, batches.chosen)
             try:
-                means = _means(trained, batch_order.epoch(training.epoch), shown, watch.look)
+                means = _epoch(trained, batches, training, watch, shown, done)
                 watch.end()
+                if held_out is not None:
+                    means |= {PREFIX + name: value for name, value in held_out.measured().items()}
             except NotFiniteError as reason:
                 watch.go_back()
                 history.stopped = str(reason)
                 break
-            if held_out is not None:
-                measured = _means(held_out.step, held_out.batches.epoch(0))
-                means |= {PREFIX + name: value for name, value in measured.items()}
+            except Exception:
+                watch.go_back()
+                raise
             history.add(means, time.perf_counter() - began)
             training.metrics = means
-            shown.set_postfix({name: f"{value:.4g}" for name, value in means.items()}, refresh=False)
             if not warned:
                 warned = _warn_of_nan(watch, means, training.epoch)
             for callback in done:
                 callback.after_epoch(training)
+            shown.epoch(history.seconds[-1])
             if file is not None and watch.is_finite:
                 file.write(history)
     for callback in done:
@@ -154,62 +193,67 @@ def fit(
     return history
 
 
-def _means(
-    step: Step,
-    batches: Iterator[tuple[Any, ...]],
-    shown: Any = None,
-    look: Callable[[dict[str, float], int], None] | None = None,
+def _epoch(
+    step: Step, batches: Source, training: Training, watch: Watch, shown: Shown, callbacks: Sequence[Callback]
 ) -> dict[str, float]:
+    """Train with all batches of an epoch; the means of what the step returned."""
+    before = [c.before_batch for c in callbacks if type(c).before_batch is not Callback.before_batch]
+    after = [c.after_batch for c in callbacks if type(c).after_batch is not Callback.after_batch]
+    means = _Means()
+    with closing(batches.epoch(training.epoch)) as going:
+        for number, batch in enumerate(going):
+            training.batch = number + 1
+            for callback in before:
+                callback(training)
+            found = step(batch)
+            watch.look(found, number)
+            means.add(found, len(batch[0]))
+            shown.batch()
+            training.batch_metrics = found
+            for callback in after:
+                callback(training)
+    return means.values()
+
+
+class _Means:
     """The metrics' means over all examples: each batch counts by its size."""
-    totals: dict[str, float] = {}
-    rows = 0
-    for number, batch in enumerate(batches):
-        size = len(batch[0])
-        found = step(batch)
-        if look is not None:
-            look(found, number)
+
+    def __init__(self) -> None:
+        self.totals: dict[str, float] = {}
+        self.rows = 0
+
+    def add(self, found: dict[str, float], rows: int) -> None:
+        """Count what was found for so many rows."""
         for name, value in found.items():
-            totals[name] = totals.get(name, 0.0) + size * value
-        rows += size
-        if shown is not None:
-            shown.update()
-    return {name: total / rows for name, total in totals.items()}
+            self.totals[name] = self.totals.get(name, 0.0) + rows * value
+        self.rows += rows
 
-
-class _Order:
-    """The batches of every epoch."""
-
-    def __init__(self, data: Sequence[Table], batch_size: int, seed: int, shuffle: bool) -> None:
-        self.arrays = [table.array for table in data]
-        self.rows = rows_of(data)
-        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
-
-    def shapes(self) -> list[tuple[Any, ...]]:
-        """A batch of each size that there will be."""
-        sizes = [self.batch_size, self.rows % self.batch_size]
-        return [tuple(array[:count] for array in self.arrays) for count in sizes if count]
-
-    def epoch(self, number: int) -> Iterator[tuple[Any, ...]]:
-        """The batches of an epoch, counted from 0."""
-        return cut(self.arrays, self.batch_size, order(self.rows, self.seed, number, self.shuffle))
-
-    def chosen(self, number: int, batch: int) -> Any:
-        """The rows of a batch in an epoch, both counted from 0."""
-        places = order(self.rows, self.seed, number, self.shuffle)
-        places = np.arange(self.rows) if places is None else places
-        return places[batch * self.batch_size : (batch + 1) * self.batch_size]
-
-    def settings(self) -> dict[str, Any]:
-        """What the order depends on."""
-        return {"rows": self.rows, "batch_size": self.batch_size, "shuffle": self.shuffle, "seed": words(self.seed)}
+    def values(self) -> dict[str, float]:
+        """The means."""
+        return {name: total / self.rows for name, total in self.totals.items()}
 
 
 class _Validation(NamedTuple):
     """What is done after every epoch to measure, with data that are not trained on."""
 
     step: Step
-    batches: _Order
-    data: Sequence[Table]
+    batches: Source
+    scores: Scores | None
+
+    @property
+    def names(self) -> list[str]:
+        """What is measured."""
+        return [*self.step.metrics, *(self.scores.functions if self.scores else ())]
+
+    def measured(self) -> dict[str, float]:
+        """The means and the metrics over all of it."""
+        means = _Means()
+        with closing(self.batches.epoch(0)) as going:
+            for batch in going:
+                means.add(self.step(batch), len(batch[0]))
+                if self.scores is not None:
+                    self.scores.add(self.step.arrays, batch)
+        return means.values() | (self.scores.values() if self.scores else {})
 
 
 class _Function(Callback):
@@ -226,25 +270,43 @@ class _Function(Callback):
 
 
 def _validation(
-    step: Any, evaluate: Any, validation: Any, env: VariableEnvironment, data: Sequence[Table], size: int
+    step: Any,
+    evaluate: Any,
+    validation: Any,
+    weights: Weights | None,
+    metrics: Any,
+    env: VariableEnvironment,
+    trained_on: Source,
+    asked: Asked,
 ) -> _Validation | None:
     """The step and the data for validation, checked and compiled; None without them."""
     if validation is None:
-        if evaluate is not None:
-            cure = "Give validation=data as well."
-            raise DataError(report("there is a step for validation, but no data for it", at=here(), cure=cure))
+        wanted = "are metrics" if metrics is not None else "is a step for validation" if evaluate is not None else ""
+        if wanted:
+            it, cure = "them" if metrics is not None else "it", "Give validation=data as well."
+            raise DataError(report(f"there {wanted}, but no data for {it}", at=here(), cure=cure))
         return None
     validated = Step(step if evaluate is None else evaluate, env, train=False)
-    validation = validated.matched(validation) if isinstance(validation, Mapping) else validation
-    held_out = tables(validation, [table.name for table in data], env.dtype)
-    by_name = {table.name: table for table in held_out}
-    check_alike(data, [by_name[t.name] for t in data] if by_name.keys() == {t.name for t in data} else held_out)
-    batches = _Order(held_out, min(size, rows_of(held_out)), 0, shuffle=False)
-    for batch in batches.shapes():
-        validated.check(held_out, batch)
-    for batch in batches.shapes():
+    validated.collects = metrics is not None
+    own = None if weights is None or not validated.takes(NAME) else weights.even(trained_on.tables)
+    given = len(validation) if isinstance(validation, (tuple, list)) else 1
+    is_beside = weights is not None and given < len(trained_on.tables)  # the weights are not among what was given
+    names = [table.name for table in trained_on.tables if table.name != NAME or not is_beside]
+    asked = asked._replace(seed=0, shuffle=False, size=None, clipped=True)
+    batches = source(validated, validation, own, asked, names, "the validation data")
+    if isinstance(batches, Rows) and isinstance(trained_on, Rows):
+        by_name = {table.name: table for table in batches.tables}
+        mine = [table for table in trained_on.tables if table.name in by_name or table.name != NAME or weights is None]
+        check_alike(
+            mine, [by_name[t.name] for t in mine] if by_name.keys() == {t.name for t in mine} else batches.tables
+        )
+    for batch in batches.samples():
+        validated.check(batches.tables, batch)
+    for batch in batches.samples():
         validated.prepare(batch)
-    return _Validation(validated, batches, held_out)
+    return _Validation(
+        validated, batches, None if metrics is None else Scores(metrics, validated.metrics, batches.tables)
+    )
 
 
 def _count(value: Any, name: str = "epochs", least: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""The training that is under way, as callbacks see it, and the bar that shows it."""
+"""Where a training stands, and what shows it: a bar, and lines."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lazygrad.errors import BackendError, report
+from lazygrad.errors import BackendError, DataError, report
 from lazygrad.registry import here
 from lazygrad.training.history import History
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Training", "bar"]
+__all__ = ["Shown", "Training"]
 
 
 class Training:
@@ -25,13 +25,19 @@ class Training:
         epoch: how many are done.
         metrics: the means of the last one, by name.
         history: those of all.
+        batch: the number of the batch in its epoch, from 1 on.
+        batches: how many an epoch has; None if that is not known.
+        batch_metrics: what the step returned for the last batch, by name.
     """
 
-    def __init__(self, env: VariableEnvironment, epochs: int, history: History) -> None:
+    def __init__(self, env: VariableEnvironment, epochs: int, history: History, batches: int | None = None) -> None:
         self.env = env
         self.epochs = epochs
         self.history = history
         self.metrics: Mapping[str, float] = {}
+        self.batch = 0
+        self.batches = batches
+        self.batch_metrics: Mapping[str, float] = {}
 
     @property
     def epoch(self) -> int:
@@ -43,32 +49,70 @@ class Training:
         self.history.stopped = reason
 
 
-class _Silent:
-    """A bar that is not shown."""
+class Shown:
+    """What is shown of a training: a bar that counts batches, and a line an epoch.
 
-    def update(self, count: int = 1) -> None:
-        """Nothing."""
-
-    def set_postfix(self, metrics: Mapping[str, str], refresh: bool = True) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-def bar(progress: bool | None, total: int, done: int) -> Any:
-    """A bar that counts batches: always, never, or, if ``progress`` is None, on a terminal.
+    Args:
+        progress: whether there is a bar: always, never, or, if None, on a terminal and in a notebook.
+        verbose: whether there are lines; a number n says every n-th epoch, and the last one.
+        training: what is shown; its batches may not be known.
 
     Raises:
-        BackendError: it is asked for, and tqdm is not installed.
+        BackendError: a bar is asked for, and tqdm is not installed.
+        DataError: ``verbose`` is neither a truth value nor a number that is not negative.
     """
-    if progress is False or (progress is None and not sys.stderr.isatty()):
-        return _Silent()
+
+    def __init__(self, progress: bool | None, verbose: bool | int, training: Training) -> None:
+        if not isinstance(verbose, (bool, int)) or verbose < 0:
+            cure = "It is True, False, or a whole number n: a line every n epochs."
+            raise DataError(report(f"cannot use {verbose!r:.60} as verbose", at=here(), cure=cure))
+        self.every, self.training = int(verbose), training
+        count = training.batches
+        done = 0 if count is None else training.epoch * count
+        self.bar = _bar(progress, None if count is None else training.epochs * count, done)
+
+    def batch(self) -> None:
+        """A batch is done."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def epoch(self, seconds: float) -> None:
+        """An epoch is done."""
+        training = self.training
+        values = {name: f"{value:.4g}" for name, value in training.metrics.items()}
+        if self.bar is not None:
+            self.bar.set_postfix(values, refresh=False)
+        last = training.epoch == training.epochs or bool(training.history.stopped)
+        if self.every and (last or training.epoch % self.every == 0):
+            told = [f"epoch {training.epoch}/{training.epochs}", *(f"{name} {value}" for name, value in values.items())]
+            self._write("  ".join([*told, f"{seconds:.2g} s"]))
+
+    def _write(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.write(line, file=sys.stdout)  # above the bar, which stays one line
+        else:
+            print(line, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _bar(progress: bool | None, total: int | None, done: int) -> Any:
+    if progress is False or (progress is None and not (sys.stderr.isatty() or _in_notebook())):
+        return None
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         if progress is None:
-            return _Silent()
+            return None
         cure = "Install it: pip install tqdm; or leave progress out."
         raise BackendError(report("cannot show progress: tqdm is not installed", at=here(), cure=cure)) from None
-    return tqdm(total=total, initial=done, unit="batch", leave=False, mininterval=0.2)
+    return tqdm(total=total, initial=done, unit="batch", leave=False, mininterval=0.2, dynamic_ncols=True)
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs the program."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", {})

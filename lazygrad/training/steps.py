@@ -20,12 +20,15 @@ from lazygrad.nn.checks import takes_train
 from lazygrad.ops.source import assign
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
-from lazygrad.training.data import Table, first
+from lazygrad.training.data import Table, first, pieces
 from lazygrad.training.labels import ranges
 from lazygrad.training.shapes import crossed
 from lazygrad.trees import leaves
 
-__all__ = ["Step"]
+__all__ = ["ARRAYS", "PREDICTIONS", "Step"]
+
+PREDICTIONS = "predictions"
+ARRAYS = (PREDICTIONS, "targets")  # what a step may return for the metrics
 
 
 class Step:
@@ -46,9 +49,13 @@ class Step:
         self.graph: Graph | None = None  # what it writes for the first batch it is checked with
         self.constants: list[Any] = []  # and the arrays in it
         self.initial: dict[str, Any] = {}  # variables that it will register at its first call, by path
+        self.collects = False  # whether it may return arrays under the names in ARRAYS, which are kept
+        self.arrays: dict[str, Any] = {}  # those of the last call
+        self._ranges: dict[str, tuple[int, int]] = {}  # of the labels that it has room for
         told = takes_train(function)
         self.function = partial(function, train=train) if told else function
         self._named: list[str] = []  # arguments that are given by name, the last ones of a batch
+        self._parameters = _parameters(self.function)
         self._run: Callable[..., Any]
         if not isinstance(step, Compiled):
             self._run = partial(self.env.run, self.function)
@@ -59,20 +66,28 @@ class Step:
         """What the step calls the ``count`` arrays that it is given."""
         return [*argument_names(self.function, count - len(self._named)), *self._named]
 
-    def matched(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    def takes(self, name: str) -> bool:
+        """Whether the step has an argument of this name, or takes any."""
+        return any(p.name == name or p.kind is p.VAR_KEYWORD for p in self._parameters)
+
+    def matched(self, data: Mapping[Any, Any], later: Sequence[str] = ()) -> Mapping[Any, Any]:
         """The data in the order in which the step takes them, matched to its arguments by name.
+
+        Args:
+            data: arrays by name.
+            later: names of arrays that will be put beside them.
 
         Raises:
             DataError: the step has no argument of such a name, or one for which there are no data.
         """
-        parameters = _parameters(self.function)
+        parameters = self._parameters
         plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         known = [*plain, *(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)]
         kinds = {p.kind for p in parameters}
         if not known and not kinds - {inspect.Parameter.VAR_POSITIONAL}:
             return data  # no names that could be matched
         wanted = [p.name for p in parameters if p.name in known and p.default is p.empty]
-        missing = [name for name in wanted if name not in data]
+        missing = [name for name in wanted if name not in data and name not in later]
         unknown = [name for name in data if name not in known] if inspect.Parameter.VAR_KEYWORD not in kinds else []
         if missing or unknown:
             facts = [f"data:     {', '.join(map(str, data))}", f"step:     {self.name}(ctx, {', '.join(known)})"]
@@ -81,9 +96,9 @@ class Step:
             cure = "The keys of a dict of data are the names of the step's arguments."
             raise DataError(report(f"the data do not fit {self.name}", at=here(), facts=facts, cure=cure))
         placed = list(takewhile(data.__contains__, plain))
-        self._named = [name for name in [*known, *data] if name in data and name not in placed]
-        self._named = list(dict.fromkeys(self._named))
-        return {name: data[name] for name in [*placed, *self._named]}
+        named = list(dict.fromkeys(name for name in [*known, *data] if name in data and name not in placed))
+        self._named = named  # at once, as threads that prepare batches find the same
+        return {name: data[name] for name in [*placed, *named]}
 
     def _given(self, batch: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """A batch as the arguments that are given by their places, and by their names."""
@@ -105,14 +120,24 @@ class Step:
             self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
         self._check_returned(probe.returned, graph)
         self._warn_of_pairs(graph, len(batch[0]))
-        for name, (low, high) in ranges(graph).items():
-            names = self.names(len(tables))
+        self._ranges = ranges(graph)
+        self.check_labels(tables)
+
+    def check_labels(self, tables: Sequence[Table], where: str = "") -> None:
+        """Raise DataError unless the step has room for all labels; ``where`` they are, as messages say it."""
+        names = self.names(len(tables))
+        for name, (low, high) in self._ranges.items():
             if name in names:
-                _check_labels(tables[names.index(name)], low, high)
+                _check_labels(tables[names.index(name)], low, high, where)
 
     def _check_returned(self, result: Any, graph: Graph) -> None:
-        self.metrics = [name for name, leaf in named(result) if leaf is not None]
-        for name, leaf in named(result):
+        numbers, arrays = self._told(result)
+        self.metrics = list(numbers)
+        if self.collects and not self.train and PREDICTIONS not in arrays:
+            cure = f'Return them in a dict: {{"loss": loss, "{PREDICTIONS}": lg.argmax(logits, axis=1)}}.'
+            what = f"{self.name} returns no predictions, of which the metrics could be computed"
+            raise GraphError(report(what, at=here(), cure=cure))
+        for name, leaf in numbers.items():
             if isinstance(leaf, Tensor) and leaf.ndim:
                 facts = [f"{name}:  {leaf.spec}"]
                 cure = "Training averages what a step returns over the batches: return numbers, such as lg.mean(...)."
@@ -153,7 +178,14 @@ class Step:
             result = self._run(*batch)
         if type(result) is tuple and len(result) == 2 and result[1] is None:  # loss and update, the usual step
             return {"loss": float(result[0])}
-        return {name: float(leaf) for name, leaf in named(result) if leaf is not None}
+        numbers, self.arrays = self._told(result)
+        return {name: float(leaf) for name, leaf in numbers.items()}
+
+    def _told(self, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the step returned by name: the numbers that are averaged, and the arrays that are collected."""
+        found = {name: leaf for name, leaf in named(result) if leaf is not None}
+        arrays = {name: found.pop(name) for name in ARRAYS if name in found} if self.collects else {}
+        return found, arrays
 
 
 def _parameters(step: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -213,13 +245,17 @@ def named(result: Any) -> list[tuple[str, Any]]:
     return [(name, None if isinstance(leaf, Update) else leaf) for name, leaf in found]
 
 
-def _check_labels(table: Table, low: int, high: int) -> None:
+def _check_labels(table: Table, low: int, high: int, where: str) -> None:
     """Raise DataError unless all labels are in the range from ``low`` up to, but not including, ``high``."""
-    bad = (table.array < low) | (table.array >= high)
-    if not bad.any():
+    place, count = None, 0
+    for start, piece in pieces(table.array):
+        bad = (piece < low) | (piece >= high)
+        if bad.any():
+            count += int(bad.sum())
+            place = place or (start + first(bad)[0], *first(bad)[1:])
+    if place is None:
         return
-    place = first(bad)
     facts = [f"{table.name}[{', '.join(map(str, place))}] is {table.array[place]}, in row {place[0]}"]
-    facts += [f"{int(bad.sum())} of {bad.size} labels are out of range."]
+    facts += [f"{count} of {table.array.size} labels are out of range."]
     cure = f"The step has room for {high} classes: labels are whole numbers from {max(low, 0)} to {high - 1}."
-    raise DataError(report(f"{table.name} has a label that is out of range", at=here(), facts=facts, cure=cure))
+    raise DataError(report(f"{table.name}{where} has a label that is out of range", at=here(), facts=facts, cure=cure))

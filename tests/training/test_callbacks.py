@@ -100,7 +100,7 @@ def test_what_was_best_survives_an_interruption(walk: Any, tmp_path: Any) -> Non
     [
         ("after_epochs", "Did you mean 'after_epoch'"),
         ("on_epoch_end", "named: 'before_training'"),
-        ("before_epoch", "Did you mean 'after_epoch'"),
+        ("before_epochs", "Did you mean 'before_epoch'"),
         ("restored", "Did you mean 'restore'?"),
         ("After_Epoch", "Did you mean 'after_epoch'"),
     ],

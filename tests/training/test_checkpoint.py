@@ -234,7 +234,7 @@ def test_a_checkpoint_of_other_data_is_told_in_full(problem: Make, tmp_path: Pat
     lg.fit(p.step, (p.x, p.y), epochs=1, checkpoint=file)
     with pytest.raises(lg.SaveError) as caught:
         lg.fit(p.step, (p.x, p.y + 1), epochs=2, checkpoint=file)
-    mine, theirs = (of_data(Table("y", array, ())) for array in (p.y + 1, p.y))
+    mine, theirs = (of_data(Table("y", array, (), array.dtype)) for array in (p.y + 1, p.y))
     assert str(caught.value) == (
         f"cannot go on from {str(file)!r}: it is a checkpoint of another training\n\n"
         f"{at(test_a_checkpoint_of_other_data_is_told_in_full, OTHER_DATA)}\n\n"

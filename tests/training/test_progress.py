@@ -33,7 +33,8 @@ def test_without_a_terminal_nothing_is_shown(problem: Make, capsys: pytest.Captu
 def test_a_bar_without_tqdm_is_refused_before_training(problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to install; without being asked for, it is left out."""
     p = problem()
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    for name in ("tqdm", "tqdm.auto"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(lg.BackendError, match="cannot show progress: tqdm is not installed"):
         lg.fit(p.step, (p.x, p.y), epochs=1, progress=True)
     assert not p.env["w"].any()
