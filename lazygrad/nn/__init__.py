@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lazygrad.names import lister, public, refuser
-from lazygrad.nn import initializers
+from lazygrad.nn import initializers, metrics
 from lazygrad.nn.activations import (
     elu,
     gelu,
@@ -113,6 +113,7 @@ __all__ = [
     "max_pool2d",
     "mean_absolute_error",
     "mean_squared_error",
+    "metrics",
     "mish",
     "negative_log_likelihood",
     "normalize",

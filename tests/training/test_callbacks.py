@@ -131,3 +131,77 @@ def test_methods_and_attributes_of_its_own_are_free() -> None:
             self.draw()
 
     assert Plotter().on_screen
+
+
+def test_callbacks_are_called_around_every_epoch_and_batch(problem: Any) -> None:
+    """In this order, with the number of the batch, of how many, and what the step returned for it."""
+    seen: list[Any] = []
+
+    class Told(lg.Callback):
+        def before_epoch(self, training: Any) -> None:
+            seen.append(("before epoch", training.epoch))
+
+        def before_batch(self, training: Any) -> None:
+            seen.append(("before", training.batch, training.batches))
+
+        def after_batch(self, training: Any) -> None:
+            seen.append(("after", training.batch, training.batch_metrics["loss"]))
+
+        def after_epoch(self, training: Any) -> None:
+            seen.append(("after epoch", training.epoch))
+
+    p = problem(100, compiled=False)
+    history = lg.fit(p.step, (p.x, p.y), epochs=2, batch_size=50, callbacks=[Told()], env=p.env)
+    losses = [entry[2] for entry in seen if entry[0] == "after"]
+    assert [pytest.approx(sum(losses[:2]) / 2), pytest.approx(sum(losses[2:]) / 2)] == history["loss"]
+    around = [[("before", k, 2), ("after", k, losses[2 * epoch + k - 1])] for epoch in (0, 1) for k in (1, 2)]
+    assert [
+        ("before epoch", 0), *around[0], *around[1], ("after epoch", 1),
+        ("before epoch", 1), *around[2], *around[3], ("after epoch", 2),
+    ] == seen  # fmt: skip
+
+
+def test_a_callback_may_change_the_rate_at_every_batch_and_stop_after_the_epoch(problem: Any) -> None:
+    """A warm-up; nothing is compiled anew."""
+    p = problem(100)
+    sgd = lg.optim.SGD(p.env, 0.0)
+    rates: list[float] = []
+
+    @p.env.compile
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        loss = lg.mean(lg.square(x @ ctx.variable("w") - y))
+        return {"loss": loss, "rate": ctx.variable("sgd/learning_rate") * 1.0, "update": sgd.minimize(loss, ["w"])}
+
+    class WarmUp(lg.Callback):
+        def before_batch(self, training: Any) -> None:
+            sgd.learning_rate = 0.01 * training.batch
+
+        def after_batch(self, training: Any) -> None:
+            rates.append(round(training.batch_metrics["rate"], 4))
+            if training.batch == 2:
+                training.stop("that is enough")
+
+    history = lg.fit(step, (p.x, p.y), epochs=9, batch_size=25, callbacks=[WarmUp()])
+    assert (1, "that is enough") == (history.epochs, history.stopped)
+    assert [0.01, 0.02, 0.03, 0.04] == rates
+
+
+@pytest.mark.parametrize("on_nonfinite", ["stop", "warn"])
+def test_what_a_callback_raises_in_an_epoch_leaves_the_variables_as_before_it(problem: Any, on_nonfinite: str) -> None:
+    """As an error of the data or of the step does."""
+    kept: list[Any] = []
+
+    class Fails(lg.Callback):
+        def after_batch(self, training: Any) -> None:
+            if (training.epoch, training.batch) == (1, 2):
+                raise RuntimeError("no more")
+
+        def after_epoch(self, training: Any) -> None:
+            kept.append(training.env.copy())
+
+    p = problem(compiled=False)
+    with pytest.raises(RuntimeError, match="no more"):
+        lg.fit(p.step, (p.x, p.y), epochs=9, callbacks=[Fails()], env=p.env, on_nonfinite=on_nonfinite)
+    assert 1 == len(kept)
+    for path in ("w", "adam/step"):
+        np.testing.assert_array_equal(kept[0][path], p.env[path])
