@@ -17,7 +17,7 @@ from lazygrad.spec import Shape, Spec
 if TYPE_CHECKING:
     from lazygrad.graph import Graph
 
-__all__ = ["Array", "Tensor", "TensorLike", "checked_dtype"]
+__all__ = ["Array", "Tensor", "TensorLike", "checked_dtype", "operator", "swapped"]
 
 # What a kernel computes with. At the public door the same argument is a Tensor, or anything that
 # NumPy takes for an array.
@@ -62,10 +62,10 @@ def _ufuncs() -> dict[np.ufunc, str]:
     return {ufunc: name for name, ufunc in named.items() if isinstance(ufunc, np.ufunc)}
 
 
-def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
+def operator(name: str) -> Callable[[Any, Any], Tensor]:
     """The operator that calls the function ``name``, which is looked up when it is used."""
 
-    def method(self: Tensor, other: Any) -> Tensor:
+    def method(self: Any, other: Any) -> Tensor:
         return functions[name](self, other)
 
     return method
@@ -78,10 +78,10 @@ def _is_operand(x: Any) -> bool:
     return not isinstance(x, type) and hasattr(x, "__array__")
 
 
-def _swapped(name: str) -> Callable[[Tensor, Any], Tensor]:
-    """As :func:`_operator`, for the operand on the right."""
+def swapped(name: str) -> Callable[[Any, Any], Tensor]:
+    """As :func:`operator`, for the operand on the right."""
 
-    def method(self: Tensor, other: Any) -> Tensor:
+    def method(self: Any, other: Any) -> Tensor:
         return functions[name](other, self)
 
     return method
@@ -300,33 +300,33 @@ class Tensor:
     def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return other // self, other % self
 
-    __add__ = _operator("add")
-    __radd__ = _swapped("add")
-    __sub__ = _operator("subtract")
-    __rsub__ = _swapped("subtract")
-    __mul__ = _operator("multiply")
-    __rmul__ = _swapped("multiply")
-    __truediv__ = _operator("divide")
-    __rtruediv__ = _swapped("divide")
-    __floordiv__ = _operator("floor_divide")
-    __rfloordiv__ = _swapped("floor_divide")
-    __mod__ = _operator("remainder")
-    __rmod__ = _swapped("remainder")
-    __pow__ = _operator("pow")
-    __rpow__ = _swapped("pow")
-    __matmul__ = _operator("matmul")
-    __rmatmul__ = _swapped("matmul")
-    __and__ = _operator("bitwise_and")
-    __rand__ = _swapped("bitwise_and")
-    __or__ = _operator("bitwise_or")
-    __ror__ = _swapped("bitwise_or")
-    __xor__ = _operator("bitwise_xor")
-    __rxor__ = _swapped("bitwise_xor")
-    __lshift__ = _operator("bitwise_left_shift")
-    __rlshift__ = _swapped("bitwise_left_shift")
-    __rshift__ = _operator("bitwise_right_shift")
-    __rrshift__ = _swapped("bitwise_right_shift")
-    __lt__ = _operator("less")
-    __le__ = _operator("less_equal")
-    __gt__ = _operator("greater")
-    __ge__ = _operator("greater_equal")
+    __add__ = operator("add")
+    __radd__ = swapped("add")
+    __sub__ = operator("subtract")
+    __rsub__ = swapped("subtract")
+    __mul__ = operator("multiply")
+    __rmul__ = swapped("multiply")
+    __truediv__ = operator("divide")
+    __rtruediv__ = swapped("divide")
+    __floordiv__ = operator("floor_divide")
+    __rfloordiv__ = swapped("floor_divide")
+    __mod__ = operator("remainder")
+    __rmod__ = swapped("remainder")
+    __pow__ = operator("pow")
+    __rpow__ = swapped("pow")
+    __matmul__ = operator("matmul")
+    __rmatmul__ = swapped("matmul")
+    __and__ = operator("bitwise_and")
+    __rand__ = swapped("bitwise_and")
+    __or__ = operator("bitwise_or")
+    __ror__ = swapped("bitwise_or")
+    __xor__ = operator("bitwise_xor")
+    __rxor__ = swapped("bitwise_xor")
+    __lshift__ = operator("bitwise_left_shift")
+    __rlshift__ = swapped("bitwise_left_shift")
+    __rshift__ = operator("bitwise_right_shift")
+    __rrshift__ = swapped("bitwise_right_shift")
+    __lt__ = operator("less")
+    __le__ = operator("less_equal")
+    __gt__ = operator("greater")
+    __ge__ = operator("greater_equal")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.errors import SpecError, VariableError, report
-from lazygrad.registry import here
+from lazygrad.registry import functions, here
 from lazygrad.spec import Shape, Spec
+from lazygrad.tensor import Tensor, operator, swapped
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
@@ -22,6 +23,9 @@ class Variable:
 
     Its numbers lie in one of two arrays. A run writes new values into the other one, and a commit
     exchanges the two: so nothing is changed before everything has been computed.
+
+    In a step it is used as a tensor is, in operators and as an argument of functions: it is then the tensor that
+    ``ctx.variable`` gives. Comparing two asks whether they are the same variable.
     """
 
     def __init__(self, env: VariableEnvironment, path: str, array: Any, trainable: bool, number: int) -> None:
@@ -91,6 +95,19 @@ class Variable:
         if self._arrays[place] is None:
             self._arrays[place] = self._arrays[1 - place].copy()
         return self._arrays[place]
+
+    __array_ufunc__ = None  # NumPy's arrays leave what they cannot do to the operators below
+
+    def __neg__(self) -> Tensor:
+        negated: Tensor = functions["negative"](self)
+        return negated
+
+    __add__, __radd__ = operator("add"), swapped("add")
+    __sub__, __rsub__ = operator("subtract"), swapped("subtract")
+    __mul__, __rmul__ = operator("multiply"), swapped("multiply")
+    __truediv__, __rtruediv__ = operator("divide"), swapped("divide")
+    __pow__, __rpow__ = operator("pow"), swapped("pow")
+    __matmul__, __rmatmul__ = operator("matmul"), swapped("matmul")
 
     def __copy__(self) -> Variable:
         return self

@@ -29,6 +29,7 @@ def test_a_variable_computes_as_ctx_variable_does(env: lg.VariableEnvironment, m
 
     def results(a, w, x, read):
         y = x * a + a * x + x @ w + w @ x + lg.exp(a) + lg.where(x > 0, a, 0) + lg.concat([a, a])[:3] - lg.sum(w)
+        y = y - 2 * a + (1 - a) * -a + a**2 + 2**a + a / 3 + 3 / a + np.ones(3, "float32") * a + a @ w + w @ a
         return y, lg.grad(lg.sum(y), [read(a), read(w)])
 
     def step(ctx, x):
@@ -47,3 +48,18 @@ def test_a_variable_of_another_environment_is_an_error(env: lg.VariableEnvironme
     a = variable(env, "a")
     with pytest.raises(lg.GraphError, match=r"cannot read <Variable 'a' float32\[3\]>: it is of another environment"):
         lg.VariableEnvironment().run(lambda ctx, x: x * a, np.ones(3, "float32"))
+
+
+def test_outside_of_a_step_there_is_nothing_to_compute(env: lg.VariableEnvironment) -> None:
+    """A variable has a value there, which is an array."""
+    a = variable(env, "a")
+    with pytest.raises(lg.GraphError, match="no graph is being written"):
+        a * 2
+    assert np.array_equal([2, 4, 6], a.value * 2)
+
+
+def test_two_variables_are_equal_only_if_they_are_one(env: lg.VariableEnvironment) -> None:
+    """So they can be looked for in lists and sets, and be keys."""
+    a, w = variable(env, "a"), variable(env, "w")
+    assert [a, w].index(w) == 1
+    assert {a: 1}[a] == 1
