@@ -15,7 +15,7 @@ from lazygrad.tensor import Tensor, operator, swapped
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Namespace", "Slot", "Variable", "bits", "joined"]
+__all__ = ["Namespace", "Slot", "Transposed", "Variable", "bits", "joined"]
 
 
 class Variable:
@@ -81,6 +81,15 @@ class Variable:
         self._env._freeze(self, not value)
 
     @property
+    def T(self) -> Transposed:
+        """A matrix with rows and columns exchanged, to be shared by another layer: ``weight=embedding.weight.T``.
+
+        Raises:
+            SpecError: it has other than two axes.
+        """
+        return Transposed(self)
+
+    @property
     def value(self) -> Any:
         """A copy of its array."""
         return self._env[self._path]
@@ -119,6 +128,30 @@ class Variable:
     def __repr__(self) -> str:
         frozen = "" if self._trainable else ", not trainable"
         return f"<Variable {self._path!r} {self.spec}{frozen}>"
+
+
+class Transposed:
+    """A variable with rows and columns exchanged: the same numbers, for a layer that shares them."""
+
+    def __init__(self, variable: Variable) -> None:
+        if len(variable.shape) != 2:
+            cure = "Only a matrix, with two axes, can be shared transposed."
+            raise SpecError(report(f"cannot transpose {variable!r}", at=here(), cure=cure))
+        self.variable = variable
+        self.spec = Spec(variable.shape[::-1], variable.dtype)
+
+    @property
+    def T(self) -> Variable:
+        """The variable itself."""
+        return self.variable
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the axes."""
+        return self.spec.shape
+
+    def __repr__(self) -> str:
+        return f"{self.variable!r}.T"
 
 
 class Slot:

@@ -18,7 +18,7 @@ from lazygrad.ops.source import refuse_masked
 from lazygrad.registry import here
 from lazygrad.spec import Mismatch, Shape, Spec, fits
 from lazygrad.tensor import Tensor
-from lazygrad.variables import Namespace, Variable, joined
+from lazygrad.variables import Namespace, Transposed, Variable, joined
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Layer"]
 
 Owner: TypeAlias = "VariableEnvironment | Namespace"
-Fill: TypeAlias = Callable[..., Any]  # an initialiser, or any function of the same form
+# An initialiser, or any function of the same form; or a variable of another layer, which this one then shares.
+Fill: TypeAlias = "Callable[..., Any] | Variable | Transposed"
 
 # What layers draw from if they are not told. They never change, so all layers share them.
 GLOROT, ZEROS, NORMAL = GlorotUniform(), Zeros(), Normal()
@@ -61,6 +62,9 @@ class Layer:
     Its first numbers depend on the seed of the environment and on the path of each variable alone: neither on the
     order in which layers are made nor on draws. Without a seed they differ from process to process.
 
+    Where it takes an initialiser it also takes a variable of another layer, ``weight=embedding.weight.T``: the two
+    then share it. It is registered and saved once, and its gradient is the sum of both uses.
+
     Args:
         env: the environment, or a namespace of it, in which the name then lies.
         name: its namespace. If not given, the class name in small letters, numbered if another layer has it.
@@ -87,6 +91,8 @@ class Layer:
         self._env = found
         self.path = _free_path(found, env.path if isinstance(env, Namespace) else "", name, kind)
         self._own: dict[str, Variable] = {}
+        self._turned: set[str] = set()  # those that are used transposed
+        self._learned: list[Variable] = []  # those that are trained unless they are frozen
         self._parts: list[Any] = []
         found._layers[self.path] = (kind, [])
 
@@ -97,8 +103,25 @@ class Layer:
 
     @property
     def variables(self) -> list[Variable]:
-        """Its variables, and then those of the layers within it."""
-        return [*self._own.values(), *(v for part in self._parts for v in part.variables)]
+        """Its variables, and then those of the layers within it, each once."""
+        found = [*self._own.values(), *(v for part in self._parts for v in part.variables)]
+        return list(dict.fromkeys(found))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers change what it learns; settable, which freezes all of that, and thaws it again.
+
+        What it does not learn by gradients, such as the running statistics of ``BatchNorm``, is never trainable.
+
+        Raises:
+            SpecError, GraphError: as for :attr:`Variable.trainable`.
+        """
+        return any(v.trainable for v in self._learned) or any(part.trainable for part in self._parts)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for one in [*self._learned, *self._parts]:
+            one.trainable = value
 
     def __getattr__(self, name: str) -> Variable:
         """A variable of its own by name, such as ``layer.weight``."""
@@ -134,12 +157,16 @@ class Layer:
     def _variable(
         self, name: str, shape: Shape, fill: Fill, fans: tuple[int, int] | None = None, trainable: bool = True
     ) -> None:
-        """Register a variable, or take up the one that is there."""
+        """Register a variable, or take up the one that is there, or share that of another layer."""
         env, path = self._env, joined(self.path, name)
         try:
             wanted = fits(Spec(shape, np.dtype(env.dtype)))
         except Mismatch as reason:
             raise SpecError(report(f"cannot make variable {path!r}", at=here(), cure=str(reason))) from None
+        if isinstance(fill, (Variable, Transposed)):
+            self._own[name] = self._shared(name, wanted, fill)
+            self._learned += [self._own[name]] if trainable else []
+            return
         if path not in env:
             found = env._register(path, self._filled(path, wanted, fill, fans), trainable)
         else:
@@ -150,7 +177,24 @@ class Layer:
                 what = f"{type(self).__name__} {self.path!r} cannot use variable {path!r}"
                 raise VariableError(report(what, at=here(), facts=facts, cure=cure))
         self._own[name] = found
+        self._learned += [found] if trainable else []
         env._layers[self.path][1].append(path)
+
+    def _shared(self, name: str, wanted: Spec, given: Variable | Transposed) -> Variable:
+        """The variable of another layer that stands for one of this one's."""
+        path = joined(self.path, name)
+        found = given if isinstance(given, Variable) else given.variable
+        if found._env is not self._env or self._env._variables.get(found.path) is not found:
+            cure = "Two layers share a variable of the environment that both are in."
+            raise VariableError(report(f"cannot use {given!r} as {path!r}: it is of another", at=here(), cure=cure))
+        if given.spec != wanted:
+            facts = [f"wanted:  {wanted}", f"given:   {given.spec}   {given!r}"]
+            turned = given.spec.shape[::-1] == wanted.shape and given.spec.dtype == wanted.dtype
+            cure = "The variable must be of this shape and dtype." + (" Give its transpose, .T." if turned else "")
+            raise SpecError(report(f"cannot share variable {found.path!r}", at=here(), facts=facts, cure=cure))
+        if isinstance(given, Transposed):
+            self._turned.add(name)
+        return found
 
     def _filled(self, path: str, wanted: Spec, fill: Fill, fans: tuple[int, int] | None) -> Any:
         if not callable(fill) or isinstance(fill, type):
@@ -182,7 +226,7 @@ class Layer:
     def _value(self, x: Tensor, name: str) -> Tensor:
         """A variable of the layer in the context of ``x``."""
         value: Tensor = x.graph.context.variable(self._own[name])
-        return value
+        return value.T if name in self._turned else value
 
     def _require(self, condition: bool, cure: str, **operands: Tensor) -> None:
         """Raise SpecError with the operands, of which the first is the input, unless ``condition`` holds."""

@@ -19,7 +19,7 @@ class Embedding(Layer):
         env, name: see :class:`Layer`.
         count: number of labels.
         width: size of a vector.
-        weight: initialiser; ``Normal()``, if not given.
+        weight: initialiser, or a variable of another layer to share; ``Normal()``, if not given.
 
     Raises:
         SpecError: a size is not a positive whole number.

@@ -19,7 +19,8 @@ class Linear(Layer):
         env, name: see :class:`Layer`.
         n_in, n_out: sizes of the last axis before and after.
         use_bias: whether b is added.
-        weight, bias: initialisers; ``GlorotUniform()`` and ``Zeros()``, if not given.
+        weight, bias: initialisers, or variables of other layers to share; ``GlorotUniform()`` and ``Zeros()``, if not
+            given.
 
     Raises:
         SpecError: a size is not a positive whole number.

@@ -8,6 +8,7 @@ from typing import Any
 from lazygrad.errors import DefinitionError, SpecError, report
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import takes_train
+from lazygrad.nn.layers.base import Layer
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor, TensorLike
 from lazygrad.variables import Variable
@@ -41,6 +42,19 @@ class Sequential:
         """Those of its layers, each once."""
         found = [v for layer in self.layers for v in getattr(layer, "variables", ())]
         return list(dict.fromkeys(found))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers change what its layers learn; settable, which freezes all of them."""
+        return any(layer.trainable for layer in self._learning())
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._learning():
+            layer.trainable = value
+
+    def _learning(self) -> list[Any]:
+        return [layer for layer in self.layers if isinstance(layer, (Layer, Sequential))]
 
     def __getitem__(self, place: Any) -> Any:
         """The layer at a place; of a slice a ``Sequential`` of these layers."""
