@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.ops.arithmetic import sqrt, square
 from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges
+from lazygrad.optim.groups import GivenRates
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
 
@@ -23,6 +24,7 @@ class AdaGrad(Optimizer):
         learning_rate: λ.
         eps: ε.
         name: namespace of its state.
+        rates: learning rates of parts of a network by names, see :class:`Optimizer`.
     """
 
     slots = ("h",)
@@ -34,8 +36,10 @@ class AdaGrad(Optimizer):
         learning_rate: float | Schedule = 0.01,
         eps: float = 1e-7,
         name: str | None = None,
+        *,
+        rates: GivenRates | None = None,
     ) -> None:
-        super().__init__(env, {"learning_rate": learning_rate, "eps": eps}, name)
+        super().__init__(env, {"learning_rate": learning_rate, "eps": eps}, name, rates=rates)
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""

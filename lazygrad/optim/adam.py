@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.ops.arithmetic import sqrt, square
 from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
 
@@ -27,6 +28,7 @@ class Adam(Optimizer):
         betas: β₁ and β₂.
         eps: ε.
         name: namespace of its state.
+        rates: learning rates of parts of a network by names, see :class:`Optimizer`.
     """
 
     slots = ("m", "v")
@@ -39,9 +41,13 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         name: str | None = None,
+        *,
+        rates: GivenRates | None = None,
     ) -> None:
         beta1, beta2 = pair("betas", betas)
-        super().__init__(env, {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}, name)
+        super().__init__(
+            env, {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}, name, rates=rates
+        )
 
     def prepare(self, settings: Numbers) -> Numbers:
         """λ·m̂ / (√v̂ + ε) = rate · m / (√v + eps): so the correction of the bias touches only scalars."""
@@ -69,8 +75,9 @@ class AdamW(Adam):
     p ← p − λ·decay·p before the step of :class:`Adam`.
 
     Args:
-        env, learning_rate, betas, eps, name: as for :class:`Adam`.
+        env, learning_rate, betas, eps, name, rates: as for :class:`Adam`.
         weight_decay: decay.
+        decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
     """
 
     ranges: ClassVar[Ranges] = {**Adam.ranges, "weight_decay": NOT_NEGATIVE}
@@ -83,15 +90,21 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         name: str | None = None,
+        *,
+        rates: GivenRates | None = None,
+        decay: GivenRule | None = None,
     ) -> None:
         beta1, beta2 = pair("betas", betas)
         settings = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2, "eps": eps}
-        Optimizer.__init__(self, env, {**settings, "weight_decay": weight_decay}, name)
+        Optimizer.__init__(self, env, {**settings, "weight_decay": weight_decay}, name, rates=rates, decay=decay)
 
     def prepare(self, settings: Numbers) -> Numbers:
         """As Adam's, with what the decay leaves of a parameter."""
-        return {**super().prepare(settings), "kept": 1 - settings["learning_rate"] * settings["weight_decay"]}
+        adam = super().prepare(settings)
+        if "weight_decay" not in settings:
+            return adam
+        return {**adam, "kept": 1 - settings["learning_rate"] * settings["weight_decay"]}
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        return super().step(p * settings["kept"], g, state, settings)
+        return super().step(p * settings["kept"] if "kept" in settings else p, g, state, settings)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.ops.arithmetic import sign
 from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
 
@@ -24,6 +25,8 @@ class Lion(Optimizer):
         betas: β₁ and β₂.
         weight_decay: decay.
         name: namespace of its state.
+        rates: learning rates of parts of a network by names, see :class:`Optimizer`.
+        decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
     """
 
     slots = ("m",)
@@ -36,10 +39,13 @@ class Lion(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         name: str | None = None,
+        *,
+        rates: GivenRates | None = None,
+        decay: GivenRule | None = None,
     ) -> None:
         beta1, beta2 = pair("betas", betas)
         settings = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2}
-        super().__init__(env, {**settings, "weight_decay": weight_decay}, name)
+        super().__init__(env, {**settings, "weight_decay": weight_decay}, name, rates=rates, decay=decay)
 
     def prepare(self, settings: Numbers) -> Numbers:
         """With 1 − β₁ and 1 − β₂, which float32 would round."""
@@ -49,5 +55,6 @@ class Lion(Optimizer):
         """The update of one parameter."""
         m = state["m"]
         direction = sign(settings["beta1"] * m + settings["rest1"] * g)
-        new = p - settings["learning_rate"] * (direction + settings["weight_decay"] * p)
-        return new, {"m": settings["beta2"] * m + settings["rest2"] * g}
+        if "weight_decay" in settings:
+            direction = direction + settings["weight_decay"] * p
+        return p - settings["learning_rate"] * direction, {"m": settings["beta2"] * m + settings["rest2"] * g}

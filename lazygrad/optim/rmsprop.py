@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.ops.arithmetic import sqrt, square
 from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges
+from lazygrad.optim.groups import GivenRates
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
 
@@ -27,6 +28,7 @@ class RMSprop(Optimizer):
         eps: ε.
         momentum: μ; 0 needs no velocity.
         name: namespace of its state.
+        rates: learning rates of parts of a network by names, see :class:`Optimizer`.
     """
 
     ranges: ClassVar[Ranges] = {**Optimizer.ranges, "rho": FRACTION, "eps": NOT_NEGATIVE, "momentum": NOT_NEGATIVE}
@@ -39,13 +41,15 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
         momentum: float = 0.0,
         name: str | None = None,
+        *,
+        rates: GivenRates | None = None,
     ) -> None:
         settings = {"learning_rate": learning_rate, "rho": rho, "eps": eps}
         self._checked("momentum", momentum)
         if momentum:
             settings["momentum"] = momentum
         self.slots = ("v", "velocity") if momentum else ("v",)
-        super().__init__(env, settings, name)
+        super().__init__(env, settings, name, rates=rates)
 
     def prepare(self, settings: Numbers) -> Numbers:
         """With 1 − ρ, which float32 would round."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazygrad.errors import SpecError, report
 from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges
+from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
@@ -29,6 +30,8 @@ class SGD(Optimizer):
         nesterov: whether to look ahead.
         weight_decay: decay.
         name: namespace of its state.
+        rates: learning rates of parts of a network by names, see :class:`Optimizer`.
+        decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
 
     Raises:
         SpecError: a setting is out of range, or ``nesterov`` is asked for without momentum.
@@ -44,6 +47,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
         name: str | None = None,
+        *,
+        rates: GivenRates | None = None,
+        decay: GivenRule | None = None,
     ) -> None:
         settings = {"learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
         for key, value in settings.items():
@@ -54,7 +60,9 @@ class SGD(Optimizer):
         self.nesterov = bool(nesterov)
         self.slots = ("velocity",) if momentum else ()
         # What is zero needs no variable and no arithmetic.
-        super().__init__(env, {k: v for k, v in settings.items() if v != 0 or k == "learning_rate"}, name)
+        super().__init__(
+            env, {k: v for k, v in settings.items() if v != 0 or k == "learning_rate"}, name, rates=rates, decay=decay
+        )
 
     def _key(self) -> Any:
         return (*super()._key(), self.nesterov)
