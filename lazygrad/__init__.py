@@ -257,7 +257,7 @@ from lazygrad.ops.special import (
     polygamma,
 )
 from lazygrad.tensor import Tensor
-from lazygrad.training import BestWeights, Callback, EarlyStopping, History, Training, batches, fit
+from lazygrad.training import BestWeights, Callback, EarlyStopping, History, ReduceOnPlateau, Training, batches, fit
 from lazygrad.variables import (
     Namespace,
     Variable,
@@ -283,6 +283,7 @@ __all__ = [
     "LazygradError",
     "Namespace",
     "PlaceError",
+    "ReduceOnPlateau",
     "SaveError",
     "SpecError",
     "Tensor",

@@ -175,6 +175,14 @@ CALLED = {
     "constant": "ctx.constant, in a step",
     "clip_by_norm": "lg.optim.clip_by_global_norm",
     "clip_by_global_norm": "lg.optim.clip_by_global_norm",
+    "ReduceLROnPlateau": "lg.ReduceOnPlateau",
+    "AveragedModel": "lg.optim.average",
+    "EMA": "lg.optim.average(optimizer, decay)",
+    "ExponentialMovingAverage": "lg.optim.average(optimizer, decay)",
+    "SWA": "lg.optim.average(optimizer, start=...)",
+    "MultiSteps": "lg.optim.accumulate",
+    "param_groups": "rates={name: rate}, of an optimizer",
+    "momentum": "lg.optim.SGD(env, rate, momentum=0.9)",
 }
 
 

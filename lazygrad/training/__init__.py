@@ -3,7 +3,8 @@
 from lazygrad.training.callbacks import BestWeights, Callback, EarlyStopping
 from lazygrad.training.fit import fit
 from lazygrad.training.history import History
+from lazygrad.training.plateau import ReduceOnPlateau
 from lazygrad.training.progress import Training
 from lazygrad.training.rows import batches
 
-__all__ = ["BestWeights", "Callback", "EarlyStopping", "History", "Training", "batches", "fit"]
+__all__ = ["BestWeights", "Callback", "EarlyStopping", "History", "ReduceOnPlateau", "Training", "batches", "fit"]

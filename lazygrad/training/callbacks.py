@@ -92,6 +92,15 @@ class Callback:
         """Go on from what :meth:`state` gave, if :meth:`check` finds nothing wrong; it may raise too."""
 
 
+def chosen_metric(callback: Callback, metric: str | None, metrics: Sequence[str]) -> str:
+    """The metric that was named, or the loss, of the validation set if it is measured; raises DataError without it."""
+    metric = metric or (PREFIX + "loss" if PREFIX + "loss" in metrics else "loss")
+    if metric not in metrics:
+        what = f"{type(callback).__name__}: there is no metric {metric!r}"
+        raise DataError(report(what, at=here(), cure=nearest(metric, metrics)))
+    return metric
+
+
 class BestWeights(Callback):
     """Keeps the variables of the epoch in which a metric was best, and gives them back at the end.
 
@@ -113,10 +122,7 @@ class BestWeights(Callback):
 
     def before_training(self, metrics: Sequence[str]) -> None:
         """Choose the metric, if none was named."""
-        self.metric = self.metric or (PREFIX + "loss" if PREFIX + "loss" in metrics else "loss")
-        if self.metric not in metrics:
-            cure = nearest(self.metric, metrics)
-            raise DataError(report(f"{type(self).__name__}: there is no metric {self.metric!r}", at=here(), cure=cure))
+        self.metric = chosen_metric(self, self.metric, metrics)
 
     def after_epoch(self, training: Training) -> None:
         """Keep the variables if they are the best so far."""
