@@ -515,6 +515,7 @@ __all__ = [
     "zeta",
 ]
 
+del tensor  # type: ignore[name-defined]  # noqa: F821  # the module: who writes lg.tensor(x) wants lg.asarray(x)
 public["lg"] = sys.modules[__name__]
 __dir__ = lister(__all__)
 if not TYPE_CHECKING:  # type checkers know what there is

@@ -161,7 +161,8 @@ def opaque(
             result that nothing depends on has a cotangent of zeros.
         dtype: as for :func:`elementwise`.
         linear: whether it is linear in all its operands together.
-        pure: whether evaluating it does nothing but compute its result.
+        pure: whether evaluating it does nothing but compute its result. What is not pure happens in every run, in the
+            order of the step's lines, whether or not something reads its result.
         recorded: whether the kernel may be run with a recorder after all, because it is one call of a
             function of ``xp`` that can write into an array given to it.
         adds: whether it adds numbers up: then the kernel never sees halves. They are cast to float32 before it,

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from types import CodeType
 
 from lazygrad.errors import GraphError, report
-from lazygrad.graph import Graph
+from lazygrad.graph import Graph, Node
+from lazygrad.kinds import Declared
 from lazygrad.ops.passing import _hook, _show
 from lazygrad.ops.source import assign, placeholder
 
@@ -14,9 +15,15 @@ __all__ = ["called", "check_updates", "fed", "needed", "shown"]
 
 
 def shown(graph: Graph, since: int = 0) -> list[int]:
-    """The nodes from ``since`` on that show a value or call a hook, in order: they happen, whoever reads them."""
-    nodes = graph.nodes
-    return [i for i in graph.impure if i >= since and (nodes[i].of(_show) or nodes[i].of(_hook))]
+    """The nodes from ``since`` on that happen in every run, in order, whoever reads them.
+
+    They show a value, call a hook, or are of an op that the user has declared with ``pure=False``.
+    """
+    return [i for i in graph.impure if i >= since and _happens(graph.nodes[i])]
+
+
+def _happens(node: Node) -> bool:
+    return node.of(_show) or node.of(_hook) or (isinstance(node.op, Declared) and not node.op.own)
 
 
 def called(graph: Graph) -> set[CodeType]:

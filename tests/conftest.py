@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import collections
 import os
 import shutil
 import sys
@@ -33,8 +34,25 @@ settings.register_profile(
 settings.load_profile("lazygrad")
 
 
+def pytest_sessionstart(session):
+    """Say how long it takes, where all of it is run and somebody may be looking."""
+    terminal = session.config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None and session.config.args_source.name != "ARGS":
+        slow = "" if "not slow" in session.config.option.markexpr else ", and what is slow among it longer"
+        terminal.write_line(f"The tests take about five minutes on two cores{slow}; one that fails is named at the end.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items):
-    """Skip on the double what cannot pass there, with the reason."""
+    """Of what is thinned mark all cases but every n-th as slow; skip on the double what cannot pass there."""
+    counts = collections.Counter()
+    for item in items:
+        thinned = item.get_closest_marker("thinned")
+        if thinned is not None:
+            name = item.nodeid.partition("[")[0]
+            if counts[name] % thinned.args[0]:
+                item.add_marker(pytest.mark.slow)
+            counts[name] += 1
     for item in items if forced.asked() else ():
         reason = why_skipped(item.nodeid)
         if reason is not None:

@@ -18,6 +18,7 @@ from benchmarks.truths import TRUTHS, Truth, measured, sampled
 INF = np.inf
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 @pytest.mark.parametrize("way", ["run", "compile"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

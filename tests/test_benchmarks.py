@@ -53,6 +53,7 @@ def test_ours_computes_what_numpy_by_hand_does(name: str, ours: str) -> None:
     assert agreed(values, workload.tolerance) <= workload.tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("peer", "family"), PROGRAMS)
 def test_peer_computes_what_numpy_by_hand_does(peer: str, family: str) -> None:
     """The command compares it and says so, once for every file of a peer."""
@@ -153,6 +154,7 @@ def test_chain_is_run_and_measured(tmp_path: Path) -> None:
     assert {"20", "200", "ratio"} == set(json.loads(file.read_text())["chain"])
 
 
+@pytest.mark.slow
 def test_sums_of_many_terms_are_compiled_and_measured(tmp_path: Path) -> None:
     """Short ones; JAX is left out where it is not installed."""
     file = tmp_path / "results.json"
@@ -164,6 +166,7 @@ def test_sums_of_many_terms_are_compiled_and_measured(tmp_path: Path) -> None:
     assert all(row["compile_s"] > 0 for row in ours)
 
 
+@pytest.mark.slow
 def test_layers_are_compiled_and_measured(tmp_path: Path) -> None:
     """The shortest chain; JAX is left out where it is not installed."""
     file = tmp_path / "results.json"
@@ -175,6 +178,7 @@ def test_layers_are_compiled_and_measured(tmp_path: Path) -> None:
     assert ours["ready_cold_s"] > ours["trace_s"] > 0
 
 
+@pytest.mark.slow
 def test_first_calls_are_measured_with_an_empty_and_a_full_cache(tmp_path: Path) -> None:
     """Ours alone, at the tiny size."""
     file = tmp_path / "results.json"

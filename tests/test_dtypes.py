@@ -336,6 +336,7 @@ def test_nan_is_true():
     assert [True, True, False] == value(lambda x: x.astype(bool), np.array([NAN, INF, -0.0])).tolist()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64"])
 @pytest.mark.parametrize("bad", [NAN, INF, -INF])
 @pytest.mark.parametrize(

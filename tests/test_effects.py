@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.define import opaque
 
 X = np.array([1.0, 2.0, 3.0], "float32")
 
@@ -49,6 +50,36 @@ def test_what_is_shown_as_a_statement_is_shown_in_order_and_once(env, capsys):
             assert (15.0, None) == call(X), name
             assert shown == capsys.readouterr().out, name
         assert [[1, 1, 1]] * 4 == heard, name
+
+
+def test_an_op_of_ones_own_that_is_not_pure_happens_as_a_statement(env):
+    """Once in every run, in order with what is shown, though nothing reads its result; a pure one does not."""
+    heard = []
+
+    @opaque(shape=lambda x: x, pure=False)
+    def noted(xp, x):
+        """x, after noting it."""
+        heard.append(("noted", x.tolist()))
+        return x
+
+    @opaque(shape=lambda x: x)
+    def unread(xp, x):
+        """x, after noting it, though it is said to be pure."""
+        heard.append(("unread", x.tolist()))
+        return x
+
+    def step(ctx, x):
+        noted(x * 2)
+        unread(x)
+        x.hook(lambda array: heard.append(("hook", array.tolist())))
+        noted(x)
+        return lg.sum(x)
+
+    for name, call in times(env, step).items():
+        for _ in range(3):
+            heard.clear()
+            assert call(X) == 6.0, name
+            assert [("noted", [2, 4, 6]), ("hook", [1, 2, 3]), ("noted", [1, 2, 3])] == heard, name
 
 
 @pytest.mark.parametrize("returned", [None, 5, ()])

@@ -69,6 +69,7 @@ ENDS = {
 }
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("after", [0.0, 0.5])
 @pytest.mark.parametrize("end", ENDS)
 def test_a_process_ends_at_once_and_silently_while_it_compiles(end: str, after: float) -> None:
@@ -85,6 +86,7 @@ def test_a_process_ends_at_once_and_silently_while_it_compiles(end: str, after: 
     assert spent[1] < spent[0] + QUICK + SLACK
 
 
+@pytest.mark.slow
 def test_a_process_that_compiles_by_itself_ends_after_the_kernels_at_hand() -> None:
     """Where LLVM works in the process, it is left between two modules, and never while it is at work."""
     text = "fast(x), fast(x)\nprint('compiling', flush=True)\ntime.sleep(1)"
@@ -95,6 +97,7 @@ def test_a_process_that_compiles_by_itself_ends_after_the_kernels_at_hand() -> N
     assert seconds < 30
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 @pytest.mark.parametrize("call", ["fast.wait()", "fast.prepare(x)", "env.compile(long, wait=True)(x)"])
 def test_an_interrupt_is_answered_at_once(call: str) -> None:

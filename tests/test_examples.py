@@ -132,6 +132,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_training(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("seed", range(10))
 def test_the_linear_regression_finds_the_line(seed: int, examples: Callable[[str], Any]) -> None:
     """After 1,000 epochs w and b are within 0.05 of the line's 2.5 and −1, whatever the seed."""

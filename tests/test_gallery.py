@@ -24,6 +24,7 @@ def test_every_example_is_in_one_group() -> None:
     assert gallery.names() == sorted(name for members in gallery.grouped().values() for name in members)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("page", gallery.pages(), ids=lambda page: page.name)
 def test_a_page_is_what_is_made_of_the_runs(page: Path) -> None:
     """`python -m benchmarks.gallery --pages` writes it anew."""

@@ -1162,11 +1162,13 @@ def printed(program: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_not_one_object_is_left_behind_by_a_run() -> None:
     """The smallest object takes 16 bytes; a thousand runs leave fewer than six thousand, of things remembered."""
     assert printed(GROWTH.replace("import resource, sys", "") + EXACT) < 6_000
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.skipif(sys.platform == "win32", reason="the module resource, which measures, exists on Unix only")
 @pytest.mark.parametrize("what", [SAME, SHAPES, FUNCTIONS, SIGNATURES], ids=["same", "shapes", "functions", "compile"])
 def test_memory_stays_where_it_was(what: str) -> None:
@@ -1226,6 +1228,7 @@ def chain_by_hand(x: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     return y, d
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("n", [10_000, 30_000])
 def test_a_long_chain_is_differentiated_and_run_without_recursion(n: int) -> None:
     """Far more ops than Python's recursion limit, with the right value and gradient, twice."""
@@ -1237,6 +1240,7 @@ def test_a_long_chain_is_differentiated_and_run_without_recursion(n: int) -> Non
             np.testing.assert_allclose(value, right, rtol=1e-9, atol=1e-300)
 
 
+@pytest.mark.slow
 def test_time_grows_in_proportion_to_the_number_of_ops() -> None:
     """Four times the ops take about four times as long to write and differentiate; sixteen would be quadratic."""
     env = lg.VariableEnvironment(dtype="float64")

@@ -70,6 +70,7 @@ def is_nan(y: Any) -> Any:
     return np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("case", "k"), ROWS)
 def test_nan_reaches_all_that_depends_on_it(case: Case, k: int) -> None:
     """In each operand of each op, run and compiled; where NumPy says NaN, and where another number makes a change."""

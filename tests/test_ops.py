@@ -123,12 +123,14 @@ def test_a_public_function_has_a_docstring(name, f):
 # Values.
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("case", "dtype"), [(c, d) for c in CASES for d in c.dtypes], ids=str)
 def test_the_value_and_dtype_are_numpys_however_it_is_run(case, dtype):
     """NumPy's numbers and dtype, node by node and compiled, and its refusals."""
     refused_or_checked(case, case.sample(dtype))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1,), (2, 1, 3)], ids=str)
 def test_an_elementwise_op_takes_any_shape(case, shape):
@@ -155,12 +157,14 @@ def broadcasts(count):
 BROADCAST = [(case, shapes) for case in SEVERAL for shapes in broadcasts(len(case.domains))]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("case", "shapes"), BROADCAST, ids=str)
 def test_operands_broadcast_as_numpys(case, shapes):
     """Each operand in turn is stretched."""
     check_value(case.call, case.reference, *case.sample(case.dtypes[0], shapes), ulps=case.ulps)
 
 
+@pytest.mark.thinned(6)
 @pytest.mark.parametrize(
     ("case", "left", "right"),
     [
@@ -177,6 +181,7 @@ def test_two_dtypes_promote_as_numpys(case, left, right):
     refused_or_checked(case, [case.sample(left, seed=1)[0], case.sample(right, seed=2)[1]])
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(
     ("case", "number", "dtype"),
     [
@@ -213,12 +218,14 @@ def test_derivatives_agree_with_difference_quotients(case):
     check_gradient(case.call, *case.sample(), order=case.order)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(("case", "shapes"), [b for b in BROADCAST if b[0].order], ids=str)
 def test_derivatives_of_broadcast_operands_agree_with_difference_quotients(case, shapes):
     """A cotangent is summed over the axes along which its operand was stretched."""
     check_gradient(case.call, *case.sample(shapes=shapes), order=case.order)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", [c for c in ELEMENTWISE if c.order], ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3)], ids=str)
 def test_derivatives_of_an_elementwise_op_hold_for_numbers_and_empty_arrays(case, shape):
@@ -272,6 +279,7 @@ def reductions_and_axes():
         yield case, {"axis": axis, "keepdims": keepdims} if case.keepdims else {"axis": axis}
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("case", "settings"), list(reductions_and_axes()), ids=str)
 def test_a_reduction_takes_numpys_axes(case, settings):
     """None, one, negative, several or no axes, kept or not."""

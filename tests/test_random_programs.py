@@ -217,6 +217,7 @@ def checked(program, check):
 PHASES = [Phase.generate]
 
 
+@pytest.mark.thinned(8)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_an_exact_program_gives_numpys_numbers_in_every_way_it_can_be_run(part):
     """Values, updates and arguments agree bit for bit, and no later run changes what was returned."""
@@ -230,6 +231,7 @@ def test_an_exact_program_gives_numpys_numbers_in_every_way_it_can_be_run(part):
     check()
 
 
+@pytest.mark.thinned(8)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_smooth_program_gives_numpys_numbers_and_the_gradient_of_difference_quotients(part):
     """Values and gradients agree to rounding however it is run, and with central differences in float64."""
@@ -243,6 +245,7 @@ def test_a_smooth_program_gives_numpys_numbers_and_the_gradient_of_difference_qu
     check()
 
 
+@pytest.mark.thinned(8)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_wild_program_gives_numpys_numbers_in_every_way_it_can_be_run(part, double):
     """Whole numbers wrap, and NaN, infinities and denormals go where NumPy has them go."""

@@ -246,6 +246,7 @@ def test_each_pass_uses_its_own_rules() -> None:
     assert [{"fold"}, set(), {"log_beside_one"}, {"product_transposed"}] == done
 
 
+@pytest.mark.slow
 def test_time_grows_in_proportion_to_the_number_of_nodes() -> None:
     """Four times the nodes take about four times as long; sixteen would be quadratic."""
 

@@ -153,6 +153,7 @@ def is_as_exact(each: Rule, arrays: Arrays, before: Any, after: Any, true: Any, 
     )
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize(("each", "example"), ROUGH)
 def test_a_rule_that_rounds_otherwise_loses_no_nan_no_infinity_and_no_digit(

@@ -430,6 +430,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process without asking it")
 def test_a_process_that_is_killed_while_saving_leaves_a_whole_file(path: Path) -> None:
     """Ten times at a random moment: the file always loads, and both variables are of the same save."""

@@ -36,6 +36,7 @@ class Dropping:
         return self.out(lg.nn.dropout(lg.nn.relu(self.norm(self.hidden(x), train)), 0.1, train))
 
 
+@pytest.mark.thinned(4)
 @parametrize_with_checks([Regressor(epochs=60, random_state=0), Classifier(epochs=60, random_state=0)])
 def test_it_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
     """All of scikit-learn's own checks."""

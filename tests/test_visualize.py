@@ -584,6 +584,7 @@ def chain(length: int) -> Graph:
     return env.trace(step)
 
 
+@pytest.mark.slow
 def test_the_text_of_a_large_graph_takes_linear_time() -> None:
     """Eight times the nodes cost about eight times the time, and not 64 times."""
     small, large = chain(1_000), chain(8_000)

@@ -28,6 +28,7 @@ def is_zero(array: Any) -> bool:
     return bool(np.all(np.asarray(array) == 0))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
 def test_zeros_pass_through_every_elementwise_op(case: Case) -> None:
     """Cotangents and tangents of zero give zeros at poles, infinities and NaN, in every operand."""
@@ -46,6 +47,7 @@ def test_zeros_pass_through_every_elementwise_op(case: Case) -> None:
         assert all(is_zero(t) for t in forward), forward
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("case", [case for case in DIFFERENTIABLE if case.order > 1], ids=str)
 def test_what_is_not_chosen_says_nothing(case: Case) -> None:
     """Beside a ``where`` that does not choose them, poles leave first and second derivatives as they are."""

@@ -93,6 +93,7 @@ def test_a_kernel_has_a_bound_on_its_instructions(form: Callable[..., Any], name
     assert max(body.count("\n") for body in native.functions.values()) <= BOUND
 
 
+@pytest.mark.thinned(7)
 @pytest.mark.parametrize("form", FORMS)
 def test_text_grows_no_faster_than_the_program(form: Callable[..., Any]) -> None:
     """Twice the terms are at most twice the text, but for the last kernel, which may be short and call nothing."""

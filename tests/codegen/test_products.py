@@ -25,6 +25,7 @@ def result(*shape: int, dtype: object = np.float32) -> np.ndarray:
     return np.full(shape, 77, dtype)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("layouts", [*itertools.product(["rows", "columns"], repeat=3)])
 @pytest.mark.parametrize("n", [*range(1, 41), 100])
 def test_a_product_is_right_for_any_number_of_columns(n: int, layouts: tuple[str, str, str]) -> None:

@@ -189,6 +189,7 @@ ROWWISE: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.thinned(3)
 @WIDTHS
 @pytest.mark.parametrize("shape", [(6, 3), (40, 3), (6, 37), (70, 33)], ids=str)
 @pytest.mark.parametrize("name", ROWWISE)

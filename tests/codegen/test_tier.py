@@ -341,6 +341,7 @@ print(sizes[1] - sizes[0])
 """
 
 
+@pytest.mark.slow
 def test_a_thousand_signatures_leave_memory_flat() -> None:
     """The plans of those not used for longest are dropped, with their code: the second 500 need less than 4 MB."""
     pytest.importorskip("resource", reason="the platform does not say how much memory a process has")

@@ -128,6 +128,7 @@ def _write_many(ctx: Any, count: int) -> Any:
     return g
 
 
+@pytest.mark.slow
 def test_too_many_nodes_are_no_error() -> None:
     """The program that the crate refuses, 10,000 gradients in one graph, gives its gradient."""
 
@@ -139,6 +140,7 @@ def test_too_many_nodes_are_no_error() -> None:
     np.testing.assert_array_equal(lg.VariableEnvironment().run(step), np.full(3, 0.5, np.float32))
 
 
+@pytest.mark.slow
 def test_too_many_nodes_take_time_in_proportion() -> None:
     """Eight times the gradients in one graph take less than sixteen times as long."""
 
@@ -437,6 +439,7 @@ def _lstm_loss(table: Any, wx: Any, wh: Any, b: Any, w_pred: Any) -> Any:
     return lg.add_n(losses)
 
 
+@pytest.mark.slow
 def test_example_lstm_lm_gradients_of_all_parameters(check_gradients: Any) -> None:
     """The gradients of all five parameters are those of central differences; the crate's scale is 0.01."""
     rng = np.random.default_rng(0)

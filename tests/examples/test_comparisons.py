@@ -24,6 +24,7 @@ def data() -> Any:
     return x[:40], x[40:], y[:40], y[40:]
 
 
+@pytest.mark.slow
 def test_run_and_compile_give_the_same_numbers_and_four_figures(
     numbers: Callable[..., dict[str, float]], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Kept]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vae", "char_lstm", "transformer_lm"])
 def test_run_and_compile_give_the_same_numbers(name: str, numbers: Numbers, kept: Callable[[str], Kept]) -> None:
     """The mode changes how a step is run, and nothing else: draws are the same too."""

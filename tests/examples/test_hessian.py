@@ -32,6 +32,7 @@ def test_first_and_second_derivatives_are_those_of_finite_differences(example: E
     lg.testing.check_gradient(lambda w: loss(w, x, y, (4, 3, 2)), rng.normal(size=23))
 
 
+@pytest.mark.slow
 def test_run_and_compile_give_the_same_numbers(numbers: Numbers) -> None:
     """The mode changes how a step is run, and nothing else."""
     run, compiled = (numbers("hessian", "--mode", mode) for mode in ("run", "compile"))

@@ -42,6 +42,7 @@ def test_the_error_is_what_the_values_left_out_say(example: Callable[[str], Any]
     assert error == pytest.approx(np.sqrt(np.square(s[:3, 5:]).sum() / (3 * 20 * 30)), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_run_and_compile_give_the_same_numbers(numbers: Numbers) -> None:
     """The mode changes how a step is run, and nothing else."""
     run, compiled = (numbers("image_compression", "--mode", mode) for mode in ("run", "compile"))

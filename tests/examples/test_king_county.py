@@ -21,6 +21,7 @@ def table() -> Any:
     return houses.load_house_prices()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", ["king_county", "king_county_comparisons"])
 def test_run_and_compile_give_the_same_numbers(name: str, numbers: Numbers, table: Any) -> None:
     """The mode changes how a step is run, and nothing else; a deep network in float32 keeps three digits."""

@@ -25,6 +25,7 @@ def few_digits(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example("data"), "_few_digits", lambda: (images.reshape(len(x), -1)[:1700], y[:1700]))
 
 
+@pytest.mark.thinned(6)
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_ml_kit"])
 def test_run_and_compile_give_the_same_numbers(name: str, numbers: Numbers) -> None:
     """The mode changes how a step is run, and nothing else."""

@@ -55,12 +55,14 @@ def test_the_gradient_through_the_integrator_is_that_of_finite_differences(
     lg.testing.check_gradient(module.loss, module.ANGLES, np.log(module.GUESS), observed, order=1)
 
 
+@pytest.mark.slow
 def test_run_and_compile_give_the_same_numbers(numbers: Numbers) -> None:
     """The mode changes how a step is run, and nothing else."""
     run, compiled = (numbers("physics", "--mode", mode) for mode in ("run", "compile"))
     assert run == pytest.approx(compiled, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_parameters_are_found_to_their_standard_errors(example: Example, tmp_path: Path) -> None:
     """In 300 updates both come within three standard errors of what made the data, and the loss to the noise."""
     found = example("physics").main(["--mode", "compile"])

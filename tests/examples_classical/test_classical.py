@@ -46,6 +46,7 @@ def test_every_method_has_its_program() -> None:
     assert sorted(expected) == NAMES
 
 
+@pytest.mark.thinned(6)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_agrees_with_scikit_learn_in_both_modes(name: str, classical: Callable[[str], Any]) -> None:
     """A program raises if it and scikit-learn differ; the mode changes how a step is run, and nothing else."""

@@ -61,6 +61,7 @@ def near(expected, got, roundings):
     assert (np.abs(np.asarray(got, float) - expected) <= bound).all(), (expected, got)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", LENGTHS)
 @pytest.mark.parametrize(("dtype", "x"), ENDS, ids=str)
 def test_a_length_is_right_wherever_it_can_be_represented(name, dtype, x):

@@ -121,6 +121,7 @@ def test_a_function_of_symmetric_matrices_is_numpys(f, reference, shape, dtype):
     check_value(f, reference, positive(shape, dtype), ulps=10 if f is SYMMETRIC["cholesky upper"][0] else 0)
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("f", "reference", "shape"), cases(ANY, RECTANGLES))
 def test_a_function_of_any_matrices_is_numpys(f, reference, shape, dtype):
@@ -128,6 +129,7 @@ def test_a_function_of_any_matrices_is_numpys(f, reference, shape, dtype):
     check_value(f, reference, sample(shape, dtype), ulps=50)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(
     ("f", "reference", "shape"), cases({**SQUARE, **SYMMETRIC}, EMPTY_SQUARES) + cases(WITH_EMPTY, EMPTY)
 )

@@ -93,6 +93,7 @@ for order in (0.5, 1, 2, 3, 4, -1, -2.5, INF, -INF):
     RECTANGLE[f"vector_norm {order} of all"] = lambda a, order=order: la.vector_norm(a, ord=order)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (2, 4, 4), (5, 5), (6, 6)], ids=str)
 @pytest.mark.parametrize("f", SQUARE.values(), ids=SQUARE)
 def test_derivatives_of_a_function_of_square_matrices(f, shape):
@@ -100,6 +101,7 @@ def test_derivatives_of_a_function_of_square_matrices(f, shape):
     check_gradient(f, sample(shape, seed=3) + 1.5 * np.diag(np.arange(1.0, 1 + shape[-1])))
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4), (2, 5, 3), (2, 3, 5), (1, 3), (3, 1), (1, 2, 2, 3)], ids=str)
 @pytest.mark.parametrize("f", RECTANGLE.values(), ids=RECTANGLE)
 def test_derivatives_of_a_function_of_tall_and_wide_matrices(f, shape):
@@ -223,6 +225,7 @@ def test_the_second_derivative_of_a_determinant_is_right_at_any_rank(n, rank):
     check_gradient(lambda a: la.det(a) + lg.sum(a * sample((n, n), 4)), of_rank(n, rank))
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
 def test_the_hessian_of_a_determinant_at_the_identity(n):
     """tr X · tr Y − tr XY, although all singular values are equal."""

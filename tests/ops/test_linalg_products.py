@@ -86,6 +86,7 @@ PRODUCTS = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("left", SHAPES, ids=str)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_a_product_of_any_two_shapes_is_numpys(name, left):
