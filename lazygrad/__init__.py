@@ -257,7 +257,17 @@ from lazygrad.ops.special import (
     polygamma,
 )
 from lazygrad.tensor import Tensor
-from lazygrad.training import BestWeights, Callback, EarlyStopping, History, ReduceOnPlateau, Training, batches, fit
+from lazygrad.training import (
+    BestWeights,
+    Callback,
+    Categories,
+    EarlyStopping,
+    History,
+    ReduceOnPlateau,
+    Training,
+    batches,
+    fit,
+)
 from lazygrad.variables import (
     Namespace,
     Variable,
@@ -269,6 +279,7 @@ __all__ = [
     "BackendError",
     "BestWeights",
     "Callback",
+    "Categories",
     "Compiled",
     "Context",
     "DataError",

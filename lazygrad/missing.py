@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.tables import columns_of, dtypes_of, is_lazy, objects_of
+
 __all__ = ["FILL", "Odd", "is_masked", "numbers", "odd", "odd_in", "place_of", "refused_columns"]
 
 FILL = "What is masked has no number: fill it in, as with x.filled(0), or leave it out, as with x.compressed()."
@@ -35,12 +37,13 @@ def is_masked(x: Any) -> bool:
 
 
 def numbers(x: Any, array: Any) -> Any:
-    """``array``, which NumPy makes of ``x``, but objects where pandas would make NaN of what is missing.
+    """``array``, which NumPy makes of ``x``, but objects where a table's library would make NaN of what is missing.
 
     Of a data frame whose columns pandas keeps as objects though all are numbers, the numbers.
     """
     if not hasattr(x, "to_numpy") or not hasattr(x, "isna"):
-        return array
+        objects = objects_of(x)
+        return array if objects is None else objects
     if array.dtype.kind != "O" and all(isinstance(d, np.dtype) for d in _dtypes(x)):
         return array
     objects = np.asarray(x.astype(object), object)  # a frame itself would make NaN of its NA
@@ -65,7 +68,7 @@ def odd(x: Any, array: Any, missing: bool = False) -> Odd | None:
     """
     if array.dtype.kind != "O" or not array.ndim:
         return None
-    columns = list(x.columns) if hasattr(x, "columns") and hasattr(x, "to_numpy") else []
+    columns = columns_of(x)
     for number, value in enumerate(array.flat):
         if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
             place = tuple(int(i) for i in np.unravel_index(number, array.shape))
@@ -77,31 +80,29 @@ def odd(x: Any, array: Any, missing: bool = False) -> Odd | None:
 
 def refused_columns(x: Any) -> list[str]:
     """The columns of a data frame, or the one column given, whose dtypes hold no numbers; with what to do, if known."""
-    if not hasattr(x, "to_numpy"):
-        return []
-    if hasattr(x, "columns") and hasattr(x, "dtypes"):
-        columns = list(zip(x.columns, x.dtypes, strict=False))
-    else:
-        columns = [(x.name, x.dtype)] if isinstance(getattr(x, "name", None), str) and hasattr(x, "dtype") else []
+    if is_lazy(x):
+        return ["A query has no numbers yet: give x.collect()."]
     return [
-        f"column {name!r}:  {dtype}{_cure(str(dtype))}"
-        for name, dtype in columns
+        f"{'the column' if name is None else f'column {name!r}'}:  {dtype}{_cure(str(dtype))}"
+        for name, dtype in dtypes_of(x)
         if str(dtype) != "object" and not _is_numeric(dtype)
     ]
 
 
 def _is_numeric(dtype: Any) -> bool:
-    """Whether a column of pandas' or of polars' with this dtype holds real numbers or booleans."""
+    """Whether a column with this dtype holds real numbers or booleans."""
     kind = getattr(dtype, "kind", None)
     if isinstance(kind, str):
         return kind in "biuf"
-    return str(dtype).startswith(("Int", "UInt", "Float", "Bool"))
+    return str(dtype).casefold().startswith(("int", "uint", "float", "halffloat", "double", "bool"))
 
 
 def _cure(dtype: str) -> str:
-    dtype = dtype.lower()
-    if dtype.startswith(("categor", "enum")):
-        return ", as whole numbers: column.cat.codes, or .to_physical() in polars"
+    dtype = dtype.casefold()
+    if dtype.startswith(("categor", "enum", "dictionary")):
+        return ", as whole numbers: lg.Categories(column).codes(column)"
+    if dtype.startswith(("str", "string", "large_string", "utf8")):
+        return ", of categories as whole numbers: lg.Categories(column).codes(column)"
     return ", as a number: subtract a date, and divide by a unit of time" if dtype.startswith("date") else ""
 
 

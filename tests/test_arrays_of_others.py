@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "missing": (pd.DataFrame({"n": pd.Series([1, None, 3], dtype="Int64")}), "row 1, column 0 ('n'):  <NA>"),
     "categories": (
         pd.DataFrame({"a": X, "city": pd.Series(["x", "y", "z"], dtype="category")}),
-        "column 'city':  category, as whole numbers: column.cat.codes, or .to_physical() in polars",
+        "column 'city':  category, as whole numbers: lg.Categories(column).codes(column)",
     ),
     "a series": (pd.Series(["x", "y"], dtype="category", name="city"), "column 'city':  category, as whole numbers"),
     "dates": (pd.DataFrame({"when": DATES}), "column 'when':  datetime64["),

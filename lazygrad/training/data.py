@@ -11,6 +11,7 @@ from lazygrad.errors import DataError, SpecError, report
 from lazygrad.missing import FILL, is_masked, odd_in, place_of, refused_columns
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
+from lazygrad.tables import columns_of, dtypes_of, objects_of, parts_of
 
 __all__ = ["Table", "as_given", "check_alike", "checked", "first", "order", "pieces", "rows_of", "tables"]
 
@@ -59,12 +60,14 @@ def tables(data: Any, names: Sequence[str] = (), dtype: Any = None, where: str =
 
 
 def _table(name: str, value: Any, dtype: Any) -> Table:
-    columns = list(value.columns) if hasattr(value, "columns") and hasattr(value, "to_numpy") else []
+    columns = columns_of(value)
     if is_masked(value):
         what = f"cannot train with {name}: it is a masked array"
         raise DataError(report(what, at=here(), facts=[f"{name}:  a {type(value).__name__}"], cure=FILL))
     array = _mapped(value)
     is_mapped = array is not None
+    if array is None and dtype is not None and columns:
+        array = _filled(value, dtype)
     if array is None:
         array = _numbers(name, value)
     if array.ndim == 0:
@@ -91,6 +94,24 @@ def _mapped(value: Any) -> Any:
     return value.view(np.ndarray)
 
 
+def _filled(table: Any, dtype: Any) -> Any:
+    """The numbers of a table whose columns are of several dtypes, floats among them, put into one array of ``dtype``.
+
+    NumPy would be given a copy in the widest one. None if there is no need, or an element is not finite.
+    """
+    if len({str(kind) for _, kind in dtypes_of(table)}) < 2 or objects_of(table) is not None:
+        return None
+    columns = [part.to_numpy() if hasattr(part, "to_numpy") else np.asarray(part) for part in parts_of(table)]
+    kinds = {column.dtype.kind for column in columns}
+    if "f" not in kinds or not kinds <= set("iuf"):
+        return None
+    array = np.empty((len(columns[0]), len(columns)), dtype)
+    with np.errstate(over="ignore"):
+        for k, column in enumerate(columns):
+            array[:, k] = column
+    return array if all(np.isfinite(piece).all() for _, piece in pieces(array)) else None
+
+
 def _numbers(name: str, value: Any) -> Any:
     """The array of numbers that ``value`` is; raises DataError if it is none."""
     try:
@@ -104,7 +125,7 @@ def _numbers(name: str, value: Any) -> Any:
             what = f"{name} has no number in {strange.where}" if strange.is_missing else what
             facts[0] += "" if strange.is_missing else f", in {strange.where}"
         facts += refused_columns(value)
-        cure = "Encode text and categories as numbers first, with scikit-learn's encoders for example."
+        cure = "Encode text and categories as numbers first, with lg.Categories or scikit-learn's encoders."
         if strange is not None and strange.is_missing:
             cure = "Fill in or leave out such rows before training."
         raise DataError(report(what, at=here(), facts=facts, cure=cure)) from None

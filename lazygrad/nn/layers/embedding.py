@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lazygrad.nn.checks import whole
 from lazygrad.nn.embedding import embedding, is_label
 from lazygrad.nn.layers.base import NORMAL, Fill, Layer, Owner, making
@@ -17,7 +19,7 @@ class Embedding(Layer):
 
     Args:
         env, name: see :class:`Layer`.
-        count: number of labels.
+        count: number of labels; or a :class:`lazygrad.Categories`, for its codes.
         width: size of a vector.
         weight: initialiser, or a variable of another layer to share; ``Normal()``, if not given.
 
@@ -25,10 +27,11 @@ class Embedding(Layer):
         SpecError: a size is not a positive whole number.
     """
 
-    def __init__(self, env: Owner, count: int, width: int, *, weight: Fill = NORMAL, name: str | None = None) -> None:
+    def __init__(self, env: Owner, count: Any, width: int, *, weight: Fill = NORMAL, name: str | None = None) -> None:
         super().__init__(env, name)
         with making(self):
-            self.count, self.width = whole("count", count), whole("width", width)
+            self.count = whole("count", len(count) if hasattr(count, "codes") else count)
+            self.width = whole("width", width)
         self._variable("weight", (self.count, self.width), weight, (self.count, self.width))
 
     def __call__(self, labels: TensorLike) -> Tensor:
