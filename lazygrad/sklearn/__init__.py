@@ -1,6 +1,8 @@
 """Networks as scikit-learn estimators. Not imported by ``import lazygrad``: it needs scikit-learn."""
 
-from lazygrad.sklearn.estimators import Classifier, Regressor
-from lazygrad.sklearn.network import Network
+from lazygrad.sklearn.classifier import Classifier
+from lazygrad.sklearn.network import Autoencoder, Network
+from lazygrad.sklearn.regressor import Regressor
+from lazygrad.sklearn.transformer import Transformer
 
-__all__ = ["Classifier", "Network", "Regressor"]
+__all__ = ["Autoencoder", "Classifier", "Network", "Regressor", "Transformer"]
