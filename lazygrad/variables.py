@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 __all__ = ["Namespace", "Slot", "Transposed", "Variable", "bits", "joined"]
 
 
-class Variable:
+class _Operand:
+    """What in a step has the operators of a tensor."""
+
+    __array_ufunc__ = None  # NumPy's arrays leave what they cannot do to the operators below
+
+    def __neg__(self) -> Tensor:
+        negated: Tensor = functions["negative"](self)
+        return negated
+
+    __add__, __radd__ = operator("add"), swapped("add")
+    __sub__, __rsub__ = operator("subtract"), swapped("subtract")
+    __mul__, __rmul__ = operator("multiply"), swapped("multiply")
+    __truediv__, __rtruediv__ = operator("divide"), swapped("divide")
+    __pow__, __rpow__ = operator("pow"), swapped("pow")
+    __matmul__, __rmatmul__ = operator("matmul"), swapped("matmul")
+
+
+class Variable(_Operand):
     """An array that an environment owns and that updates change.
 
     Its numbers lie in one of two arrays. A run writes new values into the other one, and a commit
@@ -82,7 +99,7 @@ class Variable:
 
     @property
     def T(self) -> Transposed:
-        """A matrix with rows and columns exchanged, to be shared by another layer: ``weight=embedding.weight.T``.
+        """A matrix with rows and columns exchanged, for a step, or for a layer to share: ``weight=embedding.weight.T``.
 
         Raises:
             SpecError: it has other than two axes.
@@ -105,19 +122,6 @@ class Variable:
             self._arrays[place] = self._arrays[1 - place].copy()
         return self._arrays[place]
 
-    __array_ufunc__ = None  # NumPy's arrays leave what they cannot do to the operators below
-
-    def __neg__(self) -> Tensor:
-        negated: Tensor = functions["negative"](self)
-        return negated
-
-    __add__, __radd__ = operator("add"), swapped("add")
-    __sub__, __rsub__ = operator("subtract"), swapped("subtract")
-    __mul__, __rmul__ = operator("multiply"), swapped("multiply")
-    __truediv__, __rtruediv__ = operator("divide"), swapped("divide")
-    __pow__, __rpow__ = operator("pow"), swapped("pow")
-    __matmul__, __rmatmul__ = operator("matmul"), swapped("matmul")
-
     def __copy__(self) -> Variable:
         return self
 
@@ -130,12 +134,15 @@ class Variable:
         return f"<Variable {self._path!r} {self.spec}{frozen}>"
 
 
-class Transposed:
-    """A variable with rows and columns exchanged: the same numbers, for a layer that shares them."""
+class Transposed(_Operand):
+    """A variable with rows and columns exchanged: the same numbers, for a layer that shares them.
+
+    In a step it is used as a tensor is, as a variable is.
+    """
 
     def __init__(self, variable: Variable) -> None:
         if len(variable.shape) != 2:
-            cure = "Only a matrix, with two axes, can be shared transposed."
+            cure = "Only a matrix has rows and columns: in a step write lg.permute_dims(variable, axes)."
             raise SpecError(report(f"cannot transpose {variable!r}", at=here(), cure=cure))
         self.variable = variable
         self.spec = Spec(variable.shape[::-1], variable.dtype)

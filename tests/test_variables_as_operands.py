@@ -43,6 +43,23 @@ def test_a_variable_computes_as_ctx_variable_does(env: lg.VariableEnvironment, m
         assert one.dtype == np.float32
 
 
+@pytest.mark.parametrize("mode", ["run", "compile"])
+def test_the_transpose_of_a_variable_is_that_of_its_tensor(env: lg.VariableEnvironment, mode: str) -> None:
+    """On either side of an operator, and in a derivative."""
+    w = variable(env, "w")
+
+    def step(ctx, x):
+        t = ctx.variable("w").T
+        found = x @ w.T + w.T @ x + lg.sum(2 * w.T)
+        expected = x @ t + t @ x + lg.sum(2 * t)
+        return found, expected, lg.grad(found, w), lg.grad(expected, w)
+
+    x = np.array([-1.0, 0.5, 2.0], "float32")
+    found = env.run(step, x) if mode == "run" else env.compile(step, wait=True)(x)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[2], found[3])
+
+
 def test_a_variable_of_another_environment_is_an_error(env: lg.VariableEnvironment) -> None:
     """Its numbers are not those of the environment that runs the step."""
     a = variable(env, "a")

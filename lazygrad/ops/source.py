@@ -21,7 +21,7 @@ from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
 from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
-from lazygrad.variables import Variable
+from lazygrad.variables import Transposed, Variable
 
 __all__ = [
     "arange",
@@ -173,7 +173,7 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
 
     A variable is no constant: it is read, as ``ctx.variable`` reads it.
     """
-    if isinstance(value, Variable):
+    if isinstance(value, (Variable, Transposed)):
         return tensor(_read(graph, value), graph, None if dtype is None else checked_dtype(dtype))
     backend = None if graph.context is None else graph.context.env._backend
     array = numeric(value, None if dtype is not None else default or graph.dtype, backend)
@@ -186,8 +186,10 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
     return _constant.write(graph, number=number, shape=array.shape, dtype=array.dtype)
 
 
-def _read(graph: Graph, value: Variable) -> Tensor:
+def _read(graph: Graph, value: Variable | Transposed) -> Tensor:
     """A variable of the environment that runs the step."""
+    if isinstance(value, Transposed):
+        return _read(graph, value.variable).T
     if graph.context is None or value._env is not graph.context.env:
         cure = "Give variables of the environment in which the step is run."
         raise GraphError(report(f"cannot read {value!r}: it is of another environment", at=here(), cure=cure))
