@@ -133,9 +133,10 @@ class Optimizer(Mover):
     @property
     def current_rate(self) -> float:
         """The learning rate of the next update, a number; that of a schedule at the steps made so far."""
-        schedule = self._schedule
-        if schedule is None:
-            return float(self.learning_rate)
+        return float(self.learning_rate) if self._schedule is None else self._rate_now(self._schedule)
+
+    def _rate_now(self, schedule: Schedule) -> float:
+        """That of a schedule at the steps made so far."""
         return float(self.env.run(lambda ctx: schedule(self._state(ctx, "step").astype(np.float64))))
 
     @property

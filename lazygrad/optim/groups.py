@@ -87,6 +87,11 @@ class Rates(Mapping[str, Any]):
         self._optimizer._checked("learning_rate", rate)
         self._schedules[name] = self._optimizer._set_rate(f"rates/{name}", before, rate)
 
+    def current(self, name: str) -> float:
+        """The rate of the next update as a number, also of a schedule."""
+        rate = self[name]
+        return self._optimizer._rate_now(rate) if self._schedules[name] else float(rate)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._schedules)
 

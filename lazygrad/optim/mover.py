@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import compress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,7 +48,8 @@ class Mover:
             variables: tensors from ``ctx.variable``, variables, or names; one, or several in lists, tuples and
                 dicts, in any nesting, such as ``network.variables``. A variable that is not trainable, such as a
                 running statistic or a frozen weight, is left alone, and so is its gradient; one that is named, or
-                given as a tensor, is moved.
+                given as a tensor, is moved. A weight that several layers share may stand there more than once,
+                with the one gradient that ``lg.grad`` gives for it.
             grads: for each a gradient of its shape, nested likewise.
 
         Raises:
@@ -66,12 +66,12 @@ class Mover:
         if len(variables) != len(grads):
             what = f"cannot update {len(variables)} variables with {len(grads)} gradients"
             raise SpecError(report(what, at=here(), cure="Give one gradient for each variable, in the same order."))
-        moved = [not _is_left_alone(v) for v in variables]
-        targets = self._targets(context, list(compress(variables, moved)))
-        if moved and not targets:
-            what = f"cannot update: none of the {len(moved)} variables is trainable"
+        moved = [(v, g) for v, g in _unshared(variables, grads) if not _is_left_alone(v)]
+        targets = self._targets(context, [v for v, _ in moved])
+        if variables and not moved:
+            what = f"cannot update: none of the {len(variables)} variables is trainable"
             raise GradientError(report(what, at=here(), cure=UNFREEZE))
-        return self._moved(context, targets, list(compress(grads, moved)), None)
+        return self._moved(context, targets, [g for _, g in moved], None)
 
     def minimize(self, loss: Tensor, variables: Any = None) -> Update:
         """An update op that moves ``variables``, or every trainable one, along the gradient of ``loss``.
@@ -96,7 +96,8 @@ class Mover:
         if variables is None:
             given: list[Any] = self.env._select(None, True)
         else:
-            given = _each_once([v for _, v in leaves(gathered(variables))])
+            given = [v for _, v in leaves(gathered(variables))]
+            given = [v for v, _ in _unshared(given, [None] * len(given))]
         targets = self._targets(context, [v for v in given if not _is_left_alone(v)])
         if given and not targets:
             what = f"cannot minimize: none of the {len(given)} variables is trainable"
@@ -218,7 +219,13 @@ def _is_left_alone(v: Any) -> bool:
     return isinstance(v, Variable) and not v._trainable
 
 
-def _each_once(given: list[Any]) -> list[Any]:
-    """What was given, of layers that share a variable that one only once."""
-    shared = all(isinstance(v, Variable) for v in given)
-    return list(dict.fromkeys(given)) if shared else given
+def _unshared(variables: Sequence[Any], grads: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Variables and their gradients; of layers that share a variable, and so have one gradient of it, only once."""
+    kept: list[tuple[Any, Any]] = []
+    seen = set()
+    for v, g in zip(variables, grads, strict=True):
+        pair = v, g.index if isinstance(g, Tensor) else id(g)
+        if not isinstance(v, Variable) or pair not in seen:
+            kept.append((v, g))
+            seen.update([pair] if isinstance(v, Variable) else [])
+    return kept

@@ -72,6 +72,14 @@ def test_a_shared_variable_is_registered_saved_and_trained_once(tmp_path):
     env["embedding/weight"], env["linear/bias"] = apart["embedding/weight"], apart["linear/bias"]
     env.run(step(None), LABELS)
     np.testing.assert_array_equal(first, env["embedding/weight"])
+    env["embedding/weight"], env["linear/bias"] = apart["embedding/weight"], apart["linear/bias"]
+
+    def by_gradients(ctx, labels):
+        given = {"in": embedding.variables, "out": scores.variables}
+        return sgd.update(given, lg.grad(loss_of(embedding, scores)(labels), given))
+
+    env.run(by_gradients, LABELS)
+    np.testing.assert_array_equal(first, env["embedding/weight"])
     env.save(tmp_path / "env.json")
     loaded, again, more = tied(lg.VariableEnvironment.load(tmp_path / "env.json"))
     np.testing.assert_array_equal(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from optimizer_checks import runner
@@ -123,6 +126,43 @@ def test_averages_go_on_from_a_file(tmp_path):
     trained(env, first, grads=GRADS[5:])
     trained(loaded, second, grads=GRADS[5:])
     assert snapshot(env) == snapshot(loaded)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_goes_on_by_itself(copied):
+    """With its environment, the optimizer, and what is wrapped around it."""
+    env = made()
+    wrapped = lg.optim.accumulate(lg.optim.average(lg.optim.Adam(env, 0.1, rates={"w": 0.2}), 0.9), 2)
+    trained(env, wrapped, grads=GRADS[:5])
+    env_2, wrapped_2 = copied((env, wrapped))
+    before = snapshot(env)
+    trained(env_2, wrapped_2, grads=GRADS[5:])
+    assert before == snapshot(env)
+    trained(env, wrapped, grads=GRADS[5:])
+    assert snapshot(env) == snapshot(env_2)
+    np.testing.assert_array_equal(wrapped.values()["w"], wrapped_2.values()["w"])
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(tmp_path):
+    """From a checkpoint in the middle of gathered batches, with averages."""
+    x = np.random.default_rng(0).normal(size=(10, 2)).astype("float32")
+
+    def fitted(epochs, checkpoint):
+        env = lg.VariableEnvironment(seed=0)
+        line = lg.nn.Linear(env, 2, 1)
+        adam = lg.optim.accumulate(lg.optim.average(lg.optim.Adam(env, 0.1), 0.9), 4)
+
+        @env.compile
+        def step(ctx, x):
+            loss = lg.mean(lg.square(line(x) - 1))
+            return loss, adam.minimize(loss)
+
+        lg.fit(step, x, epochs=epochs, batch_size=3, checkpoint=checkpoint)
+        return snapshot(env)
+
+    whole = fitted(5, tmp_path / "whole.json")
+    fitted(3, tmp_path / "parts.json")
+    assert whole == fitted(5, tmp_path / "parts.json")
 
 
 def test_without_a_value_there_is_no_average():

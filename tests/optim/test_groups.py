@@ -110,7 +110,10 @@ def test_a_rate_is_set_without_tracing_again_and_saved(tmp_path):
         np.testing.assert_array_equal(before - moved, env["head/bias"])
     assert 3 == len(traces)
     assert {"head": 0.5} == dict(sgd.rates)
+    sgd.rates["head"] = schedules.Exponential(1.0, 0.5)
+    assert 0.0625 == sgd.rates.current("head")
     sgd.rates["head"] = 0.0625
+    assert 0.0625 == sgd.rates.current("head")
     env.save(tmp_path / "env.json")
     loaded = lg.VariableEnvironment.load(tmp_path / "env.json")
     assert 0.0625 == lg.optim.SGD(loaded, 1.0, rates={"head": 0.5}).rates["head"]
