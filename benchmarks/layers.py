@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.process import fresh, keep, load, notice, pin
+from benchmarks.process import fresh, keep, notice, pin, quiet
 from benchmarks.run import measured
 from benchmarks.summary import REFERENCE, Disagreement, agreed, rounded, summary
 from benchmarks.workloads import CHAINS
@@ -36,8 +36,8 @@ def main() -> int:
         print(json.dumps({"trace_s": traced(asked.trace)}))
         return 0
     kept = {}
-    busy = load()
     for name in asked.chain or CHAINS:
+        busy = quiet()
         try:
             rounds, left_out = measured(name, PEERS, asked.rounds, asked.threads, limit=asked.limit)
             agreed(rounds, CHAINS[name].tolerance)

@@ -8,11 +8,28 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "Failed", "cached", "fresh", "keep", "kept", "load", "machine", "memory", "notice", "pin"]
+__all__ = [
+    "QUIET",
+    "ROOT",
+    "Failed",
+    "cached",
+    "fresh",
+    "keep",
+    "kept",
+    "machine",
+    "memory",
+    "notice",
+    "others",
+    "pin",
+    "quiet",
+]
+
+QUIET = 0.25  # cores that other programs may use, without a say in what is measured
 
 ROOT = Path(__file__).parent.parent
 THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMBA", "NUMEXPR")
@@ -118,9 +135,28 @@ def machine() -> dict[str, Any]:
     }
 
 
-def load() -> float:
-    """How many other programs wanted a core over the last minute; 0 where the system does not say."""
-    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
+def others(seconds: float = 1.0) -> float:
+    """How many cores other programs use, while this one waits; 0 where the system does not say."""
+    before, began = _busy(), time.monotonic()
+    time.sleep(seconds)
+    return round((_busy() - before) / (time.monotonic() - began), 2)
+
+
+def _busy() -> float:
+    """Seconds that all cores together have worked since the machine was started."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system, _, _, irq, softirq, steal, *_ = (int(n) for n in stat.read_text().split("\n")[0].split()[1:])
+    return (user + nice + system + irq + softirq + steal) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def quiet(limit: float = 60) -> float:
+    """Wait until other programs leave the machine alone, or the time is over; how many cores they then use."""
+    began = time.monotonic()
+    while (used := others()) > QUIET and time.monotonic() - began < limit:
+        notice(f"waiting: other programs use {used:g} cores")
+    return used
 
 
 def keep(path: Path | None, section: str, measured: Any) -> None:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import first
 from benchmarks.aims import aims
-from benchmarks.process import ROOT
+from benchmarks.process import QUIET, ROOT
 from benchmarks.run import HOPELESS, LIMIT_S
 from benchmarks.summary import REFERENCE
 from benchmarks.workloads import CHAINS, WORKLOADS
 
-BUSY = 0.5  # load before the measurement from which other programs have a say in it
 RESULTS, REMARKS, PAGE = ROOT / "benchmarks/results.json", ROOT / "benchmarks/remarks.md", ROOT / "docs/benchmarks.md"
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page, if the machine did nothing else while it was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=RESULTS)
     parser.add_argument("--to", type=Path, default=PAGE, metavar="FILE")
     asked = parser.parse_args()
-    asked.to.write_text(page(json.loads(asked.results.read_text(encoding="utf-8"))), encoding="utf-8")
+    results = json.loads(asked.results.read_text(encoding="utf-8"))
+    if (used := busy(results)) > QUIET:
+        sys.exit(
+            f"The page is not written: other programs used {used:g} cores while it was measured, and no more than "
+            f"{QUIET:g} leaves the numbers alone. End them, and measure again: python -m benchmarks."
+        )
+    asked.to.write_text(page(results), encoding="utf-8")
 
 
 def page(results: dict[str, Any]) -> str:
@@ -57,16 +63,17 @@ def in_words(results: dict[str, Any]) -> str:
         for row in rows.values():
             packages.update(row["packages"])
     listed = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
-    chains = results.get("layers", {}).values()
-    load = max(settings["load"], results.get("first", {}).get("load", 0), *(found["load"] for found in chains), 0)
-    busy = ""
-    if load > BUSY:
-        busy = f" **The machine was busy, with a load of {load:g}: these numbers are not to be trusted.**"
     return (
         f"Measured on {machine['system']}, {machine['cores']} cores ({machine['processor']}), "
         f"{settings['threads']} threads for every peer, {settings['rounds']} rounds of the workloads; "
-        f"Python {machine['python']}, {listed}.{busy}"
+        f"Python {machine['python']}, {listed}. Other programs used no more than {busy(results):g} cores."
     )
+
+
+def busy(results: dict[str, Any]) -> float:
+    """How many cores other programs used, at most, before a part was measured."""
+    parts = (results["settings"], results.get("first", {}), *results.get("layers", {}).values())
+    return float(max(part.get("load", 0) for part in parts))
 
 
 def speeds(rows: dict[str, Any]) -> str:

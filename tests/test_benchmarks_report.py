@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import run  # noqa: E402
+from benchmarks import process, report, run  # noqa: E402
 from benchmarks.process import Failed  # noqa: E402
 from benchmarks.report import PAGE, RESULTS, page  # noqa: E402
 from benchmarks.summary import Disagreement, agreed, summary  # noqa: E402
@@ -136,7 +136,7 @@ def measured_again(monkeypatch: pytest.MonkeyPatch, file: Path, losses: dict[str
     """What ``benchmarks.run`` returns where every peer has measured these losses."""
     rounds = {peer: [result(1, loss)] for peer, loss in losses.items()}
     monkeypatch.setattr(run, "measured", lambda *asked: (rounds, {}))
-    monkeypatch.setattr(run, "load", lambda: 0.0)
+    monkeypatch.setattr(run, "quiet", lambda: 0.0)
     monkeypatch.setattr(sys, "argv", ["run", "--json", str(file), "--rounds", "7", *arguments])
     return run.main()
 
@@ -219,10 +219,30 @@ def test_page_needs_neither_first_calls_nor_layers(results: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("section", ["settings", "first"])
-def test_page_of_a_busy_machine_says_so(results: dict[str, Any], section: str) -> None:
-    """Numbers from a machine that did other work meanwhile are not passed off as good ones."""
-    results[section]["load"] = 3.0
-    assert "The machine was busy, with a load of 3" in page(results)
+def test_no_page_is_written_of_a_busy_machine(
+    results: dict[str, Any], section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers from a machine that did other work meanwhile are not passed off as good ones: they become no page."""
+    kept, to = tmp_path / "results.json", tmp_path / "page.md"
+    monkeypatch.setattr(sys, "argv", ["report", str(kept), "--to", str(to)])
+    kept.write_text(json.dumps(results))
+    report.main()
+    assert "Other programs used no more than 0 cores." in to.read_text()
+    to.unlink()
+    results[section]["load"] = 1.5
+    kept.write_text(json.dumps(results))
+    with pytest.raises(SystemExit, match=r"other programs used 1\.5 cores .* measure again: python -m benchmarks"):
+        report.main()
+    assert not to.exists()
+
+
+def test_a_measurement_waits_for_a_quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins when other programs have ended; if they do not, what they use is kept beside the numbers."""
+    used = iter([1.0, 0.8, 0.1, 0.9])
+    monkeypatch.setattr(process, "others", lambda: next(used))
+    assert process.quiet() == 0.1
+    assert process.quiet(limit=0) == 0.9
+    assert 0 <= process._busy() <= process._busy()
 
 
 def test_page_is_what_the_report_makes_of_the_results() -> None:
