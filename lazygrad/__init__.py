@@ -6,7 +6,7 @@ The shop window: every public name, and nothing else.
 import sys
 from typing import TYPE_CHECKING
 
-from lazygrad import define, linalg, nn, optim, testing, visualize
+from lazygrad import define, linalg, nn, optim, stats, testing, visualize
 from lazygrad.compiled import (
     Compiled,
 )
@@ -497,6 +497,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "stats",
     "std",
     "stdtr",
     "stdtrit",

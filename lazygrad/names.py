@@ -140,6 +140,18 @@ CALLED = {
     "BatchNorm2d": "lg.nn.BatchNorm",
     "AvgPool2d": "lg.nn.AvgPool2d",
     "MaxPool2d": "lg.nn.MaxPool2d",
+    # scipy.stats, torch.distributions
+    "distributions": "lg.stats",
+    "log_prob": "the logpdf or logpmf of a distribution, as lg.stats.norm.logpdf",
+    "rvs": "ctx.random, in a step",
+    "StudentT": "lg.stats.t",
+    "Exponential": "lg.stats.expon",
+    "HalfNormal": "lg.stats.halfnorm",
+    "InverseGamma": "lg.stats.invgamma",
+    "Weibull": "lg.stats.weibull_min",
+    "Binomial": "lg.stats.binom",
+    "NegativeBinomial": "lg.stats.nbinom",
+    "Geometric": "lg.stats.geom",
     # scipy.special, torch.special
     "special": "Special functions stand in lg itself: lg.erf, lg.gammainc.",
     "expit": "lg.nn.sigmoid",
@@ -207,7 +219,7 @@ def advice(name: str, place: str = "") -> str:
     for wanted in (str, _plain):
         for other, module in public.items():
             found = next((n for n in module.__all__ if wanted(n) == wanted(name)), None)
-            if found is not None:
+            if found is not None and (other != "lg.stats" or place == other or _plain(name) not in _CALLED):
                 return f"It is {other}.{found}."
     known = _CALLED.get(_plain(name))
     if known is not None:

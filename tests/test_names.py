@@ -30,6 +30,13 @@ OF_PACKAGES = [
     (lg.optim, "adamw", "It is lg.optim.AdamW."),
     (lg.optim, "Cosine", "It is lg.optim.schedules.Cosine."),
     (lg.linalg, "inverse", "Write lg.linalg.inv."),
+    (lg, "norm", "It is lg.linalg.norm."),
+    (lg, "expit", "Write lg.nn.sigmoid."),
+    (lg, "special", "Special functions stand in lg itself: lg.erf, lg.gammainc."),
+    (lg.stats, "Normal", "It is lg.nn.initializers.Normal."),
+    (lg.stats, "StudentT", "Write lg.stats.t."),
+    (lg.stats, "weibull", "Write lg.stats.weibull_min."),
+    (lg, "poisson", "It is lg.stats.poisson."),
     (lg, "sofmax", "Did you mean lg.nn.softmax or lg.nn.log_softmax?"),
     (lg, "qwertz", "there is no lg.qwertz"),
 ]
@@ -49,6 +56,7 @@ OF_TENSORS = [
     ("softmax", "It is lg.nn.softmax."),
     ("item", "Return the tensor from the step and use the array it gives, or call .eval() inside env.run."),
     ("clone", "It is not needed: a tensor never changes."),
+    ("t", "Write x.T."),
     ("requires_grad", "Write trainable=, when a variable is registered."),
     ("masked_fill", "Write lg.where."),
 ]
@@ -96,12 +104,12 @@ def test_what_is_advised_exists(called):
 
 
 def test_no_name_in_the_table_is_a_public_one():
-    """A name that comes to be is removed from the table; grad is a method elsewhere, and a function here."""
+    """A name that comes to be is removed from the table; grad and t are methods elsewhere, and other things here."""
     ours = {name for place in names.public.values() for name in place.__all__}
-    assert {"grad"} >= ours & {names._plain(name) for name in names.CALLED}
+    assert {"grad", "t"} >= ours & {names._plain(name) for name in names.CALLED}
 
 
-@pytest.mark.parametrize("place", [lg, lg.nn, lg.linalg, lg.optim], ids=lambda place: place.__name__)
+@pytest.mark.parametrize("place", [lg, lg.nn, lg.linalg, lg.optim, lg.stats], ids=lambda place: place.__name__)
 def test_the_names_that_a_package_lists_are_its_public_ones(place):
     """``dir()``, and so what an editor completes."""
     assert sorted(place.__all__) == dir(place)

@@ -72,12 +72,27 @@ def stdtrit(xp: Any, special: Any, df: Any, p: Any) -> Any:
     return xp.sign(p - 0.5) * xp.sqrt(df * ((1 - x) / x))
 
 
+# Elements of which an integral is taken at once.
+CHUNK = 4096
+
+
 @functools.cache
-def _nodes(step: float) -> list[tuple[float, float]]:
+def _nodes(step: float) -> tuple[Any, Any]:
     """Nodes and weights of the rule for ∫ f(v) dv from 0 to ∞ with s = 1."""
     u = np.arange(-4.2, 3.2, step)
     v = np.exp(0.5 * math.pi * np.sinh(u))
-    return list(zip(v.tolist(), (v * (0.5 * math.pi * step) * np.cosh(u)).tolist(), strict=True))
+    return v, v * (0.5 * math.pi * step) * np.cosh(u)
+
+
+def _integral(xp: Any, f: Callable[..., Any], step: float, scale: Any, *operands: Any) -> Any:
+    """∫ f(v, *operands) dv from 0 to ∞, one for each element, with s = ``scale``."""
+    nodes, weights = (xp.asarray(x) for x in _nodes(step))
+    flat = [x.reshape(-1, 1) for x in (scale, *operands)]
+    parts = []
+    for start in range(0, flat[0].shape[0], CHUNK):
+        s, *others = (x[start : start + CHUNK] for x in flat)
+        parts.append(xp.sum(f(nodes * s, *others) * weights, axis=-1))
+    return xp.concatenate(parts).reshape(scale.shape) * scale if parts else 0 * scale
 
 
 def _gamma_scaled(xp: Any, special: Any, a: Any, x: Any) -> Any:
@@ -114,25 +129,23 @@ def _gamma_series(xp: Any, special: Any, a: Any, x: Any) -> Any:
 
 def _gamma_below(xp: Any, special: Any, a: Any, x: Any) -> Any:
     """The integral from 0 to x, in units of xᵃ·e⁻ˣ/Γ(a)."""
-    scale, apart = 1 / xp.maximum(a - x, xp.sqrt(a)), xp.log(x) - special.psi(a)
-    total: Any = 0 * x
-    for node, weight in _nodes(1 / 16):
-        v = node * scale
-        total = total + weight * xp.exp(-a * v - x * xp.expm1(-v)) * (apart - v)
-    return total * scale
+
+    def f(v: Any, a: Any, x: Any, apart: Any) -> Any:
+        return xp.exp(-a * v - x * xp.expm1(-v)) * (apart - v)
+
+    scale = 1 / xp.maximum(a - x, xp.sqrt(a))
+    return _integral(xp, f, 1 / 16, scale, a, x, xp.log(x) - special.psi(a))
 
 
 def _gamma_above(xp: Any, special: Any, a: Any, x: Any) -> Any:
     """Minus the integral from x to ∞, in units of xᵃ·e⁻ˣ/Γ(a)."""
-    root = xp.sqrt(a)
-    scale = 1 / xp.maximum(1 - (a - 1) / x, 1 / xp.maximum(root, 1))
-    scale, apart = xp.minimum(scale, xp.maximum(root, 1)), xp.log(x) - special.psi(a)
-    total: Any = 0 * x
-    for node, weight in _nodes(1 / 16):
-        v = node * scale
+
+    def f(v: Any, a: Any, x: Any, apart: Any) -> Any:
         more = xp.log1p(v / x)
-        total = total + weight * xp.exp((a - 1) * more - v) * (apart + more)
-    return -total * scale / x
+        return xp.exp((a - 1) * more - v) * (apart + more)
+
+    scale = 1 / xp.maximum(1 - (a - 1) / x, 1 / xp.sqrt(xp.maximum(a, 1)))
+    return -_integral(xp, f, 1 / 16, scale, a, x, xp.log(x) - special.psi(a)) / x
 
 
 @_in_double
@@ -183,15 +196,15 @@ def beta_density(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
     return xp.where(fits, inside, outside)
 
 
-def _beta_integral(xp: Any, a: Any, b: Any, odds: Any, weight: Callable[[Any, Any], Any]) -> Any:
-    """∫ e⁻ᵃᵛ·(1 + odds·(1 − e⁻ᵛ))ᵇ⁻¹·weight(v, log of the bracket) dv from 0 to ∞."""
-    scale = 1 / xp.maximum(a - (b - 1) * odds, xp.sqrt(a * (a + b) / b))
-    total: Any = 0 * a
-    for node, factor in _nodes(1 / 32):
-        v = node * scale
+def _beta_integral(xp: Any, a: Any, b: Any, odds: Any, apart: Any, weight: Callable[..., Any]) -> Any:
+    """∫ e⁻ᵃᵛ·(1 + odds·(1 − e⁻ᵛ))ᵇ⁻¹·weight(apart, v, log of the bracket) dv from 0 to ∞."""
+
+    def f(v: Any, a: Any, b: Any, odds: Any, apart: Any) -> Any:
         more = xp.log1p(-odds * xp.expm1(-v))
-        total = total + factor * xp.exp((b - 1) * more - a * v) * weight(v, more)
-    return total * scale
+        return xp.exp((b - 1) * more - a * v) * weight(apart, v, more)
+
+    scale = 1 / xp.maximum(a - (b - 1) * odds, xp.sqrt(a * (a + b) / b))
+    return _integral(xp, f, 1 / 32, scale, a, b, odds, apart)
 
 
 @_in_double
@@ -203,8 +216,9 @@ def betainc_slope(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
     rest = 1 - place
     apart = xp.log(place) - (special.psi(p) - special.psi(p + q))
     with np.errstate(all="ignore"):
-        below = _beta_integral(xp, p, q, place / rest, lambda v, more: xp.minimum(apart, 0) - v) / rest
-        above = _beta_integral(xp, q, p, rest / place, lambda v, more: xp.maximum(apart, 0) + more) / place
+        left, right = xp.minimum(apart, 0), xp.maximum(apart, 0)
+        below = _beta_integral(xp, p, q, place / rest, left, lambda apart, v, more: apart - v) / rest
+        above = _beta_integral(xp, q, p, rest / place, right, lambda apart, v, more: apart + more) / place
         value = xp.where(apart < 0, below, -above) * _beta_scaled(xp, special, p, q, place)
     ends = xp.where(xp.logical_and(positive, xp.logical_or(xp.equal(x, 0), xp.equal(x, 1))), 0, np.nan)
     return xp.where(fits, value, ends)

@@ -1,0 +1,49 @@
+"""Probability distributions, ``lg.stats``, in the manner of ``scipy.stats``: densities and their kin, plain functions.
+
+``lg.stats.norm.logpdf(x, loc, scale)`` is written as there, is differentiable in all arguments that are not whole
+numbers, and broadcasts. A parameter that is a number out of its domain is an error; in a tensor it gives NaN.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+from lazygrad.names import lister, public, refuser
+from lazygrad.stats.discrete import bernoulli, binom, geom, nbinom, poisson
+from lazygrad.stats.exponential import expon, laplace, logistic, pareto, uniform, weibull_min
+from lazygrad.stats.gammas import beta, chi2, gamma, invgamma
+from lazygrad.stats.normal import halfnorm, lognorm, norm
+from lazygrad.stats.several import categorical, dirichlet, multinomial, multivariate_normal
+from lazygrad.stats.student import cauchy, halfcauchy, t
+
+__all__ = [
+    "bernoulli",
+    "beta",
+    "binom",
+    "categorical",
+    "cauchy",
+    "chi2",
+    "dirichlet",
+    "expon",
+    "gamma",
+    "geom",
+    "halfcauchy",
+    "halfnorm",
+    "invgamma",
+    "laplace",
+    "logistic",
+    "lognorm",
+    "multinomial",
+    "multivariate_normal",
+    "nbinom",
+    "norm",
+    "pareto",
+    "poisson",
+    "t",
+    "uniform",
+    "weibull_min",
+]
+
+public["lg.stats"] = sys.modules[__name__]
+__dir__ = lister(__all__)
+if not TYPE_CHECKING:  # type checkers know what there is
+    __getattr__ = refuser("lg.stats")
