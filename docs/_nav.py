@@ -28,7 +28,9 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Write the table of names, and say how much a search makes of a page."""
+    """Write the table of names, say how much a search makes of a page, and spare the gallery a second list."""
+    if page.file.src_uri == "gallery/index.md":
+        page.meta["hide"] = ["toc"]
     if page.file.src_uri.startswith(QUIETER):
         page.meta.setdefault("search", {"boost": 0.3})
     return markdown.replace(NAMES, names()) if NAMES in markdown else markdown
