@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,7 @@ class Accumulated(Wrapper):
             yield target, where(ready, new, old)
 
 
-def accumulate(optimizer: Mover, batches: int) -> Any:
+def accumulate(optimizer: Mover, batches: int) -> Accumulated:
     """``optimizer`` so that it moves at every ``batches``-th update, along the mean of the gradients since the last.
 
     For batches that are too large for the memory: the sum of their gradients, divided by their number, is what the

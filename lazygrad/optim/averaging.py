@@ -126,7 +126,7 @@ class Averaged(Wrapper):
         self.env._go_back(self.values(), self.env._state.runs)
 
 
-def average(optimizer: Mover, decay: float | None = None, *, start: int = 0, every: int = 1) -> Any:
+def average(optimizer: Mover, decay: float | None = None, *, start: int = 0, every: int = 1) -> Averaged:
     """``optimizer``, with averages of the variables that it moves, which often predict better than their last values.
 
     With ``decay`` d they are exponential moving averages (EMA): the mean with weights dᵏ of the values k updates ago,
