@@ -9,13 +9,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from lazygrad.names import lister, public, refuser
-from lazygrad.ops.decompositions import cholesky, qr
+from lazygrad.ops.decompositions import cholesky, lu, qr
 from lazygrad.ops.determinants import det, slogdet
+from lazygrad.ops.fitting import lstsq
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.linalg import expm, matrix_power, multi_dot, trace
 from lazygrad.ops.movement import matrix_transpose
 from lazygrad.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
-from lazygrad.ops.products import cross, dot, einsum, inner, kron, matmul, outer, tensordot, vecdot
+from lazygrad.ops.products import cross, dot, einsum, inner, kron, matmul, outer, tensordot, vdot, vecdot
 from lazygrad.ops.solving import inv, pinv, solve, solve_triangular
 from lazygrad.ops.spectral import eigh, eigvalsh, svd, svdvals
 
@@ -33,6 +34,8 @@ __all__ = [
     "inner",
     "inv",
     "kron",
+    "lstsq",
+    "lu",
     "matmul",
     "matrix_norm",
     "matrix_power",
@@ -50,6 +53,7 @@ __all__ = [
     "svdvals",
     "tensordot",
     "trace",
+    "vdot",
     "vecdot",
     "vector_norm",
 ]

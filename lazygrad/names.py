@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from lazygrad.errors import report
 
-__all__ = ["advice", "called", "lister", "public", "refuser"]
+__all__ = ["advice", "called", "instead", "lister", "public", "refuser"]
 
 # The packages with public names, by what users call them; each puts itself in here.
 public: dict[str, Any] = {}
@@ -21,8 +21,6 @@ public: dict[str, Any] = {}
 CALLED = {
     # NumPy
     "concatenate": "lg.concat",
-    "hstack": "lg.concat(xs, axis=1)",
-    "vstack": "lg.concat(xs, axis=0)",
     "cumsum": "lg.cumulative_sum",
     "cumprod": "lg.cumulative_prod",
     "cummax": "lg.cumulative_max",
@@ -44,29 +42,24 @@ CALLED = {
     "conjugate": "lg.conj",
     "invert": "lg.bitwise_invert",
     "mod": "lg.remainder",
-    "fmod": "lg.remainder",
+    "float_power": "lg.power, of float64",
+    "row_stack": "lg.vstack",
+    "in1d": "lg.isin",
+    "trapz": "lg.trapezoid",
+    "msort": "lg.sort(x, axis=0)",
     "true_divide": "lg.divide",
     "degrees": "lg.rad2deg",
     "radians": "lg.deg2rad",
     "amax": "lg.max",
     "amin": "lg.min",
     "product": "lg.prod",
-    "ravel": "lg.flatten",
     "rint": "lg.round",
     "around": "lg.round",
     "fix": "lg.trunc",
-    "fliplr": "lg.flip(x, axis=1)",
-    "flipud": "lg.flip(x, axis=0)",
-    "newaxis": "None, as in x[:, None]",
     "inverse": "lg.linalg.inv",
     "random": "ctx.random, in a step",
     "randn": "ctx.random.normal(shape), in a step",
     "rand": "ctx.random.uniform(shape), in a step",
-    "float16": "the string 'float16', as in x.astype('float16')",
-    "float32": "the string 'float32', as in x.astype('float32')",
-    "float64": "the string 'float64', as in x.astype('float64')",
-    "int32": "the string 'int32', as in x.astype('int32')",
-    "int64": "the string 'int64', as in x.astype('int64')",
     # PyTorch
     "detach": "lg.stop_gradient",
     "cat": "lg.concat",
@@ -91,7 +84,6 @@ CALLED = {
     "lgamma": "lg.gammaln",
     "topk": "lg.top_k",
     "backward": "lg.grad(loss, variables)",
-    "grad": "lg.grad(loss, variables)",
     "requires_grad": "trainable=, when a variable is registered",
     "no_grad": "lg.stop_gradient",
     "zero_grad": "It is not needed: a gradient belongs to one call of a step.",
@@ -108,7 +100,6 @@ CALLED = {
     "half": "x.astype('float16')",
     "long": "x.astype('int64')",
     "int": "x.astype('int32')",
-    "bool": "x.astype(bool)",
     "clone": "It is not needed: a tensor never changes.",
     "copy": "It is not needed: a tensor never changes.",
     "contiguous": "It is not needed: a tensor has no layout.",
@@ -181,7 +172,7 @@ CALLED = {
     "bce": "lg.nn.binary_cross_entropy_with_logits",
     "jit": "env.compile(step)",
     "compile": "env.compile(step)",
-    "gradient": "lg.grad",
+    "gradient": "lg.grad, or lg.central_difference of samples",
     "value_and_grad": "lg.grad, beside the value itself",
     "hvp": "lg.hessian_vector_product",
     "vjp": "lg.grad(y, x, grad_ys)",
@@ -202,6 +193,15 @@ CALLED = {
 }
 
 
+# Public here, but another thing than the method or the function of NumPy's that somebody gives a tensor to.
+OTHERWISE = {
+    "bool": "x.astype(bool)",
+    "grad": "lg.grad(loss, variables)",
+    "gradient": "lg.central_difference, for the slopes of what was sampled; lg.grad for derivatives",
+    "ravel": "lg.flatten",
+}
+
+
 def _plain(name: str) -> str:
     return name.casefold().replace("_", "")
 
@@ -211,7 +211,7 @@ _CALLED = {_plain(name): answer for name, answer in CALLED.items()}
 
 def called() -> list[tuple[str, str]]:
     """What other libraries call it, and what to write here, in the order of the alphabet."""
-    return sorted(CALLED.items(), key=lambda pair: _plain(pair[0]))
+    return sorted({**OTHERWISE, **CALLED}.items(), key=lambda pair: _plain(pair[0]))
 
 
 def advice(name: str, place: str = "") -> str:
@@ -225,6 +225,12 @@ def advice(name: str, place: str = "") -> str:
     if known is not None:
         return known if known.endswith(".") else f"Write {known}."
     return _near(name, place)
+
+
+def instead(name: str) -> str:
+    """As :func:`advice`, for a method that a tensor has not, and a function of NumPy's that is given one."""
+    other = OTHERWISE.get(_plain(name))
+    return advice(name) if other is None else f"Write {other}."
 
 
 def _near(name: str, place: str) -> str:

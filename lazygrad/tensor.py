@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from lazygrad.errors import GraphError, Origin, SpecError, TraceError, report
-from lazygrad.names import advice
+from lazygrad.names import advice, instead
 from lazygrad.registry import functions, here
 from lazygrad.spec import Shape, Spec
 
@@ -255,7 +255,7 @@ class Tensor:
         # Only for names that there are not. Python and NumPy ask for many that begin with an underscore.
         if name.startswith("_") or name in Tensor.__slots__:
             raise AttributeError(f"'Tensor' object has no attribute {name!r}")
-        raise AttributeError(report(f"a tensor has no {name!r}", at=here(), cure=advice(name)))
+        raise AttributeError(report(f"a tensor has no {name!r}", at=here(), cure=instead(name)))
 
     def __index__(self) -> NoReturn:
         self._no_value("an index", "Use lg.take(x, indices), or x[indices] with this tensor as the index.")
@@ -279,7 +279,7 @@ class Tensor:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
         used = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-        cure = advice(function.__name__) or "Use a function of lazygrad (lg.*) in place of NumPy's."
+        cure = instead(function.__name__) or "Use a function of lazygrad (lg.*) in place of NumPy's."
         self._no_value(f"an argument of {used}", cure)
 
     def __neg__(self) -> Tensor:

@@ -14,6 +14,7 @@ from rows_arrays import GRADIENTS, INDEXING, MOVEMENT, PRODUCTS, RUNNING, SORTIN
 from rows_elementwise import ELEMENTWISE, REDUCTIONS
 from rows_linalg import LINALG
 from rows_nn import NN
+from rows_numpy import NUMPYS
 from rows_slopes import SLOPES
 from rows_special import SPECIAL
 
@@ -34,6 +35,7 @@ CASES = [
     *NN,
     *SLOPES,
     *SPECIAL,
+    *NUMPYS,
 ]
 
 # Draws have fresh numbers at every run, so their rows have no reference.
@@ -70,4 +72,6 @@ EXEMPT = {
         "written by a pass alone: tests/test_rewrite_rules.py",
     ),
     "group": "joins update ops, computes nothing",
+    "ravel": "gives a function too: tests/ops/test_array_functions.py",
+    **dict.fromkeys(("can_cast", "finfo", "iinfo", "isdtype", "result_type"), "of dtypes: tests/test_array_api.py"),
 }

@@ -20,12 +20,29 @@ EXEMPT = {
     "sort": "puts NaN last, and what stood behind it elsewhere",
     "top_k": "puts NaN first, and what stood before it elsewhere",
     "argsort": "gives places",
+    **dict.fromkeys(
+        ["nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmin", "nanmax", "nanargmin", "nanargmax", "nancumsum"],
+        "passes over it: tests/ops/test_array_functions.py",
+    ),
+    **dict.fromkeys(
+        ["nancumprod", "nanmedian", "nanquantile", "nanpercentile", "fmax", "fmin"],
+        "passes over it: tests/ops/test_array_functions.py",
+    ),
+    **dict.fromkeys(
+        ["unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"],
+        "puts NaN last, and what stood behind it elsewhere",
+    ),
+    "histogram": "counts what lies in a bin",
+    **dict.fromkeys(
+        ["linalg.lstsq", "polyfit", "linalg.pinv-hermitian", "linalg.matrix_rank-hermitian", "linalg.svd-hermitian"],
+        "raises LinAlgError, in other words than its reference: tests/ops/test_array_functions.py",
+    ),
     "nn.conv2d_transpose": "its reference multiplies NaN with padding; what depends on it is checked below",
 }
 ROWS = [
     pytest.param(case, k, id=f"{case}-{k}")
     for case in CASES
-    if "float64" in case.dtypes and case.name not in EXEMPT
+    if "float64" in case.dtypes and not EXEMPT.keys() & {case.name, str(case)}
     for k, array in enumerate(case.sample("float64"))
     if array.dtype.kind == "f"
 ]
@@ -97,7 +114,7 @@ def test_nan_reaches_all_that_depends_on_it(case: Case, k: int) -> None:
 
 def test_what_is_exempt_has_rows() -> None:
     """A name that no row has would excuse nothing."""
-    assert set(EXEMPT) - {case.name for case in CASES} == set()
+    assert set(EXEMPT) - {name for case in CASES for name in (case.name, str(case))} == set()
 
 
 def expect_everywhere(expected: Any, call: Any, *arrays: Any) -> None:

@@ -43,6 +43,9 @@ class Namespace(Protocol):
     def placed(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
         """A copy of ``x`` with ``values`` at places; of values for one place the last counts."""
 
+    def lu(self, a: Any) -> Any:
+        """The permutation, lower and upper triangular factor of each matrix of a batch, as matrices of its dtype."""
+
     def solve_triangular(self, a: Any, b: Any, lower: bool, transposed: bool) -> Any:
         """Solve triangular systems, one a matrix of the batch.
 

@@ -249,6 +249,21 @@ class CupyNamespace:
             raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {place}")
         return solve(a, b, lower=lower, trans=1 if transposed else 0, check_finite=False)
 
+    def lu(self, a: Any) -> Any:
+        """Factors of one matrix after the other; CuPy has no batches of them."""
+        from cupyx.scipy.linalg import lu as factored
+
+        xp = self._cupy
+        *batch, m, n = a.shape
+        k = min(m, n)
+        parts = p, lower, upper = tuple(xp.zeros((*batch, *size), a.dtype) for size in ((m, m), (m, k), (k, n)))
+        for place in np.ndindex(*batch):
+            if k:
+                p[place], lower[place], upper[place] = factored(a[place], check_finite=False)
+            else:
+                p[place] = xp.eye(m, dtype=a.dtype)
+        return parts
+
 
 for _name in COMPARED:
     setattr(CupyNamespace, _name, functools.partialmethod(CupyNamespace._compared, _name))

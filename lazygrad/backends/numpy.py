@@ -31,6 +31,13 @@ def solve_triangular(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
     return out
 
 
+def lu(a: Any) -> Any:
+    """Permutation, lower and upper triangular factor of each matrix."""
+    from scipy.linalg import lu as factored
+
+    return factored(a, check_finite=False)
+
+
 def checked(x: Any, wrong: Any, say: Any) -> Any:
     """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
     if wrong.any():
@@ -68,6 +75,7 @@ class NumpyNamespace:
     elements = staticmethod(elements)
     added = staticmethod(added)
     placed = staticmethod(placed)
+    lu = staticmethod(lu)
     solve_triangular = staticmethod(solve_triangular)
 
     def __getattr__(self, name: str) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 from lazygrad.kinds import tensors
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _fold, _windows, count, extent, padding_of
-from lazygrad.ops.movement import matrix_transpose, moveaxis, pad, permute_dims, reshape
+from lazygrad.ops.movement import matrix_transpose, moveaxis, permute_dims, reshape
+from lazygrad.ops.padding import pad
 from lazygrad.ops.products import matmul
 from lazygrad.precision import in_floats
 from lazygrad.registry import function

@@ -14,7 +14,8 @@ from lazygrad.nn.losses import _masked
 from lazygrad.ops.comparison import clip, greater, isinf, less, logical_and, not_equal, where
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.indexing import take_along_axis
-from lazygrad.ops.movement import astype, broadcast_to, expand_dims, pad, reshape, stack, whole_index
+from lazygrad.ops.movement import astype, broadcast_to, expand_dims, reshape, stack, whole_index
+from lazygrad.ops.padding import pad
 from lazygrad.ops.source import full_like
 from lazygrad.precision import in_floats
 from lazygrad.registry import function

@@ -9,7 +9,8 @@ import numpy as np
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _window_max, _window_sum, count, extent, padding_of
-from lazygrad.ops.movement import astype, pad
+from lazygrad.ops.movement import astype
+from lazygrad.ops.padding import pad
 from lazygrad.ops.source import ones
 from lazygrad.precision import in_floats
 from lazygrad.registry import function

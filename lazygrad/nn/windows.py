@@ -15,7 +15,8 @@ from lazygrad.define import movement, opaque
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.ops.comparison import equal, logical_and, where
-from lazygrad.ops.movement import astype, broadcast_to, moveaxis, pad, reshape
+from lazygrad.ops.movement import astype, broadcast_to, moveaxis, reshape
+from lazygrad.ops.padding import pad
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.source import ones
 from lazygrad.registry import function

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
 
+from lazygrad.casting import working
 from lazygrad.define import elementwise, squared, squares
 from lazygrad.kinds import flat, kind_of, tensor, tensors
 from lazygrad.registry import function, functions
@@ -271,10 +273,19 @@ def _rint(xp: Any, x: Array) -> Any:
 
 
 @function
-def round(x: TensorLike) -> Tensor:
-    """Rounded to the nearest whole number; halves go to the even one."""
+def round(x: TensorLike, decimals: int = 0) -> Tensor:
+    """Rounded to ``decimals`` places behind the point, before it if negative; halves go to the even one.
+
+    As in NumPy the number is multiplied, rounded and divided, so that what decimals cannot write may round either way.
+    """
     x = tensor(x)
-    return _rint(x) if np.issubdtype(x.dtype, np.inexact) else x
+    whole = not np.issubdtype(x.dtype, np.inexact)
+    if not decimals or (whole and decimals > 0):
+        return x if whole else _rint(x)
+    wide = functions["astype"](x, working(x.dtype))
+    scale = 10.0 ** builtins.abs(decimals)
+    y = _rint(wide * scale) / scale if decimals > 0 else _rint(wide / scale) * scale
+    return functions["astype"](functions["where"](functions["isfinite"](y), y, wide), x.dtype)
 
 
 @function

@@ -222,10 +222,15 @@ def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8
 
 
 @function
-def nan_to_num(x: TensorLike, nan: float = 0.0) -> Tensor:
-    """``x`` with ``nan`` in place of NaN, and the largest finite numbers in place of infinities."""
+def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """``x`` with ``nan`` in place of NaN, and ``posinf`` and ``neginf``, or the largest numbers, of infinities."""
     x = tensor(x)
-    limit = np.finfo(x.dtype).max if np.issubdtype(x.dtype, np.inexact) else None
-    if limit is None:
+    if x.dtype.kind != "f":
         return x
-    return where(isnan(x), nan, clip(x, -float(limit), float(limit)))
+    limit = float(np.finfo(x.dtype).max)
+    if posinf is not None:
+        x = where(equal(x, np.inf), posinf, x)
+    if neginf is not None:
+        x = where(equal(x, -np.inf), neginf, x)
+    low, high = (None if v is not None else w for v, w in ((neginf, -limit), (posinf, limit)))
+    return where(isnan(x), nan, clip(x, low, high))

@@ -1,4 +1,4 @@
-"""Decompositions of matrices into triangular factors: Cholesky, QR."""
+"""Decompositions of matrices into triangular factors: Cholesky, LU, QR."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ from typing import Any, NamedTuple
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor
-from lazygrad.ops.movement import concat, matrix_transpose, tril
-from lazygrad.ops.solving import _solve_triangular, lapack, of_matrices, of_squares, symmetric
+from lazygrad.ops.movement import concat, matrix_transpose, tril, triu
+from lazygrad.ops.products import matmul
+from lazygrad.ops.solving import (
+    _solve_triangular,
+    as_floats,
+    lapack,
+    nan_beside_nan,
+    of_matrices,
+    of_squares,
+    symmetric,
+)
 from lazygrad.registry import function, here
 from lazygrad.spec import Shape
 from lazygrad.tensor import Array, Tensor, TensorLike
 
-__all__ = ["QRResult", "cholesky", "qr"]
+__all__ = ["LUResult", "QRResult", "cholesky", "lu", "qr"]
+
+
+class LUResult(NamedTuple):
+    """A permutation, a lower triangular factor with ones on its diagonal, and an upper triangular one."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
 
 
 class QRResult(NamedTuple):
@@ -114,3 +131,53 @@ def qr(a: TensorLike, *, mode: str = "reduced") -> QRResult:
         return QRResult(q, concat([r, q.mT @ a[..., m:]], axis=-1))
     q, r = _qr_complete(a) if mode == "complete" and a.ndim >= 2 and a.shape[-2] > a.shape[-1] else _qr(a)
     return QRResult(q, r)
+
+
+def _lu_shapes(a: Shape) -> list[Shape]:
+    batch, (m, n) = of_matrices(a), a[-2:]
+    k = min(m, n)
+    return [(*batch, m, m), (*batch, m, k), (*batch, k, n)]
+
+
+def _pull_lu(g: Any, y: Any, a: Tensor) -> Tensor:
+    # With Pᵀa = [L₁ U; L₂ U] and X = L₁⁻¹ d(Pᵀa)₁ U⁻¹: dL₁ = L₁ tril(X, -1), dU = triu(X) U and
+    # dL₂ = d(Pᵀa)₂ U⁻¹ − L₂ triu(X). De Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals using
+    # triangular factorization", for square matrices; transposed. P is constant wherever there is a derivative.
+    (_, gl, gu), (p, lower, u) = g, y
+    n = u.shape[-1]
+    top, rest = lower[..., :n, :], lower[..., n:, :]
+    inner = tril(top.mT @ gl[..., :n, :], -1) + triu(gu @ u.mT - rest.mT @ gl[..., n:, :])
+    first = _solve_triangular(top, inner, lower=True, transposed=True)
+    pulled = concat([first, gl[..., n:, :]], axis=-2)
+    pulled = _solve_triangular(u, pulled.mT, lower=False, transposed=False).mT
+    return matmul(p, pulled)
+
+
+@opaque(shape=_lu_shapes, vjp=_pull_lu, dtype=lapack)
+def _lu(xp: Any, a: Array) -> Any:
+    """P, L and U, for matrices that are not wider than tall."""
+    return tuple(nan_beside_nan(xp, a, y) for y in xp.lu(a))
+
+
+@function
+def lu(a: TensorLike) -> LUResult:
+    """Permutation P, lower triangular L and upper triangular U with P @ L @ U = a, rows exchanged for stability.
+
+    Args:
+        a: ``(..., m, n)``. P is ``(..., m, m)``, L ``(..., m, k)`` with ones on its diagonal, U ``(..., k, n)``, with
+            k = min(m, n).
+
+    The derivatives are those with P held; at ties for a pivot there are none. U must be regular in its first k columns
+    where it is differentiated, else evaluating the derivative raises numpy.linalg.LinAlgError.
+
+    Raises:
+        SpecError: ``a`` has fewer than two axes.
+    """
+    a = tensor(a)
+    if a.ndim >= 2 and a.shape[-2] < a.shape[-1]:
+        # The square part in front decides P and L; the rest of U is the rest of a, solved for.
+        m = a.shape[-2]
+        p, lower, u = _lu(a[..., :m])
+        more = _solve_triangular(lower, p.mT @ as_floats(a)[..., m:], lower=True, transposed=False)
+        return LUResult(p, lower, concat([u, more], axis=-1))
+    return LUResult(*_lu(a))

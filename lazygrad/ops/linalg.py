@@ -16,9 +16,9 @@ from lazygrad.kinds import tensors as tensors_of
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import broadcast_to, concat
 from lazygrad.ops.products import matmul
-from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, zeros_like
+from lazygrad.ops.standard import sum
 from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -27,9 +27,9 @@ __all__ = ["expm", "matrix_power", "multi_dot", "trace"]
 
 
 @function
-def trace(x: TensorLike, *, offset: int = 0) -> Tensor:
-    """Sum of a diagonal of the last two axes; ``offset`` counts from the main one to the right."""
-    return sum(diagonal(x, offset=offset), axis=-1)
+def trace(x: TensorLike, *, offset: int = 0, dtype: Any = None) -> Tensor:
+    """Sum of a diagonal of the last two axes; ``offset`` counts to the right, ``dtype`` as for ``sum``."""
+    return sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
 @function

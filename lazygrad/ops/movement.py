@@ -15,6 +15,7 @@ import numpy as np
 from lazygrad.casting import saturates
 from lazygrad.define import elementwise, fills, movement
 from lazygrad.errors import PlaceError, SpecError, report
+from lazygrad.graph import current_graph
 from lazygrad.kinds import Movement, flat, tensor, tensors
 from lazygrad.registry import function, functions, here
 from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
@@ -32,9 +33,7 @@ __all__ = [
     "flip",
     "matrix_transpose",
     "moveaxis",
-    "pad",
     "permute_dims",
-    "repeat",
     "reshape",
     "roll",
     "rot90",
@@ -153,6 +152,22 @@ def _parts(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
     return tuple(x[(*front, slice(end - size, end))] for size, end in zip(sizes, ends, strict=True))
 
 
+# Where the array API asks for a device: the environment has one, so it can but be named.
+DEVICES = {"numpy": ("cpu", "numpy"), "cupy": ("gpu", "cuda", "cupy")}
+
+
+def check_device(device: Any, graph: Any = None) -> None:
+    """Raise SpecError for a device that is not the environment's; None is."""
+    if device is None:
+        return
+    graph = graph or current_graph("name a device")
+    backend = "numpy" if graph.context is None else graph.context.env._backend.name
+    if str(device).split(":")[0] not in DEVICES[backend]:
+        facts = [f"device:  {backend}   of the environment"]
+        cure = "Arrays lie where the environment computes: lg.VariableEnvironment(backend='numpy') or 'cupy'."
+        raise SpecError(report(f"cannot use device={device!r}", at=here(), facts=facts, cure=cure))
+
+
 @elementwise(vjp=lambda g, y, x: astype(g, x.dtype), dtype=kept)
 def _astype(xp: Any, x: Array, *, dtype: Any) -> Any:
     """The elements cast to ``dtype``."""
@@ -160,15 +175,17 @@ def _astype(xp: Any, x: Array, *, dtype: Any) -> Any:
 
 
 @function
-def astype(x: TensorLike, dtype: Any) -> Tensor:
+def astype(x: TensorLike, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
     """``x`` cast to ``dtype``; the gradient is cast back.
 
     Floats become whole numbers by rounding towards zero. One that is out of range becomes the nearest number of
     ``dtype``, and NaN its least number, which is 0 where there are no negative ones; as a bool NaN is true. Whole
     numbers that are out of range lose their leading bits, as in NumPy. An index or a label that is cast from NaN or an
-    infinity raises IndexError all the same.
+    infinity raises IndexError all the same. ``copy`` says nothing, as a tensor never changes; ``device`` is the
+    environment's, ``"cpu"`` or ``"gpu"``.
     """
     x, dtype = tensor(x), checked_dtype(dtype)
+    check_device(device, x.graph)
     return x if x.dtype == dtype else _astype(x, dtype=dtype)
 
 
@@ -394,17 +411,6 @@ def roll(x: TensorLike, shift: int | Sequence[int], axis: Axes = None) -> Tensor
 
 
 @function
-def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
-    """Every element ``repeats`` times in a row along ``axis``; of the flattened tensor, if not given."""
-    x = tensor(x)
-    if axis is None:
-        x, axis = flatten(x), 0
-    place = _axis("repeat", x, axis)
-    wide = broadcast_to(expand_dims(x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
-    return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
-
-
-@function
 def tile(x: TensorLike, repetitions: int | Sequence[int]) -> Tensor:
     """``x`` laid side by side, ``repetitions`` times along each axis."""
     x = tensor(x)
@@ -414,28 +420,6 @@ def tile(x: TensorLike, repetitions: int | Sequence[int]) -> Tensor:
     apart = reshape(x, tuple(size for n in shape for size in (1, n)))
     wide = broadcast_to(apart, tuple(size for n, t in zip(shape, times, strict=True) for size in (t, n)))
     return reshape(wide, tuple(n * t for n, t in zip(shape, times, strict=True)))
-
-
-@function
-def pad(x: TensorLike, pad_width: Any, constant_values: Any = 0) -> Tensor:
-    """``x`` with ``constant_values`` around it: ``pad_width`` on every side, or ``(before, after)`` an axis.
-
-    The dtype is that of ``x``, to which the values are cast.
-    """
-    x = tensor(x)
-    try:
-        widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
-    except ValueError:
-        widths = np.full((1, 2), -1)
-    if widths.size and (widths.min() < 0 or widths.dtype.kind not in "iu"):
-        cure = "pad_width is a whole number, (before, after), or one such pair an axis; none is negative."
-        raise SpecError(report(f"cannot pad {x.spec} by {pad_width!r}", at=here(), cure=cure))
-    before, after = (tuple(int(w) for w in widths[:, side]) for side in (0, 1))
-    if isinstance(constant_values, (int, float, np.integer, np.floating)) and constant_values == 0:
-        return _pad(x, before=before, after=after)
-    inside = _pad(functions["ones_like"](x, dtype=bool), before=before, after=after)
-    value = tensor(constant_values, x.graph, x.dtype)
-    return functions["where"](inside, _pad(x, before=before, after=after), value)
 
 
 @function

@@ -16,7 +16,7 @@ from lazygrad.ops.comparison import greater, not_equal
 from lazygrad.ops.corners import length
 from lazygrad.ops.movement import expand_dims, moveaxis, reshape
 from lazygrad.ops.reduction import _count, any, max, mean, min, sum
-from lazygrad.ops.solving import as_floats, inv, tolerances
+from lazygrad.ops.solving import as_floats, inv, of_triangle, tolerances
 from lazygrad.ops.spectral import _svdvals
 from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
@@ -136,17 +136,17 @@ def norm(x: TensorLike, ord: Order = None, axis: Any = None, keepdims: bool = Fa
 
 
 @function
-def matrix_rank(x: TensorLike, *, rtol: Any = None) -> Tensor:
+def matrix_rank(x: TensorLike, *, rtol: Any = None, hermitian: bool = False) -> Tensor:
     """How many singular values of each matrix are larger than ``rtol`` times the largest, as int64.
 
     ``rtol`` is max(m, n)·ε of the dtype if not given, else a number, or one for each matrix. As in NumPy, a vector
-    has rank 1 unless it is zero.
+    has rank 1 unless it is zero. If ``hermitian``, only the lower triangle is read.
     """
     x = as_floats(x)
     if x.ndim < 2:
         return any(not_equal(x, 0)).astype(np.int64)
     rtol = tolerances("take the rank of", x, rtol)
-    s = _svdvals(x)
+    s = _svdvals(of_triangle(x, hermitian))
     if not s.shape[-1]:
         return sum(greater(s, 0), axis=-1)
     limit = rtol * max(s, axis=-1)

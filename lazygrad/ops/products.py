@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
 from lazygrad.tensor import Array, Tensor, TensorLike
 
-__all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vecdot"]
+__all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vdot", "vecdot"]
 
 
 def batches(a: Shape, b: Shape) -> Shape:
@@ -130,6 +131,12 @@ def inner(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 @function
+def vdot(a: TensorLike, b: TensorLike) -> Tensor:
+    """Sum of products of all elements of both, flattened, of which there are as many."""
+    return vecdot(reshape(a, (-1,)), reshape(b, (-1,)))
+
+
+@function
 def outer(a: TensorLike, b: TensorLike) -> Tensor:
     """Every element of ``a`` times every element of ``b``: ``(n,)`` and ``(m,)`` give ``(n, m)``."""
     a, b = tensors(a, b)
@@ -198,14 +205,18 @@ def _list(axes: Any) -> Sequence[Any]:
 
 
 @function
-def einsum(subscripts: str, *operands: Any) -> Tensor:
+def einsum(subscripts: Any, *operands: Any) -> Tensor:
     """Sum of products in Einstein's notation, as NumPy's: ``einsum("ij,jk->ik", a, b)``.
 
-    Operands are taken two at a time, from left to right. Each pair is one batched matrix product.
+    In place of letters there may be lists of whole numbers, one behind each operand and perhaps one for the result:
+    ``einsum(a, [0, 1], b, [1, 2], [0, 2])``. Operands are taken two at a time, from left to right. Each pair is one
+    batched matrix product.
 
     Raises:
         SpecError: the subscripts do not fit the operands.
     """
+    if not isinstance(subscripts, str):
+        subscripts, operands = _lettered((subscripts, *operands))
     given = tensors(*operands)
     try:
         inputs, output = _subscripts(subscripts, given)
@@ -280,6 +291,25 @@ def _subscripts(text: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], 
     if unknown or len(set(output)) != len(output):
         raise Mismatch("The result names a letter twice, or one that no operand has.")
     return inputs, output
+
+
+LETTERS = string.ascii_lowercase + string.ascii_uppercase
+
+
+def _lettered(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """Operands that are each followed by a list of axes, as a text of letters and the operands."""
+
+    def text(axes: Any) -> str:
+        try:
+            return "".join("..." if axis is Ellipsis else LETTERS[axis] for axis in axes)
+        except (IndexError, TypeError):
+            cure = "Behind each operand stands a list of its axes, whole numbers from 0 to 51 or '...'."
+            raise SpecError(report(f"cannot einsum with axes {axes!r:.60}", at=here(), cure=cure)) from None
+
+    count = len(given) // 2
+    left = ",".join(text(axes) for axes in given[1 : 2 * count : 2])
+    right = "".join("->" + text(axes) for axes in given[2 * count :])
+    return left + right, given[: 2 * count : 2]
 
 
 def _diagonals(x: Tensor, letters: list[str]) -> tuple[Tensor, list[str]]:

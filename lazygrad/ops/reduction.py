@@ -14,9 +14,19 @@ from lazygrad.kinds import flat, tensor
 from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, square
 from lazygrad.ops.comparison import equal, logical_and, logical_or, not_equal, where
 from lazygrad.ops.elementary import _apart, exp, log
-from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, permute_dims, reshape, squeeze, stack
+from lazygrad.ops.movement import (
+    astype,
+    broadcast_arrays,
+    broadcast_to,
+    concat,
+    flatten,
+    permute_dims,
+    reshape,
+    squeeze,
+    stack,
+)
 from lazygrad.ops.source import ones_like
-from lazygrad.ops.strong import like
+from lazygrad.ops.strong import like, strong_multiply
 from lazygrad.precision import in_floats
 from lazygrad.registry import function, functions
 from lazygrad.spec import Axes, Shape, normalize_axes
@@ -34,9 +44,8 @@ __all__ = [
     "mean",
     "median",
     "min",
-    "prod",
+    "ptp",
     "spread",
-    "sum",
     "sum_to",
     "var",
 ]
@@ -215,13 +224,26 @@ def mean(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 @function
 @in_floats("x", "weights")
-def average(x: TensorLike, *, axis: Axes = None, weights: TensorLike | None = None) -> Tensor:
-    """Mean over ``axis``, each element counted by its weight; ``weights`` broadcasts with ``x``."""
+def average(x: TensorLike, *, axis: Axes = None, weights: TensorLike | None = None, keepdims: bool = False) -> Tensor:
+    """Mean over ``axis``, each element counted by its weight.
+
+    ``weights`` broadcasts with ``x``; one axis of them, beside one ``axis`` of more, lies along that axis.
+    """
     if weights is None:
-        return mean(x, axis=axis)
-    x = tensor(x)
+        return mean(x, axis=axis, keepdims=keepdims)
+    x, weights = tensor(x), tensor(weights)
+    if weights.ndim == 1 and x.ndim > 1 and isinstance(axis, (int, np.integer)):
+        place = normalize_axes(int(axis), x.ndim)[0]
+        if weights.size == x.shape[place]:
+            weights = reshape(weights, tuple(x.shape[place] if i == place else 1 for i in range(x.ndim)))
     weights = broadcast_to(weights, x.shape)
-    return sum(x * weights, axis=axis) / sum(weights, axis=axis)
+    return sum(x * weights, axis=axis, keepdims=keepdims) / sum(weights, axis=axis, keepdims=keepdims)
+
+
+@function
+def ptp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """From the smallest to the largest element over ``axis``: their difference, "peak to peak"."""
+    return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
 
 
 @function
@@ -235,19 +257,24 @@ def var(x: TensorLike, *, axis: Axes = None, correction: float = 0, keepdims: bo
 
 
 @function
-@in_floats("x")
-def logsumexp(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """log Σ exp(x) over ``axis``, without overflow.
+@in_floats("x", "b")
+def logsumexp(x: TensorLike, *, axis: Axes = None, b: TensorLike | None = None, keepdims: bool = False) -> Tensor:
+    """log Σ b·exp(x) over ``axis``, without overflow; b is 1 if not given, and NaN results where the sum is negative.
 
-    Its derivatives are those of :func:`softmax`'s kind: they sum to 1. Where the largest elements are infinite they
-    share it, and the others get 0.
+    Its derivatives are those of :func:`softmax`'s kind: without b they sum to 1. Where the largest elements are
+    infinite they share it, and the others get 0. ``b`` broadcasts with ``x``; where it is 0, x does not count, be it
+    infinite.
     """
     x = tensor(x)
+    if b is not None:
+        x, b = broadcast_arrays(x, b)
+    counted = x if b is None else where(equal(b, 0), -math.inf, x)
     if not x.size:  # there is no highest of no elements
         return log(sum(exp(x), axis=axis, keepdims=keepdims))
-    highest = functions["stop_gradient"](max(x, axis=axis, keepdims=True))
+    highest = functions["stop_gradient"](max(counted, axis=axis, keepdims=True))
     # Where the largest is infinite, what equals it becomes 0 like any largest: ∞ - ∞ would be NaN.
-    total = log(sum(exp(_apart(x, highest)), axis=axis, keepdims=True)) + highest
+    terms = exp(_apart(x, highest))
+    total = log(sum(terms if b is None else strong_multiply(b, terms), axis=axis, keepdims=True)) + highest
     return total if keepdims else squeeze(total, normalize_axes(axis, x.ndim))
 
 

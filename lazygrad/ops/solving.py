@@ -18,6 +18,7 @@ import numpy as np
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import flat, tensor, tensors
+from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
 from lazygrad.ops.products import batches
 from lazygrad.registry import function, here
@@ -74,6 +75,11 @@ def nan_beside_nan(xp: Any, a: Array, y: Array) -> Any:
 def symmetric(x: Tensor) -> Tensor:
     """Half of ``x`` plus its transpose."""
     return 0.5 * (x + x.mT)
+
+
+def of_triangle(a: Tensor, hermitian: bool) -> Tensor:
+    """The symmetric matrices that the lower triangles of ``a`` stand for, if ``hermitian``; else ``a`` itself."""
+    return tril(a) + tril(a, -1).mT if hermitian else a
 
 
 @opaque(
@@ -188,7 +194,9 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 @function
-def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False, transposed: bool = False) -> Tensor:
+def solve_triangular(
+    a: TensorLike, b: TensorLike, lower: bool = False, transposed: bool = False, unit_diagonal: bool = False
+) -> Tensor:
     """The x for which a @ x = b, or aᵀ @ x = b if ``transposed``, where ``a`` is triangular.
 
     Only the lower triangle of ``a`` is read if ``lower``, else only the upper; the gradient is zero in the
@@ -199,6 +207,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False, transpos
         b: a vector ``(n,)``, or matrices ``(..., n, k)``, as for :func:`solve`.
         lower: which triangle of ``a`` is read.
         transposed: whether to solve with the transpose of what is read.
+        unit_diagonal: whether the diagonal is taken to be ones; it is not read then, and its gradient is zero.
 
     Raises:
         SpecError: ``a`` is not square, or the sizes do not fit.
@@ -206,6 +215,8 @@ def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False, transpos
     """
     a, b = tensors(a, b)
     lower, transposed = bool(lower), bool(transposed)
+    if unit_diagonal and a.ndim >= 2:
+        a = where(np.eye(*a.shape[-2:], dtype=np.bool_), 1, a)
 
     def primitive(a: Tensor, b: Tensor) -> Tensor:
         return _solve_triangular(a, b, lower=lower, transposed=transposed)
@@ -256,12 +267,13 @@ def tolerances(what: str, a: Tensor, rtol: Any) -> Any:
 
 
 @function
-def pinv(a: TensorLike, *, rtol: Any = None) -> Tensor:
+def pinv(a: TensorLike, *, rtol: Any = None, hermitian: bool = False) -> Tensor:
     """Moore–Penrose pseudo-inverse of each matrix: ``(..., m, n)`` gives ``(..., n, m)``.
 
     Singular values up to ``rtol`` times the largest count as zero; ``rtol`` is max(m, n)·ε of the dtype if not
     given, as in the array API standard, else a number, or one for each matrix. The derivative is that along changes
-    which keep the rank: where the rank changes, the pseudo-inverse jumps.
+    which keep the rank: where the rank changes, the pseudo-inverse jumps. If ``hermitian``, only the lower triangle is
+    read, and the matrix is the symmetric one that it stands for.
     """
-    a = as_floats(a)
+    a = of_triangle(as_floats(a), hermitian)
     return _pinv(a, tolerances("pinv", a, rtol) if a.ndim >= 2 else 0.0)

@@ -8,12 +8,13 @@ import numpy as np
 
 from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import flat, tensor
+from lazygrad.kinds import flat, tensor, tensors
 from lazygrad.ops.arithmetic import floor_divide, remainder
 from lazygrad.ops.comparison import equal, logical_not, where
 from lazygrad.ops.cumulative import _along
-from lazygrad.ops.indexing import take_along_axis
-from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis, pad
+from lazygrad.ops.indexing import take, take_along_axis
+from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis
+from lazygrad.ops.padding import pad
 from lazygrad.ops.reduction import any as any_of
 from lazygrad.ops.reduction import sum as sum_of
 from lazygrad.ops.source import arange
@@ -57,8 +58,8 @@ def _searchsorted(xp: Any, edges: Array, x: Array, *, right: bool) -> Any:
 
 
 @function
-def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tensor:
-    """Indices that sort ``x`` along ``axis``; equal elements keep their order."""
+def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """Indices that sort ``x`` along ``axis``; equal elements keep their order, ``stable`` or not."""
     x = tensor(x)
     if not descending:
         return _argsort(x, axis=axis)
@@ -68,8 +69,11 @@ def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tenso
 
 
 @function
-def sort(x: TensorLike, *, axis: int = -1, descending: bool = False) -> Tensor:
-    """``x`` with the elements along ``axis`` in increasing, or decreasing, order; NaN counts as largest."""
+def sort(x: TensorLike, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """``x`` with the elements along ``axis`` in increasing, or decreasing, order; NaN counts as largest.
+
+    Equal elements keep their order, whether ``stable`` asks for it or not.
+    """
     x = tensor(x)
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
@@ -86,10 +90,17 @@ def top_k(x: TensorLike, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
 
 
 @function
-def searchsorted(edges: TensorLike, x: TensorLike, *, side: str = "left") -> Tensor:
-    """For every element of ``x`` the place in ``edges`` (1-d, increasing) where it would keep the order."""
+def searchsorted(edges: TensorLike, x: TensorLike, *, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
+    """For every element of ``x`` the place in ``edges`` (1-d, increasing) where it would keep the order.
+
+    Before equal ones if ``side`` is ``"left"``, behind them if ``"right"``. Edges in another order are sorted by
+    ``sorter``, what :func:`argsort` gives for them.
+    """
     if side not in ("left", "right"):
         raise SpecError(report(f"cannot search {side!r}", at=here(), cure="side is 'left' or 'right'."))
+    if sorter is not None:
+        edges, x = tensors(edges, x)
+        edges = take(edges, sorter)
     return _searchsorted(edges, x, right=side == "right")
 
 
@@ -114,8 +125,9 @@ def nonzero(x: TensorLike, *, size: int, fill_value: int = 0) -> tuple[Tensor, .
 
 
 @function
-def isin(x: TensorLike, values: TensorLike) -> Tensor:
-    """Whether each element of ``x`` is one of ``values``."""
+def isin(x: TensorLike, values: TensorLike, *, invert: bool = False) -> Tensor:
+    """Whether each element of ``x`` is one of ``values``, or is none of them if ``invert``."""
     x = tensor(x)
     values = flatten(tensor(values, x.graph))
-    return any_of(equal(expand_dims(x, -1), values), axis=-1)
+    found = any_of(equal(expand_dims(x, -1), values), axis=-1)
+    return logical_not(found) if invert else found

@@ -17,7 +17,7 @@ from lazygrad.foreign import dtype_of, lent, on_device
 from lazygrad.graph import Graph, current_graph
 from lazygrad.kinds import has_default, tensor
 from lazygrad.missing import FILL, is_masked, numbers, odd, refused_columns
-from lazygrad.ops.movement import broadcast_to, reshape
+from lazygrad.ops.movement import broadcast_to, check_device, reshape
 from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, sized
 from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
@@ -198,9 +198,19 @@ def _read(graph: Graph, value: Variable | Transposed) -> Tensor:
 
 
 @function
-def asarray(x: TensorLike, dtype: Any = None) -> Tensor:
-    """``x`` as a tensor: a tensor stays itself, a number or anything array-like becomes a constant."""
-    return tensor(x, dtype=None if dtype is None else checked_dtype(dtype))
+def asarray(x: TensorLike, dtype: Any = None, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """``x`` as a tensor: a tensor stays itself, a number or anything array-like becomes a constant, which is a copy.
+
+    Raises:
+        SpecError: ``x`` is no tensor of numbers, ``copy`` is False and it is an array, or ``device`` is not the
+            environment's (``"cpu"``, or ``"gpu"`` with ``backend="cupy"``).
+    """
+    if copy is False and not isinstance(x, (Tensor, bool, int, float)):
+        cure = "What becomes a constant is copied, so that it stays what it is: leave copy out."
+        raise SpecError(report("cannot make a tensor without a copy", at=here(), cure=cure))
+    made = tensor(x, dtype=None if dtype is None else checked_dtype(dtype))
+    check_device(device, made.graph)
+    return made
 
 
 def _shape(what: str, shape: Any) -> Shape:
@@ -211,9 +221,10 @@ def _shape(what: str, shape: Any) -> Shape:
 
 
 @function
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array of ``shape``, every element ``fill_value``; its dtype is the number's, or ``dtype``."""
     refuse_masked(fill_value)
+    check_device(device)
     if isinstance(fill_value, Tensor):
         from_tensor = fill_value if dtype is None else fill_value.astype(dtype)
         return broadcast_to(from_tensor, _shape("full", shape))
@@ -226,28 +237,29 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
 
 
 @function
-def zeros(shape: Any, dtype: Any = None) -> Tensor:
+def zeros(shape: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array of zeros; ``dtype`` is the environment's, if not given."""
-    return full(shape, 0.0, dtype)
+    return full(shape, 0.0, dtype, device=device)
 
 
 @function
-def ones(shape: Any, dtype: Any = None) -> Tensor:
+def ones(shape: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array of ones; ``dtype`` is the environment's, if not given."""
-    return full(shape, 1.0, dtype)
+    return full(shape, 1.0, dtype, device=device)
 
 
 @function
-def empty(shape: Any, dtype: Any = None) -> Tensor:
+def empty(shape: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array whose elements do not matter; here they are zeros."""
-    return zeros(shape, dtype)
+    return zeros(shape, dtype, device=device)
 
 
 @function
-def full_like(x: TensorLike, fill_value: Any, dtype: Any = None) -> Tensor:
+def full_like(x: TensorLike, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """As :func:`full`, with the shape and dtype of ``x``."""
     x = tensor(x)
     refuse_masked(fill_value)
+    check_device(device, x.graph)
     dtype = checked_dtype(x.dtype if dtype is None else dtype)
     if not x.shape:
         return literal(x.graph, fill_value, dtype)
@@ -256,27 +268,28 @@ def full_like(x: TensorLike, fill_value: Any, dtype: Any = None) -> Tensor:
 
 
 @function
-def zeros_like(x: TensorLike, dtype: Any = None) -> Tensor:
+def zeros_like(x: TensorLike, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Zeros with the shape and dtype of ``x``."""
-    return full_like(x, 0, dtype)
+    return full_like(x, 0, dtype, device=device)
 
 
 @function
-def ones_like(x: TensorLike, dtype: Any = None) -> Tensor:
+def ones_like(x: TensorLike, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Ones with the shape and dtype of ``x``."""
-    return full_like(x, 1, dtype)
+    return full_like(x, 1, dtype, device=device)
 
 
 @function
-def empty_like(x: TensorLike, dtype: Any = None) -> Tensor:
+def empty_like(x: TensorLike, dtype: Any = None, *, device: Any = None) -> Tensor:
     """An array like ``x`` whose elements do not matter; here they are zeros."""
-    return zeros_like(x, dtype)
+    return zeros_like(x, dtype, device=device)
 
 
 @function
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Numbers from ``start`` (0 if only one bound is given) up to but not including ``stop``."""
     refuse_masked(start, stop, step)
+    check_device(device)
     if stop is None:
         start, stop = 0, start
     if step == 0:
@@ -293,9 +306,12 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Te
 
 
 @function
-def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True) -> Tensor:
+def linspace(
+    start: float, stop: float, num: int, dtype: Any = None, endpoint: bool = True, *, device: Any = None
+) -> Tensor:
     """``num`` equally spaced numbers from ``start`` to ``stop``, the end included if ``endpoint``."""
     refuse_masked(start, stop)
+    check_device(device)
     dtype = checked_dtype(dtype) if dtype is not None else current_graph("make linspace").dtype
     return _linspace(
         start=float(start), stop=float(stop), endpoint=endpoint, shape=_shape("linspace", num), dtype=dtype
@@ -303,15 +319,23 @@ def linspace(start: float, stop: float, num: int, dtype: Any = None, endpoint: b
 
 
 @function
-def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
+def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Ones on the ``k``-th diagonal of a matrix of zeros."""
+    check_device(device)
     dtype = checked_dtype(dtype) if dtype is not None else current_graph("make eye").dtype
     return _eye(shift=k, shape=_shape("eye", (n_rows, n_rows if n_cols is None else n_cols)), dtype=dtype)
 
 
 @function
-def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
-    """Coordinates of a grid, one tensor an axis, from the 1-d coordinates of its axes."""
+def meshgrid(*arrays: Any, indexing: str = "xy", sparse: bool = False) -> list[Tensor]:
+    """Coordinates of a grid, one tensor an axis, from the 1-d coordinates of its axes.
+
+    The first two axes are those of the second and first array if ``indexing`` is ``"xy"``, in their order if ``"ij"``.
+    With ``sparse`` each has size 1 along the axes of the others, so that together they broadcast to the grid.
+    """
+    if indexing not in ("xy", "ij"):
+        cure = "indexing is 'xy' or 'ij'."
+        raise SpecError(report(f"cannot meshgrid with indexing={indexing!r}", at=here(), cure=cure))
     tensors = [tensor(a) for a in arrays]
     count = len(tensors)
     order = list(range(count))
@@ -324,5 +348,6 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
     for t, axis in zip(tensors, order, strict=True):
         column = [1] * count
         column[axis] = t.size
-        grids.append(broadcast_to(reshape(t, tuple(column)), tuple(shape)))
+        laid = reshape(t, tuple(column))
+        grids.append(laid if sparse else broadcast_to(laid, tuple(shape)))
     return grids

@@ -19,7 +19,7 @@ from lazygrad.ops.arithmetic import abs
 from lazygrad.ops.comparison import less_equal, where
 from lazygrad.ops.movement import expand_dims
 from lazygrad.ops.reduction import sum
-from lazygrad.ops.solving import lapack, of_matrices, of_squares, symmetric
+from lazygrad.ops.solving import lapack, of_matrices, of_squares, of_triangle, symmetric
 from lazygrad.registry import function
 from lazygrad.spec import Shape
 from lazygrad.tensor import Array, Tensor, TensorLike
@@ -172,7 +172,7 @@ def _svdvals(xp: Any, a: Array) -> Any:
 
 
 @function
-def svd(a: TensorLike, *, full_matrices: bool = True) -> SVDResult:
+def svd(a: TensorLike, *, full_matrices: bool = True, hermitian: bool = False) -> SVDResult:
     """U, S, Vh with (U * S) @ Vh = a: singular values in decreasing order, and singular vectors.
 
     Args:
@@ -180,13 +180,14 @@ def svd(a: TensorLike, *, full_matrices: bool = True) -> SVDResult:
         full_matrices: whether U is ``(..., m, m)`` and Vh ``(..., n, n)``, as is NumPy's default, in place of
             ``(..., m, k)`` and ``(..., k, n)``. What is added is an arbitrary choice, so unless m = n the full U
             and Vh have no derivative, and asking for one raises GradientError; S has one.
+        hermitian: whether only the lower triangle is read, and ``a`` is the symmetric matrix that it stands for.
 
     For equal singular values, and those that are zero, see the top of this module.
 
     Raises:
         SpecError: ``a`` has fewer than two axes.
     """
-    a = tensor(a)
+    a = of_triangle(tensor(a), hermitian)
     if full_matrices and a.ndim >= 2 and a.shape[-2] != a.shape[-1]:
         u, _, vt = _svd_full(a)
         return SVDResult(u, svdvals(a), vt)
