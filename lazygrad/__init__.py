@@ -26,7 +26,7 @@ from numpy import (
     uint64,
 )
 
-from lazygrad import define, linalg, nn, optim, stats, testing, visualize
+from lazygrad import define, linalg, nn, optim, optimize, stats, testing, visualize
 from lazygrad.compiled import (
     Compiled,
 )
@@ -58,6 +58,7 @@ from lazygrad.evaluator import (
 )
 from lazygrad.gradient import grad, jvp
 from lazygrad.graph import Graph
+from lazygrad.implicit import implicit
 from lazygrad.names import lister, public, refuser
 from lazygrad.ops.arithmetic import (
     abs,
@@ -583,6 +584,7 @@ __all__ = [
     "identity",
     "iinfo",
     "imag",
+    "implicit",
     "indices",
     "inf",
     "inner",
@@ -662,6 +664,7 @@ __all__ = [
     "ones",
     "ones_like",
     "optim",
+    "optimize",
     "outer",
     "pad",
     "pdist",

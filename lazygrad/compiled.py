@@ -76,6 +76,7 @@ class Compiled:
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
         self._bound: WeakValueDictionary[Any, Compiled] = WeakValueDictionary()
         self._recent: OrderedDict[Any, Compiled] = OrderedDict()  # of these, the ones that are kept
+        self._derived: OrderedDict[Any, Any] = OrderedDict()  # what others have made of the step
         _all.add(self)
 
     def bound(self, **settings: Any) -> Compiled:

@@ -98,6 +98,10 @@ class Context:
         self._variables[path] = t
         return t
 
+    def _let(self, v: Variable, value: Tensor) -> None:
+        """Let a variable be read as ``value`` in this call, a tensor of its shape and dtype."""
+        self._variables[v.path] = value
+
     def variables(self, namespace: str | None = None, trainable: bool | None = True) -> list[Tensor]:
         """Variables in order of registration.
 

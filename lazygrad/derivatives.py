@@ -19,7 +19,7 @@ from lazygrad.tensor import Array, Tensor
 from lazygrad.trees import rebuilt
 from lazygrad.variables import Variable
 
-__all__ = ["custom_gradient", "hessian", "hessian_vector_product", "jacobian", "stop_gradient"]
+__all__ = ["custom_gradient", "hessian", "hessian_vector_product", "jacobian", "stop_gradient", "with_rule"]
 
 
 @overload
@@ -111,6 +111,19 @@ def _with_gradient(xp: Any, *operands: Array) -> Any:
     return operands[0]
 
 
+def with_rule(value: Tensor, operands: list[Tensor], rule: Callable[..., Any]) -> Tensor:
+    """``value``, whose derivative is what the rule says.
+
+    Args:
+        value: the result; its own derivative does not count.
+        operands: what it is a function of.
+        rule: ``rule(g, y, *operands)``, the cotangents of the operands, from that of the result ``y``; None for zeros.
+    """
+    result: Tensor = _with_gradient(stop_gradient(value), *operands)
+    result.graph.rules[result.index] = lambda g, y, _, *xs: (None, *rule(g, y, *xs))
+    return result
+
+
 def _pair(f: Callable[..., Any], returned: Any) -> tuple[Any, Callable[[Tensor], Any]]:
     if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
         got = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else f"{type(returned).__name__}"
@@ -136,7 +149,6 @@ def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) ->
     def with_gradient(*xs: Any) -> Tensor:
         given = tensors(*xs)
         y, backward = _pair(f, f(*given))
-        result: Tensor = _with_gradient(stop_gradient(y), *given)
 
         def pull(g: Tensor, _: Tensor, *operands: Tensor) -> Any:
             pulled = backward(g)
@@ -149,9 +161,9 @@ def custom_gradient(f: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) ->
                         at=result.origin,
                     )
                 )
-            return (None, *listed)
+            return listed
 
-        result.graph.rules[result.index] = pull
+        result = with_rule(y, given, pull)
         return result
 
     with_gradient.__name__ = f.__name__

@@ -1,0 +1,89 @@
+"""What made a value not finite: the line where it came up, and the variables that it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.context import Context
+from lazygrad.effects import needed
+from lazygrad.errors import DataError, report
+from lazygrad.graph import Graph
+from lazygrad.ops.comparison import isfinite
+from lazygrad.ops.reduction import all as all_of
+from lazygrad.ops.source import variable
+from lazygrad.optimize.flat import called
+from lazygrad.optimize.problem import Problem, Vector
+from lazygrad.registry import here
+from lazygrad.spec import Spec
+from lazygrad.tensor import Tensor
+
+__all__ = ["not_finite"]
+
+
+def not_finite(
+    problem: Problem, arrays: Sequence[Any], x: Vector, what: str, value: Any, root_of: Callable[[Any], Tensor]
+) -> DataError:
+    """The error for a start at which what a step returns is not finite.
+
+    Args:
+        problem: the step and its variables.
+        arrays: the arrays among its arguments.
+        x: where it starts, which is where the variables are.
+        what: what is not finite.
+        value: the numbers that it is there.
+        root_of: finds the tensor in what the step returned.
+    """
+    bad = np.asarray(value)[~np.isfinite(value)]
+    named = problem.named(x)
+    wild = [path for path, array in named.items() if not np.isfinite(array).all()]
+    at, step = here(), ""
+    if not wild:
+        wild, at, step = _traced_back(problem, arrays, root_of)
+    listed = ", ".join(repr(path) for path in wild[:8]) or "none: look at the arguments"
+    facts = [f"{what + ':':<13}{_shown(bad)}" + (f" of {np.size(value)}" if np.size(value) > 1 else "")]
+    facts += [f"comes from:  {step}"] if step else []
+    facts.append(f"variables:   {listed}")
+    facts += [f"             {path!r} is {_brief(named[path])}" for path in wild[:4] if path in named]
+    cure = "Start where it is finite: set the variables, env[name] = array, or write what is defined there."
+    return DataError(report(f"the {what} of {problem.name} is not finite at the start", at=at, facts=facts, cure=cure))
+
+
+def _shown(bad: Vector) -> str:
+    return str(bad[0]) if bad.size == 1 else f"{bad[0]} and {bad.size - 1} more"
+
+
+def _brief(array: Any) -> str:
+    return f"{array!s:.60}" if array.size <= 6 else f"from {np.min(array):g} to {np.max(array):g}"
+
+
+def _traced_back(
+    problem: Problem, arrays: Sequence[Any], root_of: Callable[[Any], Tensor]
+) -> tuple[list[str], Any, str]:
+    """The variables, the place and the op of the first node that is not finite though its operands are."""
+    kept: dict[str, Any] = {}
+
+    def look(ctx: Context, *given: Tensor) -> Any:
+        root = root_of(called(problem.step, ctx, problem.args, given))
+        graph: Graph = root.graph
+        looked = [i for i in sorted(needed(graph, [root.index])) if _is_floating(graph, i)]
+        kept.update(graph=graph, root=root.index)
+        return {i: all_of(isfinite(graph.tensor(i))) for i in looked}
+
+    finite = problem.env.run(look, *arrays)
+    graph, index = kept["graph"], kept["root"]
+    while True:
+        wild = [j for j in graph.nodes[index].inputs if not finite.get(j, True)]
+        if not wild:
+            break
+        index = wild[0]
+    nodes = graph.nodes
+    sources = [nodes[i].params["name"] for i in sorted(needed(graph, [index])) if nodes[i].of(variable)]
+    return list(dict.fromkeys(sources)), graph.origins[index], f"{nodes[index].op.name}"
+
+
+def _is_floating(graph: Graph, index: int) -> bool:
+    spec = graph.nodes[index].spec
+    return isinstance(spec, Spec) and spec.dtype.kind == "f"
