@@ -67,18 +67,22 @@ class Flat:
     def __init__(
         self, step: Callable[..., Any], args: Any, shape: Shape, write: Callable[..., Any], directions: int = 0
     ) -> None:
-        self.step, self.args, self.shape, self.write, self.directions = step, args, shape, write, directions
+        self.step = step
         self.__name__ = step_name(step)
         names = [inspect.Parameter("ctx", _PLAIN), inspect.Parameter("x", _PLAIN)]
         self.__signature__ = inspect.Signature([*names, inspect.Parameter("arrays", inspect.Parameter.VAR_POSITIONAL)])
 
+        def written(step: Callable[..., Any], ctx: Context, x: Tensor, given: Sequence[Tensor]) -> Any:
+            parts = shape.cut(x)
+            for v, part in zip(shape.variables, parts, strict=True):
+                ctx._let(v, part)
+            return write(called(step, ctx, args, given[directions:]), parts, *given[:directions])
+
+        self._written = written
+
     def __call__(self, ctx: Context, x: Tensor, *given: Tensor) -> Any:
         """What is computed, written into the graph."""
-        parts = self.shape.cut(x)
-        for v, part in zip(self.shape.variables, parts, strict=True):
-            ctx._let(v, part)
-        result = called(self.step, ctx, self.args, given[self.directions :])
-        return self.write(result, parts, *given[: self.directions])
+        return self._written(self.step, ctx, x, given)  # little is read of self: each call compares it with what it was
 
 
 _PLAIN = inspect.Parameter.POSITIONAL_OR_KEYWORD
