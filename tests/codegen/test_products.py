@@ -210,6 +210,33 @@ def test_a_row_times_a_matrix_by_rows_of_k_is_dot_products() -> None:
     assert shape(formed(product_of(a, b, c)), 16).dots
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("chunks", [1, 3])
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_a_row_times_rows_that_are_swept_is_right(dtype: str, chunks: int, accumulate: bool) -> None:
+    """A few rows of B at a time are added to the result, in the order of k; finish sees only the whole sum."""
+    random = np.random.default_rng(15)
+    a, b, c = whole(random, (1, 43), dtype), whole(random, (43, 300), dtype), whole(random, (1, 300), dtype)
+    cut = Shape(1, 2, 8, False, False, 1, chunks, 1, swept=True)
+
+    def written(product: Product, w: Writer) -> Plan:
+        return write(product, w, lambda value, place: value * value, accumulate, cut)
+
+    expected = (a @ b + (c if accumulate else 0)) ** 2
+    np.testing.assert_array_equal(expected, Kernel(written, a, b, c).run(range(chunks)[::-1]))
+
+
+def test_rows_far_apart_are_swept_and_sum_in_the_same_order() -> None:
+    """The model reads a large matrix from end to end for a row; not a bit differs from column by column."""
+    random = np.random.default_rng(16)
+    a, b, c = random.normal(size=(1, 70)), random.normal(size=(70, 3000)), result(1, 3000, dtype="f8")
+    assert shape(formed(product_of(a, b, c)), 16).swept
+    swept = Kernel(write, a, b, c).run().copy()
+    columns = Shape(1, 1, 70, False, False, 1, 1, 1)
+    assert swept.tobytes() == Kernel(lambda p, w: write(p, w, cut=columns), a, b, c).run().tobytes()
+    assert not shape(formed(product_of(a, b[:, :64], c[:, :64])), 16).swept
+
+
 @pytest.mark.parametrize("layouts", [*itertools.product(["rows", "columns"], repeat=2)])
 def test_infinities_and_nan_reach_what_they_are_part_of(layouts: tuple[str, str]) -> None:
     """Rows and columns with special values agree with NumPy; the others are finite."""

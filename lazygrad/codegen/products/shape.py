@@ -11,6 +11,9 @@ __all__ = ["Piece", "Plan", "Shape", "pieces", "registers", "shape"]
 
 NEAR = 20_000  # bytes of the first cache that a panel of B may take
 PANEL = 1 << 19  # bytes of a packed panel
+FAR = 1 << 20  # bytes of B from which on it is read from memory
+SWEPT = 8  # rows of B that are read side by side
+PAGE = 4096  # bytes
 CHUNKS = 64  # the most that one product is cut into
 GRAIN = 100_000  # cycles of a chunk for which another thread is worth waking, about 30 µs
 
@@ -47,6 +50,8 @@ class Shape(NamedTuple):
         row_chunks: parts along m that may run at once.
         column_chunks: parts along n.
         item_chunks: parts of the batch.
+        swept: whether a few rows of B at a time are read from end to end, and C is read and written again for each
+            few of them, not B column by column.
     """
 
     rows: int
@@ -57,6 +62,7 @@ class Shape(NamedTuple):
     row_chunks: int
     column_chunks: int
     item_chunks: int
+    swept: bool = False
 
     @property
     def chunks(self) -> int:
@@ -173,6 +179,16 @@ def _grid(
     return best, found
 
 
+def _is_swept(form: Form, panel: int) -> bool:
+    """Whether one row is multiplied by rows that lie far away, and far apart.
+
+    Each number of B is used once, so what counts is to read it as it lies: a panel's next row is on another page.
+    """
+    size = form.dtype.itemsize
+    together = form.b[2] == 1 and form.b[1] >= form.n > panel and form.n * size > PAGE
+    return together and form.m == 1 and form.k > SWEPT and form.k * form.n * size > FAR
+
+
 @functools.lru_cache(maxsize=4096)
 def shape(form: Form, width: int) -> Shape:
     """The way a product is cut, by a model of what tiles cost. It depends on the sizes and strides alone."""
@@ -191,6 +207,10 @@ def shape(form: Form, width: int) -> Shape:
         if cost < least:
             _, grid = _grid(form, cost, 0.0, 1, width, CHUNKS)
             return Shape(1, 1, form.k, False, True, *grid)
+    v = max(1, 8 // unit)
+    if _is_swept(form, v * width):
+        _, grid = _grid(form, form.k * form.n * form.dtype.itemsize / 8, 0.0, 1, PAGE // form.dtype.itemsize, CHUNKS)
+        return Shape(1, v, SWEPT, False, False, *grid, swept=True)
     best = float("inf")
     chosen = None
     for cost, r, v, packed in tiles:

@@ -74,11 +74,12 @@ class _Kernel:
                 w.at(address, offset(w, *zip(batch, strides[0])), self.memory)
                 for address, strides in ((self.a, form.a), (self.b, form.b), (self.c, form.c))
             ]
-            for panels, last, size, start in self._split(form.n, panel, *columns):
-                with last, self._over(panels) as p:
-                    column = p * panel if start is None else w.constant(start, I64)
-                    with self._blocks(blocked) as (k, ks):
-                        self._panel(batch, at, rows, column, size, k, ks)
+            with self._blocks(blocked) if cut.swept else nullcontext() as sweep:
+                for panels, last, size, start in self._split(form.n, panel, *columns):
+                    with last, self._over(panels) as p:
+                        column = p * panel if start is None else w.constant(start, I64)
+                        with nullcontext(sweep) if sweep is not None else self._blocks(blocked) as (k, ks):
+                            self._panel(batch, at, rows, column, size, k, ks)
         return Plan(cut.chunks, cut.chunks * self.slot)
 
     # What is looped over.
