@@ -161,8 +161,10 @@ class Compiled:
             return None
         sources = [which if kind == "argument" else entry.constants[which] for kind, which in entry.sources]
         read = {which for kind, which in entry.sources if kind == "argument"}
-        if any(kind == "feed" for kind, _ in entry.sources) or len(read) != len(args):
-            return None  # what native code does not look at would have to be compared here
+        if any(kind == "feed" for kind, _ in entry.sources):
+            return None
+        # Native code looks at the arrays that it reads; the others are compared here.
+        unread = [(which, a.shape, a.dtype) for which, a in enumerate(args) if which not in read]
         touched, same = env._touched(runner), self._closure.same
         count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
         sides: dict[int, Any] = {}  # for each side on which the variables lie what runs the step there
@@ -187,6 +189,10 @@ class Compiled:
                 return MISSED
             if same is not None and not same():
                 return MISSED
+            for which, shape, dtype in unread:
+                a = args[which]
+                if type(a) is not np.ndarray or a.shape != shape or a.dtype != dtype:
+                    return MISSED
             try:
                 env._executing = EVALUATED  # before anything is read: from here on nobody else runs a step
                 state = env._state

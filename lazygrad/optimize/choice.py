@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.context import is_array
+from lazygrad.context import argument_names, is_array
 from lazygrad.errors import DataError, SpecError, VariableError, report
 from lazygrad.foreign import on_device
 from lazygrad.gradient import gathered
@@ -20,7 +20,7 @@ from lazygrad.variables import Namespace, Variable
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["arrays_in", "chosen", "key_of"]
+__all__ = ["arrays_in", "chosen", "key_of", "names_in"]
 
 
 def chosen(env: VariableEnvironment, variables: Any, reads: Collection[str]) -> list[Variable]:
@@ -84,6 +84,12 @@ def arrays_in(args: tuple[Any, ...], backend: Any) -> list[Any]:
             leaf = backend.taken(leaf) if on_device(leaf) else numeric(leaf, backend=backend)
             found.append(backend.xp.asarray(leaf, order="C"))
     return found
+
+
+def names_in(step: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+    """What the step calls those arrays."""
+    named = zip(argument_names(step, len(args)), args, strict=True)
+    return [path for name, value in named for path, leaf in leaves(value, name) if is_array(leaf)]
 
 
 def key_of(args: tuple[Any, ...]) -> Any:

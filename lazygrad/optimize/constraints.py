@@ -38,7 +38,7 @@ def _converted(given: Any, problem: Problem, method: Any) -> Any:
     if isinstance(given, NonlinearConstraint):
         if not isinstance(given.fun, Compiled):
             return given
-        return _nonlinear(given.fun, (), given.lb, given.ub, given.keep_feasible, problem)
+        return _nonlinear(given.fun, (), given.lb, given.ub, problem, method, given.keep_feasible)
     if not isinstance(given, dict) or "fun" not in given or "type" not in given:
         cure = "Write {'type': 'ineq', 'fun': step} for step ≥ 0, 'eq' for step = 0, or scipy's NonlinearConstraint."
         raise DataError(report(f"cannot use {given!r:.60} as a constraint", at=here(), cure=cure))
@@ -51,18 +51,19 @@ def _converted(given: Any, problem: Problem, method: Any) -> Any:
     args = given.get("args", ())
     args = args if isinstance(args, tuple) else (args,)
     if method in ("trust-constr", "COBYQA"):
-        return _nonlinear(given["fun"], args, 0.0, KINDS[kind], False, problem)
+        return _nonlinear(given["fun"], args, 0.0, KINDS[kind], problem, method)
     functions = _Functions(given["fun"], args, problem)
     return {"type": kind, "fun": functions.value, "jac": functions.jacobian}
 
 
-def _nonlinear(step: Compiled, args: tuple[Any, ...], low: Any, high: Any, feasible: Any, problem: Problem) -> Any:
+def _nonlinear(
+    step: Compiled, args: tuple[Any, ...], low: Any, high: Any, problem: Problem, method: Any, feasible: Any = False
+) -> Any:
     from scipy.optimize import NonlinearConstraint
 
     functions = _Functions(step, args, problem)
-    return NonlinearConstraint(
-        functions.value, low, high, jac=functions.jacobian, hess=functions.curvature, keep_feasible=feasible
-    )
+    second = {"hess": functions.curvature} if method == "trust-constr" else {}  # SciPy warns where it is not taken
+    return NonlinearConstraint(functions.value, low, high, jac=functions.jacobian, keep_feasible=feasible, **second)
 
 
 class _Functions:

@@ -91,15 +91,13 @@ def covariance_of(jacobian: Vector, cost: float, absolute: bool) -> Vector | Non
         cost: half their sum of squares.
         absolute: whether the errors of the data are known.
     """
-    from scipy.linalg import svd
-
     count, size = jacobian.shape
     if count < size or not np.isfinite(jacobian).all():
         return None
     scale = np.linalg.norm(jacobian, axis=0)  # parameters of any unit: those of columns of one length are as well known
     if not scale.all():
         return None
-    _, s, VT = svd(jacobian / scale, full_matrices=False)
+    _, s, VT = np.linalg.svd(jacobian / scale, full_matrices=False)
     if s[-1] <= np.finfo(np.float64).eps * max(count, size) * s[0]:
         return None
     if not absolute and count == size:

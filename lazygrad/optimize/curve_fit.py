@@ -13,6 +13,7 @@ from lazygrad.optimize.bounds import bounds_of, check_start
 from lazygrad.optimize.curve import Curve, covariance_of
 from lazygrad.optimize.flat import residuals_of
 from lazygrad.optimize.least_squares import check_methods, started
+from lazygrad.optimize.marquardt import levenberg_marquardt, polish
 from lazygrad.optimize.model import model_of
 from lazygrad.optimize.problem import Problem, Vector, posed
 from lazygrad.optimize.solving import Solving
@@ -23,7 +24,6 @@ __all__ = ["curve_fit"]
 
 TIGHT = 1e-15  # tolerances: the certified values of NIST's data sets need them
 PATIENCE = 1000  # evaluations for each parameter; its hardest ones take 300
-POLISH = 4  # steps at most
 LOST = 1e-8  # by less of their size the residuals change when a parameter doubles
 
 
@@ -110,46 +110,23 @@ def curve_fit(
             return Curve(problem, model.curve, result, covariance)
 
 
-def _solved(problem: Problem, arrays: Any, start: Vector, bounds: Any, **options: Any) -> Any:
+def _solved(problem: Problem, arrays: Any, start: Vector, method: str, bounds: Any, loss: Any, **options: Any) -> Any:
     """SciPy's result."""
     from scipy.optimize import least_squares
 
     residuals = problem.residuals(arrays)
     first = started(problem, arrays, residuals, start)
     jacobian = problem.jacobian(arrays, first.size)
-    given = {"ftol": TIGHT, "xtol": TIGHT, "gtol": TIGHT, "x_scale": "jac", "max_nfev": PATIENCE * problem.size}
-    result = least_squares(
-        residuals,
-        start,
-        jac=jacobian,
-        bounds=(-np.inf, np.inf) if bounds is None else bounds,
-        **{**given, **options},
-    )
-    if bounds is None and options["loss"] == "linear" and result.success:
-        _polish(result, residuals, jacobian)
+    given = {"ftol": TIGHT, "xtol": TIGHT, "gtol": TIGHT, "max_nfev": PATIENCE * problem.size, **options}
+    if method == "lm" and not given.keys() - {"ftol", "xtol", "gtol", "max_nfev"}:
+        result = levenberg_marquardt(residuals, jacobian, start, **given)
+    else:
+        limits = (-np.inf, np.inf) if bounds is None else bounds
+        given = {"x_scale": "jac", **given}
+        result = least_squares(residuals, start, jac=jacobian, bounds=limits, method=method, loss=loss, **given)
+    if bounds is None and loss == "linear" and result.success:
+        polish(result, residuals, jacobian)
     return result
-
-
-def _polish(result: Any, residuals: Callable[[Vector], Vector], jacobian: Callable[[Vector], Vector]) -> None:
-    """Let a result have the digits that the cost no longer shows: half of them are lost in its square.
-
-    These are steps of Gauss and Newton, each no longer than half the one before, at which the cost stays what it is.
-    """
-    before = np.inf
-    for _ in range(POLISH):
-        scale = np.linalg.norm(result.jac, axis=0)
-        if not np.isfinite(result.jac).all() or not scale.all():
-            return
-        step = np.linalg.lstsq(result.jac / scale, -result.fun)[0] / scale
-        size = float(np.abs(step * scale).max())
-        x = result.x + step
-        fun = residuals(x)
-        cost = 0.5 * float(fun @ fun)
-        if not size < 0.5 * before or not cost <= result.cost * (1 + 1e-12):
-            return
-        before = size
-        result.x, result.fun, result.cost, result.jac = x, fun, cost, jacobian(x)
-        result.grad = result.jac.T @ fun
 
 
 def _is_lost(result: Any, start: Vector) -> bool:

@@ -140,7 +140,7 @@ def started(problem: Problem, arrays: Sequence[Any], residuals: Callable[[Vector
     """The residuals at the start; raises DataError if they are not finite."""
     first = residuals(x)
     if not np.isfinite(first).all():
-        raise not_finite(problem, arrays, x, "residual", first, residuals_of)
+        raise not_finite(problem, arrays, x, "residual", first, residuals_of, here())
     return first
 
 

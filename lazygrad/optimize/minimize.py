@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.errors import DataError, report
+from lazygrad.errors import DataError, Origin, report
 from lazygrad.optimize.blame import not_finite
 from lazygrad.optimize.bounds import bounds_of, check_start
 from lazygrad.optimize.constraints import constraints_of
@@ -87,9 +87,9 @@ def minimize(
     limits = bounds_of(bounds, problem, pairs=True)
     with Solving(problem, keep_best) as solving:
         check_start(solving.start, limits, problem)
-        derivatives = _derivatives(chosen, problem, arrays)
+        derivatives, at = _derivatives(chosen, problem, arrays), here()
         result = scipy_minimize(
-            _objective(chosen, problem, arrays, solving),
+            _objective(chosen, problem, arrays, solving, at),
             solving.start,
             method=chosen.name,
             bounds=None if limits is None else Bounds(*limits),
@@ -102,7 +102,9 @@ def minimize(
         return solving.finished(result, taken=bool(np.isfinite(result.fun)))
 
 
-def _objective(method: Method, problem: Problem, arrays: Sequence[Any], solving: Solving) -> Callable[[Vector], Any]:
+def _objective(
+    method: Method, problem: Problem, arrays: Sequence[Any], solving: Solving, at: Origin
+) -> Callable[[Vector], Any]:
     """The loss, and its gradient if the method takes it; the first value must be finite."""
     both = problem.value_and_gradient(arrays) if method.gradient else None
     alone = problem.value(arrays) if both is None else None
@@ -121,7 +123,7 @@ def _objective(method: Method, problem: Problem, arrays: Sequence[Any], solving:
         if not checked:
             checked = True
             if not np.isfinite(value):
-                raise not_finite(problem, arrays, x, "loss", value, loss_of)
+                raise not_finite(problem, arrays, x, "loss", value, loss_of, at)
         if solving.keep_best:
             solving.note(value, x)
         return found

@@ -15,7 +15,7 @@ from lazygrad.errors import GraphError, report
 from lazygrad.graph import Graph
 from lazygrad.ops.source import assign, variable
 from lazygrad.optimize import flat
-from lazygrad.optimize.choice import arrays_in, chosen, key_of
+from lazygrad.optimize.choice import arrays_in, chosen, key_of, names_in
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
 from lazygrad.variables import Variable
@@ -39,10 +39,14 @@ class Problem:
         self.step = step._step
         self.name = step_name(step._step)
         self.shape = flat.Shape(variables)
+        self.names = names_in(step._step, args)
         self.args, self._wait = flat.without_arrays(args), step._wait
         self.returned: tuple[int, ...] = ()  # the shape of what the step returns, if that is one tensor
         self._steps: dict[str, Compiled] = {}
         self._numpy = self.env.backend == "numpy"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_steps": {}}  # they are compiled anew
 
     @property
     def variables(self) -> list[Variable]:
