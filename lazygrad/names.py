@@ -190,6 +190,10 @@ CALLED = {
     "MultiSteps": "lg.optim.accumulate",
     "param_groups": "rates={name: rate}, of an optimizer",
     "momentum": "lg.optim.SGD(env, rate, momentum=0.9)",
+    # SciPy and JAX
+    "fsolve": "lg.optimize.root",
+    "leastsq": "lg.optimize.least_squares",
+    "custom_root": "lg.implicit",
 }
 
 

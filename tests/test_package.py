@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = sorted(found.name for found in pkgutil.walk_packages(lg.__path__, "lazygrad."))
 EXPORTING = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
-HEAVY = ("scipy.special", "scipy.linalg", "matplotlib", "sklearn", "cupy", "graphviz", "tqdm")
+HEAVY = ("scipy.special", "scipy.linalg", "scipy.optimize", "matplotlib", "sklearn", "cupy", "graphviz", "tqdm")
 
 
 def files_of_the_project() -> list[Path]:
