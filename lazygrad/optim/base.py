@@ -43,9 +43,9 @@ class Optimizer(Mover):
             there, settings included. If not given, the class name, numbered if it is taken.
         rates: learning rates of their own for parts of a network, by names: words of the paths of the variables,
             such as ``{"head": 0.1}`` for ``head/weight`` and ``head/bias``; in a word ``*`` stands for any letters.
-            The first name that fits a variable holds.
-        decay: which variables the setting ``weight_decay`` is for: names, such as ``"weight"``, or a function of a
-            variable, such as ``lambda v: len(v.shape) > 1``; all, if not given.
+            A layer or a variable stands for its path. The first name that fits a variable holds.
+        decay: which variables the setting ``weight_decay`` is for: names likewise, such as ``"weight"``, or a function
+            of a variable, such as ``lambda v: len(v.shape) > 1``; all, if not given.
 
     Raises:
         SpecError: a setting is not a finite number, or out of its range.

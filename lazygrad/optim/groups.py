@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GivenRates", "GivenRule", "Rates", "applies", "check_names", "checked_rates", "checked_rule", "names"]
 
-GivenRates: TypeAlias = Mapping[str, Any]
-GivenRule: TypeAlias = "str | Sequence[str] | Callable[[Variable], Any]"
+# A name may also be given as the layer or the variable that has it.
+GivenRates: TypeAlias = Mapping[Any, Any]
+GivenRule: TypeAlias = "Any | Sequence[Any] | Callable[[Variable], Any]"
 
 
 def names(pattern: str, path: str) -> bool:
@@ -29,6 +30,15 @@ def names(pattern: str, path: str) -> bool:
     wanted, words = pattern.split("/"), path.split("/")
     count = len(wanted)
     return any(all(map(fnmatchcase, words[i : i + count], wanted)) for i in range(len(words) - count + 1))
+
+
+def _is_name(given: Any) -> bool:
+    """Whether it is a name, or a layer or a variable, which has one."""
+    return isinstance(given, str) or isinstance(getattr(given, "path", None), str)
+
+
+def _name(given: Any) -> str:
+    return joined("", given if isinstance(given, str) else given.path)
 
 
 def check_names(env: VariableEnvironment, patterns: Iterable[str], what: str) -> None:
@@ -46,15 +56,13 @@ def check_names(env: VariableEnvironment, patterns: Iterable[str], what: str) ->
 
 def checked_rule(rule: Any) -> Any:
     """A rule on variables as a tuple of patterns, a function, or None; raises SpecError if it is none of them."""
-    if rule is None or (callable(rule) and not isinstance(rule, type)):
+    if rule is None or (callable(rule) and not isinstance(rule, type) and not _is_name(rule)):
         return rule
-    patterns = (rule,) if isinstance(rule, str) else rule
-    if not isinstance(patterns, (tuple, list)) or not all(isinstance(p, str) for p in patterns):
+    patterns = (rule,) if _is_name(rule) else rule
+    if not isinstance(patterns, (tuple, list)) or not all(map(_is_name, patterns)):
         cure = 'Give names, such as decay="weight" or decay=["weight", "conv*"], or a function of a variable.'
         raise SpecError(report(f"cannot use {rule!r:.60} as decay", at=here(), cure=cure))
-    for pattern in patterns:
-        joined("", pattern)
-    return tuple(patterns)
+    return tuple([_name(pattern) for pattern in patterns])
 
 
 def applies(rule: Any, variable: Variable) -> bool:
@@ -69,28 +77,30 @@ def applies(rule: Any, variable: Variable) -> bool:
 class Rates(Mapping[str, Any]):
     """The learning rates of parts of a network, by the names that an optimizer was given; each settable.
 
-    ``adam.rates["head"] = 0.01`` sets a number without compiling again. A rate may also be a schedule.
+    ``adam.rates["head"] = 0.01`` sets a number without compiling again. A rate may also be a schedule. A layer stands
+    for its path.
     """
 
     def __init__(self, optimizer: Optimizer, given: GivenRates) -> None:
         self._optimizer = optimizer
         self._schedules: dict[str, Any] = dict.fromkeys(given)  # by name; None for a number, which is a variable
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: Any) -> Any:
+        name = getattr(name, "path", name)
         if name not in self._schedules:
             cure = nearest(str(name), self._schedules)
             raise VariableError(report(f"there is no rate for {name!r}", at=here(), cure=cure))
         return self._schedules[name] or float(self._optimizer.env[self.path(name)])
 
-    def __setitem__(self, name: str, rate: Any) -> None:
-        before = self[name]
+    def __setitem__(self, name: Any, rate: Any) -> None:
+        before, name = self[name], getattr(name, "path", name)
         self._optimizer._checked("learning_rate", rate)
         self._schedules[name] = self._optimizer._set_rate(f"rates/{name}", before, rate)
 
-    def current(self, name: str) -> float:
+    def current(self, name: Any) -> float:
         """The rate of the next update as a number, also of a schedule."""
-        rate = self[name]
-        return self._optimizer._rate_now(rate) if self._schedules[name] else float(rate)
+        rate, schedule = self[name], self._schedules[getattr(name, "path", name)]
+        return self._optimizer._rate_now(schedule) if schedule else float(rate)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._schedules)
@@ -118,9 +128,7 @@ def checked_rates(rates: Any) -> dict[str, Any]:
     """Rates by name; raises SpecError for what is no dict of names, VariableError for what is no name."""
     if rates is None:
         return {}
-    if not isinstance(rates, Mapping) or not all(isinstance(name, str) for name in rates):
+    if not isinstance(rates, Mapping) or not all(map(_is_name, rates)):
         cure = 'Give a dict of names and learning rates, such as rates={"head": 0.1}.'
         raise SpecError(report(f"cannot use {rates!r:.60} as rates", at=here(), cure=cure))
-    for name in rates:
-        joined("", name)
-    return dict(rates)
+    return {_name(name): rate for name, rate in rates.items()}

@@ -144,6 +144,22 @@ def test_rates_and_decay_go_together(way):
             np.testing.assert_allclose(expected[f"{part}/{own}"], moved[f"{part}/{own}"], rtol=1e-14)
 
 
+def test_a_layer_and_a_variable_stand_for_their_paths():
+    """In rates and in decay, also where a layer could be called."""
+    env = lg.VariableEnvironment(seed=0)
+    body, head = lg.nn.Linear(env, 2, 2, name="body"), lg.nn.Linear(env, 2, 1, name="head")
+    given = {head.bias: 0.25, head: 0.5, body.weight: 0.125}
+    sgd = lg.optim.SGD(env, 1.0, weight_decay=0.5, rates=given, decay=head)
+    assert {"head/bias": 0.25, "head": 0.5, "body/weight": 0.125} == dict(sgd.rates)
+    sgd.rates[head] = 0.0625
+    assert 0.0625 == sgd.rates[head] == sgd.rates.current(head) == sgd.rates["head"]
+    before = {v.path: v.value for v in [*body.variables, *head.variables]}
+    env.run(lambda ctx: sgd.update(list(before), [np.zeros(a.shape) for a in before.values()]))
+    np.testing.assert_allclose(before["head/weight"] * (1 - 0.0625 / 2), env["head/weight"], rtol=1e-6)
+    np.testing.assert_array_equal(before["body/weight"], env["body/weight"])
+    assert ("body/weight",) == lg.optim.SGD(env, decay=[body.weight])._decay
+
+
 def test_a_users_optimizer_has_rates_and_decay():
     """They are the base's; where a variable does not decay there is no such setting."""
 
