@@ -20,7 +20,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -65,6 +65,7 @@ class Family:
         self._name, self._shapes, self._domains = name, shapes, domains
         self._counts = False  # whether places are whole numbers
         self._functions: list[str] = []
+        self._makers: dict[str, Callable[[], Any]] = {}  # a function is made when it is asked for: that takes a moment
 
     def __repr__(self) -> str:
         return f"<lg.stats.{self._name}: {', '.join(self._functions)}>"
@@ -72,9 +73,12 @@ class Family:
     def __dir__(self) -> list[str]:
         return list(self._functions)
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name in self._makers:
+            setattr(self, name, self._makers[name]())
+            return vars(self)[name]
         cure = f"It has {', '.join(self._functions)}."
         if name in ("rvs", "sample", "rsample"):
             cure += " Random numbers are drawn in a step, with ctx.random."
@@ -82,6 +86,10 @@ class Family:
 
     def _add(self, key: str, function: Callable[..., Tensor], parameters: Iterable[tuple[str, Any]]) -> None:
         """Make ``function`` a public one of the family, with its signature."""
+        self._functions.append(key)
+        self._makers[key] = lambda: self._made(key, function, parameters)
+
+    def _made(self, key: str, function: Callable[..., Tensor], parameters: Iterable[tuple[str, Any]]) -> Any:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         listed = [inspect.Parameter(name, kind, default=default) for name, default in parameters]
         signature = inspect.Signature(listed, return_annotation=Tensor)
@@ -111,14 +119,13 @@ class Family:
                     numbers[place[0]] = given.pop(place[0])
             return wide(**given, numbers=numbers)
 
-        self._set(key, made, signature, WORDS[key])
+        return self._named(key, made, signature, WORDS[key])
 
-    def _set(self, key: str, function: Any, signature: inspect.Signature, about: str) -> None:
+    def _named(self, key: str, function: Any, signature: inspect.Signature, about: str) -> Any:
         vars(function).update(__signature__=signature)
         function.__name__, function.__qualname__, function.__doc__ = key, f"{self._name}.{key}", about
         function.__module__ = "lazygrad.stats"
-        setattr(self, key, function)
-        self._functions.append(key)
+        return function
 
     def _check(self, name: str, value: Any) -> None:
         """Refuse a number that is out of its domain; what is in a tensor gives NaN."""
@@ -369,4 +376,5 @@ class Several(Family):
 
         for name, function in ((key, itself), (key.removeprefix("log"), power)):
             about = f"{WORDS[name]}\n\n{inspect.getdoc(logarithm)}"
-            self._set(name, function, inspect.signature(logarithm), about)
+            setattr(self, name, self._named(name, function, inspect.signature(logarithm), about))
+            self._functions.append(name)
