@@ -126,6 +126,8 @@ CALLED = {
     "sigmoidfocalloss": "lg.nn.binary_focal_with_logits",
     "Hardtanh": "lg.nn.hard_tanh",
     "swish": "lg.nn.silu",
+    "hard_silu": "lg.nn.hard_swish",
+    "PReLU": "lg.nn.leaky_relu, whose slope may be a variable",
     "LeakyReLU": "lg.nn.leaky_relu",
     "BatchNorm1d": "lg.nn.BatchNorm",
     "BatchNorm2d": "lg.nn.BatchNorm",
