@@ -101,8 +101,6 @@ SPECIAL = [
              call=lambda x: bessel._reduced(x, order=2)),
     computed("_exprel", _exprel, away(1), call=lambda x: entropies._exprel(x, order=1), ulps=64),
     slope(entropies._one_less_exp, lambda x: 1 / (1 - np.exp(-x)), real(-2, -0.2)),
-    slope(entropies._xlogy, special.xlogy, real(), real(0.2, 2)),
-    slope(entropies._xlog1py, special.xlog1py, real(), real(-0.6, 2)),
     slope(entropies._quotient, np.divide, real(), away()),
     slope(entropies._ratio_logarithm, lambda x, y: np.log(x / y), real(0.2, 2), real(0.2, 2)),
     slope(incomplete._gamma_density, _gamma_density, shape, shape, ulps=16),

@@ -9,8 +9,7 @@ import numpy as np
 
 from lazygrad.define import elementwise
 from lazygrad.ops.arithmetic import power
-from lazygrad.ops.comparison import equal, less_equal, logical_and, where
-from lazygrad.ops.elementary import log, log1p
+from lazygrad.ops.elementary import log
 from lazygrad.spec import floating
 from lazygrad.tensor import Array
 
@@ -52,30 +51,6 @@ def _quotient(xp: Any, x: Array, y: Array) -> Any:
     """x / y, and 0 where x is 0."""
     nothing = _is_nothing(xp, x, y)
     return xp.where(nothing, 0, x / xp.where(nothing, 1, y))
-
-
-# 0·log y is 0 for all y but NaN, so its slope in y is 0; the slope in x is given where there is a logarithm.
-def _base(x: Any, y: Any, least: float) -> Any:
-    return where(logical_and(equal(x, 0), less_equal(y, least)), least + 1, y)
-
-
-@elementwise(
-    vjp=(lambda g, z, x, y: g * log(_base(x, y, 0)), lambda g, z, x, y: g * (x / _base(x, y, 0))), dtype=floating
-)
-def _xlogy(xp: Any, x: Array, y: Array) -> Any:
-    """x·log y, and 0 where x is 0 and y is not NaN."""
-    nothing = _is_nothing(xp, x, y)
-    return xp.where(nothing, 0, x * xp.log(xp.where(nothing, 1, y)))
-
-
-@elementwise(
-    vjp=(lambda g, z, x, y: g * log1p(_base(x, y, -1)), lambda g, z, x, y: g * (x / (1 + _base(x, y, -1)))),
-    dtype=floating,
-)
-def _xlog1py(xp: Any, x: Array, y: Array) -> Any:
-    """x·log(1 + y), and 0 where x is 0 and y is not NaN."""
-    nothing = _is_nothing(xp, x, y)
-    return xp.where(nothing, 0, x * xp.log1p(xp.where(nothing, 0, y)))
 
 
 @elementwise(vjp=lambda g, y, x: -g * (log(x) + 1), dtype=floating)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lazygrad.kinds import tensor
 from lazygrad.ops.elementary import exp, expm1, log, log1p
-from lazygrad.ops.entropies import _xlog1py, _xlogy
+from lazygrad.ops.elements import xlog1py, xlogy
 from lazygrad.ops.incomplete import betainc, betaincc, gammainc, gammaincc
 from lazygrad.ops.special import betaln, gammaln
 from lazygrad.stats.family import UNIT, Discrete
@@ -16,14 +16,14 @@ __all__ = ["bernoulli", "binom", "geom", "nbinom", "poisson"]
 poisson = Discrete(
     "poisson",
     "Poisson's distribution of mean ``mu``: muᵏ·e^(−mu) / k! for k ≥ 0.",
-    logpmf=lambda k, mu: _xlogy(k, mu) - gammaln(k + 1) - mu,
+    logpmf=lambda k, mu: xlogy(k, mu) - gammaln(k + 1) - mu,
     cdf=lambda k, mu: gammaincc(k + 1, mu),
     sf=lambda k, mu: gammainc(k + 1, mu),
 )
 
 
 def _log_binomial(k: Any, n: Any, p: Any) -> Any:
-    return _xlogy(k, p) + _xlog1py(n - k, -p) - betaln(k + 1, n - k + 1) - log1p(tensor(n, k.graph))
+    return xlogy(k, p) + xlog1py(n - k, -p) - betaln(k + 1, n - k + 1) - log1p(tensor(n, k.graph))
 
 
 binom = Discrete(
@@ -39,7 +39,7 @@ binom = Discrete(
 bernoulli = Discrete(
     "bernoulli",
     "Bernoulli's distribution: 1 with the probability ``p``, else 0.",
-    logpmf=lambda k, p: _xlogy(k, p) + _xlog1py(1 - k, -p),
+    logpmf=lambda k, p: xlogy(k, p) + xlog1py(1 - k, -p),
     cdf=lambda k, p: 1 - p + 0 * k,
     sf=lambda k, p: p + 0 * k,
     most=lambda p: 1.0,
@@ -49,9 +49,9 @@ bernoulli = Discrete(
 geom = Discrete(
     "geom",
     "Geometric distribution, of trials up to the first success: p·(1 − p)^(k − 1) for k ≥ 1.",
-    logpmf=lambda k, p: log(p) + _xlog1py(k - 1, -p),
-    cdf=lambda k, p: -expm1(_xlog1py(k, -p)),
-    sf=lambda k, p: exp(_xlog1py(k, -p)),
+    logpmf=lambda k, p: log(p) + xlog1py(k - 1, -p),
+    cdf=lambda k, p: -expm1(xlog1py(k, -p)),
+    sf=lambda k, p: exp(xlog1py(k, -p)),
     least=1.0,
     domains={"p": UNIT},
 )
@@ -59,7 +59,7 @@ geom = Discrete(
 nbinom = Discrete(
     "nbinom",
     "Negative binomial distribution, of failures before the n-th success: Γ(n + k)/(k!·Γ(n))·pⁿ·(1 − p)ᵏ for k ≥ 0.",
-    logpmf=lambda k, n, p: _xlogy(n, p) + _xlog1py(k, -p) - betaln(k + 1, n) - log(n + k),
+    logpmf=lambda k, n, p: xlogy(n, p) + xlog1py(k, -p) - betaln(k + 1, n) - log(n + k),
     cdf=lambda k, n, p: betainc(n, k + 1, p),
     sf=lambda k, n, p: betaincc(n, k + 1, p),
     domains={"p": UNIT},

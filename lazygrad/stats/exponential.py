@@ -8,7 +8,8 @@ from lazygrad.nn.activations import log_sigmoid, softplus
 from lazygrad.ops.arithmetic import abs, power
 from lazygrad.ops.comparison import where
 from lazygrad.ops.elementary import exp, expm1, log, log1p, sigmoid
-from lazygrad.ops.entropies import _xlogy, log1mexp, logit
+from lazygrad.ops.elements import xlogy
+from lazygrad.ops.entropies import log1mexp, logit
 from lazygrad.stats.family import Continuous, inf
 
 __all__ = ["expon", "laplace", "logistic", "pareto", "uniform", "weibull_min"]
@@ -66,7 +67,7 @@ uniform = Continuous(
 weibull_min = Continuous(
     "weibull_min",
     "Weibull's distribution of shape ``c``: c·z^(c − 1)·e^(−zᶜ) for z > 0.",
-    logpdf=lambda z, c: log(c) + _xlogy(c - 1, z) - power(z, c),
+    logpdf=lambda z, c: log(c) + xlogy(c - 1, z) - power(z, c),
     cdf=lambda z, c: -expm1(-power(z, c)),
     sf=lambda z, c: exp(-power(z, c)),
     logcdf=lambda z, c: log1mexp(-power(z, c)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lazygrad.ops.elementary import log
-from lazygrad.ops.entropies import _xlog1py, _xlogy
+from lazygrad.ops.elements import xlog1py, xlogy
 from lazygrad.ops.incomplete import (
     betainc,
     betaincc,
@@ -24,7 +24,7 @@ LOG_TWO = 0.6931471805599453
 gamma = Continuous(
     "gamma",
     "Gamma distribution of shape ``a``: z^(a − 1)·e⁻ᶻ / Γ(a) for z > 0.",
-    logpdf=lambda z, a: _xlogy(a - 1, z) - z - gammaln(a),
+    logpdf=lambda z, a: xlogy(a - 1, z) - z - gammaln(a),
     cdf=lambda z, a: gammainc(a, z),
     sf=lambda z, a: gammaincc(a, z),
     ppf=lambda p, a: gammaincinv(a, p),
@@ -36,7 +36,7 @@ gamma = Continuous(
 chi2 = Continuous(
     "chi2",
     "Distribution of the sum of ``df`` squares of normal numbers: the gamma distribution of z/2 and shape df/2.",
-    logpdf=lambda z, df: _xlogy(0.5 * df - 1, z) - 0.5 * z - gammaln(0.5 * df) - LOG_TWO * (0.5 * df),
+    logpdf=lambda z, df: xlogy(0.5 * df - 1, z) - 0.5 * z - gammaln(0.5 * df) - LOG_TWO * (0.5 * df),
     cdf=lambda z, df: gammainc(0.5 * df, 0.5 * z),
     sf=lambda z, df: gammaincc(0.5 * df, 0.5 * z),
     ppf=lambda p, df: 2 * gammaincinv(0.5 * df, p),
@@ -61,7 +61,7 @@ invgamma = Continuous(
 beta = Continuous(
     "beta",
     "Beta distribution of shapes ``a`` and ``b``: z^(a − 1)·(1 − z)^(b − 1) / B(a, b) for 0 < z < 1.",
-    logpdf=lambda z, a, b: _xlogy(a - 1, z) + _xlog1py(b - 1, -z) - betaln(a, b),
+    logpdf=lambda z, a, b: xlogy(a - 1, z) + xlog1py(b - 1, -z) - betaln(a, b),
     cdf=lambda z, a, b: betainc(a, b, z),
     sf=lambda z, a, b: betaincc(a, b, z),
     ppf=lambda p, a, b: betaincinv(a, b, p),

@@ -12,7 +12,7 @@ from lazygrad.ops.arithmetic import add, floor, sqrt, square
 from lazygrad.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, not_equal, where
 from lazygrad.ops.decompositions import cholesky as factor
 from lazygrad.ops.elementary import log
-from lazygrad.ops.entropies import _xlogy
+from lazygrad.ops.elements import xlogy
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import astype, broadcast_to, expand_dims
 from lazygrad.ops.reduction import any, sum
@@ -72,7 +72,7 @@ def _dirichlet(x: Any, alpha: Any) -> Tensor:
         The shape of x without the last axis.
     """
     x, alpha = tensors(x, alpha)
-    total = sum(_xlogy(alpha - 1, where(x < 0, 1, x)) - gammaln(alpha), axis=-1) + gammaln(sum(alpha, axis=-1))
+    total = sum(xlogy(alpha - 1, where(x < 0, 1, x)) - gammaln(alpha), axis=-1) + gammaln(sum(alpha, axis=-1))
     return where(any(x < 0, axis=-1), -inf, total)
 
 
@@ -89,7 +89,7 @@ def _multinomial(x: Any, n: Any, p: Any) -> Tensor:
     x, n, p = tensors(x, n, p)
     none = logical_or(any(_no_count(x), axis=-1), not_equal(sum(x, axis=-1), n))
     held = where(_no_count(x), 0, x)
-    return where(none, -inf, gammaln(n + 1) + sum(_xlogy(held, p) - gammaln(held + 1), axis=-1))
+    return where(none, -inf, gammaln(n + 1) + sum(xlogy(held, p) - gammaln(held + 1), axis=-1))
 
 
 def _no_count(k: Tensor) -> Tensor:
