@@ -6,17 +6,15 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
-from lazygrad.missing import odd
-from lazygrad.ops.source import refuse_masked
 from lazygrad.registry import here
+from lazygrad.sklearn.given import check_settings, checked
 from lazygrad.sklearn.loop import train
 from lazygrad.sklearn.rows import Rows, Scale
 from lazygrad.sklearn.session import Batches, Session, State
@@ -32,6 +30,7 @@ ROWS_AT_ONCE = 8192
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """What all estimators do. The parameters are described by :class:`Regressor`."""
 
+    _methods: tuple[str, ...] = ()  # that a network must have
     parameters_: dict[str, Any]
     history_: History
     n_iter_: int
@@ -90,14 +89,15 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: the data are empty, not finite, of different lengths, or of other columns than before.
         """
-        _check_settings(self, partial)
-        _refuse_missing(X=X, y=wanted.get("y"))
+        check_settings(self, self._methods)
+        if partial and self.early_stopping:
+            cure = "Set early_stopping=False, and judge by data of your own when to stop calling."
+            raise DataError(report("partial_fit cannot stop early: it does one epoch", at=here(), cure=cure))
         reset = not self._goes_on(partial)
-        found = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse="csr", reset=reset, **wanted)
-        X, y = found if "y" in wanted else (found, None)
+        X, y = checked(self, X, dtype=[np.float64, np.float32], reset=reset, **wanted)
         if reset or self.dtype is not None:
             self._trained_in = np.dtype(X.dtype if self.dtype is None else self.dtype).name
-        return _canonical(X.astype(np.float64, copy=False)), y
+        return X.astype(np.float64, copy=False), y
 
     def _scaled(self, before: str, X: Any, weights: Any, partial: bool) -> Scale | None:
         """The scale of columns: that of ``X``, or what there was before, to which partial_fit adds these rows."""
@@ -162,8 +162,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _checked(self, X: Any) -> Any:
         """Rows to predict for, sparse ones as CSR."""
         check_is_fitted(self)
-        _refuse_missing(X=X)
-        return _canonical(validate_data(self, X, reset=False, dtype=np.float64, accept_sparse="csr"))
+        return checked(self, X, reset=False)[0]
 
     def _inner(self, X: Any) -> Rows:
         """In the units of the network, float64, so that a row's prediction hardly depends on the others."""
@@ -226,34 +225,3 @@ def _batches(X: Any, columns: Scale | None, dtype: Any, targets: Any, weights: A
     if targets is not None and targets.dtype.kind == "f":
         targets = targets.astype(dtype)
     return Batches(Rows(X, columns, dtype), targets, weights)
-
-
-def _canonical(X: Any) -> Any:
-    """The rows; sparse ones with each element once."""
-    if issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
-
-
-def _check_settings(estimator: Estimator, partial: bool) -> None:
-    """Raise DataError at a parameter that is out of range; those of optimizer and environment are checked there."""
-    for name, least in [("epochs", 0), ("batch_size", 1), ("patience", 1)]:
-        value = getattr(estimator, name)
-        if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
-            cure = f"It is a whole number, {least} or more."
-            raise DataError(report(f"cannot use {value!r:.60} as {name}", at=here(), cure=cure))
-    if partial and estimator.early_stopping:
-        cure = "Set early_stopping=False, and judge by data of your own when to stop calling."
-        raise DataError(report("partial_fit cannot stop early: it does one epoch", at=here(), cure=cure))
-
-
-def _refuse_missing(**given: Any) -> None:
-    """Raise DataError, a ValueError, for masked arrays, and what pandas calls missing: scikit-learn names no place."""
-    for name, x in given.items():
-        refuse_masked(x)
-        found = odd(x, np.asarray(x.astype(object), object), missing=True) if hasattr(x, "isna") else None
-        if found is not None:
-            facts = [f"{name}[{', '.join(map(str, found.place))}] is {found.value!r}"]
-            cure = "Fill in or leave out such rows before training."
-            raise DataError(report(f"{name} has no number in {found.where}", at=here(), facts=facts, cure=cure))

@@ -11,6 +11,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.nn import Sequential
 from lazygrad.registry import here
 from lazygrad.sklearn.base import Estimator
+from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.labels import Labels, labels_of
 from lazygrad.sklearn.network import Network
 from lazygrad.sklearn.weights import by_class, checked, kept
@@ -124,7 +125,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return Sequential((self.model or Network)(env, self.n_features_in_, self._labels.n_out))
 
     def _loss(self, network: Any, train: bool, *batch: Tensor) -> Tensor:
-        return self._labels.loss(network(batch[0], train), batch[1])
+        return self._labels.loss(answered(network(batch[0], train), batch[0], self._labels.n_out), batch[1])
 
     def _logits(self, X: Any) -> Any:
         return self._output(self._inner(self._checked(X)), lambda network, x: network(x))

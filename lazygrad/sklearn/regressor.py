@@ -13,6 +13,7 @@ from lazygrad.nn import Sequential, mean_squared_error
 from lazygrad.ops.reduction import mean
 from lazygrad.registry import here
 from lazygrad.sklearn.base import Estimator
+from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.network import Network
 from lazygrad.sklearn.rows import Scale
 from lazygrad.sklearn.weights import checked, kept
@@ -90,11 +91,16 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
         self._targets = targets
         return self
 
+    @property
+    def _width(self) -> int:
+        """How many numbers the network gives for a row."""
+        return self._n_out
+
     def _network(self, env: VariableEnvironment) -> Sequential:
-        return Sequential((self.model or Network)(env, self.n_features_in_, self._n_out))
+        return Sequential((self.model or Network)(env, self.n_features_in_, self._width))
 
     def _loss(self, network: Any, train: bool, *batch: Tensor) -> Tensor:
-        return mean(mean_squared_error(network(batch[0], train), batch[1]), axis=1)
+        return mean(mean_squared_error(answered(network(batch[0], train), batch[0], self._width), batch[1]), axis=1)
 
     def predict(self, X: Any) -> Any:
         """The predictions, float64, in the shape of ``y``.

@@ -15,6 +15,7 @@ from lazygrad.nn.checks import takes_train
 from lazygrad.ops.reduction import mean
 from lazygrad.registry import here
 from lazygrad.sklearn.base import Estimator
+from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.network import Autoencoder
 from lazygrad.sklearn.rows import Rows, Scale
 from lazygrad.sklearn.weights import checked, kept
@@ -39,6 +40,7 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         parameters_, history_, n_iter_, n_features_in_, feature_names_in_: as of :class:`Regressor`.
     """
 
+    _methods = ("encode", "decode")
     _n_features_out: int
 
     def __init__(
@@ -114,8 +116,9 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return (self.model or Autoencoder)(env, self.n_features_in_, self._n_features_out)
 
     def _loss(self, network: Any, train: bool, *batch: Tensor) -> Tensor:
-        found = _told(network.decode, _told(network.encode, batch[0], train), train)
-        return mean(mean_squared_error(found, batch[0]), axis=1)
+        x = batch[0]
+        code = answered(_told(network.encode, x, train), x, self._n_features_out)
+        return mean(mean_squared_error(answered(_told(network.decode, code, train), x, x.shape[1]), x), axis=1)
 
     def transform(self, X: Any) -> Any:
         """The code of each row, ``(examples, n_components)``, float64.

@@ -18,14 +18,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from lazygrad.sklearn import Classifier, Regressor, Transformer
+from lazygrad.sklearn import Classifier, Ensemble, Regressor, Transformer
 
 SHORT = {"epochs": 15, "batch_size": 100, "learning_rate": 0.02, "random_state": 0}
 KINDS = [Regressor, Classifier, Transformer]
 
 
 @pytest.mark.thinned(3)
-@parametrize_with_checks([kind(**SHORT) for kind in KINDS])
+@parametrize_with_checks([*(kind(**SHORT) for kind in KINDS), Ensemble(n_networks=2, **SHORT)])
 def test_it_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
     """All of scikit-learn's own checks, none of which is expected to fail."""
     check(estimator)
