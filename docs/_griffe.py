@@ -69,7 +69,10 @@ def exported(module: griffe.Module) -> set[str]:
     found: set[str] = set()
     for name in module.exports or ():
         value = module.members[str(name)]
-        value = value.final_target if value.is_alias else value
+        try:
+            value = value.final_target if value.is_alias else value
+        except griffe.AliasResolutionError:  # another library's, such as a dtype of NumPy
+            continue
         found |= exported(value) if value.is_module else {value.path}
     return found
 
