@@ -74,5 +74,8 @@ EXEMPT = {
     "nn.gumbel_softmax": "is a draw: tests/nn/test_piecewise.py",
     "group": "joins update ops, computes nothing",
     "ravel": "gives a function too: tests/ops/test_array_functions.py",
-    **dict.fromkeys(("can_cast", "finfo", "iinfo", "isdtype", "result_type"), "of dtypes: tests/test_array_api.py"),
+    **dict.fromkeys(
+        ("broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"),
+        "of dtypes and shapes: tests/test_array_api.py",
+    ),
 }

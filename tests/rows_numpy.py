@@ -363,5 +363,35 @@ def _lstsq(a: Any, b: Any) -> Any:
     return x, left, np.int64(rank), s
 
 
-NUMPYS = [*ELEMENTS, *SKIPPING, *QUANTILES, *COUNTING, *BETWEEN, *COVARIANCE, *JOINING, *DIAGONALS, *GRIDS, *KEYWORDS,
+EDITING = [
+    row("delete", lambda x: lg.delete(x, [0, -1], axis=1), lambda x: np.delete(x, [0, -1], axis=1), X),
+    row("delete", lambda x: lg.delete(x, slice(None, None, 2)), lambda x: np.delete(x, slice(None, None, 2)), X,
+        label="slice"),
+    row("insert", lambda x, v: lg.insert(x, 1, v, axis=1), lambda x, v: np.insert(x, 1, v, axis=1), X, (real(), (3,))),
+    row("insert", lambda x, v: lg.insert(x, [3, 0, -1], v, axis=0), lambda x, v: np.insert(x, [3, 0, -1], v, axis=0), X,
+        (real(), (3, 4)), label="several"),
+    row("insert", lambda x, v: lg.insert(x, 2, v), lambda x, v: np.insert(x, 2, v), X, (real(), (3,)), label="flat"),
+    row("insert", lambda x: lg.insert(x, [1, 1], 7, axis=1), lambda x: np.insert(x, [1, 1], 7, axis=1), X,
+        label="number"),
+    row("block", lambda a, b: lg.block([[a, b], [b, a]]),
+        lambda a, b: np.block([[a, b], [b, a]]), X, (real(), (3, 2))),
+    row("unwrap", lg.unwrap, np.unwrap, (real(-9, 9), (2, 9)), ulps=64, dtypes=("float64",)),
+    row("unwrap", lambda x: lg.unwrap(x, 2, axis=0, period=3), lambda x: np.unwrap(x, 2, axis=0, period=3),
+        (real(-9, 9), (9, 2)), ulps=64, dtypes=("float64",), label="period"),
+    *[
+        row(name, lambda a, v, n=name, m=mode: getattr(lg, n)(a, v, m),
+            lambda a, v, n=name, m=mode: getattr(np, n)(a, v, m), (real(), (sizes[0],)), (real(), (sizes[1],)),
+            label=f"{mode} {sizes[0]} {sizes[1]}", ulps=8, dtypes=("float64", "int64"))
+        for name in ("convolve", "correlate") for mode in ("full", "same", "valid") for sizes in [(5, 2), (2, 5)]
+    ],
+    row("matvec", lg.matvec, np.matvec, CUBE, (real(), (2, 4)), ulps=8, dtypes=NUMBERS),
+    row("vecmat", lg.vecmat, np.vecmat, (real(), (2, 3)), CUBE, ulps=8, dtypes=NUMBERS),
+    row("flatnonzero", lambda x: lg.flatnonzero(x, size=12, fill_value=-1),
+        lambda x: np.append(np.flatnonzero(x), np.full(12 - np.count_nonzero(x), -1)), (grid(), (3, 4)), order=0),
+    row("argwhere", lambda x: lg.argwhere(x, size=5), lambda x: np.argwhere(x)[:5], (grid(), (3, 4)), order=0),
+]
+
+
+NUMPYS = [*ELEMENTS, *EDITING,
+     *SKIPPING, *QUANTILES, *COUNTING, *BETWEEN, *COVARIANCE, *JOINING, *DIAGONALS, *GRIDS, *KEYWORDS,
     *FACTORS]

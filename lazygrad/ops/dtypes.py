@@ -1,4 +1,4 @@
-"""What dtypes are and become: the array API's functions of that kind, with tensors in place of arrays.
+"""What dtypes and shapes are and become: the array API's functions of that kind, with tensors in place of arrays.
 
 The dtypes themselves are NumPy's: ``lg.float32`` is ``np.float32``.
 """
@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.registry import function
+from lazygrad.errors import SpecError, report
+from lazygrad.registry import function, here
+from lazygrad.spec import Mismatch, broadcast, sized
 from lazygrad.tensor import Tensor
 
-__all__ = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
+__all__ = ["broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 
 
 def _plain(x: Any) -> Any:
@@ -39,6 +41,20 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     A kind is ``"bool"``, ``"integral"``, ``"real floating"``, ``"numeric"``, or a dtype.
     """
     return np.isdtype(np.dtype(dtype), kind)
+
+
+@function
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that shapes broadcast to.
+
+    Raises:
+        SpecError: they do not.
+    """
+    try:
+        return broadcast([sized(shape) for shape in shapes]) if shapes else ()
+    except Mismatch as reason:
+        listed = " and ".join(str(shape) for shape in shapes)
+        raise SpecError(report(f"cannot broadcast {listed}", at=here(), cure=str(reason))) from None
 
 
 @function

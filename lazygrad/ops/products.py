@@ -31,7 +31,20 @@ from lazygrad.registry import function, here
 from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
 from lazygrad.tensor import Array, Tensor, TensorLike
 
-__all__ = ["cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vdot", "vecdot"]
+__all__ = [
+    "cross",
+    "dot",
+    "einsum",
+    "inner",
+    "kron",
+    "matmul",
+    "matvec",
+    "outer",
+    "tensordot",
+    "vdot",
+    "vecdot",
+    "vecmat",
+]
 
 
 def batches(a: Shape, b: Shape) -> Shape:
@@ -128,6 +141,20 @@ def inner(a: TensorLike, b: TensorLike) -> Tensor:
     """Sum of products over the last axes."""
     a, b = tensors(a, b)
     return a * b if not a.ndim or not b.ndim else tensordot(a, b, axes=([a.ndim - 1], [b.ndim - 1]))
+
+
+@function
+def matvec(a: TensorLike, x: TensorLike) -> Tensor:
+    """Matrices times vectors, ``(…, m, n)`` and ``(…, n)``: axes in front broadcast, of the vectors too."""
+    a, x = tensors(a, x)
+    return squeeze(_matmul(a, expand_dims(x, -1)), -1)
+
+
+@function
+def vecmat(x: TensorLike, a: TensorLike) -> Tensor:
+    """Vectors times matrices, ``(…, m)`` and ``(…, m, n)``: axes in front broadcast, of the vectors too."""
+    x, a = tensors(x, a)
+    return squeeze(_matmul(expand_dims(x, -2), a), -2)
 
 
 @function

@@ -13,7 +13,7 @@ from lazygrad.ops.arithmetic import floor_divide, remainder
 from lazygrad.ops.comparison import equal, logical_not, where
 from lazygrad.ops.cumulative import _along
 from lazygrad.ops.indexing import take, take_along_axis
-from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis
+from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis, stack
 from lazygrad.ops.padding import pad
 from lazygrad.ops.reduction import any as any_of
 from lazygrad.ops.reduction import sum as sum_of
@@ -22,7 +22,7 @@ from lazygrad.registry import function, here
 from lazygrad.spec import Kind, Mismatch, Shape
 from lazygrad.tensor import Array, Tensor, TensorLike
 
-__all__ = ["argsort", "isin", "nonzero", "searchsorted", "sort", "top_k"]
+__all__ = ["argsort", "argwhere", "flatnonzero", "isin", "nonzero", "searchsorted", "sort", "top_k"]
 
 
 def _whole(kinds: tuple[Kind, ...]) -> Any:
@@ -122,6 +122,19 @@ def nonzero(x: TensorLike, *, size: int, fill_value: int = 0) -> tuple[Tensor, .
         indices.append(where(there, remainder(places, max(n, 1)), fill_value))
         places = floor_divide(places, max(n, 1))
     return tuple(reversed(indices))
+
+
+@function
+def flatnonzero(x: TensorLike, *, size: int, fill_value: int = 0) -> Tensor:
+    """Places in the flattened ``x`` of the first ``size`` elements that are not zero; see :func:`nonzero`."""
+    return nonzero(flatten(x), size=size, fill_value=fill_value)[0]
+
+
+@function
+def argwhere(x: TensorLike, *, size: int, fill_value: int = 0) -> Tensor:
+    """The indices of the first ``size`` elements that are not zero, one in a row: :func:`nonzero`, side by side."""
+    x = tensor(x)
+    return stack(nonzero(x, size=size, fill_value=fill_value), axis=-1)
 
 
 @function
