@@ -121,7 +121,8 @@ class BestWeights(Callback):
         self._arrays: dict[str, Any] = {}
 
     def before_training(self, metrics: Sequence[str]) -> None:
-        """Choose the metric, if none was named."""
+        """Choose the metric, if none was named; what was best in another training is forgotten."""
+        self.epoch, self.value, self._arrays = 0, float("nan"), {}
         self.metric = chosen_metric(self, self.metric, metrics)
 
     def after_epoch(self, training: Training) -> None:

@@ -126,6 +126,8 @@ def _numbers(name: str, value: Any) -> Any:
             facts[0] += "" if strange.is_missing else f", in {strange.where}"
         facts += refused_columns(value)
         cure = "Encode text and categories as numbers first, with lg.Categories or scikit-learn's encoders."
+        if isinstance(value, Mapping) or (isinstance(value, (tuple, list)) and any(map(np.ndim, value))):
+            cure = "A list of data is one of arrays. If these are batches, give a function: fit(step, lambda: batches)."
         if strange is not None and strange.is_missing:
             cure = "Fill in or leave out such rows before training."
         raise DataError(report(what, at=here(), facts=facts, cure=cure)) from None

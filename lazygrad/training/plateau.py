@@ -64,7 +64,8 @@ class ReduceOnPlateau(Callback):
         self.waited = 0  # epochs since the best one, or since the rate was reduced
 
     def before_training(self, metrics: Sequence[str]) -> None:
-        """Choose the metric, if none was named."""
+        """Choose the metric, if none was named; what was best in another training is forgotten."""
+        self.best, self.waited = float("nan"), 0
         if isinstance(self.optimizer.learning_rate, Schedule):
             cure = "Set optimizer.learning_rate to a number, or leave the callback out."
             facts = [f"learning rate:  {self.optimizer.learning_rate!r}"]

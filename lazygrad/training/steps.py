@@ -49,8 +49,8 @@ class Step:
         self.graph: Graph | None = None  # what it writes for the first batch it is checked with
         self.constants: list[Any] = []  # and the arrays in it
         self.initial: dict[str, Any] = {}  # variables that it will register at its first call, by path
-        self.collects = False  # whether it may return arrays under the names in ARRAYS, which are kept
-        self.arrays: dict[str, Any] = {}  # those of the last call
+        self.collects = False  # whether metrics are computed of the arrays that it returns
+        self.arrays: dict[str, Any] = {}  # those of the last call, by the names in ARRAYS
         self._ranges: dict[str, tuple[int, int]] = {}  # of the labels that it has room for
         told = takes_train(function)
         self.function = partial(function, train=train) if told else function
@@ -182,9 +182,10 @@ class Step:
         return {name: float(leaf) for name, leaf in numbers.items()}
 
     def _told(self, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the step returned by name: the numbers that are averaged, and the arrays that are collected."""
+        """What the step returned by name: the numbers that are averaged, and the arrays that metrics are computed of."""
         found = {name: leaf for name, leaf in named(result) if leaf is not None}
-        arrays = {name: found.pop(name) for name in ARRAYS if name in found} if self.collects else {}
+        told = [name for name in ARRAYS if name in found and (self.collects or getattr(found[name], "ndim", 0))]
+        arrays = {name: found.pop(name) for name in told}
         return found, arrays
 
 

@@ -86,7 +86,7 @@ class Stream:
             cure = "At least one batch is needed."
             raise DataError(report(f"{what} have no batches", at=here(), cure=cure))
         self._going = chain([first], self._going)
-        self.tables = list(arranged(first, " of epoch 1, batch 1,"))
+        self.tables = list(arranged(first, " (epoch 1, batch 1)"))
         self._shapes = [(table.name, table.array.ndim) for table in self.tables]
 
     def _is_function(self) -> bool:
@@ -176,7 +176,7 @@ class Stream:
         return self._fitted(refused.item, number, place)
 
     def _fitted(self, item: Any, number: int, place: int) -> tuple[Any, ...]:
-        where = f" of epoch {number + 1}, batch {place + 1},"
+        where = f" (epoch {number + 1}, batch {place + 1})"
         found = self.arranged(item, where)
         shapes = [(table.name, table.array.ndim) for table in found]
         if shapes != self._shapes:
@@ -188,7 +188,9 @@ class Stream:
         return self._given(found)
 
     def _given(self, found: Sequence[Table]) -> tuple[Any, ...]:
-        return tuple(as_given(table, table.array) for table in found)
+        batch = tuple(as_given(table, table.array) for table in found)
+        # A source may fill the same arrays again and again: what waits for its turn has memory of its own.
+        return tuple(array.copy() for array in batch) if self.workers else batch
 
 
 def _listed(shapes: Sequence[tuple[str, int]]) -> str:

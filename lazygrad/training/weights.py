@@ -95,6 +95,8 @@ class Weights:
     def _of(self, labels: Table, whole: bool) -> Any:
         """The weight of the class of every label."""
         array = np.asarray(labels.array)
+        if array.dtype.kind == "f" and (array == np.rint(array)).all():  # targets of a logistic loss are floats
+            array = array.astype(np.int64)
         if array.dtype.kind not in "biu":
             facts = [f"{labels.name}:  {array.dtype}{list(array.shape)}"]
             cure = "The labels are the array `y`, or else the last one; cast them with .astype(int)."

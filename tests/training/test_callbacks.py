@@ -205,3 +205,11 @@ def test_what_a_callback_raises_in_an_epoch_leaves_the_variables_as_before_it(pr
     assert 1 == len(kept)
     for path in ("w", "adam/step"):
         np.testing.assert_array_equal(kept[0][path], p.env[path])
+
+
+def test_a_callback_that_is_used_again_begins_anew(walk: Any) -> None:
+    """What was best in another training is no measure, and its variables do not come back."""
+    best = lg.EarlyStopping(patience=2)
+    walk([3.0, 1.0, 2.0], best)
+    w, history = walk([9.0, 8.0, 7.0, 8.0], best)
+    assert (3.0, 4, 3, 7.0) == (w, history.epochs, best.epoch, best.value)

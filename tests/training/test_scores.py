@@ -63,6 +63,11 @@ def test_predictions_may_be_probabilities_and_targets_the_steps_own() -> None:
     assert expected == pytest.approx(history["validation_r2"][-1], rel=1e-5)
 
 
+def test_predictions_that_nobody_asks_for_are_left_out() -> None:
+    """The same step trains without metrics."""
+    assert ["loss", "validation_loss"] == list(trained(None)[0])
+
+
 def test_a_callback_may_go_by_a_metric() -> None:
     """Such as early stopping."""
     best = lg.BestWeights("validation_accuracy", mode="max")
@@ -88,8 +93,8 @@ def test_what_is_no_metric_is_told_before_training() -> None:
         trained("accuracy", lambda logits, y: {})
     with pytest.raises(lg.DataError, match="there are metrics, but no data for them"):
         trained("accuracy", validation=None)
-    with pytest.raises(lg.GraphError, match="step returns an array as 'predictions'"):
-        trained(None)
+    with pytest.raises(lg.GraphError, match="step returns an array as 'logits'"):
+        trained(None, lambda logits, y: {"logits": logits})
 
 
 def test_a_metric_that_cannot_be_computed_is_told_with_what_it_was_given() -> None:

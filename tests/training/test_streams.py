@@ -199,13 +199,13 @@ def test_a_generator_for_several_epochs_is_refused_before_training(problem: Make
 BROKEN = {
     "a number that is not finite": (
         lambda x, y: (np.where(np.arange(25)[:, None] == 3, np.nan, x), y),
-        "x of epoch 2, batch 4, has a number that is not finite, in row 3, column 0",
+        "x (epoch 2, batch 4) has a number that is not finite, in row 3, column 0",
     ),
     "another array": (lambda x, y: (x, y, y), "batch 4 of epoch 2 is unlike the first one"),
     "another number of axes": (lambda x, y: (x, y[:, None]), "batch 4 of epoch 2 is unlike the first one"),
     "other rows": (lambda x, y: (x, y[1:]), "the arrays have different numbers of rows"),
-    "no rows": (lambda x, y: (x[:0], y[:0]), "x of epoch 2, batch 4, has no rows"),
-    "text": (lambda x, y: (np.array(["a"] * 25), y), "cannot train with x of epoch 2, batch 4,: it is not an array"),
+    "no rows": (lambda x, y: (x[:0], y[:0]), "x (epoch 2, batch 4) has no rows"),
+    "text": (lambda x, y: (np.array(["a"] * 25), y), "cannot train with x (epoch 2, batch 4): it is not an array"),
 }
 
 
@@ -240,9 +240,40 @@ def test_a_label_out_of_range_in_a_later_batch_is_told() -> None:
         return loss, sgd.minimize(loss)
 
     before = line.weight.value
-    with pytest.raises(lg.DataError, match="y of epoch 1, batch 2, has a label that is out of range"):
+    with pytest.raises(lg.DataError, match=r"y \(epoch 1, batch 2\) has a label that is out of range"):
         lg.fit(step, Loader([(x, np.array([0, 1, 2, 2])), (x, np.array([0, 1, 2, 3]))]), epochs=1)
     np.testing.assert_array_equal(before, line.weight.value)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_generator_may_fill_the_same_arrays_again_and_again(problem: Make, workers: int) -> None:
+    """What waits for its turn is not overwritten."""
+    p, q = problem(100, compiled=False), problem(100, compiled=False)
+    x, y = np.empty_like(q.x[:25]), np.empty_like(q.y[:25])
+
+    def data() -> Iterator[Any]:
+        for k in range(0, 100, 25):
+            x[:], y[:] = q.x[k : k + 25], q.y[k : k + 25]
+            yield x, y
+
+    expected = fit(p, Loader(batches_of(p)), epochs=2)
+    assert expected["loss"] == fit(q, data, epochs=2, workers=workers, prefetch=4)["loss"]
+
+
+def test_an_interrupt_leaves_no_thread(problem: Make) -> None:
+    """However many batches are being prepared; the variables stay as they are."""
+    p = problem(compiled=False)
+
+    class Interrupts(lg.Callback):
+        def after_batch(self, training: Any) -> None:
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    for data in (Places(batches_of(p)), lambda: iter(batches_of(p)), (p.x, p.y)):
+        with pytest.raises(KeyboardInterrupt):
+            fit(p, data, epochs=2, workers=3, prefetch=9, callbacks=[Interrupts()])
+        assert before == threading.active_count()
+    assert p.env["w"].all()
 
 
 def test_batches_may_be_of_any_length(problem: Make) -> None:
@@ -267,6 +298,9 @@ def test_what_is_no_batch_is_told(problem: Make) -> None:
         (lambda size: [], "the data cannot be asked for"),
         (lambda: 3, "the data are no batches"),
         (3, "cannot train with x: it is a single number"),
+        (batches_of(p), r"(?s)cannot train with x: .*If these are batches, give a function"),
+        ([{"x": p.x, "y": p.y}], r"(?s)cannot train with x: .*If these are batches, give a function"),
+        (Places([(p.x[0], p.y[0])]), r"cannot train with y \(epoch 1, batch 1\): it is a single number"),
     ]:
         with pytest.raises(lg.DataError, match=said):
             fit(p, data, epochs=1)

@@ -54,6 +54,7 @@ def test_weights_of_classes_come_as_weights_of_examples() -> None:
     """From a dict, in which what is missing weighs 1, from a list, or balanced, as scikit-learn does it."""
     assert (np.array([1, 5, 1])[Y] == given((X, Y), class_weight={1: 5.0})[0]).all()
     assert (np.array([1, 2, 0.5], "float32")[Y] == given((X, Y), class_weight=[1, 2, 0.5])[0]).all()
+    assert (np.where(Y > 0, 5, 1) == given((X, (Y > 0).astype("float32")), class_weight={1: 5.0})[0]).all()
     balanced = compute_class_weight("balanced", classes=np.arange(3), y=Y)
     np.testing.assert_allclose(balanced[Y], given((X, Y), class_weight="balanced")[0], rtol=1e-6)
 
