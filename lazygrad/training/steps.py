@@ -182,11 +182,16 @@ class Step:
         return {name: float(leaf) for name, leaf in numbers.items()}
 
     def _told(self, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the step returned by name: the numbers that are averaged, and the arrays that metrics are computed of."""
+        """What the step returned by name: the numbers that are averaged, and the arrays that metrics are of."""
         found = {name: leaf for name, leaf in named(result) if leaf is not None}
-        told = [name for name in ARRAYS if name in found and (self.collects or getattr(found[name], "ndim", 0))]
+        told = [name for name in ARRAYS if name in found and (self.collects or _axes(found[name]))]
         arrays = {name: found.pop(name) for name in told}
         return found, arrays
+
+
+def _axes(leaf: Any) -> int:
+    """How many axes there are of what a step returned: a tensor, or its value."""
+    return int(getattr(leaf, "ndim", 0))
 
 
 def _parameters(step: Callable[..., Any]) -> list[inspect.Parameter]:
