@@ -23,6 +23,7 @@ from lazygrad.spec import Mismatch, Spec, fits, sized
 from lazygrad.tensor import Tensor, checked_dtype
 from lazygrad.trees import leaves, rebuilt
 from lazygrad.variables import Variable
+from lazygrad.widening import warn_if_wider
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
@@ -247,6 +248,8 @@ class Context:
             result.close()
             cure = "A step is an ordinary function, without yield or async; it returns what is to be computed."
             raise GraphError(report(f"cannot run {step_name(step)}: it is a generator", at=_defined(step), cure=cure))
+        if self.graph.guide is None and not self.env._is_widening_said:
+            self.env._is_widening_said = warn_if_wider(self.graph, step_name(step))
         return result
 
     def _placed(self, tree: Any, name: str) -> Any:

@@ -85,6 +85,7 @@ class VariableEnvironment:
         self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
         self._lock = threading.RLock()
         self._executing = ""  # what nobody may come between, if an interrupt has not ended it
+        self._is_widening_said = False  # that a step computes in a wider dtype
         self._scope: _Scope | None = None  # the outermost one that has begun
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
         self._names_taken: dict[str, None] = {}  # of optimizers, in order

@@ -299,7 +299,7 @@ def test_results_of_every_structure(env: lg.VariableEnvironment) -> None:
 def test_the_plan_and_the_source_can_be_looked_at(env: lg.VariableEnvironment) -> None:
     """The plan in words, and the program with the user's lines."""
     fast = env.compile(lambda ctx, x: (lg.exp(x) * 2 + ctx.variable("w"), ctx.assign("w", ctx.variable("w") * 2)))
-    fast(np.ones(3))
+    fast(np.ones(3, "float32"))
     assert fast.plan.explain().splitlines()[0].endswith(" nodes, 1 values, 1 updates")
     source = fast.source()
     assert source.startswith("def step(")

@@ -304,7 +304,7 @@ def test_a_step_written_differently_from_run_to_run_is_right_each_time(env: lg.V
         return (y, lg.grad(lg.sum(y), t), y) if k % 4 else y
 
     for n in (1, 2, 1):
-        x = np.full(n, 0.25)
+        x = np.full(n, 0.25, "float32")
         for k in (0, 1, 2, 5, 4, 1, 10, 3, 0, 1, 7, 15, 30):
             env["t"] = 1 + k / 64
             t = np.float32(1 + k / 64)
@@ -379,11 +379,11 @@ def test_a_trace_computes_and_changes_nothing(env: lg.VariableEnvironment) -> No
         return adam.minimize(lg.sum(y), ["w"]), y
 
     before = snapshot(env)
-    graph = env.trace(step, np.ones((2, 3)))
+    graph = env.trace(step, np.ones((2, 3), "float32"))
     assert snapshot(env) == before
     assert seen == []
     assert len(graph.roots) == 5  # the step count, w and its two moments, and y
-    env.run(step, np.ones((2, 3)))
+    env.run(step, np.ones((2, 3), "float32"))
     assert "new" in env
 
 

@@ -1114,7 +1114,7 @@ def test_a_function_of_numpy_that_lazygrad_has_takes_tensors(env: lg.VariableEnv
     def step(ctx: lg.Context) -> Any:
         y = np.exp(ctx.variable("b"))  # type: ignore[call-overload]
         assert isinstance(y, lg.Tensor)
-        return y, np.ones(2) + y, np.float64(2) * y
+        return y, np.ones(2, "float32") + y, np.float64(2) * y
 
     y, *_ = env.run(step)
     np.testing.assert_array_equal(np.exp(env["b"]), y)
@@ -2126,7 +2126,7 @@ def test_what_needs_the_removed_folder_says_so_and_all_else_works(
     sgd = lg.optim.SGD(env, 0.1, name="other")
 
     def step(ctx: Any, x: Any) -> Any:
-        loss = lg.mean(lg.square(ctx.variable("w") - x))
+        loss = lg.mean(lg.square(ctx.variable("w") - x.astype("float32")))
         return loss, sgd.minimize(loss, ["w"])
 
     compiled = env.compile(step, wait=True)
