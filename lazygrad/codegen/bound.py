@@ -11,8 +11,9 @@ import numpy as np
 from lazygrad.codegen import driver
 from lazygrad.codegen.arguments import expected
 from lazygrad.codegen.cache import code, object_code
+from lazygrad.codegen.kernels import Spare
 from lazygrad.codegen.memory import aligned
-from lazygrad.codegen.native import Call, Instruction, Module, Native, Spare
+from lazygrad.codegen.native import Call, Instruction, Module, Native
 from lazygrad.codegen.tier import Refused
 from lazygrad.kinds import Declared, item
 from lazygrad.spec import Spec

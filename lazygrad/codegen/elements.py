@@ -7,20 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.codegen.fuse import Statement, joint_axes, taken
-from lazygrad.codegen.index import Index, View, in_order
+from lazygrad.codegen.index import Index, in_order
+from lazygrad.codegen.kernels import (
+    Anywhere,
+    Apply,
+    Element,
+    Indices,
+    Kernel,
+    Load,
+    Moved,
+    Number,
+    Statement,
+    Taken,
+    Viewed,
+)
 from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
-from lazygrad.codegen.ways import Ways
 from lazygrad.codegen.writer import Writer
-from lazygrad.kinds import Declared, Movement
-from lazygrad.spec import Shape
+from lazygrad.spec import Shape, Spec
 
-__all__ = ["UNROLLED", "Elements", "Indices"]
+__all__ = ["UNROLLED", "Elements"]
 
 UNROLLED = 4  # turns; a loop of as many is written out, where that does not become too long
-
-Indices = tuple[Index, ...]
 
 
 class Elements:
@@ -37,8 +45,8 @@ class Elements:
         masked: whether one loop asks in every turn which lanes count, so that its body stands there once.
     """
 
-    def __init__(self, ways: Ways, made: dict[int, Statement], rank: int, width: int) -> None:
-        self.ways, self.made, self.rank, self.width = ways, made, rank, width
+    def __init__(self, kernel: Kernel, width: int) -> None:
+        self.made, self.rank, self.width = kernel.made, kernel.rank, width
         self.writer = Writer(width)
         self.scalars = Scalars(self.writer, self._refuse)
         self.arguments: list[Any] = []
@@ -124,79 +132,61 @@ class Elements:
 
     # Elements.
 
-    def value(self, i: int, index: Indices) -> Register:
-        """The element at ``index`` of node ``i``."""
-        known = self._recall((i, index))
+    def value(self, s: Statement, number: int, loops: Indices) -> Register:
+        """What an element of a statement is where its loops stand."""
+        e = s.elements[number]
+        if isinstance(e, Number):
+            return self.writer.constant(e.value, e.dtype)
+        assert not isinstance(e, Anywhere)
+        index = moved(e.index, loops)
+        known = self.writer.recall((e.node, index))
         if known is not None:
             return known
-        ways = self.ways
-        if i in self.made:
-            if i in self.rooms:
-                return self._from_room(i, index[self.rank :])
-            spec = ways.spec(i)
-            place = in_order(spec.shape, i).place(index)
-            return self._load(self._argument(i), place, spec.dtype, fixed=False)
-        if i in ways.stored or ways.way[i] in ("leaf", "callback"):
-            spec = ways.spec(i)
-            place = in_order(spec.shape, i).place(index)
-            x = self._load(self._argument(i), place, spec.dtype, fixed=True)
-        else:
-            x = self._defined(i, index)
-        self._remember((i, index), x)
+        if isinstance(e, Load) and e.node in self.made:  # it may change, so it is not remembered
+            if e.node in self.rooms:
+                return self._from_room(e.node, e.spec, index[self.rank :])
+            return self._load(self._argument(e.node), at(e.place, loops), e.spec.dtype, fixed=False)
+        x = self.computed(s, e, loops)
+        self.writer.remember((e.node, index), x)
         return x
 
-    def _defined(self, i: int, index: Indices) -> Register:
-        """The element at ``index`` of node ``i``, by its definition."""
-        ways, node = self.ways, self.ways.nodes[i]
-        if ways.way[i] == "number":
-            return self.writer.constant(node.params["value"], ways.spec(i).dtype)
-        if i in ways.reading:
-            return self._taken(i, index)
-        if ways.is_split(i):
-            (j,) = node.inputs
-            if ways.way[j] == "number":
-                return self._defined(j, ())
-            view = ways.split(i)
-            fixed = view.buffer not in self.made
-            return self._load(self._argument(view.buffer), view.place(index), ways.spec(i).dtype, fixed=fixed)
-        operands = [self.value(j, at) for j, at in ways.operands(i, index)]
-        if isinstance(node.op, Movement):
-            return operands[0].astype(ways.spec(i).dtype)
-        assert isinstance(node.op, Declared)
-        result = node.op.kernel(self.scalars, *operands, **node.params)
+    def computed(self, s: Statement, e: Element, loops: Indices) -> Register:
+        """What an element is, computed of those before it."""
+        if isinstance(e, Load):
+            return self._load(self._argument(e.node), at(e.place, loops), e.spec.dtype, fixed=True)
+        if isinstance(e, Viewed):
+            fixed = e.array not in self.made
+            return self._load(self._argument(e.array), at(e.place, loops), e.dtype, fixed=fixed)
+        if isinstance(e, Moved):
+            return self.value(s, e.operand, loops).astype(e.dtype)
+        if isinstance(e, Taken):
+            return self._taken(s, e, loops)
+        assert isinstance(e, Apply)
+        operands = [self.value(s, operand, loops) for operand in e.operands]
+        result = e.op.kernel(self.scalars, *operands, **e.params)
         if not isinstance(result, Register):
-            return self.writer.constant(result, ways.spec(i).dtype)
-        return result.astype(ways.spec(i).dtype)
+            return self.writer.constant(result, e.dtype)
+        return result.astype(e.dtype)
 
-    def _taken(self, i: int, index: Indices) -> Register:
-        """An element that is named by index arrays; one that does not exist ends the step."""
-        ways, w = self.ways, self.writer
-        source = ways.nodes[i].inputs[0]
-        spec = ways.spec(source)
-        named = iter([self.value(j, at) for j, at in taken(ways, i, index)])
-        view = ways.view(source) if ways.way[source] != "number" else View(None, 0, (0,) * spec.ndim, spec.shape)
-        assert view is not None
-        _, parts = joint_axes(ways, i)
-        place, more, axis = Index(view.start), None, 0
-        for part, of in parts:
-            if part is None:
-                continue
-            n, step = spec.shape[axis], view.steps[axis]
-            if of is None:
-                at = next(named).astype(I64)
-                at = w.select(at < 0, at + n, at)
-                wrong = (at < 0) | (at >= n)
-                self._refuse(wrong)
-                at = w.select(wrong, 0, at) * step
-                more = at if more is None else more + at
-            else:
-                start, _, stride = part.indices(n)
-                place = place.plus(Index(start), step).plus(index[of], stride * step)
-            axis += 1
-        if view.buffer is None:
-            return self._defined(source, index)
-        x = self._load(self._argument(view.buffer), place, spec.dtype, fixed=view.buffer not in self.made, more=more)
-        return x.astype(ways.spec(i).dtype)
+    def _taken(self, s: Statement, e: Taken, loops: Indices) -> Register:
+        """An element that is named by indices; one that does not exist ends the step."""
+        w = self.writer
+        named = [(self.value(s, number, loops), n, step) for number, n, step in e.named]
+        more: Register | None = None
+        for which, n, step in named:
+            which = which.astype(I64)
+            which = w.select(which < 0, which + n, which)
+            wrong = (which < 0) | (which >= n)
+            self._refuse(wrong)
+            which = w.select(wrong, 0, which) * step
+            more = which if more is None else more + which
+        source = s.elements[e.source]
+        if isinstance(source, Number):
+            return self.writer.constant(source.value, source.dtype)
+        assert isinstance(source, Anywhere)
+        array = source.view.buffer
+        x = self._load(self._argument(array), at(e.place, loops), source.dtype, array not in self.made, more)
+        return x.astype(e.dtype)
 
     def _refuse(self, wrong: Register) -> None:
         """Note that the step fails where ``wrong`` holds in a lane that counts."""
@@ -208,12 +198,6 @@ class Elements:
         if self.mask is not None:
             wrong = w.widened(wrong) & self.mask
         self.bad.set(self.bad.get() | w.any(wrong))
-
-    def _recall(self, key: Any) -> Register | None:
-        return self.writer.recall(key)
-
-    def _remember(self, key: Any, x: Register) -> None:
-        self.writer.remember(key, x)
 
     # Memory.
 
@@ -269,11 +253,28 @@ class Elements:
         inner = shape[self.rank :]
         return in_order(inner).place(index[self.rank :])
 
-    def _from_room(self, node: int, inner: Indices) -> Register:
-        spec = self.ways.spec(node)
-        sizes = spec.shape[self.rank :]
-        place = in_order(sizes).place(inner)
+    def _from_room(self, node: int, spec: Spec, inner: Indices) -> Register:
+        place = in_order(spec.shape[self.rank :]).place(inner)
         if self.by_rows:
             offset = self._register(place) * self.width
             return self.writer.load(self.rooms[node], offset, spec.dtype, wide=True, fixed=False)
         return self._load(self.rooms[node], place, spec.dtype, fixed=False)
+
+
+def at(place: Index, loops: Indices) -> Index:
+    """A place, which counts loops by their axes, where these loops stand."""
+    if not place.terms:
+        return place
+    if len(place.terms) == 1 and not place.start:
+        ((axis, step),) = place.terms
+        if step == 1:
+            return loops[axis]
+    found = Index(place.start)
+    for axis, step in place.terms:
+        found = found.plus(loops[axis], step)
+    return found
+
+
+def moved(index: Indices, loops: Indices) -> Indices:
+    """An index where these loops stand."""
+    return tuple([at(along, loops) for along in index])

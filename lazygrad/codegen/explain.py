@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from lazygrad.codegen.fuse import Entry, Part, Rows
+from lazygrad.codegen.fuse import Entry, Rows
+from lazygrad.codegen.kernels import Part
 from lazygrad.codegen.native import Call, Native
 from lazygrad.kinds import item
 

@@ -17,84 +17,20 @@ What only its own kernel reads is never written to memory.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
+from lazygrad.codegen import describe
 from lazygrad.codegen.index import Affine, Index, contiguous, identity
+from lazygrad.codegen.kernels import Kernel, Part, Statement
 from lazygrad.codegen.ways import Ways
 from lazygrad.spec import Shape
 
-__all__ = ["Entry", "Part", "Rows", "Statement", "fused", "joint_axes", "taken"]
+__all__ = ["Entry", "Rows", "fused"]
 
-ZEROS = -1  # the source of a statement that reads nothing
 SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
 MOST = 24  # statements of a kernel
 LONGEST = 4000  # instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones
 FEW = 64  # rows; a kernel of much work is not made to have fewer, as rows are what threads share
-
-
-class Part(NamedTuple):
-    """Where elements go that are part of a node's result: ``place`` is where the result's elements lie in order."""
-
-    node: int
-    place: Affine
-
-
-class Read(NamedTuple):
-    """An element that is read of what is stored: its index, if it has one, and its place, if that is affine."""
-
-    node: int
-    at: tuple[Index, ...] | None
-    place: Index | None
-
-
-@dataclass(eq=False)
-class Statement:
-    """A loop over ``shape`` that computes node ``node``.
-
-    Attributes:
-        source: what is read at every element: the node itself (its definition), or the operand of a fold.
-        axes: axes that are folded away, in order; none for a map.
-        target: what is written in place of the node: a part of another one, a variable's new value.
-        reads: what is read of what is stored, and where, with axis *k* counted by loop *k*.
-        cost: a measure of the work for one element.
-        length: about how many instructions are written for one element.
-    """
-
-    node: int
-    shape: Shape
-    source: int
-    axes: tuple[int, ...] = ()
-    target: Any = None
-    reads: list[Read] = field(default_factory=list)
-    cost: int = 1
-    length: int = 4
-    segments: int | None = None  # the node that says to which row of the result each row is added
-    whole: bool = False  # whether a row is folded at once, as places are found
-
-    @property
-    def leading(self) -> int:
-        """How many leading axes are all folded away."""
-        if self.whole:
-            return 0
-        if self.segments is not None:
-            return 1
-        count = 0
-        while count in self.axes:
-            count += 1
-        return count
-
-    @property
-    def size(self) -> int:
-        """Elements it goes over."""
-        return math.prod(self.shape)
-
-    @property
-    def rank(self) -> int:
-        """How many axes its rows may have at most."""
-        if not self.axes:
-            return len(self.shape)
-        return self.leading or self.axes[0]
 
 
 @dataclass(eq=False)
@@ -106,7 +42,7 @@ class Entry:
 
 
 class Rows(Entry):
-    """A kernel over rows: the leading ``rank`` axes of all its statements."""
+    """A kernel that statements may still join; see :class:`lazygrad.codegen.kernels.Kernel`."""
 
     def __init__(self, statement: Statement) -> None:
         super().__init__("rows", statement.node)
@@ -157,6 +93,10 @@ class Rows(Entry):
         if statement.target is None:
             self.made[statement.node] = statement
 
+    def kernel(self, stored: set[int]) -> Kernel:
+        """The description, once it is known which nodes must lie in memory."""
+        return Kernel(self.rank, tuple(self.statements), frozenset(stored & {s.node for s in self.statements}))
+
 
 def _aligned(index: tuple[Index, ...], shape: Shape, rank: int) -> int:
     """How many leading axes of an index just count the rows."""
@@ -177,21 +117,18 @@ class _Fusion:
         self.entries: list[Entry] = []
         self.place: dict[int, int] = {}  # the entry that makes each stored node
         self._readers: dict[int, int] = {}  # the last kernel that reads a node
-        for i, node in enumerate(ways.nodes):
+        for i in range(len(ways.nodes)):
             way = ways.way[i]
             if way in ("product", "callback"):
                 self._append(Entry(way, i))
             elif way == "scatter":
-                _, values, segments = node.inputs
-                self._add(Statement(i, ways.spec(values).shape, values, (0,), segments=segments))
+                self._add(describe.segmented(ways, i))
             elif way == "copies":
                 self._copies(i)
             elif way == "fold":
-                (j,) = node.inputs
-                whole = ways.reading[i].how.startswith("arg")
-                self._add(Statement(i, ways.spec(j).shape, j, tuple(node.params["axis"]), whole=whole))
+                self._add(describe.folded(ways, i))
             elif i in ways.stored:
-                self._add(Statement(i, ways.spec(i).shape, i))
+                self._add(describe.definition(ways, i))
 
     def _copies(self, i: int) -> None:
         """A movement that is no view: zeros where no operand goes, and every operand where it goes."""
@@ -201,12 +138,11 @@ class _Fusion:
         earliest = -1
         if sum(ways.spec(j).size for j in inputs) < ways.spec(i).size:
             everywhere = Affine((0,), (contiguous(shape),))
-            self._append(Rows(Statement(i, shape, ZEROS, target=Part(i, everywhere))))
+            self._append(Rows(describe.zeros(ways, i, Part(i, everywhere))))
             earliest = len(self.entries)
         last = 0
         for j, place in zip(inputs, ways.reading[i], strict=True):
-            statement = Statement(j, ways.spec(j).shape, j, target=Part(i, place))
-            last = max(last, self._add(statement, earliest))
+            last = max(last, self._add(describe.copy(ways, j, Part(i, place)), earliest))
         self.place[i] = last
 
     def _append(self, entry: Entry) -> None:
@@ -215,19 +151,8 @@ class _Fusion:
 
     def _add(self, statement: Statement, earliest: int = -1) -> int:
         """Let a statement join a kernel that comes no earlier than ``earliest``, or begin one; where it is."""
-        ways, seen = self.ways, set[Any]()
-        loops = identity(statement.shape, range(len(statement.shape)))
-        if statement.source == statement.node and statement.target is None:
-            self._define(statement, statement.node, loops, seen)
-        else:
-            self._collect(statement, statement.source, loops, seen)
-        if statement.segments is not None:
-            self._collect(statement, statement.segments, loops[:1], seen)
-            start = ways.view(ways.nodes[statement.node].inputs[0])
-            if start is not None:
-                statement.reads.append(Read(start.buffer, None, None))
         earliest = max([earliest, *(self.place[node] for node, _, _ in statement.reads if node in self.place)])
-        alone = statement.segments is not None and ways.spec(statement.node).size > 32
+        alone = statement.segments is not None and statement.spec.size > 32
         for place in [] if alone else self._candidates(statement, earliest):
             kernel = self.entries[place]
             if isinstance(kernel, Rows):
@@ -256,67 +181,3 @@ class _Fusion:
         if statement.size <= SMALL and len(self.entries) > max(earliest, 0):
             found.append(len(self.entries) - 1)
         return list(dict.fromkeys(found))
-
-    def _collect(self, statement: Statement, i: int, index: tuple[Index, ...], seen: set[Any]) -> None:
-        """What is read of what is stored to compute the element at ``index`` of node ``i``."""
-        if (i, index) in seen:
-            return
-        seen.add((i, index))
-        ways = self.ways
-        if i in ways.stored or ways.way[i] in ("leaf", "callback"):
-            view = ways.view(i)
-            assert view is not None
-            statement.length += 2
-            statement.reads.append(Read(i, index, view.place(index)))
-        elif ways.way[i] == "lazy":
-            self._define(statement, i, index, seen)
-
-    def _define(self, statement: Statement, i: int, index: tuple[Index, ...], seen: set[Any]) -> None:
-        """What is read to compute the element at ``index`` of a lazy node by its definition."""
-        ways = self.ways
-        statement.cost += 2
-        statement.length += ways.own[i]
-        if i in ways.reading:  # elements that are named by indices: any of the array
-            view = ways.view(ways.nodes[i].inputs[0])
-            if view is not None:
-                statement.reads.append(Read(view.buffer, None, None))
-            for j, at in taken(ways, i, index):
-                self._collect(statement, j, at, seen)
-        elif ways.is_split(i):
-            (j,) = ways.nodes[i].inputs
-            if ways.way[j] != "number":
-                view = ways.split(i)
-                statement.reads.append(Read(view.buffer, None, view.place(index)))
-        else:
-            for j, at in ways.operands(i, index):
-                self._collect(statement, j, at, seen)
-
-
-def taken(ways: Ways, i: int, index: tuple[Index, ...]) -> list[tuple[int, tuple[Index, ...]]]:
-    """The index operands of a node that takes elements, with the index at which each is read."""
-    node = ways.nodes[i]
-    joint, _ = joint_axes(ways, i)
-    own = index[joint.start : joint.stop]
-    return [(j, ways.broadcast(j, own)) for j in node.inputs[1:]]
-
-
-def joint_axes(ways: Ways, i: int) -> tuple[slice, list[tuple[Any, int | None]]]:
-    """Of a node that takes elements: which axes of the result the indices make, and what each part of the
-    pattern stands for: (part, axis of the result) for slices, (part, None) for index arrays.
-    """
-    node = ways.nodes[i]
-    pattern = ways.reading[i].pattern
-    arrays = [k for k, part in enumerate(pattern) if not (part is None or isinstance(part, slice))]
-    together = arrays == list(range(arrays[0], arrays[0] + len(arrays)))
-    rank = max(ways.spec(j).ndim for j in node.inputs[1:])
-    first = arrays[0] if together else 0
-    axis, parts = 0 if first else rank, list[tuple[Any, int | None]]()
-    for k, part in enumerate(pattern):
-        if k in arrays:
-            parts.append((part, None))
-            if together and k == arrays[0] and first:
-                axis += rank
-        else:
-            parts.append((part, axis))
-            axis += 1
-    return slice(first, first + rank), parts

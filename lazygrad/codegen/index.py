@@ -50,11 +50,18 @@ class Index(NamedTuple):
 
     def plus(self, other: Index, times: int = 1) -> Index:
         """This + ``times`` · other."""
+        start = self.start + other.start * times
+        if not other.terms or not times:
+            return Index(start, self.terms)
+        if not self.terms:
+            return Index(
+                start, other.terms if times == 1 else tuple([(loop, step * times) for loop, step in other.terms])
+            )
         steps = dict(self.terms)
         for loop, step in other.terms:
             steps[loop] = steps.get(loop, 0) + step * times
         terms = tuple(sorted((loop, step) for loop, step in steps.items() if step))
-        return Index(self.start + other.start * times, terms)
+        return Index(start, terms)
 
 
 ZERO = Index()
@@ -87,6 +94,7 @@ class View(NamedTuple):
         return all(n == 1 or a == b for a, b, n in zip(self.steps, steps, self.shape, strict=True))
 
 
+@functools.lru_cache(maxsize=4096)
 def contiguous(shape: Shape) -> tuple[int, ...]:
     """Steps of an array in row-major order."""
     return tuple([math.prod(shape[axis + 1 :]) for axis in range(len(shape))])

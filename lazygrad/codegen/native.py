@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.codegen import describe
 from lazygrad.codegen.arguments import Slot, layout, taking
-from lazygrad.codegen.fuse import Entry, Part, Read, Rows, Statement, fused
-from lazygrad.codegen.index import View, identity
+from lazygrad.codegen.fuse import Entry, Rows, fused
+from lazygrad.codegen.index import View
+from lazygrad.codegen.kernels import Part, Spare
 from lazygrad.codegen.memory import Buffer, lay_out
 from lazygrad.codegen.products import Product, turned, write
-from lazygrad.codegen.rows import Kernel, written
-from lazygrad.codegen.sketch import Sketch
+from lazygrad.codegen.reuse import Form
+from lazygrad.codegen.rows import Text, written
 from lazygrad.codegen.totals import Partial, total_of_chunks
 from lazygrad.codegen.ways import NATIVE, Ways
 from lazygrad.codegen.writer import Writer
@@ -44,12 +46,6 @@ class Module(NamedTuple):
     names: list[str]
 
 
-class Spare(NamedTuple):
-    """The array of a variable that is given its new value."""
-
-    name: str
-
-
 @dataclass
 class Instruction:
     """A kernel, by its name in the module, and what it works on."""
@@ -69,29 +65,28 @@ class Call:
 
 
 class _Known(NamedTuple):
-    """A kernel whose code has been written, and what it was written of."""
+    """A kernel whose code has been written, and the names of what it works on."""
 
-    kernel: Kernel
-    sketch: Sketch
-    grown: list[int]  # nodes that turned out to need memory, by their numbers
+    text: Text
+    names: list[Any]
 
-    def renamed(self, sketch: Sketch) -> Kernel:
+    def renamed(self, names: list[Any]) -> Text:
         """The same code on other arrays."""
-        names: dict[Any, Any] = dict(zip(self.sketch.nodes, sketch.nodes, strict=True))
-        names.update(zip(self.sketch.targets, sketch.targets, strict=True))
+        other = dict(zip(self.names, names, strict=True))
         arguments = [
-            Partial(names[key.node], key.chunks) if isinstance(key, Partial) else names[key]
-            for key in self.kernel.arguments
+            Partial(other[key.node], key.chunks) if isinstance(key, Partial) else other[key]
+            for key in self.text.arguments
         ]
-        return Kernel(self.kernel.body, {}, arguments, self.kernel.chunks)
+        grown = frozenset(other[node] for node in self.text.grown)
+        return replace(self.text, definitions={}, arguments=arguments, grown=grown)
 
 
 class _Multiplied(NamedTuple):
     """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
 
-    kernel: Kernel
+    kernel: Text
     scratch: int
-    copy: Kernel | None = None
+    copy: Text | None = None
     operand: int = 0
     copied: int = 0
 
@@ -99,10 +94,10 @@ class _Multiplied(NamedTuple):
 def _multiplied(product: Product, width: int) -> _Multiplied:
     w = Writer(width)
     found = turned(product, w)
-    copy = None if found is None else Kernel(w.body(), dict(w.definitions), [], found.plan.chunks)
+    copy = None if found is None else Text(w.body(), dict(w.definitions), [], found.plan.chunks)
     w = Writer(width)
     plan = write(product if found is None else found.product, w)
-    kernel = Kernel(w.body(), dict(w.definitions), [], plan.chunks)
+    kernel = Text(w.body(), dict(w.definitions), [], plan.chunks)
     if found is None:
         return _Multiplied(kernel, plan.scratch)
     return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
@@ -159,19 +154,12 @@ class Native:
             if lies and i not in self.spares:
                 self.spares[i] = name
                 continue
-            shape = self.ways.spec(i).shape
             if not self.ways.spec(i).size:
                 continue
             if self.ways.spec(i).dtype not in NATIVE:
                 self.foreign.append((name, i))
                 continue
-            copy = Statement(i, shape, i, target=Spare(name))
-            loops = identity(shape, range(len(shape)))
-            view = self.ways.view(i)
-            copy.reads = [Read(i, loops, view.place(loops))] if view is not None else []
-            kernel = Rows(copy)
-            kernel.made = {}
-            self.entries.append(kernel)
+            self.entries.append(Rows(describe.copy(self.ways, i, Spare(name))))
 
     def _outputs(self) -> None:
         """Values that are computed straight into the arrays that are returned."""
@@ -260,25 +248,23 @@ class Native:
             self.program.append(Call(entry.node, number))
 
     def _rows(self, number: int, entry: Rows) -> None:
-        sketch = Sketch(entry, self.ways, self.external)
-        known = self._known.get(sketch.key)
+        kernel = entry.kernel(self.external)
+        form = Form(kernel)
+        known = self._known.get(form.key)
         if known is None:
-            before = self.external.copy()
-            kernel = written(entry, self.ways, self.external, self.width)
-            places = {node: place for place, node in enumerate(sketch.nodes)}
-            grown = [places[node] for node in self.external - before]
-            known = self._known[sketch.key] = _Known(kernel, sketch, grown)
+            text = written(kernel, self.width)
+            self._known[form.key] = _Known(text, form.names)
         else:
-            self.external.update(sketch.nodes[place] for place in known.grown)
-            kernel = known.renamed(sketch)
-        self._kernel(kernel, number)
-        for key in dict.fromkeys(kernel.arguments):
+            text = known.renamed(form.names)
+        self.external |= text.grown
+        self._kernel(text, number)
+        for key in dict.fromkeys(text.arguments):
             if isinstance(key, Partial):
-                spec = self.ways.spec(key.node)
-                partial = Spec((key.chunks, *spec.shape), spec.dtype)
+                s = kernel.made[key.node]
+                partial = Spec((key.chunks, *s.spec.shape), s.spec.dtype)
                 self.buffers[key] = Buffer(partial, number, number)
-                w, arguments = total_of_chunks(self.ways, key, self.width)
-                self._kernel(Kernel(w.body(), dict(w.definitions), arguments), number)
+                w, arguments = total_of_chunks(s, key, self.width)
+                self._kernel(Text(w.body(), dict(w.definitions), arguments), number)
 
     def _product(self, number: int, node: int) -> None:
         product = self._form(node)
@@ -313,7 +299,7 @@ class Native:
         m, n, k = c.shape[-2], c.shape[-1], a.shape[-1]
         return Product(batch, m, n, k, ways.spec(node).dtype, strides(a), strides(b), strides(c))
 
-    def _kernel(self, kernel: Kernel, number: int) -> None:
+    def _kernel(self, kernel: Text, number: int) -> None:
         name = "k" + hashlib.sha256(kernel.body.encode()).hexdigest()[:20]
         self.functions.setdefault(name, kernel.body)
         self.definitions.update(kernel.definitions)

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.codegen.elements import UNROLLED, Indices
-from lazygrad.codegen.folding import folding, limits
-from lazygrad.codegen.fuse import LONGEST, ZEROS, Part, Rows, Statement
+from lazygrad.codegen.describe import limits
+from lazygrad.codegen.elements import UNROLLED
+from lazygrad.codegen.fuse import LONGEST
 from lazygrad.codegen.index import Index, identity, in_order
+from lazygrad.codegen.kernels import ZEROS, Indices, Kernel, Part, Statement
 from lazygrad.codegen.registers import I32, I64, Cell, Register
-from lazygrad.codegen.totals import Totals
-from lazygrad.codegen.ways import Ways
+from lazygrad.codegen.totals import Totals, fold_of
 from lazygrad.spec import Shape, Spec
 
-__all__ = ["Kernel", "written"]
+__all__ = ["Text", "written"]
 
 ROOM = 1 << 15  # bytes; what a row needs of memory of its own is kept small, for the nearest cache
 WORK = 200_000  # instructions on single elements; a chunk has at least as much to do
@@ -32,13 +32,18 @@ LONG = 1000  # instructions; a kernel of as many calls long functions
 
 
 @dataclass
-class Kernel:
-    """The code of a kernel, and what its arguments are: nodes, targets, or partial totals."""
+class Text:
+    """The code of a kernel, and what its arguments are: nodes, targets, or partial totals.
+
+    Attributes:
+        grown: nodes that lie in memory after all, as a row of them would take too much room.
+    """
 
     body: str
     definitions: dict[str, str]
     arguments: list[Any]
     chunks: int = 1
+    grown: frozenset[int] = frozenset()
 
 
 @dataclass(eq=False)
@@ -60,19 +65,20 @@ def _written_out(s: Statement) -> int:
     return s.length * math.prod(n for n in s.shape if n <= UNROLLED)
 
 
-def written(kernel: Rows, ways: Ways, external: set[int], width: int) -> Kernel:
-    """The code of ``kernel``; nodes that are not ``external`` need not be in memory."""
-    return _Writing(kernel, ways, external, width).kernel()
+def written(kernel: Kernel, width: int) -> Text:
+    """The code of ``kernel``."""
+    return _Writing(kernel, width).kernel()
 
 
 class _Writing(Totals):
-    def __init__(self, kernel: Rows, ways: Ways, external: set[int], width: int) -> None:
-        super().__init__(ways, kernel.made, kernel.rank, width)
+    def __init__(self, kernel: Kernel, width: int) -> None:
+        super().__init__(kernel, width)
         self.writer.calls = kernel.length >= LONG
         self.masked = self.writer.calls and all(map(self._takes_masks, kernel.statements))
         self.rows = kernel.rows
         self.statements = kernel.statements
-        self.external = external
+        self.described = kernel
+        self.external = set(kernel.stored)
         if sum(map(_written_out, kernel.statements)) > LONGEST and all(s.segments is None for s in kernel.statements):
             self.unrolled = 1
         self.groups = self._grouped()
@@ -84,8 +90,7 @@ class _Writing(Totals):
 
     def _takes_masks(self, s: Statement) -> bool:
         """Whether a mask costs little: a map of numbers of the size of lanes. A fold would be rounded otherwise."""
-        nodes = [s.node, *(read.node for read in s.reads)]
-        return not s.axes and all(self.ways.spec(node).dtype.itemsize >= 4 for node in nodes)
+        return not s.axes and all(dtype.itemsize >= 4 for dtype in s.memory)
 
     def _folds_rows(self, s: Statement) -> bool:
         return bool(self.rank) and s.leading > 0
@@ -131,7 +136,7 @@ class _Writing(Totals):
         """Whether the wide loop is one over rows."""
         sizes = [self._inner(s) for s in self.statements]
         longest = max(math.prod(inner) for inner in sizes)
-        if any(s.segments is not None and not few(self.ways.spec(s.node)) for s in self.statements):
+        if any(s.segments is not None and not few(s.spec) for s in self.statements):
             return False
         if longest == 1:
             return True
@@ -182,7 +187,7 @@ class _Writing(Totals):
         work = sum(s.size * (s.cost + 4) for s in self.statements)
         count = min(CHUNKS, work // WORK, n)
         heaviest = max(
-            (self.ways.spec(s.node).size for s in self.statements if self._folds_rows(s)),
+            (s.spec.size for s in self.statements if self._folds_rows(s)),
             default=0,
         )
         if heaviest:
@@ -194,7 +199,7 @@ class _Writing(Totals):
             per = -(-per // self.width) * self.width
         return -(-n // per), per
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> Text:
         """The whole kernel."""
         w = self.writer
         self._rooms()
@@ -208,7 +213,8 @@ class _Writing(Totals):
         status = None
         if self.bad is not None:
             status = w.instruction(f"zext i1 {self.bad.get().name} to i64", I64, self.bad.get())
-        return Kernel(w.body(status), dict(w.definitions), self.arguments, self.count)
+        grown = frozenset(self.external - self.described.stored)
+        return Text(w.body(status), dict(w.definitions), self.arguments, self.count, grown)
 
     def _rooms(self) -> None:
         """Memory for what a later group reads of a row."""
@@ -219,9 +225,9 @@ class _Writing(Totals):
                 later = any(
                     node == s.node for other in self.groups[g + 1 :] for t in other.statements for node, _, _ in t.reads
                 )
-                size = math.prod(self.ways.spec(s.node).shape[self.rank :])
+                size = math.prod(s.spec.shape[self.rank :])
                 if (later and size > 1) or (self._is_total(s)):
-                    dtype = self.ways.spec(s.node).dtype
+                    dtype = s.spec.dtype
                     lanes = self.width if self.by_rows else 1
                     if size * lanes * dtype.itemsize > ROOM:
                         self.external.add(s.node)
@@ -292,48 +298,46 @@ class _Writing(Totals):
     def _element(self, s: Statement, index: Indices, cells: Any, f_index: Indices) -> None:
         if not s.axes:
             if s.source == s.node and s.target is None:
-                x = self._defined(s.node, index)
+                x = self.computed(s, s.elements[s.result], index)
             elif s.source == ZEROS:
-                x = self.writer.constant(0, self.ways.spec(s.node).dtype)
+                x = self.writer.constant(0, s.spec.dtype)
             else:
-                x = self.value(s.source, index)
+                x = self.value(s, s.result, index)
             if s.target is None:
-                x = x.astype(self.ways.spec(s.node).dtype)
+                x = x.astype(s.spec.dtype)
             self._keep(s, index, x)
             return
-        x = self.value(s.source, index)
+        x = self.value(s, s.result, index)
+        fold = fold_of(s)
         if s.whole:
-            self._better(self.ways.reading[s.node].how, cells, x, f_index)
+            self._better(fold.how, cells, x, f_index)
             return
-        op = folding(self.ways, s.node)
-        x = x.astype(self.ways.spec(s.node).dtype)
+        x = x.astype(s.spec.dtype)
         if cells is not None:
-            self._combine_cell(op, cells[0], x)
+            self._combine_cell(fold, cells[0], x)
         elif self._folds_rows(s):
             total = self.totals[self.statements.index(s)]
             if s.segments is not None:
-                self._add_to_segment(op, total, s, index, x)
+                self._add_to_segment(fold, total, s, index, x)
             elif isinstance(total, Cell):
-                self._combine_cell(op, total, x)
+                self._combine_cell(fold, total, x)
             else:
-                self._combine_memory(op, total, s, index, x)
+                self._combine_memory(fold, total, s, index, x)
         else:
-            self._combine_memory(op, self.rooms.get(s.node), s, index, x)
+            self._combine_memory(fold, self.rooms.get(s.node), s, index, x)
 
     def _cells(self, s: Statement, folded: Shape) -> list[Cell]:
         """The cells in which a fold is made, before its loops."""
         w = self.writer
         wide = self.wide is not None or (not self.by_rows and any(n != 1 for n in folded))
         if s.whole:
-            how = self.ways.reading[s.node].how
-            dtype = self.ways.spec(s.source).dtype
+            how, dtype = fold_of(s).how, s.elements[s.result].dtype
             ends = (-np.inf, np.inf) if dtype.kind == "f" else limits(dtype)
             worst = w.constant(ends[0] if how == "argmax" else ends[1], dtype, wide)
             lanes = not self.by_rows and any(n != 1 for n in folded)
             first = w.lanes(I32) if lanes else w.constant(0, I32, wide)
             return [w.cell(worst), w.cell(first)]
-        op, dtype = folding(self.ways, s.node), self.ways.spec(s.node).dtype
-        return [w.cell(w.constant(op.neutral, dtype, wide))]
+        return [w.cell(w.constant(fold_of(s).neutral, s.spec.dtype, wide))]
 
     def _result(self, s: Statement, cells: list[Cell]) -> Register:
         """What a fold has come to, after its loops."""
@@ -343,14 +347,14 @@ class _Writing(Totals):
         if len(cells) == 2:
             places = cells[1].get()
             if across:
-                places = self._best_lane(self.ways.reading[s.node].how, total, places)
+                places = self._best_lane(fold_of(s).how, total, places)
             return places.astype(I64)
         if across:
-            op = folding(self.ways, s.node)
-            return w.fold(lambda a, b: self._combined(op, a, b), total)
+            fold = fold_of(s)
+            return w.fold(lambda a, b: self._combined(fold, a, b), total)
         return total
 
-    def _better(self, how: str, cells: list[Cell], x: Register, f_index: Indices) -> None:
+    def _better(self, how: str | None, cells: list[Cell], x: Register, f_index: Indices) -> None:
         """Keep the better of what was found and ``x``, with its place; the first of equals, and NaN before all."""
         w = self.writer
         best, place = cells[0].get(), cells[1].get()
@@ -365,11 +369,11 @@ class _Writing(Totals):
         cells[0].set(w.select(better, x, best))
         cells[1].set(w.select(better, w.widened(here) if place.wide else here, place))
 
-    def _is_better(self, how: str, x: Register, best: Register) -> Register:
+    def _is_better(self, how: str | None, x: Register, best: Register) -> Register:
         better = x > best if how == "argmax" else x < best
         return better | (x.differs(x) & best.equals(best)) if x.dtype.kind == "f" else better
 
-    def _best_lane(self, how: str, best: Register, place: Register) -> Register:
+    def _best_lane(self, how: str | None, best: Register, place: Register) -> Register:
         w = self.writer
         step = self.width // 2
         while step:
@@ -385,7 +389,7 @@ class _Writing(Totals):
 
     def _keep(self, s: Statement, index: Indices, x: Register) -> None:
         """Remember an element that was computed, and write it where it will be read."""
-        shape = self.ways.spec(s.node).shape
+        shape = s.spec.shape
         if isinstance(s.target, Part):
             (place,) = s.target.place.of(index)
             self._write(s.target.node, place, x)
@@ -393,7 +397,7 @@ class _Writing(Totals):
         if s.target is not None:
             self._store(s.target, shape, index, x)
             return
-        self._remember((s.node, index), x)
+        self.writer.remember((s.node, index), x)
         if s.node in self.rooms:
             place = self._inner_place(shape, index)
             if self.by_rows:

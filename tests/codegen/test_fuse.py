@@ -10,10 +10,12 @@ import pytest
 from native_steps import plan_of, random_floats, whole
 
 import lazygrad as lg
-from lazygrad.codegen.fuse import MOST, Rows, Statement, fused
-from lazygrad.codegen.index import identity
+from lazygrad.codegen.fuse import MOST, Rows, fused
+from lazygrad.codegen.index import Index, View, identity
+from lazygrad.codegen.kernels import Anywhere, Load, Statement
 from lazygrad.codegen.native import Native
 from lazygrad.codegen.ways import Ways
+from lazygrad.spec import Spec
 
 LARGE = whole((200, 100))
 
@@ -146,13 +148,15 @@ def test_a_statement_does_not_join_rows_it_does_not_have() -> None:
 def test_a_statement_that_reads_another_row_comes_in_a_later_kernel() -> None:
     """What is made of a row can be read in it alone."""
     kernel = Rows(Statement(0, (300, 50), 0))
-    own = Statement(1, (300, 50), 1)
+    spec = Spec((300, 50), np.dtype(np.float32))
     loops = identity((300, 50), range(2))
-    from lazygrad.codegen.fuse import Read
 
-    own.reads = [Read(0, loops, None)]
+    def reading(element: Any) -> Statement:
+        return Statement(1, (300, 50), 1, elements=(element,))
+
+    own = reading(Load(0, loops, Index(), spec))
     assert 2 == kernel.fits(own)
-    own.reads = [Read(0, loops[::-1], None)]
+    own = reading(Load(0, loops[::-1], Index(), spec))
     assert kernel.fits(own) is None
-    own.reads = [Read(0, None, None)]
+    own = reading(Anywhere(View(0, 0, (50, 1), (300, 50)), spec.dtype))
     assert kernel.fits(own) is None
