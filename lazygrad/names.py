@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from lazygrad.elsewhere import ARRAYS
 from lazygrad.errors import report
 
 __all__ = ["advice", "called", "instead", "lister", "public", "refuser"]
@@ -19,6 +20,7 @@ public: dict[str, Any] = {}
 
 # What other libraries call it, and what to write here; or a whole sentence.
 CALLED = {
+    **ARRAYS,
     # NumPy
     "concatenate": "lg.concat",
     "cumsum": "lg.cumulative_sum",

@@ -15,6 +15,7 @@ from rows_elementwise import ELEMENTWISE, REDUCTIONS
 from rows_linalg import LINALG
 from rows_nn import NN
 from rows_numpy import NUMPYS
+from rows_shapes import SHAPES
 from rows_slopes import SLOPES
 from rows_special import SPECIAL
 
@@ -36,6 +37,7 @@ CASES = [
     *SLOPES,
     *SPECIAL,
     *NUMPYS,
+    *SHAPES,
 ]
 
 # Draws have fresh numbers at every run, so their rows have no reference.
