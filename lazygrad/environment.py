@@ -229,7 +229,7 @@ class VariableEnvironment:
         return [
             v
             for v in self._variables.values()
-            if (namespace is None or within(v)) and (trainable is None or v.trainable == trainable)
+            if (trainable is None or v._trainable == trainable) and (namespace is None or within(v))
         ]
 
     def summary(self) -> None:

@@ -148,14 +148,16 @@ class Mover:
     def _targets(self, context: Context, variables: Iterable[Any]) -> list[Tensor]:
         targets: dict[int, Tensor] = {}
         for v in variables:
-            if isinstance(v, Variable) and v._env is not self.env:
-                cure = "Give variables of the environment that the optimizer was made for."
-                raise GraphError(report(f"cannot update {v!r}: it is of another environment", at=here(), cure=cure))
-            t = context.variable(v) if isinstance(v, (str, Variable)) else v
-            if not isinstance(t, Tensor) or not t.graph.nodes[t.index].of(variable):
+            if isinstance(v, (Variable, str)):
+                if isinstance(v, Variable) and v._env is not self.env:
+                    cure = "Give variables of the environment that the optimizer was made for."
+                    raise GraphError(report(f"cannot update {v!r}: it is of another environment", at=here(), cure=cure))
+                t = context.variable(v)
+            elif isinstance(v, Tensor) and v.graph.nodes[v.index].of(variable):
+                t = tensor(v, context.graph)
+            else:
                 cure = "Give what ctx.variable(name) returned, a variable, or its name."
                 raise GraphError(report(f"cannot update {v!r:.60}: it is not a variable", at=here(), cure=cure))
-            tensor(t, context.graph)
             if t.index in targets:
                 cure = "One update gives each variable one new value: add up its gradients, and name it once."
                 raise GraphError(report(f"cannot update variable {path_of(t)!r} twice", at=here(), cure=cure))

@@ -119,8 +119,12 @@ def test_a_rate_is_set_without_tracing_again_and_saved(tmp_path):
     assert 0.0625 == lg.optim.SGD(loaded, 1.0, rates={"head": 0.5}).rates["head"]
 
 
-@pytest.mark.parametrize("rule", ["weight", ["body/weight", "head/weight"], ("w*",), lambda v: len(v.shape) > 1])
-@pytest.mark.parametrize("name", DECAYING)
+RULES = ["weight", ["body/weight", "head/weight"], ("w*",), lambda v: len(v.shape) > 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [*((name, "weight") for name in DECAYING), *(("Lion", r) for r in RULES[1:])]
+)
 def test_only_what_a_rule_names_decays(name, rule):
     """The others move as without weight decay: by names, or by a function of the variable."""
     env = made()
