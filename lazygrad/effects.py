@@ -14,12 +14,16 @@ from lazygrad.ops.source import assign, placeholder
 __all__ = ["called", "check_updates", "fed", "needed", "shown"]
 
 
+ASSIGN: object = assign  # most of what a step does beside computing is this: it is looked for first
+
+
 def shown(graph: Graph, since: int = 0) -> list[int]:
     """The nodes from ``since`` on that happen in every run, in order, whoever reads them.
 
     They show a value, call a hook, or are of an op that the user has declared with ``pure=False``.
     """
-    return [i for i in graph.impure if i >= since and _happens(graph.nodes[i])]
+    nodes = graph.nodes
+    return [i for i in graph.impure if i >= since and nodes[i].op is not ASSIGN and _happens(nodes[i])]
 
 
 def _happens(node: Node) -> bool:
@@ -65,7 +69,7 @@ def check_updates(graph: Graph, asked: Collection[int], replaced: Collection[int
         replaced: assignments in whose place another one of the same variable may be asked for.
     """
     nodes = graph.nodes
-    written = [i for i in graph.impure if nodes[i].of(assign) and i not in asked]
+    written = [i for i in graph.impure if i not in asked and nodes[i].op is ASSIGN]
     if not written:
         return
     instead = {nodes[i].params["name"] for i in asked if nodes[i].of(assign)}
