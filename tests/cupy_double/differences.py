@@ -19,7 +19,7 @@ DIFFERENCES = {
     ),
     "The test looks at the program of NumPy calls, or fails at each of its lines; on CuPy there is none.": (
         "tests/test_compile.py::test_the_plan_and_the_source_can_be_looked_at",
-        "tests/test_laws.py::test_an_exception_at_any_line_of_a_program_leaves_the_environment_as_it_was",
+        "tests/laws/test_law_2_failures.py::test_an_exception_at_any_line_of_a_program_leaves_the_environment_as_it_was",
     ),
 }
 
