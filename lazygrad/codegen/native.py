@@ -149,6 +149,7 @@ class Native:
         """Variables that are given what lies elsewhere already are given a copy."""
         self.spares: dict[int, str] = {}
         self.foreign: list[tuple[str, int]] = []  # copies of what has no native dtype, made by NumPy
+        self.copied: list[tuple[str, int]] = []  # copies made by kernels
         for name, i in self.plan.updates.items():
             lies = i in self.ways.stored or (self.ways.way[i] == "callback" and self.ways.nodes[i].op is not item)
             if lies and i not in self.spares:
@@ -159,6 +160,7 @@ class Native:
             if self.ways.spec(i).dtype not in NATIVE:
                 self.foreign.append((name, i))
                 continue
+            self.copied.append((name, i))
             self.entries.append(Rows(describe.copy(self.ways, i, Spare(name))))
 
     def _outputs(self) -> None:

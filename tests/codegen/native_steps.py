@@ -19,17 +19,18 @@ from lazygrad.codegen.native import Instruction, Native
 from lazygrad.execute import interpret
 from lazygrad.plan import Plan
 
-__all__ = ["Case", "agree", "case", "plan_of", "random_floats", "script", "subsets", "whole"]
+__all__ = ["Case", "agree", "case", "plan_of", "random_floats", "script", "subsets", "traced", "whole"]
 
 Step = Callable[..., Any]
 
 
 def plan_of(step: Step, *arguments: Any, **variables: Any) -> Plan:
     """The plan of a step; no native code is made."""
-    return _traced(step, arguments, variables)[1]
+    return traced(step, arguments, variables)[1]
 
 
-def _traced(step: Step, arguments: Any, variables: Any) -> tuple[lg.VariableEnvironment, Plan, list[Any]]:
+def traced(step: Step, arguments: Any, variables: Any) -> tuple[lg.VariableEnvironment, Plan, list[Any]]:
+    """An environment with these variables, the plan of a step in it, and the arrays of its inputs."""
     env = lg.VariableEnvironment(seed=0)
     for name, array in variables.items():
         env.name(name).set(array)
@@ -68,7 +69,7 @@ class Case(NamedTuple):
 
 def case(step: Step, *arguments: Any, width: int | None = None, **variables: Any) -> Case:
     """Run a step natively and node by node. Memory that native code must write is full of rubbish before."""
-    env, plan, inputs = _traced(step, arguments, variables)
+    env, plan, inputs = traced(step, arguments, variables)
     native = Native(plan, width or machine().width)
     loaded = Loaded(native, env._backend.xp)
     live = {name: env._find(name).live(0) for name in plan.variables}
