@@ -21,7 +21,7 @@ import lazygrad as lg
 def main() -> None:
     """Print the ratios."""
     for name, (ours, theirs) in {"minimize": two_parameters(), "curve_fit": two_of_a_curve()}.items():
-        a, b = in_turns(ours, theirs, 60, 40)
+        a, b = in_turns(ours, theirs, 500, 5)
         print(f"{name}, 2 parameters:  {a * 1e6:8.0f} µs   SciPy with NumPy by hand {b * 1e6:8.0f} µs   {a / b:.2f} ×")
     for classes in (2, 10):
         logistic(classes)
@@ -47,10 +47,11 @@ def two_parameters() -> tuple[Callable[[], Any], Callable[[], Any]]:
     env = lg.VariableEnvironment(dtype="float64")
     env.name("w").set(np.zeros(2))
 
-    @env.compile
     def loss(ctx, x, y):
         w = ctx.variable("w")
         return lg.mean(lg.square(w[0] * x + w[1] - y))
+
+    loss = env.compile(loss, wait=True)
 
     def by_hand(w, x, y):
         r = w[0] * x + w[1] - y
@@ -63,7 +64,6 @@ def two_parameters() -> tuple[Callable[[], Any], Callable[[], Any]]:
     def theirs():
         return scipy.optimize.minimize(by_hand, np.zeros(2), (x, y), jac=True, method="L-BFGS-B")
 
-    settled(ours)
     np.testing.assert_allclose(ours().x, theirs().x, rtol=1e-6)
     return ours, theirs
 
@@ -99,7 +99,7 @@ def two_of_a_curve() -> tuple[Callable[[], Any], Callable[[], Any]]:
 
 def settled(call: Callable[[], Any]) -> None:
     """Call it until native code has taken over."""
-    end = time.perf_counter() + 5
+    end = time.perf_counter() + 10
     while time.perf_counter() < end:
         call()
 
