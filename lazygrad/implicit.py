@@ -112,7 +112,8 @@ def _of_arrays(solve: Callable[..., Any], shape: Any) -> Callable[..., Tensor]:
 
     def kernel(xp: Any, *parameters: Array) -> Any:
         """What the user's solver finds."""
-        found = xp.asarray(solve(*parameters), dtype=parameters[0].dtype)
+        own = [p.get() if hasattr(p, "get") else p.copy() for p in parameters]  # of NumPy, which it may change
+        found = xp.asarray(solve(*own), dtype=parameters[0].dtype)
         wanted = rule(*[p.shape for p in parameters])
         if found.shape != wanted:
             facts = [f"found:  {list(found.shape)}", f"shape:  {list(wanted)}"]

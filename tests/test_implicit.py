@@ -131,6 +131,18 @@ def test_whole_numbers_among_the_parameters_have_no_derivative(env: Any) -> None
     assert 1 / 3 * 0.3 ** (-2 / 3) == pytest.approx(float(env.run(step, np.array(3))))
 
 
+def test_a_solver_may_change_the_arrays_it_is_given(env: Any) -> None:
+    """They are copies of its own."""
+
+    def halved(a: Any) -> Any:
+        a *= 0.5
+        return a
+
+    half = lg.implicit(halved, lambda x, a: 2 * x - a, shape=lambda a: a)
+    np.testing.assert_array_equal(M / 2, env.run(lambda ctx: half(ctx.variable("M"))))
+    np.testing.assert_array_equal(M, env["M"])
+
+
 def test_float32_stays_float32() -> None:
     """What the solver finds in float64 is cast to the dtype of the parameters."""
     root = lg.implicit(np.sqrt, lambda x, a: x * x - a, shape=lambda a: a)

@@ -12,7 +12,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.optimize.bounds import bounds_of, check_start
 from lazygrad.optimize.curve import Curve, covariance_of
 from lazygrad.optimize.flat import residuals_of
-from lazygrad.optimize.least_squares import check_methods, started
+from lazygrad.optimize.least_squares import check_count, check_methods, started
 from lazygrad.optimize.marquardt import levenberg_marquardt, polish
 from lazygrad.optimize.model import model_of
 from lazygrad.optimize.problem import Problem, Vector, posed
@@ -95,6 +95,8 @@ def curve_fit(
             chosen = method or ("lm" if limits is None and loss == "linear" and y.size >= problem.size else "trf")
             check_methods(chosen, loss, bounds, None)
             check_start(start, limits, problem)
+            if chosen == "lm":
+                check_count(y.size, problem)
             result = _solved(problem, arrays, start, method=chosen, bounds=limits, loss=loss, **options)
             if method is None and chosen == "lm" and _is_lost(result, start):
                 other = _solved(problem, arrays, start, method="trf", bounds=None, loss=loss, **options)

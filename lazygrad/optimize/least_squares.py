@@ -17,7 +17,7 @@ from lazygrad.optimize.sparsity import sparse_jacobian
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
 
-__all__ = ["check_methods", "least_squares", "several", "started"]
+__all__ = ["check_count", "check_methods", "least_squares", "several", "started"]
 
 METHODS = ("trf", "dogbox", "lm")
 LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
@@ -84,11 +84,8 @@ def least_squares(
         check_start(solving.start, limits, problem)
         residuals = problem.residuals(arrays)
         first = started(problem, arrays, residuals, solving.start)
-        if method == "lm" and first.size < problem.size:
-            facts = [f"residuals:  {first.size}", f"numbers:    {problem.size}"]
-            cure = "Use method='trf', or fewer variables."
-            what = "method 'lm' needs as many residuals as there are numbers to find"
-            raise DataError(report(what, at=here(), facts=facts, cure=cure))
+        if method == "lm":
+            check_count(first.size, problem)
         if callback is not None:
             given["callback"] = solving.watched(callback)
         jacobian = _jacobian(problem, arrays, first.size, jac_sparsity, options.get("tr_solver"))
@@ -121,6 +118,15 @@ def check_methods(method: Any, loss: Any, bounds: Any, sparsity: Any) -> None:
         if listed:
             what = f"method 'lm' takes no {' and no '.join(listed)}"
             raise DataError(report(what, at=here(), cure="Use method='trf' or 'dogbox'."))
+
+
+def check_count(count: int, problem: Problem) -> None:
+    """Raise DataError if there are fewer residuals than numbers to find."""
+    if count < problem.size:
+        facts = [f"residuals:  {count}", f"numbers:    {problem.size}"]
+        cure = "Use method='trf', or fewer variables."
+        what = "method 'lm' needs as many residuals as there are numbers to find"
+        raise DataError(report(what, at=here(), facts=facts, cure=cure))
 
 
 def several(result: Any) -> Tensor:

@@ -146,7 +146,8 @@ class Problem:
     def named(self, x: Vector) -> dict[str, Any]:
         """The parts of a vector as arrays of the variables' shapes and dtypes, by path."""
         pairs = zip(self.variables, self.shape.slices, strict=True)
-        return {v.path: x[where].reshape(v.shape).astype(v.dtype) for v, where in pairs}
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite there
+            return {v.path: x[where].reshape(v.shape).astype(v.dtype) for v, where in pairs}
 
     def put(self, x: Vector) -> None:
         """Give the variables the numbers of a vector, in one commit."""

@@ -249,6 +249,7 @@ def test_starts_that_do_not_fit(data: Any, modelled: Any) -> None:
     assert "Did you mean 'rate'?" in refused(lg.VariableError, step, x, y, {"rat": [1.0]})
     assert "p0 of 'rate' is of another shape" in refused(lg.SpecError, step, x, y, {"rate": 1.0})
     assert "p0:          [3]" in refused(lg.DataError, step, x, y, [1, 2, 3])
+    assert "as many residuals" in refused(lg.DataError, decay, [1], [2], method="lm")
     assert "cannot fit 3" in refused(lg.DataError, 3, x, y)
 
 
