@@ -95,7 +95,7 @@ class LBFGS(Optimizer):
         Raises:
             GraphError: there is none yet.
         """
-        before, after = f"{self.name}/", "/start"
+        before, after = f"{self.name}/", "/point"
         found = {v.path: v.value for v in self.env if v.path.startswith(before) and v.path.endswith(after)}
         if not found or not self.env[f"{self.name}/begun"]:
             cure = "Make a step first, at a point with a finite loss."
@@ -109,6 +109,9 @@ class LBFGS(Optimizer):
         if loss is None:
             cure = f"Write {self.name}.minimize(loss, variables)."
             raise GraphError(report(f"{self.name} needs the loss, not only gradients", at=here(), cure=cure))
+        # In one order, whichever they are given in: what it remembers is of all of them together.
+        moved = sorted(zip(targets, gradients, strict=True), key=lambda pair: path_of(pair[0]))
+        targets, gradients = [p for p, _ in moved], [g for _, g in moved]
         dtype = np.result_type(*[working(p.dtype) for p in targets])
         x, g = (_joined(parts, dtype) for parts in (targets, gradients))
         held = self._held(targets, x.size, dtype)
@@ -133,14 +136,19 @@ class LBFGS(Optimizer):
     def _held(self, targets: Sequence[Tensor], size: int, dtype: np.dtype[Any]) -> dict[str, list[Any]]:
         """The variables of what it remembers; the start is kept a parameter, so that it can be given back."""
         known = f"{self.name}/gradient"
-        if known in self.env and self.env._find(known).shape != (size,):
+        points = [f"{path_of(p)}/point" for p in targets]
+        new = [point for point in points if f"{self.name}/{point}" not in self.env]
+        if known in self.env and (self.env._find(known).shape != (size,) or new):
             facts = [f"before:  {self.env._find(known).shape[0]} numbers", f"now:     {size} numbers"]
+            facts += [f"new:     {point.removesuffix('/point')!r}" for point in new[:3]]
             cure = "Its memory is of all its variables together: make another LBFGS for others, or after freezing some."
             what = f"{self.name} was begun with other variables"
             raise VariableError(report(what, at=here(), facts=facts, cure=cure))
         shapes = {"gradient": (size,), "direction": (size,), "steps": (self.memory, size), "turns": (self.memory, size)}
         held = {key: [self._state_variable(key, np.zeros(shape, dtype))] for key, shape in shapes.items()}
-        held["start"] = [self._state_variable(f"{path_of(p)}/start", np.zeros(p.shape, dtype)) for p in targets]
+        held["start"] = [
+            self._state_variable(k, np.zeros(p.shape, dtype)) for k, p in zip(points, targets, strict=True)
+        ]
         return held
 
 

@@ -202,6 +202,7 @@ def test_it_needs_the_loss_and_the_same_variables():
     """The messages say what to do; the environment is as before."""
     env, optimizer = begun(3)
     env.name("y").set([1.0])
+    env.name("z").set(np.ones(4), trainable=False)
     before = snapshot(env)
     with pytest.raises(lg.GraphError) as refused:
         env.run(lambda ctx: optimizer.update(["x"], [np.ones(3)]))
@@ -213,11 +214,30 @@ def test_it_needs_the_loss_and_the_same_variables():
         env.run(lambda ctx: optimizer.minimize(rosenbrock(ctx.variable("x")), ["x"]))
     assert "lbfgs was begun with other variables" == str(refused.value).splitlines()[0]
     assert "before:  4 numbers" in str(refused.value)
+    with pytest.raises(lg.VariableError) as refused:
+        env.run(lambda ctx: optimizer.minimize(lg.sum(ctx.variable("z") ** 2), ["z"]))
+    assert "new:     'z'" in str(refused.value)
     assert before == snapshot(env)
     for memory in (0, 2.5):
         with pytest.raises(lg.SpecError):
             lg.optim.LBFGS(env, memory=memory)
     assert before == snapshot(env)
+
+
+def test_variables_may_be_given_in_any_order():
+    """What is remembered of each is found again."""
+
+    def trained(orders):
+        env = lg.VariableEnvironment(dtype="float64")
+        env.name("a").set([1.0, -2.0])
+        env.name("b").set([3.0])
+        optimizer = lg.optim.LBFGS(env)
+        for order in orders:
+            env.run(lambda ctx, o=order: optimizer.minimize(lg.sum(ctx.variable("a") ** 4 + ctx.variable("b") ** 2), o))
+        return env["a"], env["b"]
+
+    for one, other in zip(trained([["a", "b"]] * 6), trained([["a", "b"], ["b", "a"]] * 3), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_half_takes_part():
