@@ -48,6 +48,10 @@ def _quotient(f: Callable[..., Any]) -> Callable[..., Any]:
     return derivative
 
 
+def _mixed(a: Any, b: Any, x: Any) -> Any:
+    return _quotient(lambda b, a, x: _quotient(special.betainc)(a, b, x))(b, a, x)
+
+
 def _exprel(x: Any) -> Any:
     return (np.exp(x) * (x - 1) + 1) / x**2
 
@@ -76,19 +80,19 @@ SPECIAL = [
     of_scipy("kl_div", real(0.2, 2), real(0.2, 2), ulps=16),
     of_scipy("exprel", away()),
     of_scipy("boxcox", real(0.3, 3), away(), ulps=16),
-    of_scipy("gammainc", shape, shape, order=1),
-    of_scipy("gammaincc", shape, shape, order=1),
-    of_scipy("gammaincinv", shape, unit, order=1),
-    of_scipy("gammainccinv", shape, unit, order=1),
+    of_scipy("gammainc", shape, shape),
+    of_scipy("gammaincc", shape, shape),
+    of_scipy("gammaincinv", shape, unit),
+    of_scipy("gammainccinv", shape, unit),
     computed("gammainc", lambda x: special.gammainc(2.5, x), shape, call=lambda x: lg.gammainc(2.5, x), label="place"),
-    of_scipy("betainc", shape, shape, unit, order=1),
-    of_scipy("betaincc", shape, shape, unit, order=1),
-    of_scipy("betaincinv", shape, shape, unit, order=1),
-    of_scipy("betainccinv", shape, shape, unit, order=1),
+    of_scipy("betainc", shape, shape, unit),
+    of_scipy("betaincc", shape, shape, unit),
+    of_scipy("betaincinv", shape, shape, unit),
+    of_scipy("betainccinv", shape, shape, unit),
     computed("betainc", lambda x: special.betainc(2.5, 3, x), unit, call=lambda x: lg.betainc(2.5, 3.0, x),
              label="place"),
-    of_scipy("stdtr", real(1, 9), away(), order=1),
-    of_scipy("stdtrit", real(1, 9), unit, order=1, ulps=64),
+    of_scipy("stdtr", real(1, 9), away()),
+    of_scipy("stdtrit", real(1, 9), unit, ulps=64),
     computed("stdtr", lambda t: special.stdtr(2.5, t), real(), call=lambda t: lg.stdtr(2.5, t), label="place"),
     # their derivatives
     slope(functions._erfcinv_slope, lambda y, x: -special.erfcx(np.abs(y)) * np.sqrt(np.pi) / 2 / np.minimum(x, 2 - x),
@@ -107,4 +111,7 @@ SPECIAL = [
     slope(incomplete._beta_density, _beta_density, shape, shape, unit, ulps=16),
     slope(incomplete._gammainc_slope, _quotient(special.gammainc), shape, shape, order=0, ulps=1e5),
     slope(incomplete._betainc_slope, _quotient(special.betainc), shape, shape, unit, order=0, ulps=1e5),
+    slope(incomplete._gammainc_curvature, _quotient(_quotient(special.gammainc)), shape, shape, order=0, ulps=1e8),
+    slope(incomplete._betainc_curvature, _quotient(_quotient(special.betainc)), shape, shape, unit, order=0, ulps=1e8),
+    slope(incomplete._betainc_mixed, _mixed, shape, shape, unit, order=0, ulps=1e8),
 ]  # fmt: skip

@@ -7,7 +7,8 @@ in float64; SciPy itself would lose digits in float32.
 is minus the same from x to ∞. Of the two the one is taken in which the logarithm has one sign, so that nothing cancels.
 With t = x·e⁻ᵛ, or t = x + v, it is an integral over v from 0 to ∞, by the double-exponential rule v = s·exp(½π·sinh u)
 with fixed nodes u (Takahasi & Mori, *Double exponential formulas for numerical integration*, 1974). For P with small a
-it is the differentiated series instead (Moore, Algorithm AS 187, 1982). The beta function's are of the same kind.
+it is the differentiated series instead (Moore, Algorithm AS 187, 1982). The beta function's are of the same kind, and
+so are second derivatives.
 """
 
 from __future__ import annotations
@@ -115,59 +116,64 @@ def gamma_density(xp: Any, special: Any, a: Any, x: Any) -> Any:
     return xp.where(fits, inside, xp.where(a > 0, outside, np.nan))
 
 
-def _gamma_series(xp: Any, special: Any, a: Any, x: Any) -> Any:
-    """Σ tₙ·(log x − ψ(a + 1) − hₙ)/a with tₙ = xⁿ/((a + 1)⋯(a + n)) and hₙ the sum of 1/(a + j)."""
+def _weighed(order: int, c: Any, inverse: Any, curvature: Any) -> Any:
+    """What p is multiplied by: c + 1/a, which is log t − ψ(a), or its square less ψ′(a); 1/a² would cancel in that."""
+    return c + inverse if order == 1 else c * (c + 2 * inverse) - curvature
+
+
+def _gamma_series(xp: Any, a: Any, x: Any, apart: Any, curvature: Any, order: int) -> Any:
+    """Σ tₙ·dₙ/a with tₙ = xⁿ/((a + 1)⋯(a + n)) and dₙ = log x − ψ(a + n + 1), or dₙ² − ψ′(a + n + 1)."""
     term: Any = 1 + 0 * x
-    total, weighted, harmonic = term, 0 * x, 0 * x
-    for n in range(1, 120):
-        term = term * x / (a + n)
-        harmonic = harmonic + 1 / (a + n)
-        total = total + term
-        weighted = weighted + term * harmonic
-    return ((xp.log(x) - special.psi(a + 1)) * total - weighted) / a
+    total: Any = 0 * x
+    for n in range(1, 121):
+        total = total + term * _weighed(order, apart, 0, curvature)
+        inverse = 1 / (a + n)
+        term, apart, curvature = term * x * inverse, apart - inverse, curvature - inverse * inverse
+    return total / a
 
 
-def _gamma_below(xp: Any, special: Any, a: Any, x: Any) -> Any:
+def _gamma_below(xp: Any, a: Any, x: Any, apart: Any, curvature: Any, order: int) -> Any:
     """The integral from 0 to x, in units of xᵃ·e⁻ˣ/Γ(a)."""
 
-    def f(v: Any, a: Any, x: Any, apart: Any) -> Any:
-        return xp.exp(-a * v - x * xp.expm1(-v)) * (apart - v)
+    def f(v: Any, a: Any, x: Any, apart: Any, curvature: Any) -> Any:
+        return xp.exp(-a * v - x * xp.expm1(-v)) * _weighed(order, apart - v, 1 / a, curvature)
 
-    scale = 1 / xp.maximum(a - x, xp.sqrt(a))
-    return _integral(xp, f, 1 / 16, scale, a, x, xp.log(x) - special.psi(a))
+    return _integral(xp, f, 1 / 16, 1 / xp.maximum(a - x, xp.sqrt(a)), a, x, apart, curvature)
 
 
-def _gamma_above(xp: Any, special: Any, a: Any, x: Any) -> Any:
+def _gamma_above(xp: Any, a: Any, x: Any, apart: Any, curvature: Any, order: int) -> Any:
     """Minus the integral from x to ∞, in units of xᵃ·e⁻ˣ/Γ(a)."""
 
-    def f(v: Any, a: Any, x: Any, apart: Any) -> Any:
+    def f(v: Any, a: Any, x: Any, apart: Any, curvature: Any) -> Any:
         more = xp.log1p(v / x)
-        return xp.exp((a - 1) * more - v) * (apart + more)
+        return xp.exp((a - 1) * more - v) * _weighed(order, apart + more, 1 / a, curvature)
 
     scale = 1 / xp.maximum(1 - (a - 1) / x, 1 / xp.sqrt(xp.maximum(a, 1)))
-    return -_integral(xp, f, 1 / 16, scale, a, x, xp.log(x) - special.psi(a)) / x
+    return -_integral(xp, f, 1 / 16, scale, a, x, apart, curvature) / x
 
 
-@_in_double
-def gammainc_slope(xp: Any, special: Any, a: Any, x: Any) -> Any:
-    """The derivative for a of the lower incomplete gamma function P(a, x)."""
-    fits = xp.logical_and(xp.logical_and(a > 0, x > 0), xp.logical_and(a < 1e15, x < 1e300))
-    shape, place = xp.where(fits, a, 1), xp.where(fits, x, 1)
-    below = xp.log(place) <= special.psi(shape + 1)
-    series = xp.logical_and(below, shape < 30)
-    other = xp.logical_and(below, shape >= 30)
+def _gamma_derivative(order: int) -> Callable[..., Any]:
+    """The first or second derivative for a of the lower incomplete gamma function P(a, x)."""
 
-    def part(f: Any, chosen: Any, a: float, x: float) -> Any:
-        return f(xp, special, xp.where(chosen, shape, a), xp.where(chosen, place, x))
+    def derivative(xp: Any, special: Any, a: Any, x: Any) -> Any:
+        fits = xp.logical_and(xp.logical_and(a > 0, x > 0), xp.logical_and(a < 1e15, x < 1e300))
+        shape, place = xp.where(fits, a, 1), xp.where(fits, x, 1)
+        apart, curvature = xp.log(place) - special.psi(shape + 1), xp.polygamma(1, shape + 1)
+        below = apart <= 0
+        value: Any = 0 * place
+        with np.errstate(all="ignore"):
+            for f, chosen, at in (
+                (_gamma_series, xp.logical_and(below, shape < 30), (1.0, 1.0)),
+                (_gamma_below, xp.logical_and(below, shape >= 30), (30.0, 20.0)),
+                (_gamma_above, xp.logical_not(below), (1.0, 2.0)),
+            ):
+                u, v = xp.where(chosen, shape, at[0]), xp.where(chosen, place, at[1])
+                value = xp.where(chosen, f(xp, u, v, apart, curvature, order), value)
+            value = value * _gamma_scaled(xp, special, shape, place)
+        ends = xp.where(xp.logical_and(a > 0, xp.logical_or(xp.equal(x, 0), xp.equal(x, np.inf))), 0, np.nan)
+        return xp.where(fits, value, ends)
 
-    with np.errstate(all="ignore"):
-        value = part(_gamma_series, series, 1.0, 1.0)
-        value = xp.where(other, part(_gamma_below, other, 30.0, 20.0), value)
-        above = xp.logical_not(below)
-        value = xp.where(above, part(_gamma_above, above, 1.0, 2.0), value)
-        value = value * _gamma_scaled(xp, special, shape, place)
-    ends = xp.where(xp.logical_and(a > 0, xp.logical_or(xp.equal(x, 0), xp.equal(x, np.inf))), 0, np.nan)
-    return xp.where(fits, value, ends)
+    return _in_double(derivative)
 
 
 def _beta_scaled(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
@@ -196,32 +202,44 @@ def beta_density(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
     return xp.where(fits, inside, outside)
 
 
-def _beta_integral(xp: Any, a: Any, b: Any, odds: Any, apart: Any, weight: Callable[..., Any]) -> Any:
-    """∫ e⁻ᵃᵛ·(1 + odds·(1 − e⁻ᵛ))ᵇ⁻¹·weight(apart, v, log of the bracket) dv from 0 to ∞."""
+def _beta_derivative(of: str) -> Callable[..., Any]:
+    """A derivative of the incomplete beta function I(a, b, x): the first for a, the second, or that for a and b.
 
-    def f(v: Any, a: Any, b: Any, odds: Any, apart: Any) -> Any:
-        more = xp.log1p(-odds * xp.expm1(-v))
-        return xp.exp((b - 1) * more - a * v) * weight(apart, v, more)
+    With A = log t − ψ(a) + ψ(a + b), and B the same of 1 − t and b, the density is multiplied by A, by
+    A² − ψ′(a) + ψ′(a + b), or by A·B + ψ′(a + b). With t = x·e⁻ᵛ below and 1 − t = (1 − x)·e⁻ᵛ above, the integral is
+    ∫ e⁻ᵘᵛ·(1 + r·(1 − e⁻ᵛ))ʷ⁻¹ dv of that, with r the odds x/(1 − x) or their inverse, and u, w = a, b or b, a.
+    """
 
-    scale = 1 / xp.maximum(a - (b - 1) * odds, xp.sqrt(a * (a + b) / b))
-    return _integral(xp, f, 1 / 32, scale, a, b, odds, apart)
+    def derivative(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
+        positive = xp.logical_and(a > 0, b > 0)
+        fits = xp.logical_and(positive, xp.logical_and(x > 0, x < 1))
+        p, q, place = xp.where(fits, a, 1), xp.where(fits, b, 1), xp.where(fits, x, 0.5)
+        rest, both = 1 - place, special.psi(p + q)
+        left = xp.log(place) - special.psi(p + 1) + both
+        right = xp.log1p(-place) - special.psi(q + 1) + both
+        change = xp.polygamma(1, p + q)
+        curvature = xp.polygamma(1, p + 1) - change
+        below = left + 1 / p < 0
+        u, w = xp.where(below, p, q), xp.where(below, q, p)
+        odds = xp.where(below, place / rest, rest / place)
 
+        def f(v: Any, u: Any, w: Any, odds: Any, *others: Any) -> Any:
+            below, p, q, left, right, curvature, change = others
+            more = xp.log1p(-odds * xp.expm1(-v))
+            e = xp.exp((w - 1) * more - u * v)
+            c = left + xp.where(below, -v, more)
+            if of == "mixed":
+                return e * ((c + 1 / p) * (right + 1 / q + xp.where(below, more, -v)) + change)
+            return e * _weighed(1 if of == "slope" else 2, c, 1 / p, curvature)
 
-@_in_double
-def betainc_slope(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
-    """The derivative for a of the incomplete beta function I(a, b, x)."""
-    positive = xp.logical_and(a > 0, b > 0)
-    fits = xp.logical_and(positive, xp.logical_and(x > 0, x < 1))
-    p, q, place = xp.where(fits, a, 1), xp.where(fits, b, 1), xp.where(fits, x, 0.5)
-    rest = 1 - place
-    apart = xp.log(place) - (special.psi(p) - special.psi(p + q))
-    with np.errstate(all="ignore"):
-        left, right = xp.minimum(apart, 0), xp.maximum(apart, 0)
-        below = _beta_integral(xp, p, q, place / rest, left, lambda apart, v, more: apart - v) / rest
-        above = _beta_integral(xp, q, p, rest / place, right, lambda apart, v, more: apart + more) / place
-        value = xp.where(apart < 0, below, -above) * _beta_scaled(xp, special, p, q, place)
-    ends = xp.where(xp.logical_and(positive, xp.logical_or(xp.equal(x, 0), xp.equal(x, 1))), 0, np.nan)
-    return xp.where(fits, value, ends)
+        with np.errstate(all="ignore"):
+            scale = 1 / xp.maximum(u - (w - 1) * odds, xp.sqrt(u * (u + w) / w))
+            value = _integral(xp, f, 1 / 32, scale, u, w, odds, below, p, q, left, right, curvature, change)
+            value = xp.where(below, value / rest, -value / place) * _beta_scaled(xp, special, p, q, place)
+        ends = xp.where(xp.logical_and(positive, xp.logical_or(xp.equal(x, 0), xp.equal(x, 1))), 0, np.nan)
+        return xp.where(fits, value, ends)
+
+    return _in_double(derivative)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -230,6 +248,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         *(betaincc, betainccinv, stdtr, stdtrit),
-        *(gamma_density, gammainc_slope, beta_density, betainc_slope),
+        *(gamma_density, beta_density),
     )
 }
+FUNCTIONS |= {"gammainc_slope": _gamma_derivative(1), "gammainc_curvature": _gamma_derivative(2)}
+FUNCTIONS |= {f"betainc_{of}": _beta_derivative(of) for of in ("slope", "curvature", "mixed")}

@@ -1,8 +1,7 @@
 """The incomplete gamma and beta functions, their complements and inverses, and Student's distribution.
 
-All are differentiable in every operand. The derivatives for the place are densities. Those for the other operands are
-integrals, see :mod:`lazygrad.backends.incomplete`; they are differentiable for the place only, and asking for a second
-derivative for those operands is a GradientError.
+All have derivatives in every operand. Those for the place are densities, of any order. Those for the other operands are
+integrals, see :mod:`lazygrad.backends.incomplete`, up to the second order; asking for a third one is a GradientError.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from lazygrad.define import elementwise
 from lazygrad.ops.arithmetic import sign, square
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.elementary import exp, log, log1p
-from lazygrad.ops.special import _digamma_less, betaln, digamma
+from lazygrad.ops.special import _digamma_less, betaln, digamma, polygamma
 from lazygrad.spec import floating
 from lazygrad.tensor import Array
 
@@ -36,9 +35,14 @@ def _at_end(x: Any) -> Any:
     return where(equal(x, 0), 1, x)
 
 
+def _log_apart(a: Any, x: Any) -> Any:
+    """log x − ψ(a), by which the density of the gamma distribution is multiplied when it is differentiated for a."""
+    return log(_at_end(x)) - digamma(a)
+
+
 @elementwise(
     vjp=(
-        lambda g, y, a, x: g * (y * (log(_at_end(x)) - digamma(a))),
+        lambda g, y, a, x: g * (y * _log_apart(a, x)),
         lambda g, y, a, x: g * (y * ((a - 1 - x) / _at_end(x))),
     ),
     dtype=floating,
@@ -48,7 +52,25 @@ def _gamma_density(xp: Any, a: Array, x: Array) -> Any:
     return xp.gamma_density(a, x)
 
 
-@elementwise(vjp=(None, lambda g, y, a, x: g * (_gamma_density(a, x) * (log(_at_end(x)) - digamma(a)))), dtype=floating)
+@elementwise(
+    vjp=(
+        None,
+        lambda g, y, a, x: g * (_gamma_density(a, x) * (square(_log_apart(a, x)) - polygamma(1, a))),
+    ),
+    dtype=floating,
+)
+def _gammainc_curvature(xp: Any, a: Array, x: Array) -> Any:
+    """∂²P(a, x)/∂a²."""
+    return xp.gammainc_curvature(a, x)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, x: g * _gammainc_curvature(a, x),
+        lambda g, y, a, x: g * (_gamma_density(a, x) * _log_apart(a, x)),
+    ),
+    dtype=floating,
+)
 def _gammainc_slope(xp: Any, a: Array, x: Array) -> Any:
     """∂P(a, x)/∂a."""
     return xp.gammainc_slope(a, x)
@@ -107,11 +129,46 @@ def _beta_density(xp: Any, a: Array, b: Array, x: Array) -> Any:
     return xp.beta_density(a, b, x)
 
 
+def _beta_apart(a: Any, b: Any, x: Any) -> Any:
+    """log x − ψ(a) + ψ(a + b), by which the density of the beta distribution is multiplied."""
+    return log(_at_end(x)) - _digamma_less(a, b)
+
+
 @elementwise(
     vjp=(
         None,
         None,
-        lambda g, y, a, b, x: g * (_beta_density(a, b, x) * (log(_at_end(x)) - _digamma_less(a, b))),
+        lambda g, y, a, b, x: (
+            g * (_beta_density(a, b, x) * (square(_beta_apart(a, b, x)) - polygamma(1, a) + polygamma(1, a + b)))
+        ),
+    ),
+    dtype=floating,
+)
+def _betainc_curvature(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """∂²I(a, b, x)/∂a²."""
+    return xp.betainc_curvature(a, b, x)
+
+
+@elementwise(
+    vjp=(
+        None,
+        None,
+        lambda g, y, a, b, x: (
+            g * (_beta_density(a, b, x) * (_beta_apart(a, b, x) * _beta_apart(b, a, 1 - x) + polygamma(1, a + b)))
+        ),
+    ),
+    dtype=floating,
+)
+def _betainc_mixed(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """∂²I(a, b, x)/∂a∂b."""
+    return xp.betainc_mixed(a, b, x)
+
+
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, x: g * _betainc_curvature(a, b, x),
+        lambda g, y, a, b, x: g * _betainc_mixed(a, b, x),
+        lambda g, y, a, b, x: g * (_beta_density(a, b, x) * _beta_apart(a, b, x)),
     ),
     dtype=floating,
 )

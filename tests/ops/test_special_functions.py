@@ -71,6 +71,13 @@ def gamma_slope(a: Any, x: Any) -> Any:
     return (f(a + h, x) - f(a - h, x)) / (2 * h)
 
 
+def gamma_curvature(a: Any, x: Any) -> Any:
+    """∂²P/∂a²."""
+    h = mpf(10) ** -15 * a
+    f = lower if x < a else lambda a, x: -upper(a, x)
+    return (f(a + h, x) - 2 * f(a, x) + f(a - h, x)) / h**2
+
+
 def incomplete(a: Any, b: Any, x: Any) -> Any:
     """I(a, b, x)."""
     return mp.betainc(a, b, 0, x, regularized=True)
@@ -91,6 +98,19 @@ def beta_slope(a: Any, b: Any, x: Any) -> Any:
     h = mpf(10) ** -20 * a
     f = incomplete if x < a / (a + b) else lambda a, b, x: -complement(a, b, x)
     return (f(a + h, b, x) - f(a - h, b, x)) / (2 * h)
+
+
+def beta_curvature(a: Any, b: Any, x: Any) -> Any:
+    """∂²I/∂a²."""
+    h = mpf(10) ** -15 * a
+    f = incomplete if x < a / (a + b) else lambda a, b, x: -complement(a, b, x)
+    return (f(a + h, b, x) - 2 * f(a, b, x) + f(a - h, b, x)) / h**2
+
+
+def beta_mixed(a: Any, b: Any, x: Any) -> Any:
+    """∂²I/∂a∂b."""
+    h = mpf(10) ** -15 * b
+    return (beta_slope(a, b + h, x) - beta_slope(a, b - h, x)) / (2 * h)
 
 
 def student(df: Any, t: Any) -> Any:
@@ -149,13 +169,17 @@ ROWS = [
     Row(lg.gammainc, (lower, gamma_slope, gamma_density), ((0.1, 9), (0.1, 20)), (40, 16, 12)),
     Row(lg.gammaincc, (upper, lambda a, x: -gamma_slope(a, x), lambda a, x: -gamma_density(a, x)),
         ((0.1, 9), (0.1, 20)), (40, 16, 12)),
-    Row(lg.gammainc, (lower, gamma_slope, gamma_density), ((20, 60), (20, 60)), (200, 120, 60), "large"),
+    Row(lg.gammainc, (lower, gamma_slope, gamma_density), ((20, 60), (20, 60)), (200, 200, 60), "large"),
     Row(lg.betainc, (incomplete, beta_slope, lambda a, b, x: -beta_slope(b, a, 1 - x), beta_density),
         ((0.2, 9), (0.2, 9), (0, 1)), (40, 40, 40, 30)),
     Row(lg.betaincc, (complement, lambda a, b, x: -beta_slope(a, b, x), lambda a, b, x: beta_slope(b, a, 1 - x)),
         ((0.2, 9), (0.2, 9), (0, 1)), (4, 40, 40)),
     Row(lg.betainc, (incomplete, beta_slope, None, beta_density), ((20, 60), (20, 60), (0.2, 0.8)), (200, 120, 120),
         "large"),
+    Row(lambda a, x: lg.grad(lg.gammainc(a, x), a), (gamma_slope, gamma_curvature), ((0.02, 50), (0.1, 60)),
+        (200, 4000), "second derivatives of gammainc"),
+    Row(lambda a, b, x: lg.grad(lg.betainc(a, b, x), a), (beta_slope, beta_curvature, beta_mixed),
+        ((0.2, 9), (0.2, 9), (0, 1)), (40, 4000, 4000), "second derivatives of betainc"),
     Row(lg.stdtr, (student, None, student_density), ((0.5, 30), (-10, 10)), (40, 60)),
 ]  # fmt: skip
 NAMES = [row.label or row.call.__name__ for row in ROWS]
@@ -298,11 +322,11 @@ def test_zeta_has_no_derivative_for_its_exponent() -> None:
     assert "cannot differentiate hurwitz with respect to 'left': no derivative is known" in str(caught.value)
 
 
-def test_the_second_derivative_of_an_incomplete_function_for_its_shape_is_refused() -> None:
-    """The first is an integral, whose derivative is not known."""
+def test_the_third_derivative_of_an_incomplete_function_for_its_shape_is_refused() -> None:
+    """The first and second are integrals, whose derivatives are not known."""
     with pytest.raises(lg.GradientError) as caught:
-        slope(lambda x, a: lg.grad(lg.gammainc(a, x), a), [1.0], [2.0])
-    assert "cannot differentiate gammainc_slope with respect to 'left'" in str(caught.value)
+        slope(lambda x, a: lg.grad(lg.grad(lg.gammainc(a, x), a), a), [1.0], [2.0])
+    assert "cannot differentiate gammainc_curvature with respect to 'left'" in str(caught.value)
 
 
 def test_the_number_of_dimensions_is_a_whole_number() -> None:
