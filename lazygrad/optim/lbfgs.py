@@ -54,8 +54,9 @@ class LBFGS(Optimizer):
 
     Every call evaluates the loss once: it judges the point at which the variables stand, and moves them to the next
     one to be tried, which may be worse. At the end :meth:`settle` takes the last point that was accepted. It needs the
-    loss, so it is used with :meth:`minimize`. What it remembers is variables of the environment, two arrays of
-    ``memory`` times the size of the variables.
+    loss, so it is used with :meth:`minimize`. With ``lg.fit`` a batch is all of the data, and a trial without a finite
+    loss ends the training, unless ``on_nonfinite="warn"``. What it remembers is variables of the environment, two
+    arrays of ``memory`` times the size of the variables.
 
     Args:
         env: the environment.

@@ -198,6 +198,24 @@ def test_batches_of_the_data_are_gathered_into_one_evaluation():
     np.testing.assert_allclose(fitted(lambda o: o, 1), fitted(lambda o: lg.optim.accumulate(o, 4), 4), rtol=1e-12)
 
 
+def test_it_trains_in_fit_with_all_of_the_data():
+    """A line is found in a few epochs of one batch."""
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    env = lg.VariableEnvironment(dtype="float64", seed=0)
+    line = lg.nn.Linear(env, 2, 1)
+    optimizer = lg.optim.LBFGS(env)
+
+    @env.compile
+    def step(ctx, x, y):
+        loss = lg.mean(lg.square(line(x) - y))
+        return loss, optimizer.minimize(loss)
+
+    history = lg.fit(step, (x, x @ [[2.0], [-3.0]] + 1), epochs=20, batch_size=20)
+    optimizer.settle()
+    assert history["loss"][-1] < 1e-12
+    np.testing.assert_allclose([[2], [-3]], line.weight.value, atol=1e-6)
+
+
 def test_it_needs_the_loss_and_the_same_variables():
     """The messages say what to do; the environment is as before."""
     env, optimizer = begun(3)
