@@ -11,6 +11,7 @@ from rows import CUBE, FLOATS, Case, X, apart, away, elementwise, grid, real, ro
 
 import lazygrad as lg
 from lazygrad.nn.layers.recurrent import _steps
+from lazygrad.nn.recursion import _backward, _forward
 
 nn = lg.nn
 
@@ -76,6 +77,25 @@ def _ctc(x: Any) -> Any:
     read = [(0, 1, 2), (1, 0, 2), (1, 2, 0), (1, 1, 2), (1, 2, 2)]
     found = [sum(p[0, [0, 1, 2], path].prod() for path in read), p[1, [0, 1, 2], [2, 0, 2]].prod()]
     return -np.log(found).astype(x.dtype)
+
+
+def _steps_of(w: Any) -> Any:
+    """For every example and time the matrix that goes on from the states of the time before."""
+    return sum(np.einsum("nts,sr->ntsr", w[k], np.eye(w.shape[-1], k=-k)) for k in range(3)).astype(w.dtype)
+
+
+def _gone_on(u: Any, w: Any) -> Any:
+    out = u.copy()
+    for t in range(1, u.shape[1]):
+        out[:, t] += np.einsum("nsr,nr->ns", _steps_of(w)[:, t], out[:, t - 1])
+    return out
+
+
+def _gone_back(g: Any, w: Any) -> Any:
+    out = g.copy()
+    for t in range(g.shape[1] - 2, -1, -1):
+        out[:, t] += np.einsum("nsr,ns->nr", _steps_of(w)[:, t + 1], out[:, t + 1])
+    return out
 
 
 LABELS = np.array([2, 0, 3])
@@ -154,6 +174,8 @@ NN = [
     row("nn.cosine", nn.cosine, lambda a, b: 1 - np.sum(a * b, -1) / np.sqrt(np.sum(a * a, -1) * np.sum(b * b, -1)),
         X, X, ulps=64),
     row("nn.triplet", lambda a, b, c: nn.triplet(a, b, c, margin=4.0), _triplet, X, X, X, ulps=64),
+    row("_forward", _forward, _gone_on, (real(), (2, 3, 4)), (real(0, 1), (3, 2, 3, 4)), ulps=64),
+    row("_backward", _backward, _gone_back, (real(), (2, 3, 4)), (real(0, 1), (3, 2, 3, 4)), ulps=64),
     row("nn.ctc", lambda x: nn.ctc(x, np.array([[1, 2], [2, 2]])), _ctc, (real(), (2, 3, 3)), ulps=64),
     row("nn.negative_log_likelihood", lambda x: nn.negative_log_likelihood(x, LABELS), lambda x: -x[range(3), LABELS],
         X),

@@ -11,6 +11,7 @@ from lazygrad.nn.activations import log_softmax
 from lazygrad.nn.checks import fitting, whole
 from lazygrad.nn.embedding import _label, is_label
 from lazygrad.nn.losses import _masked
+from lazygrad.nn.recursion import _recursion
 from lazygrad.ops.comparison import clip, greater, isinf, less, logical_and, not_equal, where
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.indexing import take_along_axis
@@ -32,8 +33,7 @@ def ctc(
 ) -> Tensor:
     """Minus the logarithm of the probability of a sequence of labels, over all its alignments (Graves et al. 2006).
 
-    At each time one class or the blank is said; an alignment is read by dropping repetitions, then blanks. The
-    forward recursion of §4.1 is written out over time, in logarithms: a step grows with T.
+    At each time one class or the blank is said; an alignment is read by dropping repetitions, then blanks.
 
     Args:
         logits: ``(N, T, C)``; logarithms of probabilities are logits too.
@@ -71,17 +71,8 @@ def ctc(
     states = _between(labels, quiet)
     width = states.shape[1]
     said = take_along_axis(log_softmax(logits, 2), broadcast_to(expand_dims(states, 1), (count, times, width)), axis=2)
-    # Two labels may follow one another without a blank between them unless they are the same.
-    skips = np.arange(width) % 2 == 1
-    skips = logical_and(skips, not_equal(states, pad(states[:, :-2], [(0, 0), (2, 0)], quiet))) if width > 1 else None
-
-    first = where(np.arange(width) < 2, said[:, 0], -np.inf)
-    forward = where(
-        expand_dims(greater(ends, 0), 1), first, where(np.arange(width) < 1, 0.0, full_like(first, -np.inf))
-    )
-    for time in range(1, times):
-        following = _step(forward, skips) + said[:, time]
-        forward = following if lengths is None else where(expand_dims(less(time, ends), 1), following, forward)
+    going = expand_dims(less(np.arange(times), expand_dims(ends, 1)), 2)  # after its end a sequence stays where it is
+    forward = _recursion(where(going, said, 0), _ways(states, going, quiet, said))[:, -1]
     total = _at(forward, 2 * sizes)
     if width > 1:
         last = where(greater(sizes, 0), _at(forward, clip(2 * sizes - 1, 0, width - 1)), -np.inf)
@@ -111,13 +102,13 @@ def _between(labels: Tensor, blank: int) -> Tensor:
     return pad(reshape(pairs, (count, 2 * size)), [(0, 0), (0, 1)], blank)
 
 
-def _step(forward: Tensor, skips: Tensor | None) -> Tensor:
-    """The probabilities of being in a state a time later: to stay, to go one on, to pass over a blank."""
-    if skips is None:
-        return forward
-    one = pad(forward[:, :-1], [(0, 0), (1, 0)], -np.inf)
-    two = where(skips, pad(forward[:, :-2], [(0, 0), (2, 0)], -np.inf), -np.inf)
-    return logaddexp(logaddexp(forward, one), two)
+def _ways(states: Tensor, going: Tensor, blank: int, said: Tensor) -> Tensor:
+    """0 where a step of one state, and of two, is possible, else −∞: over a blank, unless the labels are the same."""
+    width = states.shape[1]
+    before = pad(states[:, : max(width - 2, 0)], [(0, 0), (min(width, 2), 0)], blank)
+    over = logical_and(np.arange(width) % 2 == 1, not_equal(states, before))
+    steps = [broadcast_to(going, said.shape), logical_and(going, expand_dims(over, 1))]
+    return stack([where(step, full_like(said, 0), -np.inf) for step in steps], axis=0)
 
 
 def _at(x: Tensor, places: Tensor) -> Tensor:

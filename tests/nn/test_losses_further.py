@@ -268,3 +268,22 @@ def test_what_is_masked_costs_nothing_and_a_mask_of_another_shape_is_refused(
     np.testing.assert_allclose(value(lambda x: MASKED[name](x, kept), broken), np.where(kept, whole, 0), rtol=1e-6)
     assert np.isfinite(gradient(lambda x: MASKED[name](x, kept), broken)).all()
     assert "A mask has one element a label" in refusal(lambda x: MASKED[name](x, np.ones((5, 1), bool)), x)
+
+
+def test_ctc_is_as_many_nodes_however_long_the_sequences_are() -> None:
+    """And holds for a thousand times: the loss is between that of the likeliest alignment and that of all paths."""
+    env = lg.VariableEnvironment(dtype="float64")
+    labels = np.array([[1, 2, 2, 3]])
+
+    def step(ctx: Any, x: Any) -> Any:
+        loss = lg.nn.ctc(x, labels)
+        return loss, lg.grad(loss, x)
+
+    short, long = RNG.normal(size=(1, 10, 5)), RNG.normal(size=(1, 1000, 5))
+    assert len(env.trace(step, short)) == len(env.trace(step, long))
+    found, g = env.compile(step, wait=True)(long)
+    expected, other = env.run(step, long)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(g, other, atol=1e-12)
+    np.testing.assert_allclose(g.sum(axis=2), 0, atol=1e-9)  # what is said more must be said less of others
+    assert 0 < found[0] < -special.log_softmax(long[0], axis=1).min(axis=1).sum()
