@@ -7,6 +7,7 @@ how many places the result has.
 from __future__ import annotations
 
 import builtins
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,8 @@ from lazygrad.kinds import tensor, tensors
 from lazygrad.ops.comparison import equal, greater_equal, isnan, less_equal, logical_and, logical_not, not_equal, where
 from lazygrad.ops.cumulative import cumulative_sum, diff
 from lazygrad.ops.indexing import At, segment_sum, take
-from lazygrad.ops.movement import astype, concat, flatten, flip, reshape
-from lazygrad.ops.reduction import max, min, sum
+from lazygrad.ops.movement import _axis, astype, concat, flatten, flip, moveaxis, reshape
+from lazygrad.ops.reduction import any, max, min, sum
 from lazygrad.ops.sorting import argsort, nonzero, searchsorted
 from lazygrad.ops.source import arange, asarray, ones, zeros
 from lazygrad.registry import function, here
@@ -60,40 +61,64 @@ class UniqueInverseResult(NamedTuple):
     inverse_indices: Tensor
 
 
-def _size(what: str, x: TensorLike, size: int | None) -> int:
+def _size(what: str, x: TensorLike, size: int | None, axis: int | None) -> int:
     """How many distinct elements there may be; of an array that is known now they are counted."""
     if size is not None:
         return size
     if not isinstance(x, Tensor):
-        return int(np.unique(np.asarray(x)).size)
+        return np.unique(np.asarray(x), axis=axis).shape[axis or 0]
     cure = "How many distinct elements there are is known only when the graph is run: give size=, the most there are."
     facts = [f"x:  {x.spec}   {x.graph.describe(x.index)}"]
     raise SpecError(report(f"cannot {what} {x.spec} without a size", at=here(), facts=facts, cure=cure))
 
 
-def _unique(what: str, x: TensorLike, size: int | None, fill_value: Any, equal_nan: bool) -> UniqueAllResult:
-    count = _size(what, x, size)
-    x = tensor(x)
-    order = argsort(flatten(x))
-    ordered = take(flatten(x), order)
-    if not x.size:
-        nothing = zeros((count,), np.int64)
-        values = zeros((count,), x.dtype) if fill_value is None else zeros((count,), x.dtype) + fill_value
-        return UniqueAllResult(values, nothing, zeros(x.shape, np.int64), nothing)
-    before, behind = ordered[:-1], ordered[1:]
+def _ordered(rows: Tensor) -> Tensor:
+    """Where the rows stand that sort them: by the last column first, as equal elements keep their order."""
+    if rows.ndim == 1:
+        return argsort(rows)
+    order = arange(rows.shape[0])
+    for column in reversed(range(rows.shape[1])):
+        order = take(order, argsort(take(rows[:, column], order)))
+    return order
+
+
+def _differ(before: Tensor, behind: Tensor, equal_nan: bool) -> Tensor:
+    """Whether neighbours in the order differ, element by element, or row by row."""
     new = not_equal(before, behind)
-    if equal_nan and x.dtype.kind == "f":
+    if equal_nan and before.dtype.kind == "f":
         new = logical_and(new, logical_not(logical_and(isnan(before), isnan(behind))))
-    first = concat([ones((1,), np.bool_), new])
-    (ends,) = nonzero(first, size=count + 1, fill_value=x.size)  # one more, where the last one ends
-    there = ends[:-1] < x.size
-    places = where(there, ends[:-1], 0)
-    values = take(ordered, places)
+    return new if new.ndim == 1 else any(new, axis=1)
+
+
+def _unique(
+    what: str, x: TensorLike, size: int | None, fill_value: Any, equal_nan: bool, axis: int | None = None
+) -> UniqueAllResult:
+    count = _size(what, x, size, axis)
+    x = tensor(x)
+    whole = flatten(x) if axis is None else moveaxis(x, _axis(what, x, axis), 0)
+    total = whole.shape[0]
+    rows = whole if whole.ndim == 1 else reshape(whole, (total, math.prod(whole.shape[1:])))
+    if total:
+        order = _ordered(rows)
+        ordered = take(rows, order, axis=0)
+        first = concat([ones((1,), np.bool_), _differ(ordered[:-1], ordered[1:], equal_nan)])
+        (ends,) = nonzero(first, size=count + 1, fill_value=total)  # one more, where the last one ends
+        there = ends[:-1] < total
+        places = where(there, ends[:-1], 0)
+        indices, counts = take(order, places), where(there, ends[1:] - ends[:-1], 0)
+        values = take(whole, indices, axis=0)
+        rank = cumulative_sum(astype(first, np.int64)) - 1
+        inverse = At(zeros((total,), np.int64))[order].set(rank)
+    else:
+        indices = counts = zeros((count,), np.int64)
+        there, inverse = zeros((count,), np.bool_), zeros((0,), np.int64)
+        values = zeros((count, *whole.shape[1:]), x.dtype)
     if fill_value is not None:
-        values = where(there, values, tensor(fill_value, x.graph, x.dtype))
-    rank = cumulative_sum(astype(first, np.int64)) - 1
-    inverse = reshape(At(zeros((x.size,), np.int64))[order].set(rank), x.shape)
-    return UniqueAllResult(values, take(order, places), inverse, where(there, ends[1:] - ends[:-1], 0))
+        is_there = reshape(there, (count,) + (1,) * (whole.ndim - 1))
+        values = where(is_there, values, tensor(fill_value, x.graph, x.dtype))
+    if axis is None:
+        return UniqueAllResult(values, indices, reshape(inverse, x.shape), counts)
+    return UniqueAllResult(moveaxis(values, 0, axis), indices, inverse, counts)
 
 
 @function
@@ -106,6 +131,7 @@ def unique(
     size: int | None = None,
     fill_value: Any = None,
     equal_nan: bool = True,
+    axis: int | None = None,
 ) -> Any:
     """The distinct elements of ``x`` in increasing order, ``(size,)``; NaN stands last.
 
@@ -118,11 +144,13 @@ def unique(
             the rest are ``fill_value``, with a count of 0; where there are more, the largest are left out.
         fill_value: the smallest element, if not given.
         equal_nan: whether all NaN are one.
+        axis: along which slices are compared, in place of elements; they are sorted by their first elements, then by
+            their second ones, and so on, and the inverse has one axis.
 
     Raises:
         SpecError: ``x`` is a tensor and there is no ``size``.
     """
-    found = _unique("unique", x, size, fill_value, equal_nan)
+    found = _unique("unique", x, size, fill_value, equal_nan, axis)
     wanted = [(True, found.values), (return_index, found.indices)]
     wanted += [(return_inverse, found.inverse_indices), (return_counts, found.counts)]
     chosen = tuple(part for given, part in wanted if given)

@@ -93,7 +93,7 @@ def _spacing(what: str, y: Tensor, x: Any, dx: Any, axis: int) -> tuple[Tensor, 
 
 
 @function
-@in_floats("y")
+@in_floats("y", "x")
 def trapezoid(y: TensorLike, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
     """Integral along ``axis`` by the trapezoidal rule.
 
@@ -108,7 +108,7 @@ def trapezoid(y: TensorLike, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Te
 
 
 @function
-@in_floats("y")
+@in_floats("y", "x")
 def cumulative_trapezoid(y: TensorLike, x: Any = None, dx: Any = 1.0, axis: int = -1, initial: Any = None) -> Tensor:
     """Integral from the first point up to each other one along ``axis``, by the trapezoidal rule, as SciPy's.
 

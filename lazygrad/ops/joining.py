@@ -9,6 +9,9 @@ import numpy as np
 
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor, tensors
+from lazygrad.ops.arithmetic import minimum
+from lazygrad.ops.cumulative import cumulative_sum
+from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import (
     _axis,
     atleast_1d,
@@ -22,6 +25,8 @@ from lazygrad.ops.movement import (
     reshape,
     split,
 )
+from lazygrad.ops.sorting import searchsorted
+from lazygrad.ops.source import arange
 from lazygrad.registry import function, here
 from lazygrad.tensor import Tensor, TensorLike
 
@@ -152,19 +157,28 @@ def atleast_3d(x: TensorLike) -> Tensor:
 
 
 @function
-def repeat(x: TensorLike, repeats: Any, axis: int | None = None) -> Tensor:
+def repeat(x: TensorLike, repeats: Any, axis: int | None = None, *, size: int | None = None) -> Tensor:
     """Every element ``repeats`` times in a row along ``axis``; of the flattened tensor, if not given.
 
-    ``repeats`` is a number, or an array or list with one for every element along the axis. It is no tensor, as the
-    size of the result depends on it.
+    Args:
+        x: what is repeated.
+        repeats: a number, or an array or list with one for every element along the axis. It may be a tensor of these,
+            if there is a ``size``.
+        axis: along which.
+        size: how many elements the result has along the axis, where ``repeats`` is a tensor: their sum. Of more the
+            last are left out; if there are fewer, the last element of ``x`` stands for the rest.
 
     Raises:
-        SpecError: one is negative, or there are not as many as elements.
+        SpecError: one is negative, there are not as many as elements, or a tensor has no ``size``.
     """
     x = tensor(x)
     if axis is None:
         x, axis = flatten(x), 0
     place = _axis("repeat", x, axis)
+    if isinstance(repeats, Tensor) and size is not None:
+        ends = cumulative_sum(broadcast_to(repeats, (x.shape[place],)))
+        places = minimum(searchsorted(ends, arange(size), side="right"), x.shape[place] - 1)
+        return take(x, places, axis=place)
     counts = _counts(x, repeats, x.shape[place])
     if counts.ndim:
         return x[(slice(None),) * place + (np.repeat(np.arange(x.shape[place]), counts),)]
@@ -176,7 +190,7 @@ def _counts(x: Tensor, repeats: Any, size: int) -> np.ndarray[Any, Any]:
     """How often each element is repeated: one number, or as many as there are elements."""
     if isinstance(repeats, Tensor):
         facts = [f"repeats:  {repeats.spec}   {repeats.graph.describe(repeats.index)}"]
-        cure = "The size of the result would only be known later: repeats is a number or an array, and no tensor."
+        cure = "How many there are is known only when the graph is run: give size=, or repeats that are no tensor."
         raise SpecError(report(f"cannot repeat {x.spec}", at=here(), facts=facts, cure=cure))
     counts = np.asarray(repeats, np.int64 if isinstance(repeats, (list, tuple)) and not repeats else None)
     if counts.shape == (1,):

@@ -139,7 +139,8 @@ def quantile(x: TensorLike, q: Any, *, axis: Axes = None, method: str = "linear"
 
     Args:
         x: whole numbers become floats, also where the method takes one of them.
-        q: a probability from 0 to 1, or an array of them, whose axes come first in the result.
+        q: a probability from 0 to 1, or an array of them, whose axes come first in the result. It may be a tensor, with
+            a gradient where the place changes with it; one that is out of range counts as the nearest.
         axis: one axis, several, or all if not given.
         method: how it lies between two elements, as NumPy's: ``"linear"``, ``"lower"``, ``"higher"``, ``"midpoint"``,
             ``"nearest"``, ``"inverted_cdf"``, ``"averaged_inverted_cdf"``, ``"closest_observation"``,

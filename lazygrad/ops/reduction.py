@@ -280,18 +280,16 @@ def logsumexp(x: TensorLike, *, axis: Axes = None, b: TensorLike | None = None, 
 
 @function
 @in_floats("x")
-def median(x: TensorLike, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Middle element along ``axis``, or the mean of the two in the middle; NaN beside NaN, and of no elements."""
+def median(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Middle element over ``axis``, or the mean of the two in the middle; NaN beside NaN, and of no elements."""
     x = tensor(x)
-    place = 0 if axis is None else axis
-    ordered = functions["sort"](flatten(x) if axis is None else x, axis=place)
-    n = ordered.shape[place]
+    axes = normalize_axes(axis, x.ndim)
+    rows = functions["sort"](_rows(x, axes))
+    n = rows.shape[-1]
     if not n:
         return mean(x, axis=axis, keepdims=keepdims)
-    middle = functions["take"](ordered, np.array([(n - 1) // 2, n // 2]), axis=place)
-    result = mean(middle, axis=place, keepdims=keepdims and axis is not None)
-    if ordered.dtype.kind == "f":
+    result = mean(rows[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
+    if rows.dtype.kind == "f":
         # NaN is sorted as the largest, so the last element tells whether there is any.
-        last = reshape(functions["take"](ordered, n - 1, axis=place), result.shape)
-        result = where(functions["isnan"](last), last, result)
-    return reshape(result, (1,) * x.ndim) if keepdims and axis is None else result
+        result = where(functions["isnan"](rows[..., -1]), rows[..., -1], result)
+    return _kept(result, x, axes) if keepdims else result

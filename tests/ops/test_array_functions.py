@@ -149,6 +149,50 @@ def test_counts_of_whole_numbers_have_the_length_that_is_given() -> None:
             run(lambda x: lg.bincount(x, length=4), np.array(wrong))
 
 
+def test_elements_are_repeated_as_a_tensor_says() -> None:
+    """In a result of the size that is given; the gradient of an element is how often it stands there."""
+    env = lg.VariableEnvironment(dtype="float64")
+
+    def step(ctx: Any, x: Any, counts: Any) -> Any:
+        y = lg.repeat(x, counts, size=5)
+        return y, lg.grad(lg.sum(y), x)
+
+    compiled = env.compile(step, wait=True)
+    for counts, values, slopes in [
+        ([2, 0, 3], [1, 1, 3, 3, 3], [2, 0, 3]),
+        ([1, 1, 1], [1, 2, 3, 3, 3], [1, 1, 3]),
+        ([4, 4, 4], [1, 1, 1, 1, 2], [4, 1, 0]),
+    ]:
+        for run_it in (compiled, lambda *args: env.run(step, *args)):
+            y, g = run_it(np.array([1.0, 2.0, 3.0]), np.array(counts))
+            assert (values, slopes) == (y.tolist(), g.tolist())
+
+
+def test_distinct_rows_are_found_along_an_axis() -> None:
+    """In the order of their first elements, then their second ones, as NumPy's."""
+    x = np.array([[2, 1, 0], [1, 5, 0], [2, 1, 0], [1, 4, 9]])
+    for axis, size in ((0, 4), (1, 3), (-1, 3)):
+        wanted = np.unique(x, True, True, True, axis=axis)
+        found = run(lambda x, a=axis, n=size: lg.unique(x, True, True, True, size=n, axis=a), x)
+        n = wanted[0].shape[axis]
+        assert np.array_equal(wanted[0], np.take(found[0], range(n), axis))
+        assert np.array_equal(wanted[1], found[1][:n])
+        assert np.array_equal(wanted[2].ravel(), found[2])
+        assert np.array_equal(wanted[3], found[3][:n])
+    check_gradient(lambda x: lg.unique(x, size=2, axis=0), np.array([[2.0, 1.0], [0.5, 3.0]]))
+
+
+def test_the_median_is_taken_over_several_axes() -> None:
+    """As NumPy's."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    for axis in ((0, 2), (1,), None):
+        for keepdims in (True, False):
+            assert np.array_equal(
+                np.median(x, axis=axis, keepdims=keepdims),
+                run(lambda x, a=axis, k=keepdims: lg.median(x, axis=a, keepdims=k), x),
+            )
+
+
 def test_a_histogram_counts_what_lies_in_its_bins() -> None:
     """The last edge counts; what is outside, and NaN, does not; numbers all alike have bins around them."""
     x = np.array([0.0, 1.0, 2.0, 3.0, np.nan, 2.0])
@@ -256,7 +300,7 @@ REFUSED = [
     (lambda x: lg.percentile(x, [50, 101]), "from 0 to 100"),
     (lambda x: lg.quantile(x, 0.5, method="middle"), "method is one of 'linear', 'lower'"),
     (lambda x: lg.quantile(x, 0.5, axis=2), "Axis 2 does not exist"),
-    (lambda x: lg.repeat(x, lg.astype(x, int)), "is a number or an array, and no tensor"),
+    (lambda x: lg.repeat(x, lg.astype(x, int)), "give size=, or repeats that are no tensor"),
     (lambda x: lg.repeat(x, [1, 2], axis=0), "3 of these, one an element"),
     (lambda x: lg.repeat(x, -1), "not negative"),
     (lambda x: lg.pad(x, 1, "around"), "mode is one of 'constant', 'empty', 'edge'"),
