@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.optimize.flat import residuals_of
+from lazygrad.optimize.model import Model
 from lazygrad.optimize.problem import Problem, Vector, posed
+from lazygrad.optimize.weights import places_of
 
 __all__ = ["Curve", "covariance_of"]
 
@@ -29,7 +31,7 @@ class Curve(tuple[Vector, Vector]):
     errors: dict[str, Any]
     result: Any
 
-    def __new__(cls, problem: Problem, model: Any, result: Any, covariance: Vector) -> Curve:  # noqa: D102 - curve_fit makes it
+    def __new__(cls, problem: Problem, model: Model, result: Any, covariance: Vector) -> Curve:  # noqa: D102 - curve_fit makes it
         made = super().__new__(cls, (result.x, covariance))
         made.x, made.covariance, made.result = result.x, covariance, result
         made._problem, made._model = problem, model
@@ -39,7 +41,7 @@ class Curve(tuple[Vector, Vector]):
         return made
 
     _problem: Problem
-    _model: Any
+    _model: Model
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         return self._problem, self._model, self.result, self.covariance
@@ -59,7 +61,7 @@ class Curve(tuple[Vector, Vector]):
 
     def _at(self, x: Any) -> tuple[Problem, list[Any]]:
         paths = [v.path for v in self._problem.variables]
-        return posed(self._model, (x,), paths, "evaluate", residuals_of)
+        return posed(self._model.curve, (places_of(x, self._model.plain),), paths, "evaluate", residuals_of)
 
     def __repr__(self) -> str:
         return "\n".join(

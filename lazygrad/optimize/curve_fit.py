@@ -109,7 +109,7 @@ def curve_fit(
                 warnings.warn(said, OptimizeWarning, stacklevel=level())
                 covariance = np.full((problem.size, problem.size), np.inf)
             solving.finished(result, taken=not model.plain)
-            return Curve(problem, model.curve, result, covariance)
+            return Curve(problem, model, result, covariance)
 
 
 def _solved(problem: Problem, arrays: Any, start: Vector, method: str, bounds: Any, loss: Any, **options: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lazygrad.errors import DataError, SpecError, VariableError, nearest, report
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.solving import solve_triangular
 from lazygrad.ops.source import numeric
-from lazygrad.optimize.problem import Problem, Vector
+from lazygrad.optimize.problem import Problem, Vector, forget
 from lazygrad.registry import here
 from lazygrad.spec import Spec
 from lazygrad.tensor import Tensor
@@ -86,7 +87,7 @@ def model_of(f: Any, p0: Any, variables: Any) -> Model:
         cure = "Give a function f(x, a, b), or a compiled step f(ctx, x)."
         raise DataError(report(f"cannot fit {f!r:.60}", at=here(), cure=cure))
     starts = _starts(f, p0)
-    key = (f, *((name, start.shape) for name, start in starts.items()))
+    key = (_identity(f), *((name, start.shape) for name, start in starts.items()))
     if key not in _curves:
         env = VariableEnvironment(dtype="float64", seed=0)
         for name, start in starts.items():
@@ -94,9 +95,18 @@ def model_of(f: Any, p0: Any, variables: Any) -> Model:
         step = _Plain(f, list(starts))
         _curves[key] = env.compile(step), env.compile(Distance(step))
         if len(_curves) > MAX_CURVES:
-            _curves.popitem(last=False)
+            for old in _curves.popitem(last=False)[1]:
+                forget(old)
     _curves.move_to_end(key)
     return Model(*_curves[key], True, list(starts), starts)
+
+
+def _identity(f: Callable[..., Any]) -> Any:
+    """What two functions share that are the same, such as a lambda that is written anew in each turn of a loop."""
+    code = getattr(f, "__code__", None)
+    if code is None or f.__closure__ or f.__defaults__ or f.__kwdefaults__ or isinstance(f, MethodType):
+        return f
+    return code, id(f.__globals__)
 
 
 def _starts(f: Callable[..., Any], p0: Any) -> dict[str, Any]:

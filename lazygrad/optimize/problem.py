@@ -20,7 +20,7 @@ from lazygrad.registry import here
 from lazygrad.tensor import Tensor
 from lazygrad.variables import Variable
 
-__all__ = ["Problem", "posed"]
+__all__ = ["Problem", "forget", "posed"]
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -44,6 +44,11 @@ class Problem:
         self.returned: tuple[int, ...] = ()  # the shape of what the step returns, if that is one tensor
         self._steps: dict[str, Compiled] = {}
         self._numpy = self.env.backend == "numpy"
+
+    def forget(self) -> None:
+        """Stop what is being compiled for it."""
+        for step in self._steps.values():
+            step._forget()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_steps": {}}  # they are compiled anew
@@ -188,9 +193,18 @@ def posed(
         found.returned = returned
         step._derived[key] = found
         if len(step._derived) > MAX_PROBLEMS:
-            step._derived.popitem(last=False)
+            forget(step._derived.popitem(last=False)[1])
     step._derived.move_to_end(key)
     return found, arrays
+
+
+def forget(derived: Any) -> None:
+    """Stop what is being compiled for a problem, or for those of a compiled step."""
+    if isinstance(derived, Problem):
+        derived.forget()
+    elif isinstance(derived, Compiled):
+        for inner in derived._derived.values():
+            forget(inner)
 
 
 def _traced(step: Compiled, args: tuple[Any, ...], what: str, check: Callable[[Any], Any]) -> tuple[Graph, Any]:

@@ -13,7 +13,7 @@ from lazygrad.optimize.problem import Vector
 from lazygrad.registry import here
 from lazygrad.trees import leaves, rebuilt
 
-__all__ = ["data_of", "weights_of"]
+__all__ = ["data_of", "places_of", "weights_of"]
 
 
 def data_of(x: Any, y: Any, widened: bool) -> tuple[Any, Vector]:
@@ -27,20 +27,23 @@ def data_of(x: Any, y: Any, widened: bool) -> tuple[Any, Vector]:
     Raises:
         DataError: something in them is not finite, or there are none.
     """
-    if isinstance(x, list) and not any(is_array(leaf) for _, leaf in leaves(x)):
-        x = np.asarray(x)  # a list of numbers
-    found = []
+    x = places_of(x, widened)
     for path, leaf in leaves(x, "x"):
         if is_array(leaf):
-            leaf = numeric(leaf)
-            leaf = np.asarray(leaf, dtype=np.float64) if widened else leaf
             _check_finite(path, leaf)
-        found.append(leaf)
     y = np.asarray(numeric(y), dtype=np.float64)
     _check_finite("y", y)
     if not y.size:
         raise DataError(report("there are no data", at=here(), cure="Give at least as many data as parameters."))
-    return rebuilt(x, found), y
+    return x, y
+
+
+def places_of(x: Any, widened: bool) -> Any:
+    """The places of data as arrays; a number, or a list of numbers, becomes one."""
+    if isinstance(x, (int, float, list)) and not any(is_array(leaf) for _, leaf in leaves(x)):
+        x = np.asarray(numeric(x), dtype=np.float64)
+    arrays = [numeric(leaf) if is_array(leaf) else leaf for _, leaf in leaves(x)]
+    return rebuilt(x, [np.asarray(a, np.float64) if widened and is_array(a) else a for a in arrays])
 
 
 def _check_finite(name: str, array: Any) -> None:

@@ -96,6 +96,31 @@ def test_the_fitted_curve_is_a_function_with_errors(data: Any) -> None:
     np.testing.assert_allclose(np.sqrt(np.diag(J @ fit.covariance @ J.T)), fit.error(at), rtol=1e-10)
 
 
+def test_the_curve_takes_numbers_and_lists(data: Any) -> None:
+    """As ``x`` of the fit, of whole numbers too."""
+    fit = opt.curve_fit(decay, *data[:2])
+    expected = by_hand(np.array([1.0, 2.0]), *fit.x)
+    np.testing.assert_allclose(expected, fit([1, 2]), rtol=1e-12)
+    np.testing.assert_allclose(expected, fit(np.array([1, 2], "int32")), rtol=1e-12)
+    np.testing.assert_allclose(expected[1], fit(2), rtol=1e-12)
+    assert () == fit.error(2.0).shape
+
+
+def test_a_lambda_in_a_loop_is_compiled_once_unless_it_reads_something(data: Any) -> None:
+    """What it closes over is another function each time; what was compiled for many of them is forgotten."""
+    from lazygrad.optimize import model
+
+    x, y, _ = data
+    model._curves.clear()
+    for _ in range(3):
+        opt.curve_fit(lambda x, a, b: a * lg.exp(-b * x), x, y)
+    assert 1 == len(model._curves)
+    for shift in range(model.MAX_CURVES + 3):
+        fit = opt.curve_fit(lambda x, a, b: a * lg.exp(-b * x) + shift, x, y + shift)  # noqa: B023
+        np.testing.assert_allclose(2.5, fit.x[0], rtol=0.05)
+    assert model.MAX_CURVES == len(model._curves)
+
+
 def test_a_fit_can_be_pickled(data: Any) -> None:
     """And is a curve again."""
     fit = opt.curve_fit(decay, *data[:2])
