@@ -20,7 +20,7 @@ from lazygrad.training.data import check_alike
 from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.finite import NotFiniteError, Watch
 from lazygrad.training.history import PREFIX, History
-from lazygrad.training.progress import Shown, Training
+from lazygrad.training.progress import Shown, Training, lines
 from lazygrad.training.rows import Rows
 from lazygrad.training.scores import Scores
 from lazygrad.training.sources import Asked, Source, source
@@ -120,7 +120,7 @@ def fit(
         DataError: the data or a setting cannot be trained with: no row, a NaN (the message names row and
             column), other columns in the validation set, a label out of range, a batch size above the data. Of
             batches that come one by one: when it is found, with the number of the epoch and the batch; the variables
-            are then those of before that epoch, as after any error in one.
+            are then those of before that epoch, as after any error in one; an interrupt leaves them as they are.
         GraphError: the step returns no update, or an array where a number is wanted.
         SaveError: the checkpoint cannot be written, is damaged, or is of another model or other settings.
         LazygradError: the step is wrong. All of these but what is said above come before anything is changed.
@@ -134,6 +134,7 @@ def fit(
         weights = Weights(sample_weight, class_weight)
     size = None if batches_per_epoch is None else _count(batches_per_epoch, "batches_per_epoch", 1)
     threads, ready = _count(workers, "workers", 0), _count(prefetch, "prefetch", 1)
+    every = lines(verbose)
     chosen = env._draws.seed if seed is None else _count(seed, "seed")
     asked = Asked(batch_size, chosen, shuffle, size, epochs, threads, ready)
     batches = source(trained, data, weights, asked)
@@ -159,7 +160,7 @@ def fit(
         trained.prepare(batch)
 
     training, warned = Training(env, epochs, history, batches.count), False
-    with closing(Shown(progress, verbose, training)) as shown:
+    with closing(Shown(progress, every, training)) as shown:
         while training.epoch < epochs and not history.stopped:
             began = time.perf_counter()
             for callback in done:
@@ -197,8 +198,10 @@ def _epoch(
     step: Step, batches: Source, training: Training, watch: Watch, shown: Shown, callbacks: Sequence[Callback]
 ) -> dict[str, float]:
     """Train with all batches of an epoch; the means of what the step returned."""
-    before = [c.before_batch for c in callbacks if type(c).before_batch is not Callback.before_batch]
-    after = [c.after_batch for c in callbacks if type(c).after_batch is not Callback.after_batch]
+    before = [
+        c.before_batch for c in callbacks if getattr(c.before_batch, "__func__", None) is not Callback.before_batch
+    ]
+    after = [c.after_batch for c in callbacks if getattr(c.after_batch, "__func__", None) is not Callback.after_batch]
     means = _Means()
     with closing(batches.epoch(training.epoch)) as going:
         for number, batch in enumerate(going):

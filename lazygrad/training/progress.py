@@ -13,7 +13,7 @@ from lazygrad.training.history import History
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Shown", "Training"]
+__all__ = ["Shown", "Training", "lines"]
 
 
 class Training:
@@ -54,19 +54,15 @@ class Shown:
 
     Args:
         progress: whether there is a bar: always, never, or, if None, on a terminal and in a notebook.
-        verbose: whether there are lines; a number n says every n-th epoch, and the last one.
+        every: after how many epochs there is a line, and after the last one; 0 for none.
         training: what is shown; its batches may not be known.
 
     Raises:
         BackendError: a bar is asked for, and tqdm is not installed.
-        DataError: ``verbose`` is neither a truth value nor a number that is not negative.
     """
 
-    def __init__(self, progress: bool | None, verbose: bool | int, training: Training) -> None:
-        if not isinstance(verbose, (bool, int)) or verbose < 0:
-            cure = "It is True, False, or a whole number n: a line every n epochs."
-            raise DataError(report(f"cannot use {verbose!r:.60} as verbose", at=here(), cure=cure))
-        self.every, self.training = int(verbose), training
+    def __init__(self, progress: bool | None, every: int, training: Training) -> None:
+        self.every, self.training = every, training
         count = training.batches
         done = 0 if count is None else training.epoch * count
         self.bar = _bar(progress, None if count is None else training.epochs * count, done)
@@ -97,6 +93,14 @@ class Shown:
         """Take the bar away."""
         if self.bar is not None:
             self.bar.close()
+
+
+def lines(verbose: Any) -> int:
+    """After how many epochs a line is printed; raises DataError if ``verbose`` does not say it."""
+    if not hasattr(verbose, "__index__") or verbose.__index__() < 0:
+        cure = "It is True, False, or a whole number n: a line every n epochs."
+        raise DataError(report(f"cannot use {verbose!r:.60} as verbose", at=here(), cure=cure))
+    return int(verbose)
 
 
 def _bar(progress: bool | None, total: int | None, done: int) -> Any:

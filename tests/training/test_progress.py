@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_bar_without_tqdm_is_refused_before_training(problem: Make, monkeypatc
     assert 1 == lg.fit(p.step, (p.x, p.y), epochs=1).epochs
 
 
-def test_a_line_an_epoch_off_a_terminal(problem: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_an_epoch_off_a_terminal(problem: Make, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """On the standard stream, at once; every second one and the last, if that is asked for."""
     p = problem(compiled=False)
     history = lg.fit(p.step, (p.x, p.y), epochs=3, validation=(p.x, p.y), verbose=True, env=p.env)
@@ -63,7 +64,8 @@ def test_a_line_an_epoch_off_a_terminal(problem: Make, capsys: pytest.CaptureFix
     assert ["epoch 1/5"] == [line[:9] for line in capsys.readouterr().out.splitlines()]
     for verbose in (-1, "yes", 1.5):
         with pytest.raises(lg.DataError, match="as verbose"):
-            lg.fit(p.step, (p.x, p.y), epochs=1, verbose=verbose, env=p.env)
+            lg.fit(p.step, (p.x, p.y), epochs=1, verbose=verbose, env=p.env, checkpoint=tmp_path / "c.json")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bar_is_one_line_however_narrow_the_terminal_and_many_the_metrics(
