@@ -66,7 +66,7 @@ def _size(what: str, x: TensorLike, size: int | None, axis: int | None) -> int:
     if size is not None:
         return size
     if not isinstance(x, Tensor):
-        return np.unique(np.asarray(x), axis=axis).shape[axis or 0]
+        return int(np.unique(np.asarray(x), axis=axis).shape[axis or 0])
     cure = "How many distinct elements there are is known only when the graph is run: give size=, the most there are."
     facts = [f"x:  {x.spec}   {x.graph.describe(x.index)}"]
     raise SpecError(report(f"cannot {what} {x.spec} without a size", at=here(), facts=facts, cure=cure))

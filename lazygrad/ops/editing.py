@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define import opaque
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor, tensors
 from lazygrad.ops.arithmetic import abs, remainder
@@ -14,12 +15,11 @@ from lazygrad.ops.comparison import equal, less, logical_and, where
 from lazygrad.ops.cumulative import cumulative_sum, diff
 from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import _axis, broadcast_to, concat, flatten, flip, moveaxis, reshape
-from lazygrad.ops.padding import pad
 from lazygrad.ops.passing import stop_gradient
-from lazygrad.ops.products import vecdot
 from lazygrad.precision import in_floats
 from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
+from lazygrad.spec import Shape
+from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["block", "convolve", "correlate", "delete", "insert", "unwrap"]
 
@@ -147,18 +147,34 @@ def unwrap(x: TensorLike, discont: float | None = None, axis: int = -1, *, perio
     return moveaxis(concat([rows[..., :1], rows[..., 1:] + jumps], axis=-1), -1, axis)
 
 
+def _overlapping(a: Shape, v: Shape) -> Shape:
+    return (a[0] + v[0] - 1,)
+
+
+def _pulled(g: Tensor, other: Tensor, size: int) -> Tensor:
+    return _convolve(g, flip(other))[other.size - 1 :][:size]
+
+
+@opaque(
+    shape=_overlapping,
+    vjp=(lambda g, y, a, v: _pulled(g, v, a.size), lambda g, y, a, v: _pulled(g, a, v.size)),
+    jvp=(lambda t, y, a, v: _convolve(t, v), lambda t, y, a, v: _convolve(a, t)),
+    adds=True,
+)
+def _convolve(xp: Any, a: Array, v: Array) -> Any:
+    """Every sum of products of two vectors that overlap, one from behind."""
+    return xp.convolve(a, v)
+
+
 @function
-@in_floats("a", "v", whole=False)
 def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:
-    """Convolution of two vectors, Σₖ a[k]·v[n − k], as NumPy's.
+    """Convolution of two vectors, Σₖ a[k]·v[n − k], as NumPy's; for images see :func:`lazygrad.nn.conv2d`.
 
     Args:
         a: ``(m,)``.
         v: ``(n,)``.
         mode: ``"full"`` gives every place where they overlap, ``m + n − 1``; ``"same"`` those in the middle, as many as
             the longer one has; ``"valid"`` those where they overlap wholly.
-
-    All windows are laid side by side: for images see :func:`lazygrad.nn.conv2d`.
 
     Raises:
         SpecError: one has not one axis, or is empty, or there is no such mode.
@@ -167,13 +183,14 @@ def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size or mode not in ("full", "same", "valid"):
         cure = "Both have one axis and are not empty; mode is 'full', 'same' or 'valid'."
         raise SpecError(report(f"cannot convolve {a.spec} and {v.spec} with mode={mode!r}", at=here(), cure=cure))
-    if a.size < v.size:
-        a, v = v, a
-    n = v.size
-    before, after = {"full": (n - 1, n - 1), "same": (n // 2, (n - 1) // 2), "valid": (0, 0)}[mode]
-    wide = pad(a, (before, after))
-    places = np.arange(wide.size - n + 1)[:, None] + np.arange(n)
-    return vecdot(take(wide, places), flip(v))
+    longer, shorter = max(a.size, v.size), min(a.size, v.size)
+    first, count = {
+        "full": (0, -1),
+        "same": ((shorter - 1) // 2, longer),
+        "valid": (shorter - 1, longer - shorter + 1),
+    }[mode]
+    y = _convolve(a, v)
+    return y if mode == "full" else y[first : first + count]
 
 
 @function
