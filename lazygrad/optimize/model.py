@@ -105,7 +105,7 @@ def _identity(f: Callable[..., Any]) -> Any:
     """What two functions share that are the same, such as a lambda that is written anew in each turn of a loop."""
     code = getattr(f, "__code__", None)
     if code is None or f.__closure__ or f.__defaults__ or f.__kwdefaults__ or isinstance(f, MethodType):
-        return f
+        return id(f)  # it lives as long as what is compiled of it
     return code, id(f.__globals__)
 
 

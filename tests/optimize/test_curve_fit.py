@@ -121,6 +121,23 @@ def test_a_lambda_in_a_loop_is_compiled_once_unless_it_reads_something(data: Any
     assert model.MAX_CURVES == len(model._curves)
 
 
+def test_an_object_that_is_called_is_a_curve(data: Any) -> None:
+    """Also one that has no hash, and a method."""
+
+    class Decay:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, x: Any, size: Any, rate: Any) -> Any:
+            return decay(x, size, rate)
+
+        def shifted(self, x: Any, size: Any, rate: Any, shift: Any) -> Any:
+            return decay(x, size, rate) + shift
+
+    expected = opt.curve_fit(decay, *data[:2]).x
+    np.testing.assert_allclose(expected, opt.curve_fit(Decay(), *data[:2]).x)
+    assert ["size", "rate", "shift"] == list(opt.curve_fit(Decay().shifted, *data[:2]).values)
+
+
 def test_a_fit_can_be_pickled(data: Any) -> None:
     """And is a curve again."""
     fit = opt.curve_fit(decay, *data[:2])
