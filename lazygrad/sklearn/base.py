@@ -113,7 +113,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         parts = self._parts(X.shape[0], state.seed, strata) if self.early_stopping else [None]
         data = [_batches(X, columns, self._trained_in, targets, weights, part) for part in parts]
         live: _Live = getattr(self, "_live", None) or _Live()
-        session = live.session if partial and live.fits(self, weights is not None) else None
+        session = live.taken(self, weights is not None) if partial else None
         if session is None:
             session = Session(self, self._network, self._loss, state, weights is not None)
         session.tune(self)
@@ -132,6 +132,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if partial and state.arrays and hasattr(self, "history_"):
             for epoch in range(history.epochs):
                 self.history_.add({"loss": history["loss"][epoch]}, history.seconds[epoch])
+            self.history_.stopped = history.stopped
         else:
             self.history_ = history
         self._live = _Live()
@@ -198,9 +199,10 @@ class _Live:
         """Keep what goes on in the next call of partial_fit."""
         self.session, self._key = session, (estimator.model, estimator.backend, estimator._trained_in, weighted)
 
-    def fits(self, estimator: Estimator, weighted: bool) -> bool:
-        """Whether what is kept is of such an estimator."""
-        return bool(self._key == (estimator.model, estimator.backend, estimator._trained_in, weighted))
+    def taken(self, estimator: Estimator, weighted: bool) -> Session | None:
+        """What was kept, if it fits; it is given away, as a training that fails would leave it half way."""
+        session, self.session = self.session, None
+        return session if self._key == (estimator.model, estimator.backend, estimator._trained_in, weighted) else None
 
     def load(self, estimator: Estimator) -> Any:
         """The trained network, float64, with its environment."""

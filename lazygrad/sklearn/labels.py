@@ -175,10 +175,10 @@ def labels_of(y: Any, classes: Any = None) -> Labels:
     """
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
-    if kind == "multilabel-indicator":
-        return Indicators(np.arange(y.shape[1]) if classes is None else np.asarray(classes))
     if kind == "multiclass-multioutput" or (classes is not None and _is_list_of_lists(classes)):
         return Several([np.unique(column) for column in (np.asarray(y).T if classes is None else classes)])
+    if kind == "multilabel-indicator":
+        return Indicators(np.arange(y.shape[1]) if classes is None else np.asarray(classes))
     return Labels(np.unique(np.asarray(y) if classes is None else np.asarray(classes)))
 
 

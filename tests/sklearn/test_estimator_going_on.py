@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 import lazygrad as lg
 from lazygrad.sklearn import Classifier, Regressor, Transformer
 from lazygrad.sklearn.rows import Scale
+from lazygrad.sklearn.session import Batches
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,38 @@ def test_a_training_that_diverges_stops_with_a_warning(iris: Any) -> None:
         fitted.fit(x, x[:, 0])
     assert 0 == fitted.n_iter_
     assert all(np.isfinite(array).all() for array in fitted.parameters_.values())
+
+
+def test_a_training_that_was_broken_off_has_not_been(iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the third batch, that is; what goes on after it goes on from what there was before."""
+    x, y = iris
+    broken, whole = (Classifier(standardize=False, random_state=0).partial_fit(x, y, classes=range(3)) for _ in "ab")
+    before, taken = broken.predict_proba(x), []
+
+    def take(self: Batches, places: Any) -> Any:
+        taken.append(places)
+        if len(taken) == 5:  # two are compiled for
+            raise KeyboardInterrupt
+        return original(self, places)
+
+    original = Batches.take
+    monkeypatch.setattr(Batches, "take", take)
+    with pytest.raises(KeyboardInterrupt):
+        broken.partial_fit(x, y)
+    monkeypatch.setattr(Batches, "take", original)
+    np.testing.assert_array_equal(before, broken.predict_proba(x))
+    for each in (broken, whole):
+        each.partial_fit(x, y)
+    np.testing.assert_array_equal(whole.predict_proba(x), broken.predict_proba(x))
+
+
+def test_several_outputs_come_in_parts(iris: Any) -> None:
+    """Where the first part has two labels of three, and looks as if it were sets of labels."""
+    x, y = iris
+    both = np.stack([y, 2 - y], axis=1)
+    fitted = Classifier(learning_rate=0.01, random_state=0)
+    rows = np.flatnonzero((both < 2).all(axis=1))
+    fitted.partial_fit(x[rows], both[rows], classes=[[0, 1, 2], [0, 1, 2]])
+    for _ in range(20):
+        fitted.partial_fit(x, both)
+    assert (both == fitted.predict(x)).mean() > 0.9
