@@ -11,7 +11,7 @@ from lazygrad.errors import DataError, SpecError, report
 from lazygrad.missing import FILL, is_masked, odd_in, place_of, refused_columns
 from lazygrad.ops.source import numeric
 from lazygrad.registry import here
-from lazygrad.tables import columns_of, dtypes_of, objects_of, parts_of
+from lazygrad.tables import columns_of, dtypes_of, is_lazy, objects_of, parts_of
 
 __all__ = ["Table", "as_given", "check_alike", "checked", "first", "order", "pieces", "rows_of", "tables"]
 
@@ -125,12 +125,21 @@ def _numbers(name: str, value: Any) -> Any:
             what = f"{name} has no number in {strange.where}" if strange.is_missing else what
             facts[0] += "" if strange.is_missing else f", in {strange.where}"
         facts += refused_columns(value)
-        cure = "Encode text and categories as numbers first, with lg.Categories or scikit-learn's encoders."
-        if isinstance(value, Mapping) or (isinstance(value, (tuple, list)) and any(map(np.ndim, value))):
-            cure = "A list of data is one of arrays. If these are batches, give a function: fit(step, lambda: batches)."
+        cure = _advice(value)
         if strange is not None and strange.is_missing:
             cure = "Fill in or leave out such rows before training."
         raise DataError(report(what, at=here(), facts=facts, cure=cure)) from None
+
+
+def _advice(value: Any) -> str:
+    """What to do with what is no array of numbers."""
+    if is_lazy(value):
+        return ""  # it has been said
+    if isinstance(value, Mapping) or (isinstance(value, (tuple, list)) and any(map(np.ndim, value))):
+        return "A list of data is one of arrays. If these are batches, give a function: fit(step, lambda: batches)."
+    if hasattr(value, "__next__") or callable(value):
+        return 'Batches that come one by one are given whole: a function that yields {"x": x, "y": y}.'
+    return "Encode text and categories as numbers first, with lg.Categories or scikit-learn's encoders."
 
 
 def pieces(array: Any) -> Iterator[tuple[int, Any]]:

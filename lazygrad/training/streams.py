@@ -22,7 +22,9 @@ _END = object()  # what a source that has ended gives
 
 def is_stream(data: Any) -> bool:
     """Whether ``data`` are batches that come one by one, and not arrays with one row an example."""
-    if isinstance(data, (Mapping, tuple, list, str, bytes, range)) or any(hasattr(data, name) for name in _ARRAYS):
+    if isinstance(data, (Mapping, tuple, list, str, bytes, range, type)) or any(
+        hasattr(data, name) for name in _ARRAYS
+    ):
         return False
     return callable(data) or hasattr(data, "__iter__") or _has_places(data)
 
@@ -134,7 +136,8 @@ class Stream:
         return self.workers if self._by_place() else min(self.workers, 1)
 
     def _by_place(self) -> bool:
-        return _has_places(self.data) and not self.is_once
+        """Whether the batches are asked for by their numbers, rather than gone through."""
+        return _has_places(self.data) and not self.is_once and (self.workers > 1 or not hasattr(self.data, "__iter__"))
 
     def _jobs(self, number: int) -> Iterator[Callable[[], Any]]:
         """What each batch of an epoch is prepared by."""

@@ -298,6 +298,8 @@ def test_what_is_no_batch_is_told(problem: Make) -> None:
         (lambda size: [], "the data cannot be asked for"),
         (lambda: 3, "the data are no batches"),
         (3, "cannot train with x: it is a single number"),
+        ({"x": iter(p.x), "y": p.y}, r"(?s)cannot train with x: .*a function that yields"),
+        (dict, "cannot train with x: it is not an array of numbers"),
         (batches_of(p), r"(?s)cannot train with x: .*If these are batches, give a function"),
         ([{"x": p.x, "y": p.y}], r"(?s)cannot train with x: .*If these are batches, give a function"),
         (Places([(p.x[0], p.y[0])]), r"cannot train with y \(epoch 1, batch 1\): it is a single number"),
