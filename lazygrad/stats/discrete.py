@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.kinds import tensor
 from lazygrad.ops.elementary import exp, expm1, log, log1p
 from lazygrad.ops.elements import xlog1py, xlogy
 from lazygrad.ops.incomplete import betainc, betaincc, gammainc, gammaincc
@@ -23,7 +22,7 @@ poisson = Discrete(
 
 
 def _log_binomial(k: Any, n: Any, p: Any) -> Any:
-    return xlogy(k, p) + xlog1py(n - k, -p) - betaln(k + 1, n - k + 1) - log1p(tensor(n, k.graph))
+    return xlogy(k, p) + xlog1py(n - k, -p) - betaln(k + 1, n - k + 1) - log1p(n)
 
 
 binom = Discrete(

@@ -115,8 +115,8 @@ class Family:
             numbers = {name: value for name, value in parameters if _is_weak(value)}
             given = dict([place, *((name, value) for name, value in parameters if name not in numbers)])
             if self._counts and any(not _is_whole(value) for name, value in given.items() if name != place[0]):
-                if _is_whole(place[1]):  # then it takes the dtype of the parameters
-                    numbers[place[0]] = given.pop(place[0])
+                # Whole numbers take the dtype of the other parameters.
+                numbers |= {name: given.pop(name) for name in list(given) if _is_whole(given[name])}
             return wide(**given, numbers=numbers)
 
         return self._named(key, made, signature, WORDS[key])
@@ -143,13 +143,22 @@ class Family:
 
     def _parameters(self, x: Any, loc: Any, scale: Any, shapes: Mapping[str, Any]) -> tuple[Tensor, list[Any]]:
         """(x − loc) / scale, and the shapes."""
-        valid = [self._held(name, shapes[name]) for name in self._shapes]
-        beside = [p for p in (loc, scale, *valid) if isinstance(p, Tensor)]
+        beside = [p for p in (loc, scale, *shapes.values()) if isinstance(p, Tensor)]
         x, *_ = tensors(x, *beside)
-        if x.dtype.kind != "f":
-            x = astype(x, beside[0].dtype)
-        x = x if _is(loc, 0) else x - loc
+        x = x if x.dtype.kind == "f" else astype(x, beside[0].dtype)
+        valid = self._valid(x, shapes)
+        x = x if _is(loc, 0) else x - _like(loc, x)
         return (x if _is(scale, 1) else x / self._held("scale", scale)), valid
+
+    def _valid(self, x: Tensor, shapes: Mapping[str, Any]) -> list[Any]:
+        """The shapes, as tensors."""
+        return [self._held(name, _like(shapes[name], x)) for name in self._shapes]
+
+
+def _like(value: Any, x: Tensor) -> Tensor:
+    """A parameter as a tensor; what is a number of Python's, or whole numbers, has the dtype of x."""
+    value = tensor(value, x.graph, x.dtype) if _is_weak(value) else tensor(value, x.graph)
+    return value if value.dtype.kind == "f" else astype(value, x.dtype)
 
 
 def _shown(parameters: Iterable[inspect.Parameter]) -> str:
@@ -234,7 +243,8 @@ class Continuous(Family):
         logcdf, logsf = logcdf or _logarithm(cdf, sf), logsf or _logarithm(sf, cdf)
 
         def density(x: Any, scale: Any, *shapes: Any) -> Tensor:
-            return self._inwards(x, logpdf, shapes, -inf, -inf) - (0 if _is(scale, 1) else log(tensor(scale, x.graph)))
+            y = self._inwards(x, logpdf, shapes, -inf, -inf)
+            return y if _is(scale, 1) else y - (math.log(scale) if _is_weak(scale) else log(scale))
 
         self._place("logpdf", density)
         self._place("pdf", lambda z, *rest: exp(density(z, *rest)))
@@ -271,7 +281,7 @@ class Continuous(Family):
 
         def function(loc: Any, scale: Any, **given: Any) -> Tensor:
             p = tensors(given.pop(name), *[v for v in (loc, scale, *given.values()) if isinstance(v, Tensor)])[0]
-            valid = [self._held(name, given[name]) for name in self._shapes]
+            valid = self._valid(p, given)
             outside = logical_or(p < 0, p > 1)
             z = where(outside, np.nan, formula(where(outside, 0.5, p), *valid))
             z = z if _is(scale, 1) else z * self._held("scale", scale)

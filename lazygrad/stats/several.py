@@ -8,19 +8,21 @@ from typing import Any
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor, tensors
 from lazygrad.nn.activations import log_softmax
+from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import add, floor, sqrt, square
 from lazygrad.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, not_equal, where
 from lazygrad.ops.decompositions import cholesky as factor
 from lazygrad.ops.elementary import log
 from lazygrad.ops.elements import xlogy
 from lazygrad.ops.indexing import diagonal
-from lazygrad.ops.movement import astype, broadcast_to, expand_dims
+from lazygrad.ops.movement import astype, broadcast_to, expand_dims, matrix_transpose, reshape
 from lazygrad.ops.reduction import any, sum
 from lazygrad.ops.solving import solve_triangular
 from lazygrad.ops.source import arange
 from lazygrad.ops.special import gammaln
 from lazygrad.precision import in_floats
 from lazygrad.registry import here
+from lazygrad.spec import Mismatch
 from lazygrad.stats.family import Several, inf
 from lazygrad.tensor import Tensor
 
@@ -45,21 +47,36 @@ def _normal(x: Any, mean: Any = None, cov: Any = None, *, cholesky: Any = None) 
     if cov is not None and cholesky is not None:
         cure = "Give the covariances, or their factor, but not both."
         raise SpecError(report("cannot ask lg.stats.multivariate_normal with cov and cholesky", at=here(), cure=cure))
-    given = [a for a in (x, mean, cov, cholesky) if a is not None]
-    x, *others = tensors(*given)
-    away = x if mean is None else x - others.pop(0)
-    d = away.shape[-1]
+    given = {"x": x, "mean": mean, "cov": cov, "cholesky": cholesky}
+    given = {name: value for name, value in given.items() if value is not None}
+    named = dict(zip(given, tensors(*given.values()), strict=True))
+    x, spread = named["x"], named.get("cov", named.get("cholesky"))
+    with fitting("take the density of", **named):
+        if not x.ndim:
+            raise Mismatch("x is a vector, or several of them with their numbers along the last axis.")
+        d = x.shape[-1]
+        allowed = ((d, d),) if cholesky is not None else ((), (1,), (d,), (d, d))
+        if spread is not None and spread.shape[-2:] not in allowed:
+            raise Mismatch(f"Vectors of {d} numbers have covariances of shape [{d}, {d}].")
+    away = x if mean is None else x - named["mean"]
     constant = -0.5 * d * math.log(2 * math.pi)
-    if not others:
+    if spread is None:
         squares, lost = sum(square(away), axis=-1), tensor(0.0, x.graph, x.dtype)
-    elif cholesky is None and others[0].ndim < 2:
-        deviations = broadcast_to(sqrt(others[0]), (d,))
+    elif spread.ndim < 2:
+        deviations = broadcast_to(sqrt(spread), (d,))
         squares, lost = sum(square(away / deviations), axis=-1), sum(log(deviations))
     else:
-        lower = factor(others[0]) if cholesky is None else others[0]
-        scaled = solve_triangular(lower, expand_dims(away, axis=-1), lower=True)
-        squares, lost = sum(square(scaled), axis=(-2, -1)), sum(log(diagonal(lower)), axis=-1)
+        lower = factor(spread) if cholesky is None else spread
+        squares, lost = _squares(lower, away), sum(log(diagonal(lower)), axis=-1)
     return add(-0.5 * squares - lost, constant)
+
+
+def _squares(lower: Tensor, away: Tensor) -> Any:
+    """zᵀC⁻¹z for C = L·Lᵀ; one matrix for all vectors is asked once, with all of them as its columns."""
+    if lower.ndim > 2:
+        return sum(square(solve_triangular(lower, expand_dims(away, axis=-1), lower=True)), axis=(-2, -1))
+    columns = matrix_transpose(reshape(away, (-1, away.shape[-1])))
+    return reshape(sum(square(solve_triangular(lower, columns, lower=True)), axis=0), away.shape[:-1])
 
 
 @in_floats("x", "alpha")

@@ -176,6 +176,17 @@ def test_the_normal_distribution_of_vectors_has_derivatives():
     check_gradient(lambda x, m, a: f(x, m, cholesky=lg.tril(a)), X[:2], MEAN, FACTOR)
 
 
+@pytest.mark.parametrize(
+    "spread", [{"cov": np.eye(2)}, {"cholesky": np.eye(2)}, {"cholesky": np.ones(3)}, {"cov": np.ones(2)}]
+)
+def test_covariances_of_another_size_are_refused(spread):
+    """The message has what was given."""
+    with pytest.raises(lg.SpecError) as caught:
+        run(lambda x: lg.stats.multivariate_normal.logpdf(x, MEAN, **spread), X)
+    assert "Vectors of 3 numbers have covariances of shape [3, 3]." in str(caught.value)
+    assert re.search(r"(cov|cholesky): +float64", str(caught.value))
+
+
 def test_dirichlets_distribution_is_scipys():
     """Components lie along the last axis, where scipy.stats has them along the first."""
     x, alpha = RNG.dirichlet([2.0, 3.0, 1.5], 4), np.array([2.0, 3.0, 1.5])
@@ -283,6 +294,14 @@ def test_numbers_are_weak_and_counts_do_not_widen():
     assert np.float32 == run(lambda mu: lg.stats.poisson.logpmf([1, 2, 3], mu), x, dtype="float32").dtype
     assert np.float32 == run(lambda k, mu: lg.stats.poisson.cdf(k, mu), np.arange(3), x, dtype="float32").dtype
     assert np.float64 == run(lambda k: lg.stats.poisson.logpmf(k, 2.0), np.arange(3)).dtype
+    n, p = np.array([3, 4, 5]), np.full(3, 0.5, "float32")
+    for trials in (n, 5):
+        got = run(lambda p, trials=trials: lg.stats.binom.logpmf([0, 1, 2], trials, p), p, dtype="float32")
+        np.testing.assert_allclose(got, scipy.stats.binom.logpmf([0, 1, 2], trials, 0.5), rtol=1e-6)
+        assert np.float32 == got.dtype
+    for scale in (2, 2.5, True):
+        assert np.float32 == run(lambda x, s=scale: lg.stats.norm.logpdf(x, 1, s), x, dtype="float32").dtype
+        assert np.float32 == run(lambda x, s=scale: lg.stats.gamma.ppf(x / 2, 3, 1, s), x, dtype="float32").dtype
     assert np.float16 == run(lambda x: lg.stats.norm.logpdf(x, 0.1), x.astype("float16")).dtype
 
 
