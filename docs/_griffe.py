@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -11,11 +12,17 @@ KINDS = {f"lazygrad.define.{kind}" for kind in ("elementwise", "reduction", "mov
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([^`]+)`")
 # What users write without naming it: calls, indices, sizes. All else between underscores is Python's business.
 OPERATORS = {"__init__", "__call__", "__getitem__", "__setitem__", "__len__", "__iter__", "__contains__"}
+KEPT = {
+    "Array",
+    "DtypeRule",
+    "TensorLike",
+}  # aliases of types that pages explain; all others are shown as what they stand for
 # Methods of public classes that other rooms of lazygrad call, and users do not.
 INNER = {
     "Context": {"asked", "call", "evaluated_with", "fetch", "showing"},
     "Graph": {"apply", "check_open", "close", "describe", "replay", "tensor"},
     "Plan": {"check", "misdeclared", "origin", "spec", "specs"},
+    "Rates": {"key", "of"},
 }
 
 
@@ -28,10 +35,16 @@ class Public(griffe.Extension):
         for module in modules(pkg):
             members = [member for member in module.members.values() if not member.is_alias]
             functions = [member for member in members if member.is_function]
+            classes = [member for member in members if member.is_class]
+            methods = [method for found in classes for method in found.functions.values() if not method.is_alias]
+            for function in (*functions, *methods):
+                function.returns = spelled(pkg, function.returns)
+                for parameter in function.parameters:
+                    parameter.annotation = spelled(pkg, parameter.annotation)
             returned = {str(function.returns) for function in functions if function.path in shown}
             for member in functions:
                 member.public = member.path in shown
-            for member in (member for member in members if member.is_class):
+            for member in classes:
                 member.public = member.path in shown or member.name in returned
                 self.trim(member, shown)
 
@@ -64,6 +77,23 @@ class Public(griffe.Extension):
             obj.docstring.value = re.sub(r"::(?=\n\n +)", ":", value)
 
 
+def spelled(pkg: griffe.Module, annotation: Any) -> Any:
+    """An annotation, its aliases of types spelled out."""
+    if isinstance(annotation, griffe.ExprName):
+        _, _, path = annotation.canonical_path.partition("lazygrad.")
+        meant = pkg[path] if path and annotation.name not in KEPT else None
+        is_alias = meant is not None and meant.is_attribute and meant.value is not None
+        return str(meant.value).strip("\"'") if is_alias else annotation
+    if isinstance(annotation, griffe.Expr):
+        for field in dataclasses.fields(annotation):
+            value = getattr(annotation, field.name)
+            if isinstance(value, list):
+                setattr(annotation, field.name, [spelled(pkg, one) for one in value])
+            elif isinstance(value, griffe.Expr):
+                setattr(annotation, field.name, spelled(pkg, value))
+    return annotation
+
+
 def exported(module: griffe.Module) -> set[str]:
     """The classes and functions that a module exports, and the modules that it exports, by where they are written."""
     found: set[str] = set()
@@ -73,6 +103,8 @@ def exported(module: griffe.Module) -> set[str]:
             value = value.final_target if value.is_alias else value
         except griffe.AliasResolutionError:  # another library's, such as a dtype of NumPy
             continue
+        if value.is_module and str(name) in value.members:  # a function in a module of its name
+            value = value.members[str(name)]
         found |= exported(value) if value.is_module else {value.path}
     return found
 

@@ -130,6 +130,10 @@ def test_the_reference_shows_no_internals(site: Path) -> None:
     signatures = [text for page in _signatures(site).values() for text in page]
     assert len(signatures) > 300
     assert [] == [text for text in signatures if re.search(r"(?<![\w])_[a-z]|@|\(\s*xp\b", text)]
+    assert "add(a: TensorLike, b: TensorLike) -> Tensor" in signatures
+    assert [] == [text for text in signatures if re.search(r"\b(Axes|Owner|Fill|GivenRates|Numbers|Vector)\b", text)]
+    hidden = {"lazygrad.nn.windows.padding_of", "lazygrad.context.Context.fetch", "lazygrad.ops.reduction.sum_to"}
+    assert set() == _headings(site) & hidden
     assert [] == [name for name in _headings(site) if re.search(r"\._(?!_)", name)]
 
 
