@@ -695,6 +695,29 @@ def test_an_optimizer_of_ones_own_is_one_formula() -> None:
     assert env["heavy/p/u"].tolist() == [1.5]
 
 
+@pytest.mark.parametrize("wrap", [lambda adam: adam, lambda adam: lg.optim.accumulate(adam, 2)])
+def test_an_attribute_of_another_library_is_answered(wrap: Callable[..., Any]) -> None:
+    """Read or set: it would do nothing. One that is near is named; a user's own optimizer may have any."""
+    env = lg.VariableEnvironment()
+    optimizer = wrap(lg.optim.Adam(env))
+    for name, cure in {"lr": "optimizer.learning_rate", "minimise": "'minimize'", "state_dict": "env.save"}.items():
+        with pytest.raises(AttributeError) as refused:
+            getattr(optimizer, name)
+        assert f"no attribute '{name}'" in str(refused.value)
+        assert cure in str(refused.value).splitlines()[-1]
+    with pytest.raises(AttributeError) as refused:
+        optimizer.lr = 0.1
+    assert str(refused.value).endswith("Write optimizer.learning_rate.")
+    assert not hasattr(optimizer, "__len__")
+
+    class Own(lg.optim.Optimizer):
+        """One with an attribute of its own."""
+
+    own = Own(env, {"learning_rate": 0.1})
+    own.lr = 0.5
+    assert 0.5 == own.lr
+
+
 # Clipping.
 
 GRADS = [np.array([[3.0, 0.0], [0.0, 4.0]]), np.array([12.0])]

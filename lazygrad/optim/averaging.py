@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -96,26 +96,20 @@ class Averaged(Wrapper):
     def _first(self) -> int:
         return int(self.env[f"{self.name}/start"] + self.env[f"{self.name}/every"])
 
-    @contextmanager
-    def swapped(self) -> Iterator[None]:
+    def swapped(self) -> AbstractContextManager[None]:
         """While it lasts, the variables have their averages: to measure with, to predict, to save.
 
         Compiled steps are not traced anew. Afterwards the variables are as before, also if an error ends it.
 
         Raises:
-            GraphError: nothing has been averaged yet; or it was trained meanwhile, which is lost.
+            GraphError: nothing has been averaged yet, or a step is being written; or, at the end, it was trained
+                meanwhile, which is lost.
         """
-        values, seen = self.values(), int(self.env[f"{self.name}/seen"])
-        kept = {path: self.env[path] for path in values}
-        self.env._go_back(values, self.env._state.runs)
-        try:
-            yield
-        finally:
-            self.env._go_back(kept, self.env._state.runs)
-        if int(self.env[f"{self.name}/seen"]) != seen:
-            cure = "Train outside of `with averaged.swapped():`. What was trained within it has been taken back."
-            what = "the variables were trained while their averages stood in their place"
-            raise GraphError(report(what, at=here(), cure=cure))
+        self.values()  # there must be some
+        if self.env._is_writing():
+            cure = "Swap outside of the step: what a step reads is read when it is evaluated."
+            raise GraphError(report("cannot swap averages while a step is being written", at=here(), cure=cure))
+        return _Swapped(self)
 
     def adopt(self) -> None:
         """Give the variables their averages for good.
@@ -124,6 +118,35 @@ class Averaged(Wrapper):
             GraphError: nothing has been averaged yet.
         """
         self.env._go_back(self.values(), self.env._state.runs)
+
+
+class _Swapped(AbstractContextManager[None]):
+    """The averages in the place of the variables, for as long as it lasts."""
+
+    def __init__(self, averaged: Averaged) -> None:
+        self._averaged = averaged
+        self._before: list[tuple[dict[str, Any], int]] = []  # the variables, and the updates seen; one each time
+
+    def _put(self, arrays: dict[str, Any]) -> None:
+        env = self._averaged.env
+        env._go_back(arrays, env._state.runs)
+
+    def _seen(self) -> int:
+        return int(self._averaged.env[f"{self._averaged.name}/seen"])
+
+    def __enter__(self) -> None:
+        values = self._averaged.values()
+        self._before.append(({path: self._averaged.env[path] for path in values}, self._seen()))
+        self._put(values)
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        kept, seen = self._before.pop()
+        trained = self._seen() != seen
+        self._put(kept)
+        if trained and kind is None:
+            cure = "Train outside of `with averaged.swapped():`. What was trained within it has been taken back."
+            what = "the variables were trained while their averages stood in their place"
+            raise GraphError(report(what, at=here(), cure=cure))
 
 
 def average(optimizer: Mover, decay: float | None = None, *, start: int = 0, every: int = 1) -> Averaged:

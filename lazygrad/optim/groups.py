@@ -49,7 +49,7 @@ def check_names(env: VariableEnvironment, patterns: Iterable[str], what: str) ->
         if not any(names(pattern, path) for path in paths):
             words = dict.fromkeys([*paths, *(word for path in paths for word in path.split("/"))])
             cure = f"{nearest(pattern, words)} A rule gives words of a path: a namespace, a name, or both."
-            facts = [f"rule:  {pattern!r}, of {what}"]
+            facts = [f"rule:  {pattern!r}, in the {what}"]
             what = f"{what} names no variable: {pattern!r}"
             raise VariableError(report(what, at=here(), facts=facts, cure=cure))
 

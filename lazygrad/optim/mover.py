@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from lazygrad.casting import working
 from lazygrad.context import Context
 from lazygrad.environment import VariableEnvironment
-from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, report
+from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.evaluator import Update
 from lazygrad.gradient import Part, gathered, grad
 from lazygrad.graph import current_graph
@@ -25,6 +25,13 @@ from lazygrad.variables import Variable, joined
 __all__ = ["Change", "Mover", "path_of"]
 
 Change: TypeAlias = tuple["Tensor | Variable", Tensor]  # what is assigned to, and its new value
+# What other libraries call it.
+ELSEWHERE = {
+    "lr": "optimizer.learning_rate",
+    "param_groups": "optimizer.rates, of what was given as rates={name: rate}",
+    "zero_grad": "nothing: a gradient belongs to one call of a step",
+    "state_dict": "env.save(path): the state is variables of the environment",
+}
 UNFREEZE = "Set variable.trainable = True, or give the variable's name, ctx.variable(name), to move it all the same."
 
 
@@ -138,6 +145,17 @@ class Mover:
         """All that the nodes of an update depend on, beside the tensors."""
         return (type(self), self.name, self.env._version)
 
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what a name is called here."""
+            raise no_attribute(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ELSEWHERE and type(self).__module__.startswith("lazygrad."):  # it would be set, and do nothing
+            raise no_attribute(self, name)
+        super().__setattr__(name, value)
+
     # What it was given.
 
     def _check_at_home(self, context: Context) -> None:
@@ -209,6 +227,16 @@ class Mover:
     def _state(self, context: Context, name: str) -> Tensor:
         """A variable of its state that is there, in a step."""
         return context.variable(f"{self.name}/{name}")
+
+
+def no_attribute(mover: Mover, name: str) -> AttributeError:
+    """The error for an attribute that there is not: says what it is called here."""
+    what = f"{type(mover).__name__!r} object has no attribute {name!r}"
+    if not name.startswith("_"):  # Python and tools ask for these, and need no advice
+        known = [key for key in dir(type(mover)) if not key.startswith("_")]
+        cure = f"Write {ELSEWHERE[name]}." if name in ELSEWHERE else nearest(name, known)
+        what = report(what, at=here(), cure=cure)
+    return AttributeError(what, name=name, obj=mover)
 
 
 def path_of(t: Tensor) -> str:

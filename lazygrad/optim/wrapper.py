@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.errors import DefinitionError, SpecError, report
-from lazygrad.optim.mover import Mover
+from lazygrad.optim.mover import Mover, no_attribute
 from lazygrad.registry import here
 
 __all__ = ["Wrapper", "whole"]
@@ -48,7 +48,7 @@ class Wrapper(Mover):
     def __getattr__(self, name: str) -> Any:
         """What only the optimizer has, such as ``step_count``."""
         if name.startswith("_") or "optimizer" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            raise no_attribute(self, name)
         return getattr(self.optimizer, name)
 
     @property

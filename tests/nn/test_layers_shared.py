@@ -135,6 +135,9 @@ def test_what_cannot_be_shared_is_refused():
         nn.Linear(env, 3, 5, weight=theirs.T)
     assert "it is of another" in str(refused.value)
     with pytest.raises(lg.SpecError) as refused:
+        nn.Linear(env, 5, 3, weight=embedding)
+    assert str(refused.value).endswith("Give one of its variables, such as layer.weight, to share it.")
+    with pytest.raises(lg.SpecError) as refused:
         kernel.T  # noqa: B018
     assert str(refused.value).startswith("cannot transpose <Variable 'conv2d/weight'")
     assert before == (snapshot(env), dict(env._layers))

@@ -193,6 +193,36 @@ def test_without_a_value_there_is_no_average():
     np.testing.assert_array_equal(env["w"], mean_of(averaged))
 
 
+def test_averages_are_not_swapped_within_a_step():
+    """What it reads is read after they have been swapped back."""
+    env = made()
+    averaged = lg.optim.average(lg.optim.SGD(env, 0.1), 0.9)
+    trained(env, averaged)
+    before = snapshot(env)
+
+    def step(ctx):
+        with averaged.swapped():
+            return ctx.variable("w")
+
+    with pytest.raises(lg.GraphError) as refused:
+        env.run(step)
+    assert "cannot swap averages while a step is being written" == str(refused.value).splitlines()[0]
+    assert before == snapshot(env)
+
+
+def test_a_swap_can_be_used_again_and_within_itself():
+    """Each time the averages of then; what was before comes back."""
+    env = made()
+    averaged = lg.optim.average(lg.optim.SGD(env, 0.1), 0.9)
+    trained(env, averaged)
+    before, mean, swap = env["w"], mean_of(averaged), averaged.swapped()
+    with swap, swap:
+        np.testing.assert_array_equal(mean, env["w"])
+    with swap:
+        np.testing.assert_array_equal(mean, env["w"])
+    np.testing.assert_array_equal(before, env["w"])
+
+
 def test_training_on_the_averages_is_an_error():
     """It would be lost without a word; the variables are those of before."""
     env = made()

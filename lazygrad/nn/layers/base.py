@@ -186,7 +186,9 @@ class Layer:
         found = given if isinstance(given, Variable) else given.variable
         if found._env is not self._env or self._env._variables.get(found.path) is not found:
             cure = "Two layers share a variable of the environment that both are in."
-            raise VariableError(report(f"cannot use {given!r} as {path!r}: it is of another", at=here(), cure=cure))
+            raise VariableError(
+                report(f"cannot use {given!r} as {path!r}: it is of another environment", at=here(), cure=cure)
+            )
         if given.spec != wanted:
             facts = [f"wanted:  {wanted}", f"given:   {given.spec}   {given!r}"]
             turned = given.spec.shape[::-1] == wanted.shape and given.spec.dtype == wanted.dtype
@@ -197,7 +199,10 @@ class Layer:
         return found
 
     def _filled(self, path: str, wanted: Spec, fill: Fill, fans: tuple[int, int] | None) -> Any:
-        if not callable(fill) or isinstance(fill, type):
+        if not callable(fill) or isinstance(fill, (type, Layer)):
+            cure = "Give one of its variables, such as layer.weight, to share it."
+            if isinstance(fill, Layer):
+                raise SpecError(report(f"cannot fill {path!r} with {fill!r}", at=here(), cure=cure))
             cure = "Give one such as lg.nn.initializers.HeNormal(), or a function (rng, shape, fans) -> array."
             raise SpecError(report(f"cannot fill {path!r} with {fill!r:.60}", at=here(), cure=cure))
         rng = np.random.default_rng([self._env._draws.seed, zlib.crc32(path.encode())])
