@@ -73,6 +73,8 @@ def test_columns_of_a_table_are_data_by_name(trained: Any, library: str) -> None
     compiled = env.compile(lambda ctx, x, y: x * lg.expand_dims(y, 1))
     for call in (compiled, compiled, lambda *xs: env.run(lambda ctx, x, y: x * lg.expand_dims(y, 1), *xs)):
         np.testing.assert_allclose(x * y[:, None], call(chosen(frame, "a", "b"), frame["c"]))
+    by_name = env.compile(lambda ctx, batch: batch["x"] * lg.expand_dims(batch["y"], 1))
+    np.testing.assert_allclose(x * y[:, None], by_name({"x": chosen(frame, "a", "b"), "y": frame["c"]}))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -35,6 +35,8 @@ class Rows:
         prefetch: int = 0,
     ) -> None:
         self.tables = tables
+        self._arrays = [table.array for table in tables]
+        self._is_cast = any(table.array.dtype != table.dtype for table in tables)  # in a file they have another dtype
         self.rows = rows_of(tables)
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.workers, self.prefetch = workers, prefetch
@@ -52,12 +54,19 @@ class Rows:
     def epoch(self, number: int) -> Generator[tuple[Any, ...]]:
         """The batches of an epoch, counted from 0."""
         places = order(self.rows, self.seed, number, self.shuffle)
-        jobs = (partial(self._batch, places, start) for start in range(0, self.rows, self.batch_size))
-        return ahead(jobs, self.workers, self.prefetch)
+        starts = range(0, self.rows, self.batch_size)
+        if not self.workers:
+            return (self._batch(places, start) for start in starts)
+        return ahead((partial(self._batch, places, start) for start in starts), self.workers, self.prefetch)
 
     def _batch(self, places: Any, start: int) -> tuple[Any, ...]:
-        chosen = slice(start, start + self.batch_size) if places is None else places[start : start + self.batch_size]
-        return tuple(as_given(table, _taken(table.array, chosen)) for table in self.tables)
+        stop = start + self.batch_size
+        if places is None:
+            parts = [array[start:stop] for array in self._arrays]
+        else:
+            chosen = places[start:stop]
+            parts = [array.take(chosen, axis=0) for array in self._arrays]
+        return tuple(map(as_given, self.tables, parts) if self._is_cast else parts)
 
     def chosen(self, number: int, batch: int) -> Sequence[int]:
         """The rows of a batch in an epoch, both counted from 0."""
@@ -69,10 +78,6 @@ class Rows:
     def settings(self) -> dict[str, Any]:
         """What the order depends on."""
         return {"rows": self.rows, "batch_size": self.batch_size, "shuffle": self.shuffle, "seed": words(self.seed)}
-
-
-def _taken(array: Any, chosen: Any) -> Any:
-    return array[chosen] if isinstance(chosen, slice) else array.take(chosen, axis=0)
 
 
 def words(seed: int) -> list[int]:
