@@ -138,7 +138,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self._live = _Live()
         if partial:
             self._live.keep(self, session, weights is not None)
-        self._live.load(self)
         return self
 
     def _begun(self, partial: bool) -> State:

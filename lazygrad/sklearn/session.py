@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from lazygrad.environment import VariableEnvironment
 from lazygrad.ops.reduction import mean
 from lazygrad.optim import AdamW
@@ -113,5 +111,5 @@ class Session:
 
     def state(self) -> State:
         """What has been learned so far."""
-        arrays = {v.path: np.array(self.env._backend.to_numpy(v.value)) for v in self.env}
+        arrays = {v.path: self.env._backend.to_numpy(v.value) for v in self.env}
         return State(arrays, self.seed, self.env._state.runs, self.epochs)
