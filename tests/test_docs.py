@@ -33,6 +33,7 @@ import lazygrad as lg
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+SLOW = ("autoencoder.md", "choose-settings.md")  # they train for seconds, or start processes: .ci/run runs them
 FENCE = re.compile(r"^(```+)([a-z]*)([^\n]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 DECIMAL = re.compile(r"-?\d+\.\d*(?:e[-+]?\d+)?|-?\d+e[-+]?\d+")
 NAME = re.compile(r"`lg((?:\.[A-Za-z_]\w*)+)")
@@ -143,7 +144,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del linecache.cache[filename]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page.name in SLOW else page for page in PAGES],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_every_program_of_a_page_prints_what_the_page_shows(page: Path, folder: Path) -> None:
     """A reader who copies a program gets what the page says."""
     run_page(page)

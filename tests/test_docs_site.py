@@ -79,6 +79,22 @@ def test_the_index_has_every_task_by_its_title() -> None:
     assert sorted(headings.items()) == sorted(listed)
 
 
+@pytest.mark.parametrize(
+    ("page", "word"),
+    [
+        ("fit-a-curve", "curve_fit("),
+        ("freeze", ".trainable = False"),
+        ("average", "lg.optim.average("),
+        ("uncertainty", "Ensemble("),
+    ],
+)
+def test_a_frequent_task_takes_ten_lines(page: str, word: str) -> None:
+    """The program that shows it has ten lines of code or fewer."""
+    programs = re.findall(r"^```python\n(.*?)^```", (DOCS / "how-to" / f"{page}.md").read_text("utf-8"), re.M | re.S)
+    program = next(program for program in programs if word in program)
+    assert len([line for line in program.splitlines() if line.strip()]) <= 10
+
+
 @pytest.mark.parametrize("folder", ["how-to", "gallery"])
 def test_the_navigation_has_every_page_of_a_folder_in_a_group(folder: str) -> None:
     """None stands alone, for want of a line in the index."""
