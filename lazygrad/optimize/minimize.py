@@ -35,8 +35,8 @@ def minimize(
     """Move variables to where a compiled step's loss is least, by ``scipy.optimize.minimize``.
 
     The step returns the loss, one number. Its gradient, and for the methods that take them its second derivatives, are
-    compiled with it, as functions of the vector of all variables in a row, in float64. SciPy's default tolerances are
-    for losses in float64: give variables of float32 a larger ``tol``::
+    compiled with it, as functions of the vector of all variables in a row. They are computed in the dtypes of the
+    variables, and handed to SciPy in float64::
 
         @env.compile
         def loss(ctx, x, y):
