@@ -218,7 +218,7 @@ def test_a_callback_that_raises_leaves_everything_as_it_was(
     env: lg.VariableEnvironment, kind: type[BaseException]
 ) -> None:
     """Variables and draws; and the next run goes on from there."""
-    env.name("v").set(np.zeros(1))
+    env.name("v").set(np.zeros(1, "float32"))
     fast = env.compile(failing(kind), wait=True)
     good, bad = np.ones(3, "float32"), -np.ones(3, "float32")
     fast(good)
@@ -233,7 +233,7 @@ def test_a_callback_that_raises_leaves_everything_as_it_was(
 
 def test_an_error_of_a_callback_says_where_it_was_asked_for(env: lg.VariableEnvironment) -> None:
     """The op, and the user's line."""
-    env.name("v").set(np.zeros(1))
+    env.name("v").set(np.zeros(1, "float32"))
     fast = env.compile(failing(ValueError), wait=True)
     with pytest.raises(ValueError, match="from the hook") as caught:
         fast(-np.ones(3, "float32"))
