@@ -9,7 +9,7 @@ import numpy as np
 
 from lazygrad.kinds import tensor
 from lazygrad.nn.checks import fitting, number
-from lazygrad.nn.losses import _compared, _masked
+from lazygrad.nn.losses import _compared, _masked, _weighted
 from lazygrad.ops.arithmetic import maximum, square
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype, broadcast_to
@@ -41,7 +41,7 @@ def poisson_nll(log_rate: Any, target: Any, *, full: bool = False, mask: Any = N
         SpecError: the shapes differ.
     """
     log_rate, target = _compared("poisson_nll", log_rate=log_rate, target=target)
-    losses = exp(log_rate) - target * log_rate
+    losses = exp(log_rate) - _weighted(target, log_rate)  # of a rate of 0 the count 0 is certain
     return _masked(losses + gammaln(target + 1) if full else losses, mask)
 
 

@@ -31,6 +31,14 @@ def test_the_losses_of_counts_and_of_normal_numbers_are_scipys_likelihoods(value
     np.testing.assert_allclose(found, -stats.norm.logpdf(t, m, np.sqrt(v)), rtol=1e-12)
 
 
+def test_a_rate_of_zero_is_certain_of_the_count_zero_and_of_no_other(value, gradient) -> None:
+    """As in SciPy; the gradient is the rate minus the count, also where the rate is 0."""
+    s, k = np.array([-np.inf, -np.inf, -800.0, 3.0]), np.array([0, 2, 1, 0])
+    found = value(lambda s: lg.nn.poisson_nll(s, k, full=True), s)
+    np.testing.assert_allclose(found, [0, np.inf, 800, np.exp(3)])
+    assert [0.0, -2.0, -1.0, np.exp(3)] == gradient(lambda s: lg.nn.poisson_nll(s, k), s)[0].tolist()
+
+
 def test_a_variance_that_is_too_small_counts_as_the_least_one_and_can_grow_again(value, gradient) -> None:
     """As in PyTorch: value and gradient are those at eps."""
     m, t = np.zeros(3), np.full(3, 0.01)

@@ -23,6 +23,11 @@ def fit(p: Any, data: Any, **settings: Any) -> lg.History:
     return lg.fit(p.step, data, env=p.env, **settings)
 
 
+def preparing() -> list[threading.Thread]:
+    """The threads that prepare batches."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("lazygrad-batches")]
+
+
 def batches_of(p: Any, size: int = 25) -> list[tuple[Any, Any]]:
     """The rows of a problem as they stand, in batches."""
     return [(p.x[k : k + size], p.y[k : k + size]) for k in range(0, len(p.x), size)]
@@ -79,10 +84,9 @@ def test_batches_that_come_one_by_one_train_as_the_arrays_do(problem: Make, form
     """The same bits as with the arrays in their order, with and without threads, none of which stays."""
     p, q = problem(compiled=False), problem(compiled=False)
     expected = fit(p, (p.x, p.y), epochs=2, batch_size=25, shuffle=False, validation=(p.x, p.y))
-    before = threading.active_count()
     data = FORMS[form](batches_of(q))
     found = fit(q, data, epochs=2, validation=Loader(batches_of(q)), workers=workers)
-    assert before == threading.active_count()
+    assert not preparing()
     assert {name: list(values) for name, values in expected.items()} == dict(found)
     np.testing.assert_array_equal(p.env["w"], q.env["w"])
 
@@ -115,6 +119,7 @@ def test_several_threads_ask_for_batches_by_number(problem: Make) -> None:
     fit(p, data, epochs=1, workers=3)
     assert [0, *range(11)] == sorted(place for place, _ in data.asked)
     assert 2 <= len({thread for _, thread in data.asked[1:]} - {threading.main_thread()})
+    assert not preparing()
 
 
 def test_what_a_thread_raises_comes_with_its_traceback(problem: Make) -> None:
@@ -138,10 +143,9 @@ def test_what_a_thread_raises_comes_with_its_traceback(problem: Make) -> None:
     kept: list[Any] = []
     callbacks = [Count(), lambda training: kept.append(training.env["w"])]
     for workers in (0, 1):
-        before = threading.active_count()
         with pytest.raises(OSError, match="the disk is gone") as caught:
             fit(p, data, epochs=2, callbacks=callbacks, workers=workers)
-        assert before == threading.active_count()
+        assert not preparing()
         assert "read" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
         np.testing.assert_array_equal(kept[-1], p.env["w"])
     assert [1, 2, 3, 1, 2, 3] * 2 == seen
@@ -266,13 +270,13 @@ def test_an_interrupt_leaves_no_thread(problem: Make) -> None:
 
     class Interrupts(lg.Callback):
         def after_batch(self, training: Any) -> None:
+            assert preparing()
             raise KeyboardInterrupt
 
-    before = threading.active_count()
     for data in (Places(batches_of(p)), lambda: iter(batches_of(p)), (p.x, p.y)):
         with pytest.raises(KeyboardInterrupt):
             fit(p, data, epochs=2, workers=3, prefetch=9, callbacks=[Interrupts()])
-        assert before == threading.active_count()
+        assert not preparing()
     assert p.env["w"].all()
 
 
