@@ -122,6 +122,7 @@ def test_lists_and_numbers_are_part_of_the_signature(env: lg.VariableEnvironment
         assert [2.0, 2.0] == nested(x).tolist()
 
 
+@pytest.mark.filterwarnings("ignore:.*computes in float64")
 @pytest.mark.parametrize(
     "other",
     [3, 2.5, None, "x", [1.0], (), len, np.ones(3), np.ones(4, "float64"), np.ones((4, 1), "float32")],
