@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import chain, count, islice
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ class _Unfit(NamedTuple):
     """A batch that was refused in another thread: it is looked at again where the user's line is known."""
 
     item: Any
+    reason: DataError
 
 
 class Stream:
@@ -120,11 +122,15 @@ class Stream:
             DataError: a batch is unlike the first, has a number that is not finite, or there are too few.
         """
         wanted, done = self.count, 0
-        for prepared in ahead(self._jobs(number), self._threads(), self.prefetch):
-            if prepared is _END:
-                break
-            yield self._again(prepared, number, done) if isinstance(prepared, _Unfit) else prepared
-            done += 1
+        with closing(ahead(self._jobs(number), self._threads(), self.prefetch)) as going:
+            for prepared in going:
+                if prepared is _END:
+                    break
+                if isinstance(prepared, _Unfit):
+                    self._fitted(prepared.item, number, done)
+                    raise prepared.reason  # it has been changed since
+                yield prepared
+                done += 1
         if not done or (wanted is not None and done < wanted):
             facts = [f"batches:  {done}" + ("" if wanted is None else f", of {wanted}")]
             cure = "Give as many batches in every epoch, or another batches_per_epoch=."
@@ -172,11 +178,8 @@ class Stream:
         item = take()
         try:
             return item if item is _END else self._fitted(item, number, place)
-        except DataError:
-            return _Unfit(item)
-
-    def _again(self, refused: _Unfit, number: int, place: int) -> tuple[Any, ...]:
-        return self._fitted(refused.item, number, place)
+        except DataError as reason:
+            return _Unfit(item, reason)
 
     def _fitted(self, item: Any, number: int, place: int) -> tuple[Any, ...]:
         where = f" (epoch {number + 1}, batch {place + 1})"

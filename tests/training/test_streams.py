@@ -262,6 +262,9 @@ def test_a_generator_may_fill_the_same_arrays_again_and_again(problem: Make, wor
 
     expected = fit(p, Loader(batches_of(p)), epochs=2)
     assert expected["loss"] == fit(q, data, epochs=2, workers=workers, prefetch=4)["loss"]
+    q.x[30] = np.nan  # in the second batch, which is overwritten before it is its turn
+    with pytest.raises(lg.DataError, match=r"x \(epoch 1, batch 2\) has a number that is not finite"):
+        fit(q, data, epochs=2, workers=workers, prefetch=4)
 
 
 def test_an_interrupt_leaves_no_thread(problem: Make) -> None:
