@@ -49,7 +49,7 @@ def minimize(
 
     Args:
         step: ``env.compile(step)``; it returns the loss and nothing else, and draws no random numbers.
-        args: what the step takes after the context.
+        args: what the step takes after the context; keywords are given for good, ``step.bound(train=False)``.
         method: the name of a method of ``scipy.optimize.minimize``; ``None`` to choose as SciPy does; or a function, as
             SciPy takes it.
         variables: those to move: variables or names, in any nesting, such as ``network.variables``; without it all

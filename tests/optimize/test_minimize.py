@@ -72,6 +72,20 @@ def test_other_data_are_taken_at_the_next_call(env: Any) -> None:
     assert 1 == len(step._derived)
 
 
+def test_keywords_are_given_for_good(env: Any) -> None:
+    """By ``bound``; each setting is a step of its own."""
+
+    def step(ctx: Any, x: Any, train: bool) -> Any:
+        return lg.sum(lg.square(ctx.variable("a") - (x if train else 2 * x)))
+
+    compiled = env.compile(step)
+    for train, expected in ((True, 3.0), (False, 6.0)):
+        opt.minimize(compiled.bound(train=train), np.array([3.0]))
+        np.testing.assert_allclose(expected, env["a"])
+    with pytest.raises(TypeError, match="train"):
+        opt.minimize(compiled, np.array([3.0]))
+
+
 def test_what_the_step_reads_beside_its_arguments_may_change(env: Any) -> None:
     """A number in the step's surroundings is looked at in each call."""
     target = 3.0
