@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from lazygrad.names import lister, public, refuser
-from lazygrad.stats.discrete import bernoulli, binom, geom, nbinom, poisson
+from lazygrad.stats.discrete import bernoulli, betabinom, binom, geom, nbinom, poisson
 from lazygrad.stats.exponential import expon, laplace, logistic, pareto, uniform, weibull_min
+from lazygrad.stats.extremes import f, gennorm, gumbel_l, gumbel_r, invgauss, rayleigh, skewnorm, vonmises
 from lazygrad.stats.gammas import beta, chi2, gamma, invgamma
 from lazygrad.stats.normal import halfnorm, lognorm, norm
 from lazygrad.stats.several import categorical, dirichlet, multinomial, multivariate_normal
@@ -18,17 +19,23 @@ from lazygrad.stats.student import cauchy, halfcauchy, t
 __all__ = [
     "bernoulli",
     "beta",
+    "betabinom",
     "binom",
     "categorical",
     "cauchy",
     "chi2",
     "dirichlet",
     "expon",
+    "f",
     "gamma",
+    "gennorm",
     "geom",
+    "gumbel_l",
+    "gumbel_r",
     "halfcauchy",
     "halfnorm",
     "invgamma",
+    "invgauss",
     "laplace",
     "logistic",
     "lognorm",
@@ -38,8 +45,11 @@ __all__ = [
     "norm",
     "pareto",
     "poisson",
+    "rayleigh",
+    "skewnorm",
     "t",
     "uniform",
+    "vonmises",
     "weibull_min",
 ]
 

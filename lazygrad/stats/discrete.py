@@ -10,7 +10,7 @@ from lazygrad.ops.incomplete import betainc, betaincc, gammainc, gammaincc
 from lazygrad.ops.special import betaln, gammaln
 from lazygrad.stats.family import UNIT, Discrete
 
-__all__ = ["bernoulli", "binom", "geom", "nbinom", "poisson"]
+__all__ = ["bernoulli", "betabinom", "binom", "geom", "nbinom", "poisson"]
 
 poisson = Discrete(
     "poisson",
@@ -62,4 +62,16 @@ nbinom = Discrete(
     cdf=lambda k, n, p: betainc(n, k + 1, p),
     sf=lambda k, n, p: betaincc(n, k + 1, p),
     domains={"p": UNIT},
+)
+
+
+def _log_beta_binomial(k: Any, n: Any, a: Any, b: Any) -> Any:
+    return betaln(k + a, n - k + b) - betaln(a, b) - betaln(k + 1, n - k + 1) - log1p(n)
+
+
+betabinom = Discrete(
+    "betabinom",
+    "Binomial distribution with a p that has the beta distribution of shapes ``a`` and ``b``.",
+    logpmf=_log_beta_binomial,
+    most=lambda n, a, b: n,
 )

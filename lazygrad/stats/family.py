@@ -27,20 +27,21 @@ import numpy as np
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor, tensors
 from lazygrad.ops.arithmetic import floor
-from lazygrad.ops.comparison import isnan, logical_and, logical_not, logical_or, not_equal, where
+from lazygrad.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, not_equal, where
 from lazygrad.ops.elementary import exp, log, log1p
 from lazygrad.ops.movement import astype
 from lazygrad.precision import in_floats
 from lazygrad.registry import here
 from lazygrad.tensor import Tensor
 
-__all__ = ["UNIT", "Continuous", "Discrete", "Several", "inf"]
+__all__ = ["REAL", "UNIT", "Continuous", "Discrete", "Several", "inf"]
 
 inf = math.inf
 Formula = Callable[..., Any]
 Domain = tuple[str, Callable[[Any], Any]]
 
 POSITIVE: Domain = ("positive", lambda v: v > 0)
+REAL: Domain = ("a real number", lambda v: v == v)
 UNIT: Domain = ("from 0 to 1", lambda v: logical_and(v >= 0, v <= 1) if isinstance(v, Tensor) else 0 <= v <= 1)
 
 WORDS = {
@@ -215,10 +216,10 @@ class Continuous(Family):
         about: str,
         *,
         logpdf: Formula,
-        cdf: Formula,
-        sf: Formula,
-        ppf: Formula,
-        isf: Formula,
+        cdf: Formula | None = None,
+        sf: Formula | None = None,
+        ppf: Formula | None = None,
+        isf: Formula | None = None,
         logcdf: Formula | None = None,
         logsf: Formula | None = None,
         support: tuple[float, float] = (-inf, inf),
@@ -232,7 +233,7 @@ class Continuous(Family):
             name: under which it stands in ``lg.stats``.
             about: what it is, with the density of its standard form.
             logpdf, cdf, sf, ppf, isf, logcdf, logsf: formulas of the standard form, of a tensor and the shapes. Those
-                of the logarithms are logarithms of the others, if they are not given.
+                of the logarithms are logarithms of the others, if they are not given. What is None the family has not.
             support: where the density is not 0.
             inside: a number of the support, at which formulas are asked in place of what lies outside.
             closed: whether the formulas hold at the lower end of the support; if not, the density is 0 there.
@@ -240,7 +241,8 @@ class Continuous(Family):
         """
         super().__init__(name, about, _shapes(logpdf), domains)
         self._support, self._inside, self._closed = support, inside, closed
-        logcdf, logsf = logcdf or _logarithm(cdf, sf), logsf or _logarithm(sf, cdf)
+        if cdf and sf:
+            logcdf, logsf = logcdf or _logarithm(cdf, sf), logsf or _logarithm(sf, cdf)
 
         def density(x: Any, scale: Any, *shapes: Any) -> Tensor:
             y = self._inwards(x, logpdf, shapes, -inf, -inf)
@@ -254,18 +256,21 @@ class Continuous(Family):
             ("logcdf", logcdf, (-inf, 0.0)),
             ("logsf", logsf, (0.0, -inf)),
         ):
-            self._place(key, lambda z, scale, *shapes, f=formula, ends=ends: self._inwards(z, f, shapes, *ends))
-        self._quantile("ppf", "p", ppf)
-        self._quantile("isf", "q", isf)
+            if formula:
+                self._place(key, lambda z, scale, *shapes, f=formula, ends=ends: self._inwards(z, f, shapes, *ends))
+        if ppf and isf:
+            self._quantile("ppf", "p", ppf)
+            self._quantile("isf", "q", isf)
 
     def _inwards(self, z: Tensor, formula: Formula, shapes: tuple[Any, ...], below: float, above: float) -> Tensor:
         """The formula inside of the support, and what is said outside of it."""
         low, high = self._support
         if low == -inf and high == inf:
             return cast(Tensor, formula(z, *shapes))
-        under, over = z < low if self._closed else z <= low, z > high
+        under = z < low if self._closed else z <= low
+        over = z > high if high < inf else equal(z, inf)
         y = formula(where(logical_or(under, over), self._inside, z), *shapes)
-        return where(under, below, y) if high == inf else where(under, below, where(over, above, y))
+        return where(under, below, where(over, above, y))
 
     def _place(self, key: str, formula: Formula) -> None:
         """A function of a place x."""
@@ -310,8 +315,8 @@ class Discrete(Family):
         about: str,
         *,
         logpmf: Formula,
-        cdf: Formula,
-        sf: Formula,
+        cdf: Formula | None = None,
+        sf: Formula | None = None,
         logcdf: Formula | None = None,
         logsf: Formula | None = None,
         least: float = 0.0,
@@ -329,7 +334,8 @@ class Discrete(Family):
         super().__init__(name, about, _shapes(logpmf), domains)
         self._counts = True
         self._least, self._most = least, most
-        logcdf, logsf = logcdf or _logarithm(cdf, sf), logsf or _logarithm(sf, cdf)
+        if cdf and sf:
+            logcdf, logsf = logcdf or _logarithm(cdf, sf), logsf or _logarithm(sf, cdf)
 
         def mass(k: Tensor, *shapes: Any) -> Tensor:
             broken = logical_and(not_equal(floor(k), k), logical_not(isnan(k)))
@@ -344,7 +350,8 @@ class Discrete(Family):
             ("logcdf", logcdf, (-inf, 0.0)),
             ("logsf", logsf, (0.0, -inf)),
         ):
-            self._count(key, lambda k, *shapes, f=formula, ends=ends: self._inwards(floor(k), f, shapes, *ends))
+            if formula:
+                self._count(key, lambda k, *shapes, f=formula, ends=ends: self._inwards(floor(k), f, shapes, *ends))
 
     def _inwards(self, k: Tensor, formula: Formula, shapes: tuple[Any, ...], below: float, above: float) -> Tensor:
         under = k < self._least
