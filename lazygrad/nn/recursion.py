@@ -35,6 +35,11 @@ def _shifted(xp: Any, x: Array, count: int, fill: float) -> Any:
     return moved
 
 
+def _part(xp: Any, weights: Array, x: Array) -> Any:
+    """w·x, which is 0 where x is, whatever the weight: what a mask leaves out says nothing, and may be NaN."""
+    return xp.where(xp.equal(x, 0), 0, weights * x)
+
+
 @opaque(shape=lambda said, ways: said, vjp=(lambda g, y, said, ways: _backward(g, _weights(y, ways)), flat))
 def _recursion(xp: Any, said: Array, ways: Array) -> Any:
     """αₜ(s), the logarithm of the probability of all that ends in a state s at a time t."""
@@ -58,7 +63,7 @@ def _forward(xp: Any, u: Array, weights: Array) -> Any:
     found = xp.empty_like(u)
     last = xp.zeros_like(u[:, 0])
     for time in range(u.shape[1]):
-        moved = [weights[k, :, time] * _shifted(xp, last, k, 0) for k in range(3)]
+        moved = [_part(xp, weights[k, :, time], _shifted(xp, last, k, 0)) for k in range(3)]
         last = found[:, time] = u[:, time] + (moved[0] + moved[1] + moved[2])
     return found
 
@@ -74,7 +79,7 @@ def _backward(xp: Any, g: Array, weights: Array) -> Any:
     for time in range(g.shape[1] - 2, -1, -1):
         here = g[:, time].copy()
         for k in range(3):
-            here[:, : here.shape[1] - k] += (weights[k, :, time + 1] * last)[:, k:]
+            here[:, : here.shape[1] - k] += _part(xp, weights[k, :, time + 1], last)[:, k:]
         last = found[:, time] = here
     return found
 

@@ -258,21 +258,23 @@ MASKED = {
     "poisson_nll": lambda x, mask: lg.nn.poisson_nll(x, 1, mask=mask),
     "cosine": lambda x, mask: lg.nn.cosine(x, lg.flip(x, axis=1), mask=mask),
     "triplet": lambda x, mask: lg.nn.triplet(x, lg.flip(x, axis=1), x, mask=mask),
+    "ctc": lambda x, mask: lg.nn.ctc(lg.stack([x, -x], axis=1), [[1], [2], [3]], mask=mask),
     "focal": lambda x, mask: lg.nn.focal(x, [0, 1, 2], mask=mask),
     "binary_focal_with_logits": lambda x, mask: lg.nn.binary_focal_with_logits(x, 1, mask=mask),
 }
 
 
+@pytest.mark.parametrize("odd", [np.inf, np.nan])
 @pytest.mark.parametrize("name", MASKED)
 def test_what_is_masked_costs_nothing_and_a_mask_of_another_shape_is_refused(
-    value, gradient, refusal, name: str
+    value, gradient, refusal, name: str, odd: float
 ) -> None:
     """Even where it is not finite; and the others cost what they cost without."""
     x = RNG.normal(size=(3, 4)).astype("float32")
     whole = value(lambda x: MASKED[name](x, None), x)
     kept = np.arange(whole.size).reshape(whole.shape) != 1
     broken = x.copy()
-    broken.flat[1 if whole.ndim == 2 else slice(4, 8)] = np.inf
+    broken.flat[1 if whole.ndim == 2 else slice(4, 8)] = odd
     np.testing.assert_allclose(value(lambda x: MASKED[name](x, kept), broken), np.where(kept, whole, 0), rtol=1e-6)
     assert np.isfinite(gradient(lambda x: MASKED[name](x, kept), broken)).all()
     assert "A mask has one element a label" in refusal(lambda x: MASKED[name](x, np.ones((5, 1), bool)), x)
