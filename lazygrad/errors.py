@@ -90,7 +90,7 @@ class BackendError(LazygradError, RuntimeError):
 
 
 class DataError(LazygradError, ValueError):
-    """Data, or a setting that goes with them, cannot be trained with; nothing was trained."""
+    """Data, a start, or a setting that goes with them cannot be trained with, or solved from; nothing was changed."""
 
 
 class SaveError(LazygradError, ValueError):

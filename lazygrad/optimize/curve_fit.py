@@ -126,6 +126,7 @@ def _solved(problem: Problem, arrays: Any, start: Vector, method: str, bounds: A
         limits = (-np.inf, np.inf) if bounds is None else bounds
         given = {"x_scale": "jac", **given}
         result = least_squares(residuals, start, jac=jacobian, bounds=limits, method=method, loss=loss, **given)
+    result.success = bool(result.success and np.isfinite(result.cost))
     if bounds is None and loss == "linear" and result.success:
         polish(result, residuals, jacobian)
     return result

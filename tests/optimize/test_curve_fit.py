@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 import numpy as np
@@ -303,6 +304,23 @@ def test_a_curve_that_is_not_finite_at_the_start(data: Any, modelled: Any) -> No
     env, step = modelled
     assert "variables:   'rate'" in refused(lg.DataError, step, x, y, {"rate": [-1e6]})
     assert 1.0 == env["rate"].item()
+
+
+def test_a_search_that_ends_where_the_curve_is_not_finite_begins_again(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What MINPACK then calls a success is none."""
+
+    def lost(residuals: Any, jacobian: Any, start: Any, **given: Any) -> Any:
+        x = start * np.nan
+        return scipy.optimize.OptimizeResult(
+            x=x, fun=residuals(x), jac=jacobian(x), cost=np.nan, success=True, message="x", nfev=1
+        )
+
+    expected = opt.curve_fit(decay, *data[:2]).x
+    monkeypatch.setattr(sys.modules["lazygrad.optimize.curve_fit"], "levenberg_marquardt", lost)
+    np.testing.assert_allclose(expected, opt.curve_fit(decay, *data[:2]).x)
+    assert "found no optimum" in refused(lg.DataError, decay, *data[:2], method="lm")
 
 
 def test_a_fit_that_finds_no_optimum_raises_and_leaves_the_variables(modelled: Any, data: Any) -> None:
