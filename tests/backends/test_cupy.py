@@ -212,6 +212,52 @@ def test_a_batch_of_triangular_systems_is_solved_in_one_call(double: Any, monkey
     ).shape
 
 
+def test_matrices_of_a_batch_are_factored_one_by_one(double: Any) -> None:
+    """CuPy has no batches of them; the derivatives are those of NumPy's factors."""
+    a = np.random.default_rng(0).normal(size=(2, 3, 3, 2)) + 2 * np.eye(3, 2)
+
+    def factored(a: Any) -> Any:
+        p, lower, upper = lg.linalg.lu(a)
+        return p, lower, upper, lg.grad(lg.sum(lower) + lg.sum(lg.square(upper)), a)
+
+    for expected, actual in zip(computed(factored, a, backend="numpy"), computed(factored, a), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-13)
+    assert (2, 0, 3) == computed(lambda: lg.linalg.lu(lg.zeros((2, 0, 3))).U).shape
+
+
+# NumPy's functions of arrays that are said with others.
+
+X = np.random.default_rng(1).permutation(12).reshape(3, 4) / 4 + 0.1
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: lg.quantile(x, [0.1, 0.5], axis=1),
+        lambda x: lg.nanmedian(lg.where(x > 1, np.nan, x)),
+        lambda x: lg.unique(x, True, True, True, size=15),
+        lambda x: lg.histogram(x, 4)[0],
+        lambda x: lg.interp(x, [0.0, 1.0, 2.0], [1.0, 5.0, -2.0]),
+        lambda x: lg.grad(lg.sum(lg.square(lg.convolve(x[0], x[1, :2]))), x),
+        lambda x: lg.fmod(x, -0.7),
+        lambda x: lg.xlogy(x, x),
+        lambda x: lg.pad(x, 2, "reflect"),
+        lambda x: lg.diag(x[0], 1),
+        lambda x: lg.insert(x, 1, 5.0, axis=1),
+        lambda x: lg.unwrap(x * 9),
+    ],
+)
+def test_functions_of_arrays_are_numpys_on_a_gpu_too(double: Any, f: Callable[..., Any]) -> None:
+    """Run and compiled, to rounding."""
+    expected = computed(f, X, backend="numpy")
+    for way in ("run", "compile"):
+        for want, got in zip(
+            *[y if isinstance(y, tuple) else (y,) for y in (expected, computed(f, X, way=way))], strict=True
+        ):
+            assert want.dtype == got.dtype
+            np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-14)
+
+
 # Arithmetic.
 
 EDGES = np.array([-np.inf, -7.5, -3.0, -1e-300, -0.0, 0.0, 5e-324, 0.1, 1.0, 6.0, 1e17, np.inf, np.nan])

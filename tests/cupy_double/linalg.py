@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from cupy_double.array import counts, ndarray, wrapped
 
-__all__ = ["errstate", "over_numpy", "solve_triangular"]
+__all__ = ["errstate", "lu", "over_numpy", "solve_triangular"]
 
 # The status of these is looked at where ``linalg="raise"``; that of Jacobi's methods for batches never is.
 CHECKED = ("inv", "solve", "cholesky", "eigh", "eigvalsh", "svd", "pinv")
@@ -81,3 +82,11 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_
         with contextlib.suppress(np.linalg.LinAlgError):
             out[place] = np.linalg.solve(t[place], b._a[place])
     return ndarray(out)
+
+
+def lu(a, permute_l=False, overwrite_a=False, check_finite=True):  # type: ignore[no-untyped-def]
+    """The three factors of one matrix; there are no batches."""
+    _on_device(a)
+    if a.ndim != 2:
+        raise ValueError("expected matrix")
+    return tuple(map(ndarray, scipy.linalg.lu(a._a, check_finite=check_finite)))

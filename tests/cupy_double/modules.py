@@ -108,6 +108,7 @@ def modules() -> dict[str, ModuleType]:
     special.polygamma = _polygamma(cupy, special)  # type: ignore[attr-defined]
     triangular = ModuleType("cupyx.scipy.linalg")
     triangular.solve_triangular = linalg.solve_triangular  # type: ignore[attr-defined]
+    triangular.lu = linalg.lu  # type: ignore[attr-defined]
     cupyx, beside = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     cupyx.errstate = linalg.errstate  # type: ignore[attr-defined]
     beside.special, beside.linalg, cupyx.scipy = special, triangular, beside  # type: ignore[attr-defined]

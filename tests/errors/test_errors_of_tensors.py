@@ -156,7 +156,7 @@ USES: list[tuple[Callable[[Any], Any], str, str]] = [
     (np.cumsum, "an argument of np.cumsum", "Write lg.cumulative_sum."),
     (np.fft.fft, "an argument of np.fft.fft", "Use a function of lazygrad (lg.*) in place of NumPy's."),
     (np.add.reduce, "an argument of np.add.reduce", "It is lg.sum."),
-    (np.spacing, "an argument of np.spacing", "Use a function of lazygrad (lg.*) in place of NumPy's."),
+    (np.hypot.reduce, "an argument of np.hypot.reduce", "Use a function of lazygrad (lg.*) in place of NumPy's."),
 ]
 
 
