@@ -27,6 +27,8 @@ def main() -> int:
         ("chain", *kept),
         ("memory", *kept),
         ("imports", *kept),
+        ("optimize", *kept),
+        ("certified",),
         ("report", asked.json, "--to", asked.page),
     )
     start = time.monotonic()

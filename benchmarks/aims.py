@@ -19,7 +19,7 @@ Row = tuple[str, str, bool]
 def aims(results: dict[str, Any]) -> str:
     """The table, in Markdown; of what was not measured there is no row."""
     rows = [*_speeds(results["workloads"]), *_first(results.get("first")), *_layers(results.get("layers", {}))]
-    rows += _others(results)
+    rows += [*_others(results), *_fits(results.get("optimize", {"rows": []})["rows"])]
     lines = [f"| {aim} | {measured} | {'met' if met else '**missed**'} |" for aim, measured, met in rows]
     return "\n".join(["| aim | measured | met / missed |", "|---|---|---|", *lines])
 
@@ -40,6 +40,12 @@ def _speeds(measured: dict[str, Any]) -> Iterator[Row]:
         above = measured["sine"]["lazygrad_run"]["step_us"] - measured["sine"]["lazygrad_compile"]["step_us"]
         aim = f"`sine`: `run` within {RUN_ABOVE_COMPILE_US} µs of `compile`"
         yield aim, f"{above:.0f} µs", above <= RUN_ABOVE_COMPILE_US
+
+
+def _fits(rows: list[dict[str, Any]]) -> Iterator[Row]:
+    for row in rows:
+        ratio = row["ours_s"] / row["theirs_s"]
+        yield f"{row['what']} ≤ {row['aim']:g} × {row['peer']}", f"{ratio:.2f} ×", ratio <= row["aim"]
 
 
 def _first(found: dict[str, Any] | None) -> Iterator[Row]:

@@ -7,24 +7,42 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
 import lazygrad as lg
+from benchmarks.process import keep, quiet
+
+SMALL, LARGE = 1.3, 1.0  # aims: times SciPy with derivatives by hand, and scikit-learn
 
 
 def main() -> None:
-    """Print the ratios."""
+    """Print the ratios, and keep them in a file if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.optimize", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the numbers in this file")
+    asked = parser.parse_args()
+    busy, rows = quiet(), []
     for name, (ours, theirs) in {"minimize": two_parameters(), "curve_fit": two_of_a_curve()}.items():
         a, b = in_turns(ours, theirs, 500, 5)
         print(f"{name}, 2 parameters:  {a * 1e6:8.0f} µs   SciPy with NumPy by hand {b * 1e6:8.0f} µs   {a / b:.2f} ×")
+        rows.append(row(f"`{name}` of 2 parameters", a, "SciPy, derivatives by hand", b, SMALL))
     for classes in (2, 10):
-        logistic(classes)
+        what = f"logistic regression of 10,000 parameters, {classes} classes"
+        a, b = logistic(classes)
+        rows.append(row(what, a, "scikit-learn, `lbfgs`", b, LARGE))
+    keep(asked.json, "optimize", {"rows": rows, "load": busy})
+
+
+def row(what: str, ours: float, peer: str, theirs: float, aim: float) -> dict[str, Any]:
+    """A line of the page."""
+    return {"what": what, "ours_s": ours, "peer": peer, "theirs_s": theirs, "aim": aim}
 
 
 def in_turns(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int, calls: int) -> tuple[float, float]:
@@ -104,8 +122,8 @@ def settled(call: Callable[[], Any]) -> None:
         call()
 
 
-def logistic(classes: int, rows: int = 2000) -> None:
-    """Print the times of a logistic regression with an L2 penalty."""
+def logistic(classes: int, rows: int = 2000) -> tuple[float, float]:
+    """Print the times of a logistic regression with an L2 penalty, and give them."""
     from sklearn.linear_model import LogisticRegression
 
     columns = 10_000 if classes == 2 else 10_000 // classes
@@ -153,6 +171,7 @@ def logistic(classes: int, rows: int = 2000) -> None:
         f"logistic regression, {env['w'].size} parameters, {classes} classes:  {a:6.2f} s ({result.nit} iterations)   "
         f"scikit-learn {b:6.2f} s ({model.n_iter_[0]} iterations)   {a / b:.2f} ×   coefficients apart {apart:.0e}"
     )
+    return a, b
 
 
 if __name__ == "__main__":

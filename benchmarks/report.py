@@ -52,6 +52,8 @@ def page(results: dict[str, Any]) -> str:
             parts += left_out(results["layers"].get(name, {}).get("left_out", {}), f"{CHAINS[name].layers:,} layers: ")
     if "first" in results:
         parts += ["## First call", FIRST, firsts(results["first"]["peers"]), *left_out(results["first"]["left_out"])]
+    if "optimize" in results:
+        parts += ["## Minima and fits", OPTIMIZE, fits(results["optimize"]["rows"])]
     return "\n\n".join([*parts, TAIL]) + "\n"
 
 
@@ -72,7 +74,8 @@ def in_words(results: dict[str, Any]) -> str:
 
 def busy(results: dict[str, Any]) -> float:
     """How many cores other programs used, at most, before a part was measured."""
-    parts = (results["settings"], results.get("first", {}), *results.get("layers", {}).values())
+    alone = (results.get(section, {}) for section in ("first", "optimize"))
+    parts = (results["settings"], *alone, *results.get("layers", {}).values())
     return float(max(part.get("load", 0) for part in parts))
 
 
@@ -121,6 +124,16 @@ def firsts(rows: dict[str, Any]) -> str:
     return table(columns, lines, words=2)
 
 
+def fits(rows: list[dict[str, Any]]) -> str:
+    """A line a problem."""
+    columns = ("", "beside", "lazygrad, ms", "the other, ms", "ratio")
+    lines = []
+    for row in rows:
+        times = (f"{row[side] * 1e3:,.3g}" for side in ("ours_s", "theirs_s"))
+        lines.append((row["what"], row["peer"], *times, f"{row['ours_s'] / row['theirs_s']:.2f}"))
+    return table(columns, lines, words=2)
+
+
 def left_out(peers: dict[str, str], before: str = "") -> list[str]:
     """Who is missing, and why; nothing where nobody is."""
     said = "; ".join(f"`{peer}` {reason}" for peer, reason in peers.items())
@@ -163,6 +176,12 @@ The `{first.WORKLOAD}` step, from the framework imported. *Cold*: with nothing o
 before left there; JAX keeps nothing unless it is told to. *In place*: when the code is there that later steps run. The
 first loss of lazygrad comes from NumPy, while that code is compiled."""
 
+OPTIMIZE = """\
+`lg.optimize` beside what has the derivatives written by hand, in float64: the same method from the same start to the
+same tolerance, the least time of calls in turns. The solutions are compared first. What was found of the problems that
+others certify, the regressions of NIST and the functions of Moré, Garbow and Hillstrom, is what
+`python -m benchmarks.certified` prints."""
+
 TAIL = f"""\
 ## How it is measured
 
@@ -192,7 +211,8 @@ python -m pip install torch jax optax pytensor autograd scikit-learn
 python -m benchmarks
 ```
 
-That runs `benchmarks.run`, `layers`, `first`, `chain`, `memory`, `imports` and `report` one after the other.
+That runs `benchmarks.run`, `layers`, `first`, `chain`, `memory`, `imports`, `optimize`, `certified` and `report` one
+after the other, each part when other programs leave the machine alone.
 `python -m benchmarks.run --workload sine --peer jax` takes parts of it, and with `--json benchmarks/results.json` puts
 the new numbers beside those of the other workloads; `--tiny` compares results at tiny sizes and times nothing, as the
 tests do: no test is timed."""

@@ -44,6 +44,7 @@ def results() -> dict[str, Any]:
     chain = {"layers": 10, "peers": {"lazygrad_compile": {**row("lazygrad compile", 9, 1.0), "trace_s": 0.01}}}
     ten = {**chain, "left_out": {"jax": "took longer than 120 s"}, "load": 0.0}
     hundred = {**ten, "layers": 100}
+    fit = {"what": "a fit", "ours_s": 2.0, "peer": "SciPy", "theirs_s": 1.0, "aim": 1.3}
     return {
         "machine": {"system": "Linux", "cores": 2, "processor": "some processor", "python": "3.11"},
         "settings": {"rounds": 5, "threads": 2, "load": 0.0},
@@ -53,6 +54,7 @@ def results() -> dict[str, Any]:
         "layers": {"layers10": ten, "layers100": hundred},
         "chain": {"10": {"total_s": 1.0, "memory_mb": 9.0}, "100": {"total_s": 10.0, "memory_mb": 9.0}, "ratio": 10.0},
         "memory": {"calls": 1000, "growth_mb": 0.0},
+        "optimize": {"rows": [fit], "load": 0.0},
         "imports": {"numpy": {"seconds": 0.1}, "lazygrad": {"seconds": 0.2}},
     }
 
@@ -218,7 +220,14 @@ def test_page_needs_neither_first_calls_nor_layers(results: dict[str, Any]) -> N
     assert "## Chains of layers" not in text
 
 
-@pytest.mark.parametrize("section", ["settings", "first"])
+def test_page_has_fits_beside_their_aims(results: dict[str, Any]) -> None:
+    """Milliseconds of both, and their ratio."""
+    text = page(results)
+    assert "| a fit | SciPy | 2e+03 | 1e+03 | 2.00 |" in text
+    assert "| a fit ≤ 1.3 × SciPy | 2.00 × | **missed** |" in text
+
+
+@pytest.mark.parametrize("section", ["settings", "first", "optimize"])
 def test_no_page_is_written_of_a_busy_machine(
     results: dict[str, Any], section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
