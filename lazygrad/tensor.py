@@ -154,9 +154,9 @@ class Tensor:
         """The same tensor; calls ``f(array)``, a copy of its value, in every run, also if nothing uses the result."""
         return functions["hook"](self, f)
 
-    def astype(self, dtype: Any) -> Tensor:
-        """The tensor cast to ``dtype``."""
-        return functions["astype"](self, dtype)
+    def astype(self, dtype: Any, *, copy: bool = True) -> Tensor:
+        """The tensor cast to ``dtype``; ``copy`` says nothing, as a tensor never changes."""
+        return functions["astype"](self, dtype, copy=copy)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The tensor in another shape; one size may be -1."""
@@ -167,9 +167,9 @@ class Tensor:
         """The tensor with one axis."""
         return self.reshape(-1)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Sum over ``axis``."""
-        return functions["sum"](self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
+        """Sum over ``axis``, in ``dtype`` if it is given."""
+        return functions["sum"](self, axis=axis, dtype=dtype, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Arithmetic mean over ``axis``."""
