@@ -47,7 +47,8 @@ class Scores:
 
     def add(self, arrays: Mapping[str, Any], batch: Sequence[Any]) -> None:
         """Keep the predictions for a batch, and what they ought to be."""
-        self._found.append((arrays.get("targets", batch[self._place]), arrays[PREDICTIONS]))
+        targets = np.array(arrays.get("targets", batch[self._place]))  # a copy: whoever gave it may fill it anew
+        self._found.append((targets, arrays[PREDICTIONS]))
 
     def values(self) -> dict[str, float]:
         """What the metrics are of all that was kept, which is forgotten.

@@ -80,6 +80,15 @@ def test_metrics_of_batches_that_come_one_by_one() -> None:
     expected = trained(["accuracy"])[0]
     found = trained(["accuracy"], validation=lambda: [(X[:11], Y[:11]), (X[11:], Y[11:])])[0]
     assert expected["validation_accuracy"] == found["validation_accuracy"]
+    x, y = np.empty((20, 2), "float32"), np.empty(20, int)
+
+    def filled() -> Any:
+        for k in range(0, 60, 20):
+            x[:], y[:] = X[k : k + 20], Y[k : k + 20]
+            yield x, y
+
+    expected = trained(["accuracy"], validation=(X[:60], Y[:60]))[0]
+    assert expected["validation_accuracy"] == trained(["accuracy"], validation=filled)[0]["validation_accuracy"]
 
 
 def test_what_is_no_metric_is_told_before_training() -> None:
