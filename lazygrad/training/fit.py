@@ -29,6 +29,8 @@ from lazygrad.training.weights import NAME, Weights
 
 __all__ = ["fit"]
 
+Done = Callback | Callable[[Training], Any]
+
 
 def fit(
     step: Callable[..., Any],
@@ -38,7 +40,7 @@ def fit(
     batch_size: int = 32,
     validation: Any = None,
     evaluate: Callable[..., Any] | None = None,
-    callbacks: Iterable[Callback | Callable[[Training], Any]] = (),
+    callbacks: Done | Iterable[Done] = (),
     shuffle: bool = True,
     seed: int | None = None,
     checkpoint: str | Path | None = None,
@@ -85,8 +87,8 @@ def fit(
             one stay as they are, in their order.
         validation: data like ``data`` on which the metrics are taken after every epoch, as ``validation_...``.
         evaluate: the step for validation, if it is another one. It changes nothing.
-        callbacks: :class:`EarlyStopping`, :class:`BestWeights`, another :class:`Callback`, or functions of a
-            :class:`~lazygrad.training.Training`, which are called after every epoch.
+        callbacks: one or several: :class:`EarlyStopping`, :class:`BestWeights`, another :class:`Callback`, or functions
+            of a :class:`~lazygrad.training.Training`, which are called after every epoch.
         shuffle: whether the examples come in another order in every epoch.
         seed: of the order; the environment's, if not given. If nobody chose that one either, a training that goes
             on from a checkpoint takes the checkpoint's.
@@ -143,7 +145,8 @@ def fit(
     held_out = _validation(step, evaluate, validation, weights, metrics, env, batches, asked)
     watch = Watch(env, trained, on_nonfinite)
 
-    done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in callbacks]
+    given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else callbacks
+    done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in given]
     measured = [PREFIX + name for name in (held_out.names if held_out else ())]
     for callback in done:
         callback.before_training([*trained.metrics, *measured])

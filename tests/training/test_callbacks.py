@@ -213,3 +213,15 @@ def test_a_callback_that_is_used_again_begins_anew(walk: Any) -> None:
     walk([3.0, 1.0, 2.0], best)
     w, history = walk([9.0, 8.0, 7.0, 8.0], best)
     assert (3.0, 4, 3, 7.0) == (w, history.epochs, best.epoch, best.value)
+
+
+def test_one_callback_need_not_be_in_a_list(problem: Any) -> None:
+    """A function, or an object."""
+    p = problem(compiled=False)
+    seen: list[int] = []
+    lg.fit(p.step, (p.x, p.y), epochs=2, env=p.env, callbacks=lambda training: seen.append(training.epoch))
+    best = lg.BestWeights()
+    lg.fit(p.step, (p.x, p.y), epochs=2, env=p.env, callbacks=best)
+    assert ([1, 2], True) == (seen, best.epoch > 0)
+    with pytest.raises(lg.DataError, match="cannot use 3 as a callback"):
+        lg.fit(p.step, (p.x, p.y), epochs=2, env=p.env, callbacks=[3])
