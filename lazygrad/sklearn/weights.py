@@ -30,6 +30,9 @@ def checked(sample_weight: Any, X: Any) -> Any:
         facts = [f"sample_weight[{row}] is {weights[row]}"]
         cure = "A weight says how often its row counts: 0 or more."
         raise DataError(report("sample_weight has a negative weight", at=here(), facts=facts, cure=cure))
+    if not weights.any():
+        cure = "Leave sample_weight out, or give some rows a weight above 0."
+        raise DataError(report("sample_weight is zero for all rows: none is left", at=here(), cure=cure))
     return weights
 
 
@@ -66,6 +69,9 @@ def by_class(class_weight: Any, classes: Sequence[Any], labels: Any, weights: An
     found = own
     for rule, names, column in zip(each, classes, labels.T, strict=True):
         found = found * _of_classes(rule, names, column, own)[column]
+    if not found.any():
+        facts = [f"class_weight:  {class_weight!r:.60}"]
+        raise DataError(report("class_weight is 0 for the classes of all rows", at=here(), facts=facts, cure=_FORMS))
     return found
 
 

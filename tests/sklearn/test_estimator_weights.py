@@ -92,6 +92,14 @@ def test_a_class_of_weight_nothing_is_still_a_class(data: Any) -> None:
     assert 0 not in fitted.predict(x)
 
 
+def test_a_part_of_which_no_class_counts_is_refused(data: Any) -> None:
+    """There is nothing to go through."""
+    x, _, y, _ = data
+    part = y == 0
+    with pytest.raises(lg.DataError, match="class_weight is 0 for the classes of all rows"):
+        Classifier(class_weight={0: 0.0}).partial_fit(x[part], y[part], classes=[0, 1, 2])
+
+
 def test_weights_count_on_what_is_kept_back() -> None:
     """The validation loss is the weighted mean, so that rows of little weight do not decide."""
     x, y = load_iris(return_X_y=True)
