@@ -258,10 +258,7 @@ class CupyNamespace:
         k = min(m, n)
         parts = p, lower, upper = tuple(xp.zeros((*batch, *size), a.dtype) for size in ((m, m), (m, k), (k, n)))
         for place in np.ndindex(*batch):
-            if k:
-                p[place], lower[place], upper[place] = factored(a[place], check_finite=False)
-            else:
-                p[place] = xp.eye(m, dtype=a.dtype)
+            p[place], lower[place], upper[place] = factored(a[place], check_finite=False)
         return parts
 
 

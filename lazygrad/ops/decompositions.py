@@ -156,6 +156,9 @@ def _pull_lu(g: Any, y: Any, a: Tensor) -> Tensor:
 @opaque(shape=_lu_shapes, vjp=_pull_lu, dtype=lapack)
 def _lu(xp: Any, a: Array) -> Any:
     """P, L and U, for matrices that are not wider than tall."""
+    if not a.size:
+        one = xp.broadcast_to(xp.eye(a.shape[-2], dtype=a.dtype), (*a.shape[:-1], a.shape[-2]))
+        return one.copy(), a.copy(), xp.zeros((*a.shape[:-2], a.shape[-1], a.shape[-1]), a.dtype)
     return tuple(nan_beside_nan(xp, a, y) for y in xp.lu(a))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor
+from lazygrad.ops.arithmetic import floor
 from lazygrad.ops.arithmetic import round as rint
 from lazygrad.ops.comparison import where
 from lazygrad.ops.indexing import take
@@ -145,7 +146,8 @@ def _ramped(rows: Tensor, before: int, after: int, low: float, high: float) -> T
 def _ramp(edge: Tensor, count: int, end: float) -> Tensor:
     wide = edge if edge.dtype.kind == "f" else astype(edge, np.float64)
     share = astype(arange(count), wide.dtype) / builtins.max(count, 1)
-    return astype(end + share * (wide - end), edge.dtype)
+    steps = end + share * (wide - end)
+    return steps if wide is edge else astype(floor(steps), edge.dtype)
 
 
 def _summarized(rows: Tensor, before: int, after: int, statistic: Callable[..., Tensor], length: Any) -> Tensor:

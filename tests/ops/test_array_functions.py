@@ -229,6 +229,12 @@ def test_a_number_in_place_of_the_mode_is_what_stands_around() -> None:
     assert 2 == run(lambda v: lg.grad(lg.sum(lg.pad(np.ones(1), 1, constant_values=v)), v), np.array(3.0))
 
 
+def test_a_ramp_of_whole_numbers_is_rounded_down() -> None:
+    """As NumPy's, below zero too."""
+    x = np.array([[-3, 7], [5, -8]])
+    check_value(lambda x: lg.pad(x, 3, "linear_ramp"), lambda x: np.pad(x, 3, "linear_ramp"), x)
+
+
 def test_x_log_y_is_zero_where_x_is() -> None:
     """Whatever y is, and so is its slope in y; the slope in x is log y."""
     x, y = np.zeros(4), np.array([0.0, -1.0, np.inf, 2.0])
@@ -246,6 +252,15 @@ def test_a_weighted_sum_of_exponentials_passes_over_weights_of_zero() -> None:
     x, b = np.array([0.0, 1.0]), np.array([1.0, 0.0])
     assert run(lambda x, b: lg.grad(lg.logsumexp(x, b=b), b), x, b) == pytest.approx([1, np.e])
     assert np.isnan(run(lambda x: lg.logsumexp(x, b=[-1.0, 0.5]), np.zeros(2)))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 3, 0), (0, 3, 2)])
+def test_factors_of_nothing_have_their_shapes(shape: tuple[int, ...]) -> None:
+    """The permutation of rows of no elements changes none."""
+    *batch, m, n = shape
+    p, lower, upper = run(lg.linalg.lu, np.zeros(shape))
+    assert ((*batch, m, m), (*batch, m, min(m, n)), (*batch, min(m, n), n)) == (p.shape, lower.shape, upper.shape)
+    assert np.array_equal(np.broadcast_to(np.eye(m), p.shape), p)
 
 
 # One vector of many arrays.
