@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -21,7 +22,10 @@ from lazygrad.sklearn.session import Batches, Session, State
 from lazygrad.tensor import Tensor
 from lazygrad.training import History
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "whole"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NUMBERS_AT_ONCE = 1 << 19  # of rows made dense in predictions, so that memory does not grow with the data
 ROWS_AT_ONCE = 8192
@@ -128,13 +132,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         )
         self._columns, self._state = columns, session.state()
         self.parameters_ = self._state.parameters
-        self.n_iter_ = history.epochs + (getattr(self, "n_iter_", 0) if partial and state.arrays else 0)
-        if partial and state.arrays and hasattr(self, "history_"):
-            for epoch in range(history.epochs):
-                self.history_.add({"loss": history["loss"][epoch]}, history.seconds[epoch])
-            self.history_.stopped = history.stopped
-        else:
-            self.history_ = history
+        self.history_ = _followed(self.history_, history) if partial and state.arrays else history
+        self.n_iter_ = self.history_.epochs
         self._live = _Live()
         if partial:
             self._live.keep(self, session, weights is not None)
@@ -215,6 +214,31 @@ class _Live:
 
     def __reduce__(self) -> Any:
         return _Live, ()
+
+
+def whole(fitted: Callable[P, T]) -> Callable[P, T]:
+    """A method that trains: an estimator is as before if it fails."""
+
+    @functools.wraps(fitted)
+    def restoring(*args: P.args, **kwargs: P.kwargs) -> T:
+        estimator = args[0]
+        before = dict(vars(estimator))
+        try:
+            return fitted(*args, **kwargs)
+        except BaseException:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+            raise
+
+    return restoring
+
+
+def _followed(before: History, after: History) -> History:
+    """One training after the other, of which the losses are kept."""
+    losses = [*before.get("loss", ()), *after.get("loss", ())]
+    found = History({"loss": losses}, [*before.seconds, *after.seconds])
+    found.stopped = after.stopped
+    return found
 
 
 def _batches(X: Any, columns: Scale | None, dtype: Any, targets: Any, weights: Any, part: Any) -> Batches:

@@ -10,7 +10,7 @@ from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.nn import Sequential
 from lazygrad.registry import here
-from lazygrad.sklearn.base import Estimator
+from lazygrad.sklearn.base import Estimator, whole
 from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.labels import Labels, labels_of
 from lazygrad.sklearn.network import Network
@@ -103,6 +103,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         """
         return self._fitted(X, y, sample_weight, classes, partial=True)
 
+    @whole
     def _fitted(self, X: Any, y: Any, sample_weight: Any, classes: Any, partial: bool) -> Self:
         X, y = self._read(X, partial, y=y, multi_output=True)
         weights, X, y = kept(checked(sample_weight, X), X, y)

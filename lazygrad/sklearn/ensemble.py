@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.nn import gaussian_nll, softplus
 from lazygrad.ops.reduction import mean
 from lazygrad.registry import here
+from lazygrad.sklearn.base import whole
 from lazygrad.sklearn.given import answered, checked
 from lazygrad.sklearn.regressor import Regressor
 from lazygrad.tensor import Tensor
@@ -79,6 +81,7 @@ class Ensemble(Regressor):
     def _goes_on(self, partial: bool) -> bool:
         return hasattr(self, "estimators_") and (partial or bool(self.warm_start))
 
+    @whole
     def _fitted(self, X: Any, y: Any, sample_weight: Any, partial: bool) -> Self:
         count = self.n_networks
         if isinstance(count, bool) or not hasattr(count, "__index__") or count.__index__() < 1:
@@ -92,7 +95,7 @@ class Ensemble(Regressor):
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=count)
             members = [_Normal(**settings | {"random_state": int(seed)}) for seed in seeds]
         else:
-            members = [m.set_params(**settings | {"random_state": m.random_state}) for m in self.estimators_]
+            members = [copy(m).set_params(**settings | {"random_state": m.random_state}) for m in self.estimators_]
         for member in members:
             member._fitted(X, y, sample_weight, partial)
         self.estimators_ = members

@@ -12,7 +12,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.nn import Sequential, mean_squared_error
 from lazygrad.ops.reduction import mean
 from lazygrad.registry import here
-from lazygrad.sklearn.base import Estimator
+from lazygrad.sklearn.base import Estimator, whole
 from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.network import Network
 from lazygrad.sklearn.rows import Scale
@@ -76,6 +76,7 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
         """Go through more data once, and keep what was learned before; see :meth:`fit`."""
         return self._fitted(X, y, sample_weight, partial=True)
 
+    @whole
     def _fitted(self, X: Any, y: Any, sample_weight: Any, partial: bool) -> Self:
         X, y = self._read(X, partial, y=y, multi_output=True, y_numeric=True)
         weights, X, y = kept(checked(sample_weight, X), X, y)

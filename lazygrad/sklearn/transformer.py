@@ -14,7 +14,7 @@ from lazygrad.nn import mean_squared_error
 from lazygrad.nn.checks import takes_train
 from lazygrad.ops.reduction import mean
 from lazygrad.registry import here
-from lazygrad.sklearn.base import Estimator
+from lazygrad.sklearn.base import Estimator, whole
 from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.network import Autoencoder
 from lazygrad.sklearn.rows import Rows, Scale
@@ -98,6 +98,7 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """Go through more data once, and keep what was learned before; see :meth:`fit`."""
         return self._fitted(X, sample_weight, partial=True)
 
+    @whole
     def _fitted(self, X: Any, sample_weight: Any, partial: bool) -> Self:
         wanted = self.n_components
         if isinstance(wanted, bool) or not hasattr(wanted, "__index__") or wanted.__index__() < 1:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import lazygrad as lg
-from lazygrad.sklearn import Classifier, Regressor, Transformer
+from lazygrad.sklearn import Classifier, Ensemble, Regressor, Transformer, base
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")
@@ -66,3 +68,32 @@ def test_a_label_that_is_missing_is_named() -> None:
     pd = pytest.importorskip("pandas")
     with pytest.raises(lg.DataError, match="y is missing in row 4"):
         Classifier(epochs=1).fit(X, pd.Series([*Y[:4], None, *Y[5:]]))
+
+
+@pytest.mark.parametrize("kind", [Classifier, Regressor, Transformer, Ensemble])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_an_estimator_is_as_before_if_training_fails(kind: Any, goes_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other data, whether it goes on or begins anew; one that was never fitted is not fitted then."""
+    y = (X[:, 0] > 0).astype(int)
+    fitted = kind(epochs=1, random_state=0).fit(X, y)
+    before = pickle.dumps(fitted)
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 3:
+            raise MemoryError
+        return original(*args, **kwargs)
+
+    calls: list[Any] = [None] * (0 if kind is Ensemble else 2)  # of the ensemble it is the third network
+    original = base.train
+    monkeypatch.setattr(base, "train", broken)
+    other = (X, y) if goes_on else (X[:, :2], np.arange(20) % 4)
+    with pytest.raises(MemoryError):
+        (fitted.partial_fit if goes_on else fitted.fit)(*other)
+    assert before == pickle.dumps(fitted)
+    calls[:] = [None] * 2
+    fresh = kind(epochs=1)
+    with pytest.raises(MemoryError):
+        fresh.fit(X, y)
+    with pytest.raises(NotFittedError):
+        (fresh.transform if kind is Transformer else fresh.predict)(X)
