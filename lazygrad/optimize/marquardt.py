@@ -72,6 +72,7 @@ def polish(result: Any, residuals: Callable[[Vector], Vector], jacobian: Callabl
             return
         result.x, result.fun, result.cost, result.jac = x, fun, cost, jacobian(x)
         result.grad = result.jac.T @ fun
-        if np.all(np.abs(step) <= 1e-11 * np.abs(x)):
+        shrunk = 0.0 if size == 0 else min(1.0, size / before) if before < np.inf else 1.0
+        if (shrunk * np.abs(step) <= 1e-11 * np.abs(x)).all():  # about what the next step would be
             return
         before = size

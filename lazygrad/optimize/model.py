@@ -109,12 +109,25 @@ def _identity(f: Callable[..., Any]) -> Any:
     return code, id(f.__globals__)
 
 
+_known: OrderedDict[Any, tuple[Any, list[inspect.Parameter]]] = OrderedDict()
+
+
+def _parameters(f: Callable[..., Any], identity: Any) -> list[inspect.Parameter]:
+    """What a function takes after x; to ask Python costs as much as a small fit."""
+    if identity not in _known:
+        try:
+            _, *parameters = inspect.signature(f).parameters.values()
+        except (TypeError, ValueError):
+            parameters = []
+        _known[identity] = f, parameters
+        if len(_known) > MAX_CURVES:
+            _known.popitem(last=False)
+    return _known[identity][1]
+
+
 def _starts(f: Callable[..., Any], p0: Any) -> dict[str, Any]:
     """For each parameter of a plain function where it starts."""
-    try:
-        _, *parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        parameters = []
+    parameters = _parameters(f, _identity(f))
     named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if p0 is None:
         if not named or any(p.kind is p.VAR_POSITIONAL for p in parameters):
