@@ -9,6 +9,7 @@ from typing import Any
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, nearest, report
 from lazygrad.registry import here
+from lazygrad.training.blame import blamed
 from lazygrad.training.steps import Step
 from lazygrad.variables import Variable
 
@@ -37,7 +38,7 @@ class Watch:
         if on_nonfinite not in ("stop", "warn"):
             cure = nearest(str(on_nonfinite), ["stop", "warn"])
             raise DataError(report(f"cannot use {on_nonfinite!r:.60} as on_nonfinite", at=here(), cure=cure))
-        self.env, self.initial = env, step.initial
+        self.env, self.step, self.initial = env, step, step.initial
         self.metric = "loss" if "loss" in step.metrics else next(iter(step.metrics), None)
         self.stops = on_nonfinite == "stop"
         self.is_finite = True  # in this epoch, so far
@@ -61,21 +62,25 @@ class Watch:
     def _values(self) -> dict[str, Any]:
         return {v.path: v.value for v in self.env}
 
-    def look(self, values: Mapping[str, float], batch: int) -> None:
-        """Look at what a step returned for a batch, counted from 0.
+    def look(self, values: Mapping[str, float], number: int, batch: Sequence[Any]) -> None:
+        """Look at what a step returned for a batch, with its number, counted from 0.
 
         Raises:
             NotFiniteError: the training is to stop.
         """
         if self.metric is None or math.isfinite(values[self.metric]):
             return
-        rows = self._rows(self._epoch - 1, batch)
+        rows = self._rows(self._epoch - 1, number)
         shown = ", ".join(str(int(row)) for row in rows[:_MOST_ROWS])
         shown += f", … ({len(rows)} in all)" if len(rows) > _MOST_ROWS else ""
-        found, where = f"{self.metric} is", f"in epoch {self._epoch}, batch {batch + 1}"
+        found, where = f"{self.metric} is", f"in epoch {self._epoch}, batch {number + 1}"
         facts = [f"{self.metric}:  {values[self.metric]}", *([f"rows:  {shown}"] if len(rows) else [])]
         briefly = f"{found} {values[self.metric]} {where}" + (f", rows {shown}" if len(rows) else "")
-        self._found(f"{found} not finite {where}", facts, briefly)
+        is_start = (self._epoch, number) == (1, 0) and self.stops
+        if is_start:  # the variables are known that it was computed with
+            self.go_back()
+            facts += blamed(self.step, self.metric, batch)
+        self._found(f"{found} not finite {where}", facts, briefly, is_start)
 
     def end(self) -> None:
         """Look at the variables after an epoch: its last update may have made them infinite, and no loss tells of it.
@@ -88,9 +93,11 @@ class Watch:
             what = f"variable {bad.path!r} is not finite after epoch {self._epoch}"
             self._found(what, [f"variable:  {bad.spec}"], what)
 
-    def _found(self, what: str, facts: list[str], briefly: str) -> None:
+    def _found(self, what: str, facts: list[str], briefly: str, is_start: bool = False) -> None:
         self.is_finite = False
         cure = "Is the learning rate too large?"
+        if is_start:
+            cure = "No update had been made: look at the data, the first values of the variables, and the formula."
         if self.stops:
             facts.append(f"The training was stopped. The variables are those of after epoch {self._epoch - 1}.")
             cure += ' With on_nonfinite="warn" it goes on.'

@@ -212,7 +212,7 @@ def _epoch(
             for callback in before:
                 callback(training)
             found = step(batch)
-            watch.look(found, number)
+            watch.look(found, number, batch)
             means.add(found, len(batch[0]))
             shown.batch()
             training.batch_metrics = found

@@ -100,7 +100,7 @@ class Step:
         self._named = named  # at once, as threads that prepare batches find the same
         return {name: data[name] for name in [*placed, *named]}
 
-    def _given(self, batch: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    def given(self, batch: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """A batch as the arguments that are given by their places, and by their names."""
         count = len(batch) - len(self._named)
         return batch[:count], dict(zip(self._named, batch[count:], strict=True))
@@ -114,7 +114,7 @@ class Step:
             GraphError: what the step returns is not to be averaged, or validation would change variables.
         """
         probe = _Probe(self.function)
-        args, kwargs = self._given(batch)
+        args, kwargs = self.given(batch)
         graph = self.env.trace(probe, *args, **kwargs)
         if self.graph is None:
             self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
@@ -166,13 +166,13 @@ class Step:
     def prepare(self, batch: Sequence[Any]) -> None:
         """Compile for a batch of this shape, so that every epoch is computed by the same code."""
         if isinstance(self._run, Compiled):
-            args, kwargs = self._given(batch)
+            args, kwargs = self.given(batch)
             self._run.prepare(*args, **kwargs)
 
     def __call__(self, batch: Sequence[Any]) -> dict[str, float]:
         """Run the step; its metrics by name."""
         if self._named:
-            args, kwargs = self._given(batch)
+            args, kwargs = self.given(batch)
             result = self._run(*args, **kwargs)
         else:
             result = self._run(*batch)

@@ -198,6 +198,43 @@ def test_what_is_said_of_a_loss_that_is_not_finite(problem: Make) -> None:
     assert (0, [0.0] * 3) == (history.epochs, p.env["w"].tolist())
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("formula", "w", "blamed"),
+    [
+        (lambda x, w: lg.log(x @ w), [-1.0, 0.0, 0.0], ["comes from:  log", "variables:   'w'", "arguments:   'x'"]),
+        (lambda x, w: lg.sum(w) * x, [np.nan, 0.0, 0.0], ["variables:   'w'"]),
+        (lambda x, w: lg.sum(w) + x / 0.0, [1.0, 0.0, 0.0], ["comes from:  divide", "arguments:   'x'"]),
+        (lambda x, w: float("nan"), [1.0, 0.0, 0.0], []),
+    ],
+)
+def test_a_loss_that_is_not_finite_at_the_start_is_told_with_what_made_it(
+    formula: Any, w: list[float], blamed: list[str], compiled: bool
+) -> None:
+    """The first op that made it of finite numbers, its line, and the variables; nothing has been changed."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.array(w, "float32"))
+    sgd = lg.optim.SGD(env, 0.1)
+
+    def step(ctx: Any, x: Any) -> Any:
+        value = formula(x + 0 * ctx.random.normal((4, 3)), ctx.variable("w"))
+        loss = lg.mean(value) if isinstance(value, lg.Tensor) else value
+        return loss, sgd.minimize(lg.sum(ctx.variable("w") ** 2), ["w"])
+
+    lg.fit(env.compile(step) if compiled else step, np.ones((4, 3), "float32"), epochs=0, batch_size=4, env=env)
+    before = snapshot(env)
+    with pytest.warns(RuntimeWarning, match="loss is not finite in epoch 1, batch 1") as said:
+        lg.fit(env.compile(step) if compiled else step, np.ones((4, 3), "float32"), epochs=3, batch_size=4, env=env)
+    lines = [line.strip() for line in str(said[0].message).splitlines()]
+    told = [line for line in lines if line.startswith(("comes from:", "variables:", "arguments:"))]
+    assert len(blamed) == len(told), told
+    assert all(
+        part.split(":  ")[0] in line and part.split()[-1] in line for part, line in zip(blamed, told, strict=True)
+    )
+    assert "No update had been made: look at the data" in lines[-1]
+    assert before == snapshot(env)
+
+
 def test_the_rows_that_are_named_are_those_of_the_batch(problem: Make) -> None:
     """In the order of the epoch: a loss that is infinite at one row is found in the batch that has it."""
     p = problem()
