@@ -241,6 +241,12 @@ KEYWORDS = [
         lambda a, b: np.einsum(a, [0, 1], b, [1, 2], [0, 2]), X, MATRIX, label="lists", ulps=8),
     row("einsum", lambda a: lg.einsum(a, [..., 5, 5]), lambda a: np.einsum(a, [..., 5, 5]), (real(), (2, 3, 3)),
         label="trace by lists", ulps=4),
+    *[
+        row("einsum", lambda *xs, o=o: lg.einsum("ij,jk,kl,l->i", *xs, optimize=o),
+            lambda *xs: np.einsum("ij,jk,kl,l->i", *xs), X, MATRIX, (real(), (2, 3)), (real(), (3,)),
+            label=f"chain {o}", ulps=16)
+        for o in (True, "optimal")
+    ],
     row("vdot", lg.vdot, np.vdot, X, X, ulps=8),
     row("asarray", lambda x: lg.asarray(x, copy=True, device="cpu"), lambda x: x, X, label="keywords"),
     row("reshape", lambda x: lg.reshape(x, (4, 3), copy=True), lambda x: np.reshape(x, (4, 3)), X, label="copy"),

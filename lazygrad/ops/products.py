@@ -232,12 +232,13 @@ def _list(axes: Any) -> Sequence[Any]:
 
 
 @function
-def einsum(subscripts: Any, *operands: Any) -> Tensor:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     """Sum of products in Einstein's notation, as NumPy's: ``einsum("ij,jk->ik", a, b)``.
 
     In place of letters there may be lists of whole numbers, one behind each operand and perhaps one for the result:
-    ``einsum(a, [0, 1], b, [1, 2], [0, 2])``. Operands are taken two at a time, from left to right. Each pair is one
-    batched matrix product.
+    ``einsum(a, [0, 1], b, [1, 2], [0, 2])``. Operands are taken two at a time, from left to right; with ``optimize``
+    (True, ``"greedy"``, ``"optimal"``) in the order that NumPy finds to be cheaper. Each pair is one batched matrix
+    product.
 
     Raises:
         SpecError: the subscripts do not fit the operands.
@@ -258,10 +259,13 @@ def einsum(subscripts: Any, *operands: Any) -> Tensor:
         raise SpecError(report(f"cannot einsum {subscripts!r} of {specs}", at=here(), cure=str(reason))) from None
     wide = [x.astype(working(x.dtype)) if x.dtype.kind == "f" else x for x in given]
     terms = [_diagonals(x, letters) for x, letters in zip(wide, inputs, strict=True)]
-    while len(terms) > 1:
-        (a, left), (b, right), *rest = terms
-        later = set(output).union(*(letters for _, letters in rest))
-        terms = [_pair(a, left, b, right, later), *rest]
+    for places in _path(subscripts, given, optimize):
+        chosen, terms = [terms[i] for i in places], [t for i, t in enumerate(terms) if i not in places]
+        while len(chosen) > 1:
+            (a, left), (b, right), *rest = chosen
+            later = set(output).union(*(letters for _, letters in [*rest, *terms]))
+            chosen = [_pair(a, left, b, right, later), *rest]
+        terms.append(chosen[0])
     x, letters = terms[0]
     gone = tuple(i for i, letter in enumerate(letters) if letter not in output)
     x, letters = (sum(x, axis=gone) if gone else x), [letter for letter in letters if letter in output]
@@ -318,6 +322,15 @@ def _subscripts(text: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], 
     if unknown or len(set(output)) != len(output):
         raise Mismatch("The result names a letter twice, or one that no operand has.")
     return inputs, output
+
+
+def _path(subscripts: str, given: Sequence[Tensor], optimize: Any) -> list[tuple[int, ...]]:
+    """Which terms are taken together, one group after the other; what comes of a group is the last term then."""
+    if not optimize or len(given) < 3:
+        return [tuple(range(len(given)))]
+    shapes = [np.broadcast_to(0.0, x.shape) for x in given]  # one number each, however large
+    path, _ = np.einsum_path(subscripts, *shapes, optimize=optimize)
+    return [tuple(sorted(places)) for places in path[1:]]
 
 
 LETTERS = string.ascii_lowercase + string.ascii_uppercase

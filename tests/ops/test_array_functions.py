@@ -263,6 +263,19 @@ def test_factors_of_nothing_have_their_shapes(shape: tuple[int, ...]) -> None:
     assert np.array_equal(np.broadcast_to(np.eye(m), p.shape), p)
 
 
+def test_einsum_finds_the_cheaper_order_if_it_is_asked_to() -> None:
+    """A chain of matrices that ends in a vector is taken from the vector on."""
+    matrices = [np.ones((40, 40))] * 3
+
+    def largest(optimize: Any) -> int:
+        step = lg.VariableEnvironment().trace(
+            lambda ctx, *xs: lg.einsum("ij,jk,kl,l->i", *xs, np.ones(40), optimize=optimize), *matrices
+        )
+        return max(node.spec.size for node in step.nodes if "matmul" in node.op.name)
+
+    assert (1600, 40) == (largest(False), largest(True))
+
+
 # One vector of many arrays.
 
 
