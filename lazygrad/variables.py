@@ -23,10 +23,17 @@ class _Operand:
 
     __array_ufunc__ = None  # NumPy's arrays leave what they cannot do to the operators below
 
+    __iter__ = None  # what has an index is not gone through for that
+
     def __neg__(self) -> Tensor:
         negated: Tensor = functions["negative"](self)
         return negated
 
+    def __abs__(self) -> Tensor:
+        size: Tensor = functions["abs"](self)
+        return size
+
+    __getitem__ = operator("getitem")
     __add__, __radd__ = operator("add"), swapped("add")
     __sub__, __rsub__ = operator("subtract"), swapped("subtract")
     __mul__, __rmul__ = operator("multiply"), swapped("multiply")

@@ -30,6 +30,7 @@ def test_a_variable_computes_as_ctx_variable_does(env: lg.VariableEnvironment, m
     def results(a, w, x, read):
         y = x * a + a * x + x @ w + w @ x + lg.exp(a) + lg.where(x > 0, a, 0) + lg.concat([a, a])[:3] - lg.sum(w)
         y = y - 2 * a + (1 - a) * -a + a**2 + 2**a + a / 3 + 3 / a + np.ones(3, "float32") * a + a @ w + w @ a
+        y = y + a[0] * w[1] + w[:, 2] + abs(a) + w.T[0]
         return y, lg.grad(lg.sum(y), [read(a), read(w)])
 
     def step(ctx, x):
@@ -80,3 +81,9 @@ def test_two_variables_are_equal_only_if_they_are_one(env: lg.VariableEnvironmen
     a, w = variable(env, "a"), variable(env, "w")
     assert [a, w].index(w) == 1
     assert {a: 1}[a] == 1
+
+
+def test_a_variable_is_not_gone_through(env: lg.VariableEnvironment) -> None:
+    """Though it has an index: there is no end to what is written in a step."""
+    with pytest.raises(TypeError, match="not iterable"):
+        list(variable(env, "a"))
