@@ -130,12 +130,14 @@ def operands(name):
 
 
 @pytest.mark.parametrize("name", LINES)
+@pytest.mark.thinned(4)
 def test_densities_have_derivatives_of_all_orders_in_all_arguments(name):
     """Of the place, the shapes, loc and scale; first and second, reverse and forward."""
     check_gradient(getattr(lg.stats, name).logpdf, *operands(name))
 
 
 @pytest.mark.parametrize("name", [name for name in LINES if "cdf" in dir(getattr(lg.stats, name))])
+@pytest.mark.thinned(4)
 def test_probabilities_and_quantiles_have_derivatives_in_all_arguments(name):
     """Also for the shapes of the incomplete functions; the distribution function is tried to the second order."""
     x, *others = operands(name)
@@ -266,7 +268,7 @@ def test_compiled_steps_compute_what_run_does():
         counts = {n: lg.sum(getattr(lg.stats, n).logpmf(k, *s)) for n, s in COUNTS.items()}
         return lines, counts, lg.grad(lg.add_n(list(lines.values())), x)
 
-    env = lg.VariableEnvironment(dtype="float64")
+    env = lg.VariableEnvironment(backend="numpy", dtype="float64")
     x, k = np.array([0.2, 0.5, 0.9]), np.array([0, 1, 3])
     compiled = env.compile(step, wait=True)
     for want, got in zip(env.run(step, x, k), compiled(x, k), strict=True):
