@@ -24,7 +24,7 @@ SHORT = {"epochs": 15, "batch_size": 100, "learning_rate": 0.02, "random_state":
 KINDS = [Regressor, Classifier, Transformer]
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(5)
 @parametrize_with_checks([*(kind(**SHORT) for kind in KINDS), Ensemble(n_networks=2, **SHORT)])
 def test_it_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
     """All of scikit-learn's own checks, none of which is expected to fail."""
