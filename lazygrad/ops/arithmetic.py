@@ -9,8 +9,9 @@ import numpy as np
 
 from lazygrad.casting import working
 from lazygrad.define import elementwise, squared, squares
+from lazygrad.errors import SpecError, report
 from lazygrad.kinds import flat, kind_of, tensor, tensors
-from lazygrad.registry import function, functions
+from lazygrad.registry import function, functions, here
 from lazygrad.spec import floating
 from lazygrad.tensor import Array, Tensor, TensorLike
 
@@ -279,6 +280,9 @@ def round(x: TensorLike, decimals: int = 0) -> Tensor:
     As in NumPy the number is multiplied, rounded and divided, so that what decimals cannot write may round either way.
     """
     x = tensor(x)
+    if not isinstance(decimals, (int, np.integer)):
+        cure = "decimals is a whole number."
+        raise SpecError(report(f"cannot round {x.spec} to {decimals!r:.40} decimals", at=here(), cure=cure))
     whole = not np.issubdtype(x.dtype, np.inexact)
     if not decimals or (whole and decimals > 0):
         return x if whole else _rint(x)

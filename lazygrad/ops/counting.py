@@ -64,12 +64,20 @@ class UniqueInverseResult(NamedTuple):
 def _size(what: str, x: TensorLike, size: int | None, axis: int | None) -> int:
     """How many distinct elements there may be; of an array that is known now they are counted."""
     if size is not None:
-        return size
+        return checked_size(what, size)
     if not isinstance(x, Tensor):
         return int(np.unique(np.asarray(x), axis=axis).shape[axis or 0])
     cure = "How many distinct elements there are is known only when the graph is run: give size=, the most there are."
     facts = [f"x:  {x.spec}   {x.graph.describe(x.index)}"]
     raise SpecError(report(f"cannot {what} {x.spec} without a size", at=here(), facts=facts, cure=cure))
+
+
+def checked_size(what: str, size: Any) -> int:
+    """A number of places, which is whole and not negative."""
+    if not isinstance(size, (int, np.integer)) or size < 0:
+        cure = "The size is a whole number that is not negative."
+        raise SpecError(report(f"cannot {what} with a size of {size!r:.40}", at=here(), cure=cure))
+    return int(size)
 
 
 def _ordered(rows: Tensor) -> Tensor:
@@ -209,7 +217,14 @@ def bincount(
         raise SpecError(report(f"cannot bincount {x.spec} without a length", at=here(), cure=cure))
     if x.dtype == np.bool_:
         x = astype(x, np.int64)
+    if x.ndim != 1 or x.dtype.kind not in "iu":
+        cure = "Whole numbers along one axis are counted: cast them with .astype('int64'), and flatten them."
+        raise SpecError(report(f"cannot bincount {x.spec}", at=here(), cure=cure))
     given = ones(x.shape, np.int64) if weights is None else tensor(weights, x.graph)
+    if given.shape != x.shape:
+        cure = f"There is one weight for each of the {x.size} numbers."
+        raise SpecError(report(f"cannot bincount {x.spec} with weights {given.spec}", at=here(), cure=cure))
+    count = checked_size("bincount", count)
     return segment_sum(given if weights is None or given.dtype.kind == "f" else astype(given, np.float64), x, count)
 
 

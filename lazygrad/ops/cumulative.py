@@ -13,7 +13,7 @@ from lazygrad.errors import SpecError, report
 from lazygrad.kinds import tensor, tensors
 from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
 from lazygrad.ops.elementary import logaddexp
-from lazygrad.ops.movement import astype, broadcast_to, concat, flatten, flip, moveaxis
+from lazygrad.ops.movement import _axis, astype, broadcast_to, concat, flatten, flip, moveaxis
 from lazygrad.ops.reduction import _widened
 from lazygrad.ops.source import full
 from lazygrad.precision import in_floats
@@ -137,17 +137,17 @@ def diff(x: TensorLike, *, axis: int = -1, n: int = 1, prepend: Any = None, appe
     x = tensor(x)
     ends = [tensor(e, x.graph, x.dtype) if type(e) is int else e for e in (prepend, append)]
     wide = tensors(*[part for part in (ends[0], x, ends[1]) if part is not None])
-    rows = [moveaxis(_beside(part, wide[prepend is not None], axis), axis, -1) for part in wide]
+    place = _axis("take differences of", x, axis)
+    rows = [moveaxis(_beside(part, wide[prepend is not None], place), place, -1) for part in wide]
     joined = concat(rows, axis=-1) if len(rows) > 1 else rows[0]
     for _ in range(n):
         left, right = joined[..., :-1], joined[..., 1:]
         joined = subtract(right, left) if joined.dtype != np.bool_ else right ^ left
-    return moveaxis(joined, -1, axis)
+    return moveaxis(joined, -1, place)
 
 
-def _beside(part: Tensor, x: Tensor, axis: int) -> Tensor:
+def _beside(part: Tensor, x: Tensor, place: int) -> Tensor:
     """What stands before or behind ``x``: a number once for every row."""
     if part.ndim or not x.ndim:
         return part
-    place = normalize_axis(axis, x.ndim)
     return broadcast_to(part, (*x.shape[:place], 1, *x.shape[place + 1 :]))

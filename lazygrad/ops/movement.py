@@ -401,6 +401,10 @@ def roll(x: TensorLike, shift: int | Sequence[int], axis: Axes = None) -> Tensor
     shifts: list[Any] = list(shift) if isinstance(shift, (tuple, list)) else [shift]
     axes: list[Any] = list(axis) if isinstance(axis, (tuple, list)) else [axis]
     count = max(len(shifts), len(axes))
+    whole = all(isinstance(by, (int, np.integer)) for by in shifts)
+    if not whole or not {len(shifts), len(axes)} <= {1, count} or not count:
+        cure = "shift is a whole number, or one for each axis."
+        raise SpecError(report(f"cannot roll {x.spec} by {shift!r} along {axis!r}", at=here(), cure=cure))
     for by, a in zip(shifts * (count // len(shifts)), axes * (count // len(axes)), strict=True):
         place = _axis("roll", x, a)
         cut = -by % x.shape[place] if x.shape[place] else 0

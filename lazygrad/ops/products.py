@@ -341,6 +341,8 @@ def _lettered(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
 
     def text(axes: Any) -> str:
         try:
+            if isinstance(axes, Tensor):
+                raise TypeError
             return "".join("..." if axis is Ellipsis else LETTERS[axis] for axis in axes)
         except (IndexError, TypeError):
             cure = "Behind each operand stands a list of its axes, whole numbers from 0 to 51 or '...'."

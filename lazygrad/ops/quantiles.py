@@ -82,26 +82,28 @@ METHODS: dict[str, Method] = {
 }
 
 
-def _checked(x: Tensor, q: Any, axis: Axes, method: str) -> tuple[Tensor, tuple[int, ...]]:
+def _checked(x: Tensor, q: Any, axis: Axes, method: str, whole: int) -> tuple[Tensor, tuple[int, ...]]:
     """The probabilities in float64, in which places are exact, and the axes."""
     what = f"cannot take quantiles of {x.spec}"
     if method not in METHODS:
         cure = "method is one of " + ", ".join(map(repr, METHODS)) + "."
         raise SpecError(report(f"{what} with method={method!r}", at=here(), cure=cure))
     if not isinstance(q, Tensor):
-        q = np.asarray(q, np.float64)
-        if not np.all((q >= 0) & (q <= 1)):
-            cure = "A probability is from 0 to 1, a percentage from 0 to 100."
-            raise SpecError(report(f"{what} at {q}", at=here(), cure=cure))
+        q, given = np.asarray(q), q
+        if q.dtype.kind not in "biuf" or not np.all((q >= 0) & (q <= whole)):
+            cure = "A probability is from 0 to 1." if whole == 1 else "A percentage is from 0 to 100."
+            raise SpecError(report(f"{what} at {given!r:.60}", at=here(), cure=cure))
     try:
-        return tensor(q, x.graph, np.dtype(np.float64)), normalize_axes(axis, x.ndim)
+        axes = normalize_axes(axis, x.ndim)
     except Mismatch as reason:
         raise SpecError(report(what, at=here(), cure=str(reason))) from None
+    shares = tensor(q, x.graph, np.dtype(np.float64))
+    return shares if whole == 1 else shares / whole, axes
 
 
-def _quantile(x: Tensor, q: Any, axis: Axes, method: str, keepdims: bool, skip: bool) -> Tensor:
+def _quantile(x: Tensor, q: Any, axis: Axes, method: str, keepdims: bool, skip: bool, whole: int = 1) -> Tensor:
     asked = isinstance(q, Tensor)  # else it is known to be from 0 to 1
-    q, axes = _checked(x, q, axis, method)
+    q, axes = _checked(x, q, axis, method, whole)
     rows = sort(_rows(x, axes))
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     shape = (*q.shape, *(kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]))
@@ -162,22 +164,20 @@ def nanquantile(x: TensorLike, q: Any, *, axis: Axes = None, method: str = "line
     return _quantile(tensor(x), q, axis, method, keepdims, skip=True)
 
 
-def _share(q: Any) -> Any:
-    return q / 100 if isinstance(q, Tensor) else np.asarray(q, np.float64) / 100
-
-
 @function
+@in_floats("x")
 def percentile(x: TensorLike, q: Any, *, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """As :func:`quantile`, with ``q`` in percent, from 0 to 100."""
-    return quantile(x, _share(q), axis=axis, method=method, keepdims=keepdims)
+    return _quantile(tensor(x), q, axis, method, keepdims, skip=False, whole=100)
 
 
 @function
+@in_floats("x")
 def nanpercentile(
     x: TensorLike, q: Any, *, axis: Axes = None, method: str = "linear", keepdims: bool = False
 ) -> Tensor:
     """As :func:`nanquantile`, with ``q`` in percent, from 0 to 100."""
-    return nanquantile(x, _share(q), axis=axis, method=method, keepdims=keepdims)
+    return _quantile(tensor(x), q, axis, method, keepdims, skip=True, whole=100)
 
 
 @function

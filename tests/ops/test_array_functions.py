@@ -325,7 +325,8 @@ def test_variables_become_a_vector_of_their_values() -> None:
 
 REFUSED = [
     (lambda x: lg.quantile(x, 1.5), "from 0 to 1"),
-    (lambda x: lg.percentile(x, [50, 101]), "from 0 to 100"),
+    (lambda x: lg.percentile(x, [50, 101]), "at [50, 101]"),
+    (lambda x: lg.nanpercentile(x, -1), "A percentage is from 0 to 100."),
     (lambda x: lg.quantile(x, 0.5, method="middle"), "method is one of 'linear', 'lower'"),
     (lambda x: lg.quantile(x, 0.5, axis=2), "Axis 2 does not exist"),
     (lambda x: lg.repeat(x, lg.astype(x, int)), "give size=, or repeats that are no tensor"),
@@ -361,6 +362,15 @@ REFUSED = [
     (lambda x: lg.asarray(np.ones(2), copy=False), "leave copy out"),
     (lambda x: lg.zeros(2, device="cuda:0"), "VariableEnvironment(backend='numpy') or 'cupy'"),
     (lambda x: lg.meshgrid(x, indexing="yx"), "'xy' or 'ij'"),
+    (lambda x: lg.roll(x, 1.5), "shift is a whole number"),
+    (lambda x: lg.roll(x[None], (1, 2), (0, 1, 0)), "one for each axis"),
+    (lambda x: lg.unique(x, size=-1), "that is not negative"),
+    (lambda x: lg.bincount(x, length=3), "cast them with"),
+    (lambda x: lg.bincount(x.astype(int), weights=[1.0], length=3), "each of the 3 numbers"),
+    (lambda x: lg.round(x, 1.5), "decimals is a whole number"),
+    (lambda x: lg.quantile(x, "half"), "cannot take quantiles of float64[3] at 'half'"),
+    (lambda x: lg.diff(x, axis=1), "cannot take differences of float64[3]"),
+    (lambda x: lg.einsum(x, x), "cannot einsum with axes"),
 ]
 
 
