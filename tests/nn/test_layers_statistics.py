@@ -171,6 +171,7 @@ def test_a_step_may_return_empty_updates_alone(mode):
     assert [None, None] == [call(numbers(2)), call(numbers(2))]
 
 
+@pytest.mark.filterwarnings("ignore:.*computes in float64")
 def test_statistics_stay_in_float32():
     """Also where the input is float64."""
     env = lg.VariableEnvironment(seed=0)
