@@ -98,8 +98,8 @@ def rel_entr(xp: Any, x: Array, y: Array) -> Any:
     return _entropy(xp, x, y, p * _log_ratio(xp, p, q))
 
 
-# Terms of the series that are enough where |x − y| < (x + y)/10: the ratio of two is below 1/100.
-_SADDLE = 9
+# Terms of the series that are enough where |v| < 0.3: the ratio of two is below 0.09.
+_SADDLE = 17
 
 
 def _divergence(xp: Any, p: Array, q: Array) -> Any:
@@ -109,7 +109,7 @@ def _divergence(xp: Any, p: Array, q: Array) -> Any:
     """
     total = p + q
     v = xp.where(total < np.inf, (p - q) / total, 1)
-    near = xp.abs(v) < 0.1
+    near = xp.abs(v) < 0.3
     held = xp.where(near, v, 0)
     square = held * held
     series: Any = 1 / (2 * _SADDLE + 1)
