@@ -120,7 +120,7 @@ class Family:
                 numbers |= {name: given.pop(name) for name in list(given) if _is_whole(given[name])}
             return wide(**given, numbers=numbers)
 
-        return self._named(key, made, signature, WORDS[key])
+        return self._named(key, made, signature, f"{WORDS[key]}\n\n{self.__doc__}")
 
     def _named(self, key: str, function: Any, signature: inspect.Signature, about: str) -> Any:
         vars(function).update(__signature__=signature)

@@ -281,6 +281,7 @@ def test_arguments_are_given_by_place_or_by_name_as_in_scipy():
     """``help`` and editors see the signature; what is missing or unknown is named."""
     assert "(x, a, loc=0.0, scale=1.0)" in str(inspect.signature(lg.stats.gamma.logpdf))
     assert "(k, n, p, loc=0.0)" in str(inspect.signature(lg.stats.binom.logpmf))
+    assert "Logarithm of the density at x.\n\nGamma distribution of shape" in lg.stats.gamma.logpdf.__doc__
     want = scipy.stats.gamma.logpdf(3.0, 2.0, loc=1.0, scale=2.0)
     assert want == pytest.approx(run(lambda x: lg.stats.gamma.logpdf(x, scale=2.0, a=2.0, loc=1.0), np.array(3.0)))
     with pytest.raises(TypeError) as caught:
