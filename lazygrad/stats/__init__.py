@@ -12,7 +12,7 @@ from lazygrad.stats.discrete import bernoulli, betabinom, binom, geom, nbinom, p
 from lazygrad.stats.exponential import expon, laplace, logistic, pareto, uniform, weibull_min
 from lazygrad.stats.extremes import f, gennorm, gumbel_l, gumbel_r, invgauss, rayleigh, skewnorm, vonmises
 from lazygrad.stats.gammas import beta, chi2, gamma, invgamma
-from lazygrad.stats.normal import halfnorm, lognorm, norm
+from lazygrad.stats.normal import halfnorm, lognorm, norm, truncnorm
 from lazygrad.stats.several import categorical, dirichlet, multinomial, multivariate_normal
 from lazygrad.stats.student import cauchy, halfcauchy, t
 
@@ -48,6 +48,7 @@ __all__ = [
     "rayleigh",
     "skewnorm",
     "t",
+    "truncnorm",
     "uniform",
     "vonmises",
     "weibull_min",

@@ -42,6 +42,7 @@ LINES = {
     "invgauss": (0.7,),
     "skewnorm": (-1.5,),
     "vonmises": (2.5,),
+    "truncnorm": (-0.5, 1.5),
 }
 COUNTS = {
     "poisson": (2.5,),
@@ -125,7 +126,7 @@ def test_at_the_edge_of_the_support_densities_are_limits(name, a):
 
 def operands(name):
     """A place inside of the support, the shapes, loc and scale, as arrays."""
-    x = {"beta": [0.4, 0.7], "uniform": [0.4, 0.7], "pareto": [1.9, 4.0]}.get(name, [0.6, 2.4])
+    x = {"beta": [0.4, 0.7], "truncnorm": [0.4, 0.9], "uniform": [0.4, 0.7], "pareto": [1.9, 4.0]}.get(name, [0.6, 2.4])
     return [np.array(x), *(np.array([s, 1.1 * s]) for s in LINES[name]), np.array([0.1, 0.2]), np.array([0.8, 1.3])]
 
 
@@ -175,6 +176,27 @@ def test_probabilities_of_zero_and_one_are_certain_and_have_derivatives():
     y, g = run(lambda k, p: (lg.stats.binom.logpmf(k, 2, p), lg.grad(lg.stats.binom.logpmf(k, 2, p), p)), k, p)
     np.testing.assert_allclose(y, [0, 0, -INF], atol=1e-15)
     np.testing.assert_allclose(g[:2], [-2, 2])
+
+
+@pytest.mark.parametrize("ends", [(2.0, 3.0), (9.0, 11.0), (-40.0, -38.0), (-INF, -1.0), (1.0, INF)])
+def test_a_normal_distribution_is_cut_off_far_from_its_middle(ends):
+    """On either side, where the probability of all that is left is small, and at one end only."""
+    ours, theirs = lg.stats.truncnorm, scipy.stats.truncnorm
+    x = np.linspace(max(ends[0], -50), min(ends[1], 50), 9)[[0, 1, 4, 7, 8]] + np.array([-0.1, 0, 0, 0, 0.1])
+    if not np.isfinite(ends).all():
+        x = np.array([-3.0, -1.1, -0.5, 0.5, 1.1, 3.0])
+    found = run(lambda x: (ours.logpdf(x, *ends), ours.cdf(x, *ends), ours.sf(x, *ends)), x)
+    for key, got in zip(("logpdf", "cdf", "sf"), found, strict=True):
+        same(getattr(theirs, key)(x, *ends), got, key, rtol=1e-10)
+    p = np.array([0.0, 0.1, 0.9, 1.0])
+    for key in ("ppf", "isf"):
+        same(getattr(theirs, key)(p, *ends), run(lambda p, key=key: getattr(ours, key)(p, *ends), p), key, rtol=1e-9)
+
+
+def test_what_is_cut_off_between_ends_in_the_wrong_order_is_nan():
+    """As in SciPy."""
+    for key in ("logpdf", "cdf", "sf", "ppf"):
+        assert np.isnan(run(lambda x, key=key: getattr(lg.stats.truncnorm, key)(x, 1.0, 0.5), np.array(0.7)))
 
 
 RNG = np.random.default_rng(0)
