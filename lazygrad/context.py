@@ -54,7 +54,7 @@ class Context:
     Attributes:
         env: the environment.
         graph: the graph being written.
-        random: draws, see :class:`lazygrad.ops.random.Random`.
+        random: draws, a :class:`Random`.
         tracing: whether values can not be asked for, because the step is traced or compiled.
     """
 

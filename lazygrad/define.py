@@ -64,7 +64,7 @@ def elementwise(
         vjp: the cotangent of each operand, as if all had the result's shape.
         jvp: not needed: it follows from ``vjp``.
         dtype: how operands and result get their dtypes; without it as NumPy's ufunc of the same name,
-            else by promotion. See :mod:`lazygrad.spec`.
+            else by promotion.
 
     Raises:
         DefinitionError: the kernel has no docstring, or a rule does not fit its signature.
@@ -75,8 +75,8 @@ def elementwise(
 def squared(rule: Callable[..., Any]) -> Callable[[F], F]:
     """Of an op with corners: the square of its result, as a formula of its operands that is smooth there.
 
-    What squares the result has the derivatives of that formula, see :mod:`lazygrad.ops.corners`. The rule may
-    return None: there is none for these settings.
+    What squares the result has the derivatives of that formula. The rule may return None: there is none for these
+    settings.
     """
 
     def declare(op: F) -> F:

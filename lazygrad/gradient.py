@@ -1,9 +1,8 @@
-"""Derivatives: walk the list of nodes, append the nodes of the derivative.
+"""Derivatives of any order: reverse mode from a result to what it depends on, forward mode the other way."""
 
-Reverse mode walks from the end to the front and asks each op for the cotangents of its operands; forward
-mode walks to the end with tangents. Neither recurses, so a graph may be of any depth. This is the only
-place that knows that an elementwise op broadcasts: a cotangent is summed to its operand's shape here.
-"""
+# Reverse mode walks the list of nodes from the end to the front and asks each op for the cotangents of its operands;
+# forward mode walks to the end with tangents. Neither recurses, so a graph may be of any depth. This is the only
+# place that knows that an elementwise op broadcasts: a cotangent is summed to its operand's shape here.
 
 from __future__ import annotations
 

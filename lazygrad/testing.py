@@ -130,9 +130,8 @@ def check_value(f: Callable[..., Any], reference: Callable[..., Any], *arrays: A
     """Check what ``f`` computes against a reference on arrays, and against itself run another way.
 
     ``f`` is evaluated three ways: node by node, by the program of ``env.run``, and by that of ``env.compile``.
-    The three must agree bit for bit; native code within the tolerance of
-    :mod:`lazygrad.codegen.agreement`. Evaluating node by node also checks that every kernel returns the shape
-    and dtype that its op declares.
+    The three must agree bit for bit; native code to an element's 2⁻¹⁴ of the largest of its array in float32, 2⁻⁴⁰ in
+    float64. Evaluating node by node also checks that every kernel returns the shape and dtype that its op declares.
 
     Args:
         f: takes tensors, returns a tensor, or a tuple or list of them.

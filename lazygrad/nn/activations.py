@@ -1,4 +1,4 @@
-"""Activation functions. Three are primitives, written so that no argument overflows; the rest is said with them.
+"""Activation functions, none of which overflows.
 
 All work element by element but :func:`softmax` and :func:`log_softmax`. Floats keep their dtype, whole numbers
 become float64.

@@ -1,8 +1,7 @@
-"""Windows that slide over the last two axes: the ground of convolution and pooling.
+"""Windows that slide over the last two axes: the ground of convolution and pooling."""
 
-Inside, the two axes of a window stand in front, ``(kh, kw, ..., rows, columns)``: then the elements at one
-place of all windows lie side by side, and every kernel is a loop over few long rows.
-"""
+# Inside, the two axes of a window stand in front, (kh, kw, ..., rows, columns): then the elements at one place of all
+# windows lie side by side, and every kernel is a loop over few long rows.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modified Bessel functions of the first kind. The scaled ones, i0e and i1e, are in :mod:`lazygrad.ops.special`."""
+"""Modified Bessel functions of the first kind. There are scaled ones too, ``i0e`` and ``i1e``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The incomplete gamma and beta functions, their complements and inverses, and Student's distribution.
 
 All have derivatives in every operand. Those for the place are densities, of any order. Those for the other operands are
-integrals, see :mod:`lazygrad.backends.incomplete`, up to the second order; asking for a third one is a GradientError.
+integrals, up to the second order; asking for a third one is a GradientError.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Reading and writing parts: slices, index arrays, masks, and ``x.at``.
+"""Reading and writing parts: slices, index arrays, masks, and ``x.at``."""
 
-A basic index (numbers, slices, ``None``, ``...``) is a movement. An index with arrays is split into a
-pattern, which is a setting, and the arrays, which are operands.
-"""
+# A basic index (numbers, slices, None, ...) is a movement. An index with arrays is split into a pattern, which is a
+# setting, and the arrays, which are operands.
 
 from __future__ import annotations
 

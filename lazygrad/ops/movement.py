@@ -1,7 +1,6 @@
-"""Ops that move or repeat elements and compute nothing.
+"""Elements moved or repeated: other shapes, other orders, arrays joined and cut."""
 
-Seven primitives; everything else here is said with them.
-"""
+# Seven are primitives; everything else here is said with them, and computes nothing.
 
 from __future__ import annotations
 

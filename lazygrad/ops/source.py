@@ -1,7 +1,7 @@
-"""Where numbers enter a graph: variables, placeholders, constants, literals, arrays made by rule.
+"""Arrays made by rule: of one number, of equal steps, grids, unit matrices."""
 
-And where they leave it: an assignment is a node too.
-"""
+# All that enters a graph is here: variables, placeholders, constants, literals. And what leaves it: an assignment is
+# a node too.
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What all optimizers share: settings and state as variables, the loop over parameters, the assignments."""
+"""What all optimizers have."""
+
+# Settings and state as variables, the loop over parameters, the assignments.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays with one row an example as a source of batches."""
+"""Mini-batches of arrays with one row an example."""
 
 from __future__ import annotations
 

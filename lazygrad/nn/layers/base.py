@@ -1,4 +1,4 @@
-"""What all layers share: a name, variables under it, and how they are found in a step."""
+"""What all layers have: a name, and variables under it."""
 
 from __future__ import annotations
 

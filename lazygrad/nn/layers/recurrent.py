@@ -1,7 +1,6 @@
-"""Layers that go through a sequence step by step, written out in the graph.
+"""Layers that go through a sequence step by step."""
 
-The inputs of all steps are projected by one product of matrices before the first step.
-"""
+# The steps are written out in the graph; the inputs of all are projected by one product of matrices before the first.
 
 from __future__ import annotations
 
