@@ -177,7 +177,7 @@ def table(native: Any) -> str:
         places = [f"{_place(native, key)}+{start}" for key, start in (next(block) for _ in step.arguments)]
         lines.append(f"{step.entry}: {step.name} in {step.chunks} of {', '.join(places)}")
     lines += [f"given {key}: {slot.spec} {slot.places}" for key, slot in native.slots.items()]
-    lines += [f"outputs {native.outputs}, foreign {native.foreign}"]
+    lines += [f"outputs {list(native.outputs)}, foreign {list(native.foreign)}"]
     return "\n".join(lines)
 
 

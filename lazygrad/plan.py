@@ -6,7 +6,7 @@ holds no array of the environment, and none of the user's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.rewrite import optimized, share
 from lazygrad.spec import Spec
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "last_reads"]
 
 
 class NativeCode(Protocol):
@@ -48,6 +48,8 @@ class Plan:
         variables, placeholders: nodes that stand for them, by name.
         constants: nodes that stand for arrays beside the graph, with the array's number.
         draws: whether random numbers are drawn.
+        last_use: for each node the last that reads it: itself if none does, and the number of nodes if it outlives the
+            run, as it is returned or assigned.
         dying: for each node the nodes whose arrays nothing after it needs.
         static: for each node whether its array is the same in every run.
         native: what is known of its native code, where it was asked for.
@@ -73,6 +75,7 @@ class Plan:
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.draws = any(is_random(n) for n in nodes)
         self.native: NativeCode | None = None
+        self.last_use = self._last_use()
         self.dying = self._dying()
         self.static = self._static()
 
@@ -88,18 +91,14 @@ class Plan:
                 )
             )
 
+    def _last_use(self) -> list[int]:
+        nodes, kept = self.graph.nodes, {*self.values, *self.updates.values()}
+        last = last_reads(node.inputs for node in nodes)
+        return [len(nodes) if i in kept else last.get(i, i) for i in range(len(nodes))]
+
     def _dying(self) -> list[tuple[int, ...]]:
-        """Values that are returned or assigned outlive the run, all others die at their last use."""
-        kept = {*self.values, *self.updates.values()}
-        seen = set(kept)
-        dying: list[tuple[int, ...]] = [()] * len(self.graph.nodes)
-        for i in range(len(self.graph.nodes) - 1, -1, -1):
-            node = self.graph.nodes[i]
-            if node.inputs:
-                last = [j for j in dict.fromkeys(node.inputs) if j not in seen]
-                seen.update(last)
-                dying[i] = tuple(last)
-        return dying
+        last = self.last_use
+        return [tuple([j for j in dict.fromkeys(n.inputs) if last[j] == i]) for i, n in enumerate(self.graph.nodes)]
 
     def _static(self) -> bytearray:
         static = bytearray(len(self.graph.nodes))
@@ -175,6 +174,11 @@ class Plan:
         if self.native is not None:
             lines.append(self.native.explain())
         return "\n".join(lines)
+
+
+def last_reads(steps: Iterable[Iterable[int]]) -> dict[int, int]:
+    """For everything that steps read, the number of the last that does."""
+    return {read: number for number, reads in enumerate(steps) for read in reads}
 
 
 def is_random(node: Node) -> bool:

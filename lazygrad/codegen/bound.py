@@ -15,6 +15,7 @@ from lazygrad.codegen.kernels import Spare
 from lazygrad.codegen.memory import aligned
 from lazygrad.codegen.native import Call, Instruction, Module, Native
 from lazygrad.codegen.tier import Refused
+from lazygrad.codegen.ways import Way
 from lazygrad.kinds import Declared, item
 from lazygrad.spec import Spec
 
@@ -172,7 +173,7 @@ class Bound:
         spec = ways.nodes[j].spec
         if not isinstance(spec, Spec):
             return lambda arrays: arrays["results", j]
-        if ways.way[j] == "number":
+        if ways.way[j] is Way.NUMBER:
             full = np.full(spec.shape, ways.nodes[j].params["value"], spec.dtype)
             return lambda arrays: full
         view = ways.view(j)
@@ -199,7 +200,7 @@ class Bound:
         ways = self.native.ways
         if i in self.native.outputs:
             return (lambda arrays: arrays[i].copy()) if again else (lambda arrays: arrays[i])
-        if ways.way[i] == "number":
+        if ways.way[i] is Way.NUMBER:
             spec = ways.spec(i)
             return lambda arrays: np.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
         key = self.native.key(i)
@@ -264,7 +265,7 @@ class Bound:
         cells = memoryview(row.data).cast("B").cast("q")
         run, _ = self.program[0]
         assert run is not None
-        copies = [self.arrays[native.key(i)].copy for i in native.plan.values if native.ways.way[i] != "number"]
+        copies = [self.arrays[native.key(i)].copy for i in native.plan.values if native.ways.way[i] is not Way.NUMBER]
         if len(copies) != len(self.values):
             return None
 

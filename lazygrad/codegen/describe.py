@@ -26,7 +26,7 @@ from lazygrad.codegen.kernels import (
 from lazygrad.codegen.reading import Folded
 from lazygrad.codegen.reading import Taken as TakenPattern
 from lazygrad.codegen.registers import BOOL
-from lazygrad.codegen.ways import Ways
+from lazygrad.codegen.ways import Way, Ways
 from lazygrad.kinds import Declared, Movement, Reduction
 
 __all__ = ["copy", "definition", "folded", "limits", "segmented", "zeros"]
@@ -78,7 +78,7 @@ def segmented(ways: Ways, i: int) -> Statement:
     loops = _loops(ways.spec(values).shape)
     result = described.element(values, loops)
     which, begin = described.element(segments, loops[:1]), None
-    if ways.way[start] == "number":
+    if ways.way[start] is Way.NUMBER:
         assert not ways.nodes[start].params["value"]
     else:
         view = ways.view(start)
@@ -119,11 +119,11 @@ class _Elements:
         if known is not None:
             return known
         ways = self.ways
-        if i in ways.stored or ways.way[i] in ("leaf", "callback"):
+        if i in ways.stored or ways.way[i] in (Way.LEAF, Way.CALLBACK):
             view = ways.view(i)
             assert view is not None
             return self.add((i, index), Load(i, index, view.place(index), ways.spec(i)))
-        return self.add((i, index), self._number(i) if ways.way[i] == "number" else self.defined(i, index))
+        return self.add((i, index), self._number(i) if ways.way[i] is Way.NUMBER else self.defined(i, index))
 
     def defined(self, i: int, index: Indices) -> Element:
         """The element at ``index`` of a node by its definition; what it is computed of is appended."""
@@ -132,7 +132,7 @@ class _Elements:
             return self._taken(i, index)
         if ways.is_split(i):
             (j,) = node.inputs
-            if ways.way[j] == "number":
+            if ways.way[j] is Way.NUMBER:
                 return Moved(i, index, self.element(j, ()), dtype)
             view = ways.split(i)
             return Viewed(i, index, view.buffer, view.place(index), dtype)
@@ -150,7 +150,7 @@ class _Elements:
         ways, node = self.ways, self.ways.nodes[i]
         source = node.inputs[0]
         spec = ways.spec(source)
-        if ways.way[source] == "number":
+        if ways.way[source] is Way.NUMBER:
             view: View | None = View(None, 0, (0,) * spec.ndim, spec.shape)
             taken_from = self.element(source, ())
         else:

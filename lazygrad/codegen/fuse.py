@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from lazygrad.codegen import describe
 from lazygrad.codegen.index import Affine, Index, contiguous, identity
 from lazygrad.codegen.kernels import Kernel, Part, Statement
-from lazygrad.codegen.ways import Ways
+from lazygrad.codegen.ways import Way, Ways
 from lazygrad.spec import Shape
 
 __all__ = ["Entry", "Rows", "fused"]
@@ -35,9 +35,9 @@ FEW = 64  # rows; a kernel of much work is not made to have fewer, as rows are w
 
 @dataclass(eq=False)
 class Entry:
-    """Something that is run: a kernel, a product, a copy, or a call back to NumPy."""
+    """Something that is run: a kernel, a product, or a call back to NumPy."""
 
-    kind: str
+    kind: Way
     node: int
 
 
@@ -45,7 +45,7 @@ class Rows(Entry):
     """A kernel that statements may still join; see :class:`lazygrad.codegen.kernels.Kernel`."""
 
     def __init__(self, statement: Statement) -> None:
-        super().__init__("rows", statement.node)
+        super().__init__(Way.LAZY, statement.node)
         self.statements = [statement]
         self.rank = statement.rank
         self.made = {} if statement.target is not None else {statement.node: statement}
@@ -93,9 +93,9 @@ class Rows(Entry):
         if statement.target is None:
             self.made[statement.node] = statement
 
-    def kernel(self, stored: set[int]) -> Kernel:
+    def kernel(self, stored: frozenset[int]) -> Kernel:
         """The description, once it is known which nodes must lie in memory."""
-        return Kernel(self.rank, tuple(self.statements), frozenset(stored & {s.node for s in self.statements}))
+        return Kernel(self.rank, tuple(self.statements), stored & {s.node for s in self.statements})
 
 
 def _aligned(index: tuple[Index, ...], shape: Shape, rank: int) -> int:
@@ -119,13 +119,13 @@ class _Fusion:
         self._readers: dict[int, int] = {}  # the last kernel that reads a node
         for i in range(len(ways.nodes)):
             way = ways.way[i]
-            if way in ("product", "callback"):
+            if way in (Way.PRODUCT, Way.CALLBACK):
                 self._append(Entry(way, i))
-            elif way == "scatter":
+            elif way is Way.SCATTER:
                 self._add(describe.segmented(ways, i))
-            elif way == "copies":
+            elif way is Way.COPIES:
                 self._copies(i)
-            elif way == "fold":
+            elif way is Way.FOLD:
                 self._add(describe.folded(ways, i))
             elif i in ways.stored:
                 self._add(describe.definition(ways, i))

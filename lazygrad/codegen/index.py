@@ -63,6 +63,10 @@ class Index(NamedTuple):
         terms = tuple(sorted((loop, step) for loop, step in steps.items() if step))
         return Index(start, terms)
 
+    def __str__(self) -> str:
+        terms = [f"i{loop}" if step == 1 else f"{step}·i{loop}" for loop, step in self.terms]
+        return " + ".join([*terms, *([str(self.start)] if self.start or not terms else [])])
+
 
 ZERO = Index()
 

@@ -56,6 +56,9 @@ class Number:
     key: Any = field(repr=False)
     dtype: np.dtype[Any]
 
+    def __str__(self) -> str:
+        return str(self.value)
+
 
 @dataclass(frozen=True)
 class Load:
@@ -73,6 +76,9 @@ class Load:
 
     length = 2
 
+    def __str__(self) -> str:
+        return f"n{self.node}[{', '.join(map(str, self.index))}]"
+
 
 @dataclass(frozen=True)
 class Viewed:
@@ -84,6 +90,9 @@ class Viewed:
     place: Index
     dtype: np.dtype[Any]
 
+    def __str__(self) -> str:
+        return f"n{self.array} at {self.place}"
+
 
 @dataclass(frozen=True)
 class Anywhere:
@@ -91,6 +100,9 @@ class Anywhere:
 
     view: View
     dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"n{self.view.buffer}"
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,9 @@ class Apply:
     dtype: np.dtype[Any]
     length: int
 
+    def __str__(self) -> str:
+        return f"{self.op.name}({', '.join(f'%{k}' for k in self.operands)})"
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -115,6 +130,9 @@ class Moved:
     index: Indices
     operand: int
     dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"%{self.operand}"
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,9 @@ class Taken:
     named: tuple[tuple[int, int, int], ...]
     dtype: np.dtype[Any]
     length: int
+
+    def __str__(self) -> str:
+        return f"%{self.source} at {' + '.join([str(self.place), *(f'{step}·%{k}' for k, _, step in self.named)])}"
 
 
 Element = Number | Load | Viewed | Anywhere | Apply | Moved | Taken
@@ -269,6 +290,14 @@ class Statement:
         """The dtypes of all that it reads from memory and of what it makes."""
         return {self.spec.dtype, *(e.dtype for e in self.elements if isinstance(e, (Load, Viewed, Anywhere)))}
 
+    def _written(self) -> str:
+        """What it writes, in words."""
+        if self.target is None:
+            return f"n{self.node}"
+        if isinstance(self.target, Part):
+            return f"n{self.node} as a part of n{self.target.node}"
+        return f"n{self.node} as variable {self.target.name!r}"
+
     @property
     def begins_with(self) -> View | None:
         """The memory that a sum by segments begins with."""
@@ -277,6 +306,17 @@ class Statement:
         start = self.elements[self.start]
         assert isinstance(start, Anywhere)
         return start.view
+
+    def __str__(self) -> str:
+        """What it computes, then how, an element a line: ``%2`` is the one of number 2, ``i2`` the loop over axis 2."""
+        sizes = " × ".join(map(str, self.shape)) or "1"
+        result = "0" if self.source == ZEROS else f"%{self.result}"
+        if self.fold is not None:
+            result = f"{self.fold.how or 'add'} of {result} over {', '.join(f'i{axis}' for axis in self.axes)}"
+        if self.segments is not None:
+            result += f", to row %{self.segments}"
+        lines = [f"{self._written()}, {self.spec.dtype}, over {sizes}: {result}"]
+        return "\n".join([*lines, *(f"    %{k} = {e}" for k, e in enumerate(self.elements))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,3 +346,10 @@ class Kernel:
     def made(self) -> dict[int, Statement]:
         """Its statements by the nodes whose arrays they compute."""
         return {s.node: s for s in self.statements if s.target is None}
+
+    def __str__(self) -> str:
+        """Its rows, then its statements; what is not said to be in memory is kept in a row."""
+        rows = " × ".join(map(str, self.rows)) or "1"
+        stored = [f"n{node}" for node in sorted(self.stored)]
+        lines = [f"{rows} rows" + (f", {', '.join(stored)} in memory" if stored else "")]
+        return "\n".join([*lines, *("  " + str(s).replace("\n", "\n  ") for s in self.statements)])

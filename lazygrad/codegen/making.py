@@ -17,6 +17,7 @@ from lazygrad.codegen.bound import Loaded
 from lazygrad.codegen.cache import object_code
 from lazygrad.codegen.compiler import Stopped, stop
 from lazygrad.codegen.llvm import machine
+from lazygrad.codegen.lower import lowered
 from lazygrad.codegen.meter import Meter
 from lazygrad.codegen.native import Module, Native
 from lazygrad.plan import Plan
@@ -48,7 +49,7 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
         check()
         meter.look()
 
-    native = Native(plan, machine().width, look=look)
+    native = lowered(plan, machine().width, look)
     modules = native.modules()
     meter.known(len(native.functions))
     length = sum(len(module.text) for module in modules)

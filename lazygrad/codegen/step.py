@@ -50,7 +50,7 @@ class Program:
         self.spares: dict[int, str] = {}  # a node whose result is to be written into a variable's spare array
         self.written: dict[int, str] = {}  # a node whose result is written there
         self.inputs: list[int] = []
-        self.last_use = self._last_uses()
+        self.last_use = plan.last_use
         self._choose_spares()
         for i, node in enumerate(plan.graph.nodes):
             self._write(i, node)
@@ -59,16 +59,6 @@ class Program:
         self.source = self._source()
         self.filename = f"<lazygrad step {id(self):x}>"
         self.code = compile(self.source, self.filename, "exec")
-
-    def _last_uses(self) -> list[int]:
-        last = list(range(len(self.plan.graph.nodes)))
-        for i, node in enumerate(self.plan.graph.nodes):
-            for j in node.inputs:
-                last[j] = i
-        end = len(last)
-        for j in [*self.plan.values, *self.plan.updates.values()]:
-            last[j] = end
-        return last
 
     def _choose_spares(self) -> None:
         """A node that computes one variable's new value writes it where that will lie."""

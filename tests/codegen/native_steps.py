@@ -15,6 +15,7 @@ import pytest
 import lazygrad as lg
 from lazygrad.codegen.bound import Loaded
 from lazygrad.codegen.llvm import machine
+from lazygrad.codegen.lower import lowered
 from lazygrad.codegen.native import Instruction, Native
 from lazygrad.execute import interpret
 from lazygrad.plan import Plan
@@ -70,7 +71,7 @@ class Case(NamedTuple):
 def case(step: Step, *arguments: Any, width: int | None = None, **variables: Any) -> Case:
     """Run a step natively and node by node. Memory that native code must write is full of rubbish before."""
     env, plan, inputs = traced(step, arguments, variables)
-    native = Native(plan, width or machine().width)
+    native = lowered(plan, width or machine().width)
     loaded = Loaded(native, env._backend.xp)
     live = {name: env._find(name).live(0) for name in plan.variables}
     spare = {name: np.full_like(env._find(name).live(0), 77) for name in plan.updates}

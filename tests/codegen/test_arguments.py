@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.codegen import arguments, native
+from lazygrad.codegen import arguments, lower
 from lazygrad.codegen.arguments import Slot, expected, layout, taking
 from lazygrad.codegen.bound import Bound
 from lazygrad.spec import Spec
@@ -244,7 +244,7 @@ def test_without_a_known_layout_arrays_are_taken_over_in_python(
     env: lg.VariableEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the same numbers."""
-    monkeypatch.setattr(native, "layout", lambda: None)
+    monkeypatch.setattr(lower, "layout", lambda: None)
     fast = env.compile(lambda ctx, x, y: (x * 2 + y[1:], lg.exp(lg.broadcast_to(x, (2000, 3))), ctx.assign("w", y[:3])))
     x, y = np.ones(3, "float32"), np.ones((4, 4), "float32")
     fast = env.compile(lambda ctx, x, y: (y * 2, lg.exp(lg.broadcast_to(x, (2000, 3))), ctx.assign("w", y[1:] + x[0])))

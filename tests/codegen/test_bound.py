@@ -12,7 +12,8 @@ from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
 from lazygrad.codegen.bound import Loaded
-from lazygrad.codegen.native import Instruction, Native
+from lazygrad.codegen.lower import lowered
+from lazygrad.codegen.native import Instruction
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -75,7 +76,7 @@ def totals() -> tuple[Loaded, list[Any]]:
         random_floats((900, 203)),
         rng.integers(0, 30, 50_001),
     ]
-    native = Native(plan_of(sums, *inputs), 8)
+    native = lowered(plan_of(sums, *inputs), 8)
     return Loaded(native, np), inputs
 
 
@@ -121,7 +122,7 @@ def test_memory_beside_the_arrays_is_not_touched(width: int) -> None:
 def test_what_no_input_changes_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And lies still between runs."""
     plan = plan_of(lambda ctx, x: lg.cumulative_sum(lg.arange(6), axis=0) * x, whole(6))
-    loaded = Loaded(Native(plan, 8), np)
+    loaded = Loaded(lowered(plan, 8), np)
     statics = [a for a in loaded.statics.values() if getattr(a, "shape", None) == (6,)]
     assert [0, 1, 3, 6, 10, 15] in [a.tolist() for a in statics]
 
@@ -135,14 +136,14 @@ def test_a_step_with_a_call_back_has_no_shortest_way() -> None:
         lambda ctx, x: lg.full((3,), 2.0),
     ]
     for step in steps:
-        loaded = Loaded(Native(plan_of(step, whole(6)), 8), np)
+        loaded = Loaded(lowered(plan_of(step, whole(6)), 8), np)
         assert loaded.bind({}, {}, lambda draw: None).quick([0] * len(loaded.native.inputs)) is None
 
 
 def test_the_shortest_way_keeps_arrays_that_are_the_same_in_every_call() -> None:
     """As those that a step closes over."""
     array = whole(6, seed=3)
-    loaded = Loaded(Native(plan_of(lambda ctx, x: x * 2 + array, whole(6)), 8), np)
+    loaded = Loaded(lowered(plan_of(lambda ctx, x: x * 2 + array, whole(6)), 8), np)
     native = loaded.native
     sources: list[Any] = [0 if i in native.plan.placeholders.values() else array.copy() for i in native.inputs]
     quick = loaded.bind({}, {}, lambda draw: None).quick(sources)

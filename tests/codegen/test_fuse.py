@@ -13,7 +13,7 @@ import lazygrad as lg
 from lazygrad.codegen.fuse import MOST, Rows, fused
 from lazygrad.codegen.index import Index, View, identity
 from lazygrad.codegen.kernels import Anywhere, Load, Statement
-from lazygrad.codegen.native import Native
+from lazygrad.codegen.lower import lowered
 from lazygrad.codegen.ways import Ways
 from lazygrad.spec import Spec
 
@@ -87,9 +87,9 @@ def test_a_kernel_has_a_limit() -> None:
 def test_what_only_its_own_kernel_reads_is_not_in_memory() -> None:
     """The exponentials of a softmax have no buffer; of what two kernels read there is one."""
     plan = plan_of(lambda ctx, x: softmax(x), LARGE)
-    assert Native(plan, 8).nbytes < LARGE.nbytes // 10
+    assert lowered(plan, 8).nbytes < LARGE.nbytes // 10
     plan = plan_of(lambda ctx, x: lg.sum((y := lg.exp(x * 1e-3)) / lg.sum(y), axis=0), LARGE)
-    assert Native(plan, 8).nbytes >= LARGE.nbytes
+    assert lowered(plan, 8).nbytes >= LARGE.nbytes
 
 
 def test_everything_that_is_read_is_made_before_or_in_the_same_kernel() -> None:

@@ -19,6 +19,7 @@ from benchmarks import references
 from benchmarks.loops import Loop, Loops, loops
 from lazygrad.codegen import fuse, rows, ways
 from lazygrad.codegen.functions import FUNCTIONS, OPERANDS, calls
+from lazygrad.codegen.lower import lowered
 from lazygrad.codegen.native import Native
 from lazygrad.codegen.registers import F32, F64, Register
 from lazygrad.codegen.writer import Writer
@@ -82,7 +83,7 @@ FORMS = (total, product, balanced, chain, outputs, sums, gradient)
 
 def text_of(form: Callable[..., Any], f: Callable[..., Any], terms: int) -> Native:
     """The native code of a form of so many terms."""
-    return Native(plan_of(lambda ctx, x: form(f, x, terms), X), 8)
+    return lowered(plan_of(lambda ctx, x: form(f, x, terms), X), 8)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -182,7 +183,7 @@ def test_a_kernel_gives_the_same_bits_with_and_without_calls(
 def test_the_body_of_a_long_loop_stands_there_once() -> None:
     """Also where the last turn is not whole: every turn asks then which lanes count."""
     odd, even = (
-        Native(plan_of(lambda ctx, x: total(lg.exp, x, 100), np.ones(size, "f4")), 8).text() for size in (1001, 1000)
+        lowered(plan_of(lambda ctx, x: total(lg.exp, x, 100), np.ones(size, "f4")), 8).text() for size in (1001, 1000)
     )
     assert "masked.store" in odd
     assert len(odd) < 1.1 * len(even)
@@ -211,7 +212,7 @@ SMALL = [(40, 4), (50, 3), (9, 4, 4), (4, 3, 2, 1), (2, 33), (4,)]
 @pytest.mark.parametrize("shape", SMALL)
 def test_short_loops_of_a_long_kernel_are_not_written_out(shape: tuple[int, ...]) -> None:
     """Nothing stands there four times, and again for every axis."""
-    native = Native(plan_of(lambda ctx, x: total(lg.exp, x, 150), np.ones(shape, "f4")), 8)
+    native = lowered(plan_of(lambda ctx, x: total(lg.exp, x, 150), np.ones(shape, "f4")), 8)
     assert max(body.count("\n") for body in native.functions.values()) <= BOUND
 
 

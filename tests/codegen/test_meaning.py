@@ -14,9 +14,8 @@ from programs import exact_program, smooth_program
 
 import lazygrad as lg
 from lazygrad.codegen import meaning
-from lazygrad.codegen.fuse import Rows
-from lazygrad.codegen.kernels import Spare
-from lazygrad.codegen.native import Native
+from lazygrad.codegen.kernels import Kernel, Spare
+from lazygrad.codegen.lower import lowered
 from lazygrad.kinds import Declared, item
 from lazygrad.spec import Spec
 
@@ -29,9 +28,11 @@ Step = Callable[..., Any]
 def meant(step: Step, *arguments: Any, **variables: Any) -> list[Any]:
     """Values, then new values of variables, as the descriptions of a step's kernels mean them."""
     env, plan, inputs = traced(step, arguments, variables)
-    xp, native, nodes = env._backend.xp, Native(plan, 8), plan.graph.nodes
-    ways = native.ways
-    memory: dict[Any, Any] = {Spare(name): np.zeros(plan.spec(i).size, plan.spec(i).dtype) for name, i in native.copied}
+    xp, native, nodes = env._backend.xp, lowered(plan, 8), plan.graph.nodes
+    ways, copied = native.ways, dict(native.results.copied)
+    memory: dict[Any, Any] = {
+        Spare(name): np.zeros(plan.spec(i).size, plan.spec(i).dtype) for name, i in native.results.copied
+    }
     given = dict(zip(sorted([*plan.placeholders.values(), *plan.constants]), inputs, strict=True))
     given |= {i: env._find(name).live(0) for name, i in plan.variables.items()}
     for i, node in enumerate(nodes):
@@ -66,12 +67,11 @@ def meant(step: Step, *arguments: Any, **variables: Any) -> list[Any]:
         return node.op.kernel(env._draw(node.params["draw"]) if is_random else xp, *operands, **node.params)
 
     for entry in native.entries:
-        if isinstance(entry, Rows):
-            meaning.run(entry.kernel(native.external), memory, xp)
+        if isinstance(entry, Kernel):
+            meaning.run(entry, memory, xp)
         else:
             made = called(entry.node)
             memory[entry.node] = made if isinstance(made, (tuple, list)) else np.array(made, order="C").ravel()
-    copied = dict(native.copied)
     found = [seen(i) for i in plan.values]
     for name, i in plan.updates.items():
         found.append(memory[Spare(name)].reshape(plan.spec(i).shape) if name in copied else seen(i))
@@ -156,3 +156,29 @@ def test_an_index_out_of_range_means_that_the_step_fails() -> None:
     """Where native code refuses, the meaning says which index it is."""
     with pytest.raises(IndexError, match="7 is out of range for 4"):
         meant(lambda ctx, x, i: x[i], whole((4, 5)), np.array([0, 7]))
+
+
+def test_a_kernel_is_printed_as_what_it_computes_and_how() -> None:
+    """A line a statement, and a line an element of it."""
+    plan = traced(lambda ctx, x: lg.max(x * 2 + 1, axis=1), [whole((40, 30))], {})[1]
+    (kernel,) = lowered(plan, 8).entries
+    assert (
+        str(kernel)
+        == """40 rows, n5 in memory
+  n5, float32, over 40 × 30: max of %4 over i1
+      %0 = n0[i0, i1]
+      %1 = 2.0
+      %2 = multiply(%0, %1)
+      %3 = 1.0
+      %4 = add(%2, %3)"""
+    )
+
+
+def test_a_plan_explains_how_its_nodes_exist_and_what_its_kernels_compute() -> None:
+    """After the table."""
+    env = lg.VariableEnvironment(seed=0)
+    fast = env.compile(lambda ctx, x: lg.max(x * 2 + 1, axis=1), wait=True)
+    fast(whole((40, 30)))
+    text = fast.plan.explain()
+    assert "ways of nodes: 1 leaf, 2 number, 2 lazy, 1 fold; 0 of the lazy ones are stored" in text
+    assert "max of %4 over i1" in text

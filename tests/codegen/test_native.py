@@ -11,7 +11,8 @@ from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
 from lazygrad.codegen.llvm import compiled
-from lazygrad.codegen.native import Call, Instruction, Native
+from lazygrad.codegen.lower import lowered
+from lazygrad.codegen.native import Call, Instruction
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -29,7 +30,7 @@ def layers(ctx: Any, x: Any) -> Any:
 @pytest.mark.parametrize("width", [4, 8, 16])
 def test_buffers_that_live_at_once_do_not_overlap(width: int) -> None:
     """Neither with what an entry writes nor with what a later one reads."""
-    native = Native(plan_of(layers, X), width)
+    native = lowered(plan_of(layers, X), width)
     buffers = list(native.buffers.values())
     assert len(buffers) > 12
     for k, a in enumerate(buffers):
@@ -42,13 +43,13 @@ def test_buffers_that_live_at_once_do_not_overlap(width: int) -> None:
 
 def test_a_buffer_is_used_again_when_its_last_reader_is_done() -> None:
     """A dozen layers need no more than two."""
-    native = Native(plan_of(layers, X), 8)
+    native = lowered(plan_of(layers, X), 8)
     assert native.nbytes < sum(b.nbytes for b in native.buffers.values()) // 3
 
 
 def test_kernels_alike_are_one_function() -> None:
     """Named by their text."""
-    native = Native(plan_of(layers, X), 8)
+    native = lowered(plan_of(layers, X), 8)
     instructions = [step for step in native.program if isinstance(step, Instruction)]
     assert len(instructions) > 3 * len(native.functions)
     assert {step.name for step in instructions} <= set(native.functions)
@@ -56,14 +57,14 @@ def test_kernels_alike_are_one_function() -> None:
 
 def test_the_same_plan_has_the_same_text() -> None:
     """So that the code of yesterday is found in the cache."""
-    assert Native(plan_of(layers, X), 8).text() == Native(plan_of(layers, X), 8).text()
+    assert lowered(plan_of(layers, X), 8).text() == lowered(plan_of(layers, X), 8).text()
 
 
 def test_no_address_stands_in_the_text() -> None:
     """Nor a number of a variable or an argument."""
     step = lambda ctx, x: (x * ctx.variable("w") + lg.arange(30), ctx.assign("w", ctx.variable("w") + 1))  # noqa: E731
-    one = Native(plan_of(step, X, w=np.ones(30)), 8).text()
-    two = Native(plan_of(step, X + 1, w=np.zeros(30)), 8).text()
+    one = lowered(plan_of(step, X, w=np.ones(30)), 8).text()
+    two = lowered(plan_of(step, X + 1, w=np.zeros(30)), 8).text()
     assert one == two
     assert not re.search(r"inttoptr", one)
 
@@ -71,7 +72,7 @@ def test_no_address_stands_in_the_text() -> None:
 @pytest.mark.parametrize("width", [4, 8, 16])
 def test_a_module_is_taken_by_llvm_whatever_its_width(width: int) -> None:
     """Its functions all have attributes, and what they call is declared once."""
-    text = Native(plan_of(lambda ctx, x: (lg.nn.softmax(x), lg.sum(lg.erf(x)), lg.argmax(x, axis=1)), X), width).text()
+    text = lowered(plan_of(lambda ctx, x: (lg.nn.softmax(x), lg.sum(lg.erf(x)), lg.argmax(x, axis=1)), X), width).text()
     assert compiled(text)
     declared = re.findall(r"^declare [^@]*(@[^(]*)", text, re.M)
     assert len(declared) == len(set(declared))
@@ -79,7 +80,7 @@ def test_a_module_is_taken_by_llvm_whatever_its_width(width: int) -> None:
 
 def test_large_values_are_computed_where_they_are_returned() -> None:
     """A small one is copied out of the arena."""
-    native = Native(plan_of(lambda ctx, x: (x + 1, lg.sum(x, axis=0)), whole((100, 100))), 8)
+    native = lowered(plan_of(lambda ctx, x: (x + 1, lg.sum(x, axis=0)), whole((100, 100))), 8)
     (output,) = native.outputs
     assert (100, 100) == native.ways.spec(output).shape
     assert native.nbytes < 1024
@@ -96,7 +97,7 @@ def test_a_new_value_is_computed_where_the_variable_takes_it_from() -> None:
 
 def test_what_is_called_back_stands_between_the_kernels() -> None:
     """In the order of the plan."""
-    native = Native(plan_of(lambda ctx, x: lg.cumulative_sum(lg.exp(x), axis=0) * 2, X), 8)
+    native = lowered(plan_of(lambda ctx, x: lg.cumulative_sum(lg.exp(x), axis=0) * 2, X), 8)
     assert [Instruction, Call, Instruction] == [type(step) for step in native.program]
 
 

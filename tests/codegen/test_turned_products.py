@@ -14,6 +14,7 @@ from native_steps import case, plan_of, whole
 from product_kernels import product_of
 
 import lazygrad as lg
+from lazygrad.codegen.lower import lowered
 from lazygrad.codegen.native import Instruction, Native
 from lazygrad.codegen.products import turn, turned
 from lazygrad.codegen.writer import Writer
@@ -120,6 +121,6 @@ def test_a_product_gives_the_same_bits_on_a_copy(monkeypatch: pytest.MonkeyPatch
 def test_a_far_operand_is_copied_in_chunks() -> None:
     """That threads share, as they do the product."""
     plan = plan_of(left, np.zeros((1000, 1000), "f4"), np.zeros((1000, 64), "f4"))
-    chunks = [step.chunks for step in Native(plan, 8).program if isinstance(step, Instruction)]
+    chunks = [step.chunks for step in lowered(plan, 8).program if isinstance(step, Instruction)]
     assert 2 == len(chunks)
     assert 15 == chunks[0]
