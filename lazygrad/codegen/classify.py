@@ -13,6 +13,7 @@ from lazygrad.codegen.index import Affine
 from lazygrad.codegen.reading import Folded, Multiplied, Scattered, Taken, read
 from lazygrad.codegen.registers import Register
 from lazygrad.codegen.scalar import Scalars
+from lazygrad.codegen.tracing import NotTraced, traced
 from lazygrad.codegen.writer import Writer
 from lazygrad.graph import Node
 from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
@@ -169,11 +170,11 @@ class Classified:
             before = writer.count
             try:
                 assert isinstance(node.op, Declared)
-                result = node.op.kernel(scalars, *registers, **node.params)
+                result = traced(node.op, scalars, registers, node.params)
                 wanted = cast(Spec, node.spec).dtype
                 native = result.dtype == wanted if isinstance(result, Register) else isinstance(result, NUMBER)
                 self._costs[key] = writer.count - before if native else None
-            except Exception:  # there is no native form, or the kernel wants an array, or is wrong: NumPy says so
+            except NotTraced:
                 self._costs[key] = None
         return self._costs[key]
 

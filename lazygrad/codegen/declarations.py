@@ -16,7 +16,8 @@ import numpy as np
 
 from lazygrad.codegen.agreement import disagreement
 from lazygrad.codegen.index import Misdeclared, contiguous, flattened, probed, viewed
-from lazygrad.codegen.recorder import OUT, NotRecorded, Recorder, Value
+from lazygrad.codegen.recorder import OUT, Recorder, Value
+from lazygrad.codegen.tracing import NotTraced, traced
 from lazygrad.codegen.trials import SMALL, Returned, called, fits, marks, same, samples
 from lazygrad.errors import DefinitionError
 from lazygrad.graph import Node
@@ -99,8 +100,8 @@ def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any], spec: S
     recorder = Recorder(np)
     operands = [Value(recorder, Spec(x.shape, x.dtype)) for x in arrays]
     try:
-        result = op.kernel(recorder, *operands, **params)
-    except Exception:  # it is called as it is
+        result = traced(op, recorder, operands, params)
+    except NotTraced:  # it is called as it is
         return None
     if not isinstance(result, Value) or result.spec != spec:
         return None
@@ -127,7 +128,7 @@ def _reads_the_same(op: Declared, arrays: Sequence[Any], params: dict[str, Any],
     """Raise Misdeclared if the kernel computes something else of arrays than of what stands for them."""
     try:
         played = _played(op, arrays, params, Spec(np.shape(result), np.asarray(result).dtype))
-    except (NotRecorded, Mismatch):
+    except (NotTraced, Mismatch):
         return
     if played is None:
         return

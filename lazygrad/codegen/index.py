@@ -288,7 +288,9 @@ def _numbered(op: Movement, shapes: tuple[Shape, ...], params: _Hidden) -> tuple
         first += count
     try:
         result = op.kernel(np, *numbers, **params)
-    except Exception:  # it does not stand whole numbers: NumPy calls it as it is
+    except Exception:  # a user's that does not stand whole numbers: NumPy calls it as it is
+        if op.own:
+            raise
         return None
     if not isinstance(result, (np.ndarray, np.generic)):
         return None  # a list has a dtype of its own: whether it is the one declared is found when it is called

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lazygrad.codegen.tracing import NotTraced, Stand, traced
+
 __all__ = ["Folded", "Multiplied", "Scattered", "Taken", "read"]
 
 
@@ -34,7 +36,7 @@ class Scattered(NamedTuple):
     pattern: tuple[Any, ...]
 
 
-class Operand:
+class Operand(Stand):
     """Stands for the operand of that number."""
 
     def __init__(self, number: int) -> None:
@@ -49,7 +51,7 @@ class _Reading:
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin"):
-            raise AttributeError(name)
+            raise NotTraced(f"xp.{name} of whole arrays has no native form")
 
         def folded(x: Operand, axis: Any, keepdims: Any) -> Folded | None:
             axes = self.params.get("axis", axis)
@@ -75,7 +77,7 @@ class _Reading:
 def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
     """What the kernel of ``op`` does, or None if it has no native form."""
     try:
-        found = op.kernel(_Reading(params), *map(Operand, range(operands)), **params)
-    except Exception:  # whatever a kernel does with stand-ins that it was not made for
+        found = traced(op, _Reading(params), map(Operand, range(operands)), params)
+    except NotTraced:
         return None
     return found if isinstance(found, (Folded, Multiplied, Scattered, Taken)) else None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from lazygrad.casting import cast as cast_to
+from lazygrad.codegen.tracing import NotTraced, Stand
 from lazygrad.spec import Spec, broadcast, reduced_shape
 
 __all__ = ["OUT", "Call", "NotRecorded", "Recorder", "Value"]
@@ -20,7 +21,7 @@ __all__ = ["OUT", "Call", "NotRecorded", "Recorder", "Value"]
 OUT = object()  # stands among the arguments of a call where its result is written
 
 
-class NotRecorded(Exception):
+class NotRecorded(NotTraced):
     """The kernel does something that cannot be written down."""
 
 
@@ -33,10 +34,8 @@ class Call(NamedTuple):
     result: Value
 
 
-class Value:
+class Value(Stand):
     """An array that will exist when the step runs."""
-
-    __array_ufunc__ = None
 
     def __init__(self, recorder: Recorder, spec: Spec, base: Value | None = None, is_zero: bool = False) -> None:
         self.recorder = recorder

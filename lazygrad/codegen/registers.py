@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazygrad.codegen.tracing import NotTraced, Stand
+
 if TYPE_CHECKING:
     from lazygrad.codegen.writer import Writer
 
@@ -62,15 +64,14 @@ def literal(value: Any, dtype: np.dtype[Any]) -> str:
     return str(int(np.asarray(value).astype(dtype)))
 
 
-class Register:
+class Register(Stand):
     """What an instruction results in: one number, or one a lane.
 
     Operators are those of Python's numbers; a Python or NumPy number beside a register takes its dtype.
-    Comparisons give registers of bool. What NumPy would do in another dtype raises TypeError.
+    Comparisons give registers of bool. What NumPy would do in another dtype raises NotTraced.
     """
 
     __slots__ = ("dtype", "level", "name", "wide", "writer")
-    __array_ufunc__ = None
     __hash__ = object.__hash__
 
     def __init__(self, writer: Writer, name: str, dtype: np.dtype[Any], wide: bool, level: int) -> None:
@@ -84,7 +85,7 @@ class Register:
     def _with(self, other: Any, what: str, swapped: bool = False) -> Register:
         kind = self.dtype.kind
         if kind != "f" and (isinstance(other, (float, np.floating)) or (kind, what) in _OTHERWISE):
-            raise TypeError(f"{what} of {self.dtype} is not NumPy's")  # who writes a kernel meant NumPy's
+            raise NotTraced(f"{what} of {self.dtype} is not NumPy's")  # who writes a kernel meant NumPy's
         other = self.writer.like(other, self)
         return self.writer.binary(what, other, self) if swapped else self.writer.binary(what, self, other)
 
@@ -175,17 +176,10 @@ class Register:
         return self.writer.convert(self, np.dtype(dtype))
 
     def __bool__(self) -> bool:
-        raise TypeError("a register has no value while code is being written")
+        raise NotTraced("a register has no value while code is being written")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("a register is no array")
-
-    @property
-    def shape(self) -> Any:
-        """There is none: a kernel that looks at it has no native form."""
-        raise TypeError("a register has no shape")
-
-    ndim = size = shape
+        raise NotTraced("a register is no array")
 
 
 class Cell:

@@ -15,6 +15,7 @@ from lazygrad.codegen.functions import FUNCTIONS
 from lazygrad.codegen.functions.calls import applied
 from lazygrad.codegen.functions.hyperbolic import tanh_seed
 from lazygrad.codegen.registers import BOOL, I64, U64, Register
+from lazygrad.codegen.tracing import NotTraced
 from lazygrad.codegen.writer import Writer
 
 __all__ = ["NotNative", "Scalars"]
@@ -30,7 +31,7 @@ def _signs_differ(a: Any, b: Any) -> bool:
     return a.dtype.kind == "i" and b.dtype.kind == "u" and np.result_type(a.dtype, b.dtype).kind == "f"
 
 
-class NotNative(Exception):
+class NotNative(NotTraced):
     """There is no native form, and why."""
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from lazygrad.codegen.memory import Buffer, lay_out
 from lazygrad.codegen.recorder import OUT, Call, NotRecorded, Recorder, Value
+from lazygrad.codegen.tracing import NotTraced, traced
 from lazygrad.graph import Node
 from lazygrad.kinds import Declared, Elementwise, Movement, item
 from lazygrad.ops.movement import permute_dims, reshape
@@ -169,7 +170,7 @@ class Program:
     def _compute(self, i: int, node: Node) -> None:
         try:
             operands, calls, result = self._record(node)
-        except (NotRecorded, Mismatch):
+        except (NotTraced, Mismatch):
             self._call_kernel(i, node)
             return
         if result in operands:  # the kernel returns an operand as it is
@@ -201,7 +202,7 @@ class Program:
         self._lies_in(i, j)
 
     def _record(self, node: Node) -> tuple[list[Value], list[Call], Value]:
-        """The operands of the kernel, the calls that it makes, and the value it returns; or NotRecorded."""
+        """The operands of the kernel, the calls that it makes, and the value it returns; or NotTraced."""
         op = node.op
         if not isinstance(op, Declared) or not op.recorded or op.random or not isinstance(node.spec, Spec):
             raise NotRecorded(node.op.name)
@@ -210,10 +211,7 @@ class Program:
         if node.of(reshape):  # of what is not contiguous, or it would be a view: a copy in the old shape
             result = Value(recorder, node.spec)
             return operands, [Call("copy_reshaped", _copy_reshaped, (OUT, *operands), result)], result
-        try:
-            result = op.kernel(recorder, *operands, **node.params)
-        except Exception as reason:  # whatever a kernel does not stand; if the fault is its own, calling it shows that
-            raise NotRecorded(str(reason)) from None
+        result = traced(op, recorder, operands, node.params)
         if not isinstance(result, Value) or result.spec != node.spec:
             raise NotRecorded("returns something else than declared")
         return operands, recorder.calls, result

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.codegen.registers import ADDRESS, BOOL, I8, I64, Cell, Register, literal, scalar_type
+from lazygrad.codegen.tracing import NotTraced
 
 __all__ = ["Writer"]
 
@@ -131,7 +132,7 @@ class Writer:
         """``add sub mul div rem``, ``and or xor shl ashr lshr``, or a comparison ``eq ne lt le gt ge``."""
         a, b = self.even(a, b)
         if a.dtype != b.dtype:
-            raise TypeError(f"cannot {what} {a.dtype} and {b.dtype}")
+            raise NotTraced(f"cannot {what} {a.dtype} and {b.dtype}")
         kind = a.dtype.kind
         if what in _COMPARED:
             if kind == "f":

@@ -213,7 +213,9 @@ def test_a_kernel_is_read_by_the_call_it_makes(kernel: Callable[..., Any], expec
     """Any other one is not understood."""
 
     class Op:
-        """What has a kernel."""
+        """What has a kernel, of the user's."""
+
+        own = False
 
     Op.kernel = staticmethod(kernel)  # type: ignore[attr-defined]
     assert expected == read(Op, kernel.__code__.co_argcount - 1, {})
