@@ -48,6 +48,14 @@ def _quotient(f: Callable[..., Any]) -> Callable[..., Any]:
     return derivative
 
 
+def _for_b(a: Any, b: Any, x: Any) -> Any:
+    return _quotient(lambda b, a, x: special.betainc(a, b, x))(b, a, x)
+
+
+def _twice_for_b(a: Any, b: Any, x: Any) -> Any:
+    return _quotient(_quotient(lambda b, a, x: special.betainc(a, b, x)))(b, a, x)
+
+
 def _mixed(a: Any, b: Any, x: Any) -> Any:
     return _quotient(lambda b, a, x: _quotient(special.betainc)(a, b, x))(b, a, x)
 
@@ -113,5 +121,7 @@ SPECIAL = [
     slope(incomplete._betainc_slope, _quotient(special.betainc), shape, shape, unit, order=0, ulps=1e5),
     slope(incomplete._gammainc_curvature, _quotient(_quotient(special.gammainc)), shape, shape, order=0, ulps=1e9),
     slope(incomplete._betainc_curvature, _quotient(_quotient(special.betainc)), shape, shape, unit, order=0, ulps=1e9),
+    slope(incomplete._betainc_slope_b, _for_b, shape, shape, unit, order=0, ulps=1e5),
+    slope(incomplete._betainc_curvature_b, _twice_for_b, shape, shape, unit, order=0, ulps=1e9),
     slope(incomplete._betainc_mixed, _mixed, shape, shape, unit, order=0, ulps=1e9),
 ]  # fmt: skip

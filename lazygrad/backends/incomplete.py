@@ -203,7 +203,7 @@ def beta_density(xp: Any, special: Any, a: Any, b: Any, x: Any) -> Any:
 
 
 def _beta_derivative(of: str) -> Callable[..., Any]:
-    """A derivative of the incomplete beta function I(a, b, x): the first for a, the second, or that for a and b.
+    """A derivative of the incomplete beta function I(a, b, x): the first for a or b, the second, or that for a and b.
 
     With A = log t − ψ(a) + ψ(a + b), and B the same of 1 − t and b, the density is multiplied by A, by
     A² − ψ′(a) + ψ′(a + b), or by A·B + ψ′(a + b). With t = x·e⁻ᵛ below and 1 − t = (1 − x)·e⁻ᵛ above, the integral is
@@ -218,23 +218,26 @@ def _beta_derivative(of: str) -> Callable[..., Any]:
         left = xp.log(place) - special.psi(p + 1) + both
         right = xp.log1p(-place) - special.psi(q + 1) + both
         change = xp.polygamma(1, p + q)
-        curvature = xp.polygamma(1, p + 1) - change
-        below = left + 1 / p < 0
+        second = of.endswith("_b")  # with b and B in the places of a and A
+        inverse = 1 / (q if second else p)
+        curvature = xp.polygamma(1, (q if second else p) + 1) - change
+        below = right + inverse > 0 if second else left + 1 / p < 0
         u, w = xp.where(below, p, q), xp.where(below, q, p)
         odds = xp.where(below, place / rest, rest / place)
 
         def f(v: Any, u: Any, w: Any, odds: Any, *others: Any) -> Any:
-            below, p, q, left, right, curvature, change = others
+            below, p, q, left, right, inverse, curvature, change = others
             more = xp.log1p(-odds * xp.expm1(-v))
             e = xp.exp((w - 1) * more - u * v)
-            c = left + xp.where(below, -v, more)
+            c, d = left + xp.where(below, -v, more), right + xp.where(below, more, -v)
             if of == "mixed":
-                return e * ((c + 1 / p) * (right + 1 / q + xp.where(below, more, -v)) + change)
-            return e * _weighed(1 if of == "slope" else 2, c, 1 / p, curvature)
+                return e * ((c + 1 / p) * (d + 1 / q) + change)
+            return e * _weighed(1 if of.startswith("slope") else 2, d if second else c, inverse, curvature)
 
         with np.errstate(all="ignore"):
             scale = 1 / xp.maximum(u - (w - 1) * odds, xp.sqrt(u * (u + w) / w))
-            value = _integral(xp, f, 1 / 32, scale, u, w, odds, below, p, q, left, right, curvature, change)
+            others = (below, p, q, left, right, inverse, curvature, change)
+            value = _integral(xp, f, 1 / 32, scale, u, w, odds, *others)
             value = xp.where(below, value / rest, -value / place) * _beta_scaled(xp, special, p, q, place)
         ends = xp.where(xp.logical_and(positive, xp.logical_or(xp.equal(x, 0), xp.equal(x, 1))), 0, np.nan)
         return xp.where(fits, value, ends)
@@ -252,4 +255,4 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     )
 }
 FUNCTIONS |= {"gammainc_slope": _gamma_derivative(1), "gammainc_curvature": _gamma_derivative(2)}
-FUNCTIONS |= {f"betainc_{of}": _beta_derivative(of) for of in ("slope", "curvature", "mixed")}
+FUNCTIONS |= {f"betainc_{of}": _beta_derivative(of) for of in ("slope", "slope_b", "curvature", "curvature_b", "mixed")}

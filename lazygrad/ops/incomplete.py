@@ -134,14 +134,18 @@ def _beta_apart(a: Any, b: Any, x: Any) -> Any:
     return log(_at_end(x)) - _digamma_less(a, b)
 
 
+def _beta_apart_b(a: Any, b: Any, x: Any) -> Any:
+    """log(1 − x) − ψ(b) + ψ(a + b)."""
+    return log1p(-where(equal(x, 1), 0, x)) - _digamma_less(b, a)
+
+
+def _beta_curve(a: Any, b: Any, apart: Any) -> Any:
+    """What the density is multiplied by when it is differentiated for a twice."""
+    return square(apart) - polygamma(1, a) + polygamma(1, a + b)
+
+
 @elementwise(
-    vjp=(
-        None,
-        None,
-        lambda g, y, a, b, x: (
-            g * (_beta_density(a, b, x) * (square(_beta_apart(a, b, x)) - polygamma(1, a) + polygamma(1, a + b)))
-        ),
-    ),
+    vjp=(None, None, lambda g, y, a, b, x: g * (_beta_density(a, b, x) * _beta_curve(a, b, _beta_apart(a, b, x)))),
     dtype=floating,
 )
 def _betainc_curvature(xp: Any, a: Array, b: Array, x: Array) -> Any:
@@ -150,11 +154,20 @@ def _betainc_curvature(xp: Any, a: Array, b: Array, x: Array) -> Any:
 
 
 @elementwise(
+    vjp=(None, None, lambda g, y, a, b, x: g * (_beta_density(a, b, x) * _beta_curve(b, a, _beta_apart_b(a, b, x)))),
+    dtype=floating,
+)
+def _betainc_curvature_b(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """∂²I(a, b, x)/∂b²."""
+    return xp.betainc_curvature_b(a, b, x)
+
+
+@elementwise(
     vjp=(
         None,
         None,
         lambda g, y, a, b, x: (
-            g * (_beta_density(a, b, x) * (_beta_apart(a, b, x) * _beta_apart(b, a, 1 - x) + polygamma(1, a + b)))
+            g * (_beta_density(a, b, x) * (_beta_apart(a, b, x) * _beta_apart_b(a, b, x) + polygamma(1, a + b)))
         ),
     ),
     dtype=floating,
@@ -177,11 +190,24 @@ def _betainc_slope(xp: Any, a: Array, b: Array, x: Array) -> Any:
     return xp.betainc_slope(a, b, x)
 
 
-# I(a, b, x) = 1 − I(b, a, 1 − x).
+# Not −∂I(b, a, 1 − x)/∂b: small x would lose its digits.
+@elementwise(
+    vjp=(
+        lambda g, y, a, b, x: g * _betainc_mixed(a, b, x),
+        lambda g, y, a, b, x: g * _betainc_curvature_b(a, b, x),
+        lambda g, y, a, b, x: g * (_beta_density(a, b, x) * _beta_apart_b(a, b, x)),
+    ),
+    dtype=floating,
+)
+def _betainc_slope_b(xp: Any, a: Array, b: Array, x: Array) -> Any:
+    """∂I(a, b, x)/∂b."""
+    return xp.betainc_slope_b(a, b, x)
+
+
 @elementwise(
     vjp=(
         lambda g, y, a, b, x: g * _betainc_slope(a, b, x),
-        lambda g, y, a, b, x: -g * _betainc_slope(b, a, 1 - x),
+        lambda g, y, a, b, x: g * _betainc_slope_b(a, b, x),
         lambda g, y, a, b, x: g * _beta_density(a, b, x),
     ),
     dtype=floating,
@@ -194,7 +220,7 @@ def betainc(xp: Any, a: Array, b: Array, x: Array) -> Any:
 @elementwise(
     vjp=(
         lambda g, y, a, b, x: -g * _betainc_slope(a, b, x),
-        lambda g, y, a, b, x: g * _betainc_slope(b, a, 1 - x),
+        lambda g, y, a, b, x: -g * _betainc_slope_b(a, b, x),
         lambda g, y, a, b, x: -g * _beta_density(a, b, x),
     ),
     dtype=floating,
@@ -207,7 +233,7 @@ def betaincc(xp: Any, a: Array, b: Array, x: Array) -> Any:
 @elementwise(
     vjp=(
         lambda g, y, a, b, p: -g * (_betainc_slope(a, b, y) / _beta_density(a, b, y)),
-        lambda g, y, a, b, p: g * (_betainc_slope(b, a, 1 - y) / _beta_density(a, b, y)),
+        lambda g, y, a, b, p: -g * (_betainc_slope_b(a, b, y) / _beta_density(a, b, y)),
         lambda g, y, a, b, p: g / _beta_density(a, b, y),
     ),
     dtype=floating,
@@ -220,7 +246,7 @@ def betaincinv(xp: Any, a: Array, b: Array, p: Array) -> Any:
 @elementwise(
     vjp=(
         lambda g, y, a, b, q: -g * (_betainc_slope(a, b, y) / _beta_density(a, b, y)),
-        lambda g, y, a, b, q: g * (_betainc_slope(b, a, 1 - y) / _beta_density(a, b, y)),
+        lambda g, y, a, b, q: -g * (_betainc_slope_b(a, b, y) / _beta_density(a, b, y)),
         lambda g, y, a, b, q: -g / _beta_density(a, b, y),
     ),
     dtype=floating,
@@ -238,9 +264,12 @@ def _student_density(df: Any, t: Any) -> Any:
 def _student_slope(df: Any, t: Any) -> Any:
     """The derivative of :func:`stdtr` for df: for t < 0 it is ½·I(df/2, ½, df/(df + t²))."""
     none = equal(t, 0)
-    s = square(where(none, 1, t))
-    x = df / (df + s)
-    half = _betainc_slope(0.5 * df, 0.5, x) / 2 + _beta_density(0.5 * df, 0.5, x) * (s / square(df + s))
+    s, a = square(where(none, 1, t)), 0.5 * df
+    small = s < df  # then it is the rest of I(½, df/2, t²/(df + t²)), as 1 less x has no digits
+    x, u = where(small, 0.5, df / (df + s)), where(small, s / (df + s), 0.5)
+    slope = where(small, -_betainc_slope_b(0.5, a, u), _betainc_slope(a, 0.5, x))
+    density = where(small, _beta_density(0.5, a, u), _beta_density(a, 0.5, x))
+    half = slope / 2 + density * (s / square(df + s))
     return where(none, 0, -0.5 * sign(t) * half)
 
 

@@ -124,6 +124,12 @@ def student_density(df: Any, t: Any) -> Any:
     return (1 + t * t / df) ** (-(df + 1) / 2) / (mp.sqrt(df) * mp.beta(df / 2, mpf(0.5)))
 
 
+def student_slope(df: Any, t: Any) -> Any:
+    """Its derivative for df."""
+    h = mpf(10) ** -20 * df
+    return (student(df + h, -abs(t)) - student(df - h, -abs(t))) / (2 * h) * (1 if t < 0 else -1)
+
+
 def bessel(n: int) -> Any:
     """I of order n."""
     return lambda x: mp.besseli(n, x)
@@ -172,6 +178,8 @@ ROWS = [
     Row(lg.gammainc, (lower, gamma_slope, gamma_density), ((20, 60), (20, 60)), (200, 200, 60), "large"),
     Row(lg.betainc, (incomplete, beta_slope, lambda a, b, x: -beta_slope(b, a, 1 - x), beta_density),
         ((0.2, 9), (0.2, 9), (0, 1)), (40, 40, 40, 30)),
+    Row(lg.betainc, (incomplete, beta_slope, lambda a, b, x: -beta_slope(b, a, 1 - x), beta_density),
+        ((0.5, 4), (0.5, 4), (1e-9, 1e-5)), (40, 40, 40, 40), "betainc of small numbers"),
     Row(lg.betaincc, (complement, lambda a, b, x: -beta_slope(a, b, x), lambda a, b, x: beta_slope(b, a, 1 - x)),
         ((0.2, 9), (0.2, 9), (0, 1)), (10, 40, 40)),
     Row(lg.betainc, (incomplete, beta_slope, None, beta_density), ((20, 60), (20, 60), (0.2, 0.8)), (200, 120, 120),
@@ -180,7 +188,9 @@ ROWS = [
         (200, 4000), "second derivatives of gammainc"),
     Row(lambda a, b, x: lg.grad(lg.betainc(a, b, x), a), (beta_slope, beta_curvature, beta_mixed),
         ((0.2, 9), (0.2, 9), (0, 1)), (40, 4000, 4000), "second derivatives of betainc"),
-    Row(lg.stdtr, (student, None, student_density), ((0.5, 30), (-10, 10)), (40, 60)),
+    Row(lg.stdtr, (student, student_slope, student_density), ((0.5, 30), (-10, 10)), (40, 6000, 60)),
+    Row(lg.stdtr, (student, student_slope, student_density), ((0.5, 30), (1e-9, 1e-2)), (40, 20000, 60),
+        "stdtr near 0"),
 ]  # fmt: skip
 NAMES = [row.label or row.call.__name__ for row in ROWS]
 
