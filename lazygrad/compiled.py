@@ -29,6 +29,7 @@ from lazygrad.plan import Plan
 from lazygrad.registry import here
 from lazygrad.signatures import Signatures
 from lazygrad.spec import Mismatch
+from lazygrad.store import EVALUATED
 from lazygrad.tensor import Tensor
 from lazygrad.trees import leaves, rebuilt, structure
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled"]
 
-EVALUATED = "a step is being evaluated"
 MISSED = object()  # what the quick way returns if it is not to be gone
 MAX_SIGNATURES = 64  # the least recently used is forgotten first
 MAX_BOUND = 64  # steps with settings given for good, likewise
@@ -66,7 +66,7 @@ class Compiled:
     def __init__(self, env: VariableEnvironment, step: Callable[..., Any], wait: bool = False) -> None:
         check_step(step)
         functools.update_wrapper(self, getattr(step, "func", step), updated=())
-        self._env = env
+        self._env, self._store = env, env._store
         self._step = step
         self._wait = bool(wait)
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
@@ -89,7 +89,7 @@ class Compiled:
             settings: Python numbers, text and the like, not arrays.
         """
         key = tuple((name, freeze(value)) for name, value in sorted(settings.items()))
-        with self._env._lock:
+        with self._store.lock:
             found = self._bound.get(key)
             if found is None:
                 found = Compiled(self._env, functools.partial(self._step, **settings), self._wait)
@@ -116,24 +116,24 @@ class Compiled:
                 is not an array cannot be part of a signature.
             FeedError: a placeholder has no array, or one that does not fit.
         """
-        env = self._env
-        with env._lock:
+        store = self._store
+        with store.lock:
             if self._quick is not None and feeds is None and not kwargs:
                 result = self._quick(args)
                 if result is not MISSED:
                     return result
-            env._check_idle()
+            store.check_idle()
             check_feeds(feeds)
             arrays, key = self._sign(args, kwargs, feeds)
             entry = self._entries.get(key)
-            if entry is None or entry.version != env._version:
+            if entry is None or entry.version != store.version:
                 return self._first(key, args, kwargs, feeds or {}, arrays)
             with contextlib.suppress(KeyError):  # a handler of a signal has called it with many other signatures
                 self._entries.move_to_end(key)
             self._last = entry
             inputs = self._inputs(entry, arrays, feeds)
             quick = self._quickly(entry, args, arrays) if feeds is None and not kwargs else None
-            result = env._transact(entry.runner, inputs, entry.pack)
+            result = store.transact(entry.runner, inputs, entry.pack)
             self._quick = quick
             return result
 
@@ -147,7 +147,7 @@ class Compiled:
         closure = self._closure
         if closure.same is not None and not closure.same() and not closure.look():
             self._forget()
-        arrays, key = _signature(args, kwargs, feeds, self._env._backend)
+        arrays, key = _signature(args, kwargs, feeds, self._store.backend)
         return arrays, (key, closure.key)
 
     def _quickly(self, entry: _Entry, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
@@ -155,7 +155,7 @@ class Compiled:
 
         What is left for Python is to find the addresses for the side on which the variables lie, and to commit.
         """
-        env, runner = self._env, entry.runner
+        store, runner = self._store, entry.runner
         native = runner.native
         if native.checked or any(type(a) is not np.ndarray for a in args) or runner.plan.draws or not native.is_ready():
             return None
@@ -165,7 +165,7 @@ class Compiled:
             return None
         # Native code looks at the arrays that it reads; the others are compared here.
         unread = [(which, a.shape, a.dtype) for which, a in enumerate(args) if which not in read]
-        touched, same = env._touched(runner), self._closure.same
+        touched, same = store.touched(runner), self._closure.same
         count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
         sides: dict[int, Any] = {}  # for each side on which the variables lie what runs the step there
         ways: dict[Any, Any] = {}  # for each state that, and the state that follows
@@ -181,11 +181,11 @@ class Compiled:
                 sides[side] = run
             if len(ways) > 64:
                 ways.clear()
-            found = ways[state] = run, env._after(flips)
+            found = ways[state] = run, store.after(flips)
             return found
 
         def quickly(args: tuple[Any, ...]) -> Any:
-            if env._executing or len(args) != count or env._version != version:
+            if store.executing or len(args) != count or store.version != version:
                 return MISSED
             if same is not None and not same():
                 return MISSED
@@ -194,17 +194,17 @@ class Compiled:
                 if type(a) is not np.ndarray or a.shape != shape or a.dtype != dtype:
                     return MISSED
             try:
-                env._executing = EVALUATED  # before anything is read: from here on nobody else runs a step
-                state = env._state
+                store.executing = EVALUATED  # before anything is read: from here on nobody else runs a step
+                state = store.state
                 run, new = ways.get(state) or way(state)
                 values = None if run is None else run(args)
                 if values is None:
                     return MISSED
                 result = pack(values)
-                env._state = new
+                store.state = new
                 return result
             finally:
-                env._executing = ""
+                store.executing = ""
 
         return quickly
 
@@ -218,14 +218,14 @@ class Compiled:
 
         def traced_and_run() -> tuple[_Entry, Any]:
             result = context.call(self._step, args, kwargs)
-            runner = Runner(Plan(graph, context.asked(result)), env._backend)
+            runner = Runner(Plan(graph, context.asked(result)), self._store.backend)
             runner.native.name = getattr(self._step, "__name__", "a step")
             entry = self._entry(context, runner, result)
             self._signatures.add(args, kwargs, self._closure.kinds)
             runner.native.ask(wait=self._wait or not run or policy() == "wait")
             if not run:
                 return entry, None
-            return entry, env._transact(runner, self._inputs(entry, arrays, feeds), entry.pack)
+            return entry, self._store.transact(runner, self._inputs(entry, arrays, feeds), entry.pack)
 
         try:
             entry, result = env._write(graph, traced_and_run)
@@ -234,7 +234,7 @@ class Compiled:
             raise
         self._closure.settle(called(graph))
         key = (key[0], self._closure.key)
-        entry.version = env._version
+        entry.version = self._store.version
         entry.runner.native.begin()  # after the run, so that the two do not slow each other down
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
@@ -248,13 +248,13 @@ class Compiled:
         Raises:
             TraceError, FeedError: as a call would.
         """
-        env = self._env
-        with env._lock:
-            env._check_idle()
+        store = self._store
+        with store.lock:
+            store.check_idle()
             check_feeds(feeds)
             arrays, key = self._sign(args, kwargs, feeds)
             entry = self._entries.get(key)
-            if entry is None or entry.version != env._version:
+            if entry is None or entry.version != store.version:
                 self._first(key, args, kwargs, feeds or {}, arrays, run=False)
             else:
                 self._last = entry
@@ -272,13 +272,13 @@ class Compiled:
                 sources.append(("argument", arguments.index(params["name"])))
             else:
                 sources.append(("feed", params["name"]))
-        constants = [context.env._backend.asarray(array) for array in context.graph.constants]
+        constants = [self._store.backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return _Entry(runner, sources, constants, _packer(result), feeds, set(arguments), context.env._version)
+        return _Entry(runner, sources, constants, _packer(result), feeds, set(arguments), self._store.version)
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
-        backend = self._env._backend
+        backend = self._store.backend
         own = backend.xp.ndarray  # an array of another library is taken over
         for name in feeds or ():
             if name in entry.arguments:

@@ -91,7 +91,7 @@ class Context:
             return known
         read = self.graph.reads.get(path)
         if read is None:
-            found = self.env._find(path)
+            found = self.env._store.find(path)
             t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)
             self.graph.reads[path] = t.index
         else:
@@ -183,7 +183,7 @@ class Context:
                 cure = "Give the variable, its name, or the tensor that ctx.variable(name) returned."
                 raise GraphError(report("cannot assign to what is not a variable", at=here(), facts=facts, cure=cure))
             target = node.params["name"]
-        found = self.env._find(target.path if isinstance(target, Variable) else target)
+        found = self.env._store.find(target.path if isinstance(target, Variable) else target)
         new = tensor(value, self.graph, found.spec.dtype)
         if new.shape != found.shape:
             facts = [f"variable:  {found.spec}", f"value:     {new.spec}   {self.graph.describe(new.index)}"]
@@ -248,8 +248,8 @@ class Context:
             result.close()
             cure = "A step is an ordinary function, without yield or async; it returns what is to be computed."
             raise GraphError(report(f"cannot run {step_name(step)}: it is a generator", at=_defined(step), cure=cure))
-        if self.graph.guide is None and not self.env._is_widening_said:
-            self.env._is_widening_said = warn_if_wider(self.graph, step_name(step))
+        if self.graph.guide is None and not self.env._store.is_widening_said:
+            self.env._store.is_widening_said = warn_if_wider(self.graph, step_name(step))
         return result
 
     def _placed(self, tree: Any, name: str) -> Any:
@@ -262,7 +262,7 @@ class Context:
             return leaf
         while path in self._placeholders:  # two arguments of one name, by way of * and **
             path += "'"
-        backend = self.env._backend
+        backend = self.env._store.backend
         array = backend.xp.asarray(numeric(leaf, backend=backend), order="C")
         t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)
         self._placeholders[path] = t
@@ -289,7 +289,7 @@ class Context:
             if name in self._arguments:
                 raise fed_argument(name)
             _, spec = self._placeholder_spec(name)
-            fed[name] = as_feed(name, array, spec, self.env._backend)
+            fed[name] = as_feed(name, array, spec, self.env._store.backend)
         return fed
 
     def fetch(self, result: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import threading
+import functools
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from lazygrad.backends.base import Backend
 from lazygrad.backends.cupy import CupyBackend
 from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.casting import saturates
-from lazygrad.compiled import EVALUATED, Compiled
+from lazygrad.compiled import Compiled
 from lazygrad.context import Context, check_step
 from lazygrad.draws import Draws, fresh_seed
 from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
@@ -30,9 +30,9 @@ from lazygrad.plan import Plan
 from lazygrad.registry import here
 from lazygrad.rewrite import prune
 from lazygrad.spec import Spec
+from lazygrad.store import State, Store
 from lazygrad.summary import summary
-from lazygrad.turns import depth, renewed_at_forks
-from lazygrad.variables import Namespace, Slot, Variable, bits, joined
+from lazygrad.variables import Namespace, Slot, Variable, joined
 
 __all__ = ["VariableEnvironment"]
 
@@ -41,25 +41,6 @@ T = TypeVar("T")
 MAX_STEPS = 64  # steps whose graphs are remembered as guides, the least recently run forgotten first
 MAX_GUIDES = 4  # graphs remembered a step: training and evaluation, full and ragged batches
 MAX_GUIDE_NODES = 50_000
-
-
-class _State(NamedTuple):
-    """All that a commit changes. It is one attribute of an environment, so a commit is one store.
-
-    No exception and no interrupt can split that.
-    """
-
-    parity: int  # a bit for every variable: in which of its two arrays its value lies
-    runs: int  # how many runs have drawn random numbers
-    permanent: int  # how many variables stay even if the step being written fails
-
-
-class _Scope(NamedTuple):
-    """How much there was when a step, or a layer, began to register what stays only if it comes to its end."""
-
-    variables: int
-    layers: int
-    names: int
 
 
 class VariableEnvironment:
@@ -76,28 +57,18 @@ class VariableEnvironment:
     """
 
     def __init__(self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32") -> None:
-        self._backend = _backend(backend)
+        found = _backend(backend)
         self.dtype = _floating(dtype)
-        self._variables: dict[str, Variable] = {}
-        self._draws = Draws(fresh_seed() if seed is None else _seed(seed))
+        self._store = Store(found, Draws(fresh_seed() if seed is None else _seed(seed)))
         self._seed_chosen = seed is not None
-        self._state = _State(0, 0, 0)
-        self._version = 0  # counts what a cached trace cannot see: new trainable variables, new schedules
-        self._lock = threading.RLock()
-        self._executing = ""  # what nobody may come between, if an interrupt has not ended it
-        self._is_widening_said = False  # that a step computes in a wider dtype
-        self._scope: _Scope | None = None  # the outermost one that has begun
         self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
-        self._names_taken: dict[str, None] = {}  # of optimizers, in order
-        self._layers: dict[str, tuple[str, list[str]]] = {}  # by path: kind, and paths of its own variables
-        renewed_at_forks(self)
 
     # Variables.
 
     @property
     def backend(self) -> str:
         """Name of the backend."""
-        return self._backend.name
+        return self._store.backend.name
 
     def name(self, name: str) -> Slot:
         """The slot ``name``; ``env.name("w").set(array)`` registers a variable.
@@ -120,19 +91,19 @@ class VariableEnvironment:
         return [Namespace(self, path) for path in dict.fromkeys(v.namespace for v in self)]
 
     def __iter__(self) -> Iterator[Variable]:
-        with self._lock:
-            self._settle()
-            return iter(list(self._variables.values()))
+        with self._store.lock:
+            self._store.settle()
+            return iter(self._store)
 
     def __len__(self) -> int:
-        with self._lock:
-            self._settle()
-            return len(self._variables)
+        with self._store.lock:
+            self._store.settle()
+            return len(self._store.variables)
 
     def __contains__(self, name: object) -> bool:
-        with self._lock:
-            self._settle()
-            return name in self._variables
+        with self._store.lock:
+            self._store.settle()
+            return name in self._store.variables
 
     def __getitem__(self, name: str) -> Any:
         """A copy of a variable's array.
@@ -140,9 +111,9 @@ class VariableEnvironment:
         Raises:
             VariableError: there is no such variable; names those that are near.
         """
-        with self._lock:
-            self._settle()
-            return self._find(name).live(self._state[0]).copy()
+        with self._store.lock:
+            self._store.settle()
+            return self._store.find(name).live(self._store.state[0]).copy()
 
     def __setitem__(self, name: str, array: Any) -> None:
         """Give an existing variable new numbers, cast to its dtype.
@@ -151,76 +122,40 @@ class VariableEnvironment:
             VariableError: there is no such variable.
             SpecError: the shapes differ.
         """
-        with self._lock:
-            self._check_idle()
-            variable = self._find(name)
-            new = self._backend.asarray(numeric(array, backend=self._backend))
+        with self._store.lock:
+            self._store.check_idle()
+            variable = self._store.find(name)
+            new = self._store.backend.asarray(numeric(array, backend=self._store.backend))
             if tuple(new.shape) != variable.shape:
                 facts = [f"variable:  {variable.spec}", f"array:     {Spec(tuple(new.shape), new.dtype)}"]
                 cure = "A variable keeps its shape. Register another one under a new name."
                 raise SpecError(report(f"cannot set variable {name!r}", at=here(), facts=facts, cure=cure))
             own = variable.spec.dtype
-            new = self._backend.xp.cast(new, own) if saturates(new.dtype, own) else new
-            self._alone("a variable is being set", lambda: self._put([(variable, new)]))
-
-    def _put(self, arrays: Sequence[tuple[Variable, Any]], runs: int | None = None) -> None:
-        """Give variables numbers, and the draws a place, in one commit."""
-        parity, before, permanent = self._state
-        for variable, array in arrays:
-            variable.spare(parity)[...] = array
-        flips = bits(variable._number for variable, _ in arrays)
-        self._state = _State(parity ^ flips, before if runs is None else runs, permanent)
+            new = self._store.backend.xp.cast(new, own) if saturates(new.dtype, own) else new
+            self._store.alone("a variable is being set", lambda: self._store.put([(variable, new)]))
 
     def _register(self, path: str, array: Any, trainable: bool) -> Variable:
-        with self._lock:
-            self._check_idle()
-            if path in self._variables:
+        with self._store.lock:
+            self._store.check_idle()
+            if path in self._store.variables:
                 cure = f"Write env[{path!r}] = array to give it new numbers, or use another name."
-                facts = [f"registered:  {self._variables[path].spec}"]
+                facts = [f"registered:  {self._store.variables[path].spec}"]
                 raise VariableError(report(f"there is a variable {path!r} already", at=here(), facts=facts, cure=cure))
-            given = numeric(array, self.dtype, self._backend)
-            own = self._backend.asarray(given.copy() if on_device(given) else np.array(given))
-            return self._alone("a variable is being registered", lambda: self._add(path, own, bool(trainable)))
-
-    def _add(self, path: str, own: Any, trainable: bool) -> Variable:
-        """Register a variable with an array that nobody else has."""
-        last = next(reversed(self._variables.values()), None)  # those that came later have higher numbers
-        number = 0 if last is None else last._number + 1
-        if self._state.parity >> number:
-            self._state = self._state._replace(parity=self._state.parity & ~(1 << number))
-        own = self._backend.xp.asarray(own, order="C")
-        variable = self._variables[path] = Variable(self, path, own, trainable, number)
-        self._version += trainable
-        if self._scope is None:
-            self._keep()
-        return variable
+            given = numeric(array, self.dtype, self._store.backend)
+            own = self._store.backend.asarray(given.copy() if on_device(given) else np.array(given))
+            what = "a variable is being registered"
+            return self._store.alone(what, lambda: self._store.add(self, path, own, bool(trainable)))
 
     def _freeze(self, variable: Variable, frozen: bool) -> None:
         """Say whether optimizers leave a variable alone; what was traced with another answer is traced anew."""
-        with self._lock:
-            self._check_idle()
+        with self._store.lock:
+            self._store.check_idle()
             if self._is_writing():
                 cure = "Freeze variables before the step, outside of it: a compiled step is written only once."
                 raise GraphError(report(f"cannot freeze {variable!r}: a step is being written", at=here(), cure=cure))
             if variable._trainable == frozen:
                 variable._trainable = not frozen
-                self._version += 1
-
-    def _keep(self) -> None:
-        """Let every variable there is now stay, even if the step being written fails."""
-        while True:
-            state = self._state
-            new = state._replace(permanent=len(self._variables))
-            if self._state is state:  # no handler of a signal has run a step meanwhile, nor can one before the store
-                self._state = new
-                return
-
-    def _find(self, path: Any) -> Variable:
-        found = self._variables.get(path)
-        if found is None:
-            cure = nearest(str(path), self._variables)
-            raise VariableError(report(f"there is no variable {path!r}", at=here(), cure=cure))
-        return found
+                self._store.version += 1
 
     def _select(self, namespace: str | None, trainable: bool | None) -> list[Variable]:
         def within(v: Variable) -> bool:
@@ -228,14 +163,14 @@ class VariableEnvironment:
 
         return [
             v
-            for v in self._variables.values()
+            for v in self._store.variables.values()
             if (trainable is None or v._trainable == trainable) and (namespace is None or within(v))
         ]
 
     def summary(self) -> None:
         """Print a table of layers and variables, with shapes and counts."""
-        with self._lock:
-            print(summary(list(self), self._layers, set(self._names_taken)))
+        with self._store.lock:
+            print(summary(list(self), self._store.layers, set(self._store.names)))
 
     # Steps.
 
@@ -255,8 +190,8 @@ class VariableEnvironment:
             LazygradError: the step is wrong; its message says where. The environment is then as before.
             Exception: what the step or a kernel raises; likewise.
         """
-        with self._lock:
-            self._check_idle()
+        with self._store.lock:
+            self._store.check_idle()
             check_step(step)
             check_feeds(feeds)
             key = _code(step)
@@ -293,8 +228,8 @@ class VariableEnvironment:
 
     def trace(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Graph:
         """The graph of a step, with what it returned as roots; nothing is computed or changed."""
-        with self._lock:
-            self._settle()
+        with self._store.lock:
+            self._store.settle()
             check_step(step)
             check_feeds(feeds)
             graph = Graph(self.dtype)
@@ -317,77 +252,11 @@ class VariableEnvironment:
                 del writing.graphs[height:]
                 graph.close()
 
-        return self._whole(written, keep)
-
-    def _whole(self, body: Callable[[], T], keep: bool = True) -> T:
-        """``body()``, of which all that it registers stays, or nothing if it fails (or is not to be kept).
-
-        An interrupt may come while it is taken back. So what stays is what a state says does; the rest is taken back
-        here, or by whoever looks next.
-        """
-        with self._lock:
-            outermost = self._scope is None
-            if outermost:
-                self._keep()
-            scope = _Scope(len(self._variables), len(self._layers), len(self._names_taken))
-            try:
-                if outermost:
-                    self._scope = scope
-                result = body()
-                if not keep:
-                    self._forget(scope)
-                elif outermost:
-                    self._keep()
-            except BaseException:
-                self._forget(scope)
-                if outermost:
-                    self._scope = None
-                raise
-            if outermost:
-                self._scope = None
-            return result
-
-    def _settle(self) -> None:
-        """Take back what an interrupt has left: a scope, or a run, that nobody of those who have the lock is in."""
-        if (self._scope is not None or self._executing) and depth(self._lock) == 1:
-            self._executing = ""
-            if self._scope is not None:
-                self._forget(self._scope)
-                self._scope = None
-
-    def _forget(self, scope: _Scope) -> None:
-        """Take back what was registered since, but for what a run has committed."""
-        kept = max(scope.variables, self._state.permanent)
-        for found, count in ((self._layers, scope.layers), (self._names_taken, scope.names), (self._variables, kept)):
-            for path in reversed(list(found)[count:]):
-                del found[path]
-
-    def _alone(self, what: str, body: Callable[[], T]) -> T:
-        """``body()``, between which nobody else runs a step or changes the environment, not even what Python calls in
-        between: a handler of a signal, a finalizer.
-        """
-        self._check_idle()
-        try:
-            self._executing = what
-            return body()
-        finally:
-            self._executing = ""
+        return self._store.whole(written, keep)
 
     def _is_writing(self) -> bool:
         """Whether a step of this environment is being written, in this thread."""
         return any(graph.context is not None and graph.context.env is self for graph in writing.graphs)
-
-    def _check_idle(self) -> None:
-        self._settle()
-        if self._executing:
-            raise GraphError(
-                report(
-                    f"cannot change the environment, or run a step, while {self._executing}",
-                    at=here(),
-                    cure="A hook, and a handler or a finalizer that is called meanwhile, must leave the environment "
-                    "alone: keep the array, and go on afterwards.",
-                )
-            )
 
     def _runner(self, graph: Graph, roots: tuple[int, ...]) -> Runner:
         """The plan for these roots, made once for all graphs that follow the same guide."""
@@ -396,14 +265,14 @@ class VariableEnvironment:
         if runner is None:
             if len(plans) >= 16:
                 plans.clear()
-            runner = plans[roots] = Runner(Plan(graph, roots, shared=False), self._backend)
+            runner = plans[roots] = Runner(Plan(graph, roots, shared=False), self._store.backend)
         return runner
 
     def _evaluate(
         self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any], pack: Callable[[Sequence[Any]], T]
     ) -> T:
-        """Run the plan for ``roots`` with arrays for placeholders by name, as in :meth:`_transact`."""
-        self._check_idle()
+        """Run the plan for ``roots`` with arrays for placeholders by name, as in :meth:`Store.transact`."""
+        self._store.check_idle()
         graph.context.evaluated = True
         runner = self._runner(graph, roots)
         inputs = []
@@ -415,46 +284,7 @@ class VariableEnvironment:
                 inputs.append(fed[params["name"]])
             else:
                 raise missing_feed(params["name"], spec)
-        return self._transact(runner, inputs, pack)
-
-    def _transact(self, runner: Runner, inputs: Sequence[Any], pack: Callable[[Sequence[Any]], T]) -> T:
-        """Run a plan, make with ``pack`` what is returned of its values, and commit.
-
-        What can fail comes first; the commit is one store, and nothing after it fails.
-        """
-        plan, touched = runner.plan, self._touched(runner)
-        try:
-            self._executing = EVALUATED
-            parity, runs, _ = self._state
-            with np.errstate(all="ignore"):
-                values = runner.run(
-                    inputs,
-                    parity & touched,
-                    lambda: {name: self._find(name).live(parity) for name in plan.variables},
-                    lambda: {name: self._find(name).spare(parity) for name in plan.updates},
-                    self._draw,
-                )
-            result = pack(values)
-            self._state = _State(parity ^ runner.flips, runs + plan.draws, len(self._variables))
-            return result
-        finally:
-            self._executing = ""
-
-    def _touched(self, runner: Runner) -> int:
-        """The bits of the variables that a plan reads or changes; ``runner.flips`` are then those that it changes."""
-        if runner.touched is None:
-            plan = runner.plan
-            runner.flips = bits(self._find(name)._number for name in plan.updates)
-            runner.touched = bits(self._find(name)._number for name in {*plan.variables, *plan.updates})
-        return runner.touched
-
-    def _after(self, flips: int) -> _State:
-        """The state after a run that draws nothing and changes these variables."""
-        parity, runs, _ = self._state
-        return _State(parity ^ flips, runs, len(self._variables))
-
-    def _draw(self, draw: int) -> Any:
-        return self._draws.at(self._state[1], draw)
+        return self._store.transact(runner, inputs, pack)
 
     # Copies.
 
@@ -481,35 +311,27 @@ class VariableEnvironment:
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._lock:
-            self._settle()
-            if self._executing or self._scope is not None:
+        with self._store.lock:
+            self._store.settle()
+            if self._store.executing or self._store.scope is not None:
                 cure = "Copy or pickle it before or after the run."
                 raise GraphError(report("cannot copy an environment in the middle of a step", at=here(), cure=cure))
-            return self._alone("it is being copied", self._whole_state)
+            return self._store.alone("it is being copied", self._contents)
 
-    def _whole_state(self) -> dict[str, Any]:
-        own = vars(VariableEnvironment(seed=0)).keys()
+    def _contents(self) -> dict[str, Any]:
+        others = {name: value for name, value in vars(self).items() if name not in _own_attributes()}  # of a subclass
         return {
             "backend": self.backend,
-            "seed": self._draws.seed,
             "dtype": str(self.dtype),
             "chosen": self._seed_chosen,
-            "runs": self._state.runs,
-            "variables": dict(self._variables),
-            "arrays": [np.array(self._backend.to_numpy(v.live(self._state.parity))) for v in self],
-            "names": dict(self._names_taken),
-            "layers": {path: (kind, list(paths)) for path, (kind, paths) in self._layers.items()},
-            "others": {name: value for name, value in vars(self).items() if name not in own},  # of a subclass
+            **self._store.contents(),
+            "others": others,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         VariableEnvironment.__init__(self, state["backend"], state["seed"], state["dtype"])
-        for number, (variable, array) in enumerate(zip(state["variables"].values(), state["arrays"], strict=True)):
-            variable._number, variable._arrays = number, [self._backend.asarray(array), None]
+        self._store.fill(state)
         self._seed_chosen = state["chosen"]
-        self._variables, self._names_taken, self._layers = state["variables"], state["names"], state["layers"]
-        self._state = _State(0, state["runs"], len(self._variables))
         vars(self).update(state["others"])
 
     # Files.
@@ -523,8 +345,8 @@ class VariableEnvironment:
         Raises:
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
-        with self._lock:
-            self._alone("it is being saved", lambda: serialize.write(path, self._document()))
+        with self._store.lock:
+            self._store.alone("it is being saved", lambda: serialize.write(path, self._document()))
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
@@ -543,8 +365,8 @@ class VariableEnvironment:
         document = serialize.read(path, None if dtype is None else _floating(dtype))
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
         for entry in document.entries:
-            env._add(entry.path, env._backend.asarray(entry.array), entry.trainable)
-        env._state = _State(0, document.runs, len(env))
+            env._store.add(env, entry.path, env._store.backend.asarray(entry.array), entry.trainable)
+        env._store.state = State(0, document.runs, len(env))
         return env
 
     def restore(self, path: str | Path, strict: bool = True) -> None:
@@ -563,48 +385,48 @@ class VariableEnvironment:
             SaveError: the file is missing, damaged, of an unknown version, or of other variables, shapes
                 or dtypes. The environment is then as before.
         """
-        with self._lock:
-            self._check_idle()
+        with self._store.lock:
+            self._store.check_idle()
             mine = {v.path: v.spec for v in self}
             self._take_up(path, serialize.read(path, None, mine), strict)
 
     def _take_up(self, path: str | Path, document: serialize.Document, strict: bool = True) -> None:
         """:meth:`restore` from a file that has been read."""
-        with self._lock:
-            self._check_idle()
+        with self._store.lock:
+            self._store.check_idle()
             serialize.check_fits(path, document, {v.path: v.spec for v in self}, strict)
-            self._whole(lambda: self._alone("it is being restored", lambda: self._taken_up(document)))
+            self._store.whole(lambda: self._store.alone("it is being restored", lambda: self._taken_up(document)))
 
     def _taken_up(self, document: serialize.Document) -> None:
         arrays = []
         for entry in document.entries:
-            variable = self._variables.get(entry.path)
+            variable = self._store.variables.get(entry.path)
             if variable is not None:
-                arrays.append((variable, self._backend.asarray(entry.array)))
+                arrays.append((variable, self._store.backend.asarray(entry.array)))
             elif not entry.trainable:
-                self._add(entry.path, self._backend.asarray(np.array(entry.array)), False)
-        draws = self._draws if document.seed is None else Draws(document.seed)
-        before = self._draws
+                self._store.add(self, entry.path, self._store.backend.asarray(np.array(entry.array)), False)
+        draws = self._store.draws if document.seed is None else Draws(document.seed)
+        before = self._store.draws
         try:
-            self._draws = draws
-            self._put(arrays, None if document.seed is None else document.runs)
+            self._store.draws = draws
+            self._store.put(arrays, None if document.seed is None else document.runs)
         except BaseException:
-            self._draws = before
+            self._store.draws = before
             raise
 
-    def _go_back(self, arrays: Mapping[str, Any], runs: int) -> None:
-        """Give variables the numbers, and the draws the place, that they had before; in one commit."""
-        with self._lock:
-            found = [(self._variables[path], array) for path, array in arrays.items() if path in self._variables]
-            self._alone("it is being taken back", lambda: self._put(found, runs))
-
     def _document(self) -> serialize.Document:
-        parity, runs, _ = self._state
-        entries = [serialize.Entry(v.path, self._backend.to_numpy(v.live(parity)), v.trainable) for v in self]
-        return serialize.Document(entries, np.dtype(self.dtype), self._draws.seed, runs)
+        parity, runs, _ = self._store.state
+        entries = [serialize.Entry(v.path, self._store.backend.to_numpy(v.live(parity)), v.trainable) for v in self]
+        return serialize.Document(entries, np.dtype(self.dtype), self._store.draws.seed, runs)
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
+
+
+@functools.cache
+def _own_attributes() -> frozenset[str]:
+    """The attributes of every environment."""
+    return frozenset(vars(VariableEnvironment(seed=0)))
 
 
 def _code(step: Any) -> Any:

@@ -131,7 +131,7 @@ class Evaluator:
             FeedError: there is no such placeholder, or the array does not fit it.
         """
         name, spec = self._context._placeholder_spec(placeholder)
-        self._feeds[name] = as_feed(name, array, spec, self._context.env._backend)
+        self._feeds[name] = as_feed(name, array, spec, self._context.env._store.backend)
         return self
 
     def run(self) -> list[Any]:

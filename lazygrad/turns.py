@@ -21,23 +21,23 @@ def depth(lock: Any) -> int:
 
 
 class _Owner(Protocol):
-    _lock: Any
-    _executing: str
+    lock: Any
+    executing: str
 
 
 _owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def renewed_at_forks(owner: _Owner) -> None:
-    """Let a forked process have the lock ``owner._lock`` free, if it was another thread's, which is not there."""
+    """Let a forked process have the lock ``owner.lock`` free, if it was another thread's, which is not there."""
     _owners.add(owner)
 
 
 def _renew() -> None:
     for owner in list(_owners):
-        if not owner._lock._is_owned():
-            owner._lock = threading.RLock()
-            owner._executing = ""
+        if not owner.lock._is_owned():
+            owner.lock = threading.RLock()
+            owner.executing = ""
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,7 +13,7 @@ from lazygrad import VariableEnvironment
 def snapshot(env: VariableEnvironment) -> Any:
     """All that a step may change: every variable to the bit, the random state, the names of optimizers."""
     variables = [(v.path, v.trainable, str(v.dtype), v.shape, v.value.tobytes()) for v in env]
-    return variables, env._draws.seed, env._state[1], sorted(env._names_taken)
+    return variables, env._store.draws.seed, env._store.state[1], sorted(env._store.names)
 
 
 def _line(function: Callable[..., Any], needle: str) -> tuple[str, str]:

@@ -57,7 +57,7 @@ def test_a_copy_is_whole(way: str) -> None:
     env, _, _ = trained()
     made = WAYS[way](env)
     assert snapshot(env) == snapshot(made)
-    assert (env.dtype, env.backend, env._layers) == (made.dtype, made.backend, made._layers)
+    assert (env.dtype, env.backend, env._store.layers) == (made.dtype, made.backend, made._store.layers)
     assert [v.path for v in env] == [v.path for v in made]
     with pytest.raises(lg.DefinitionError):
         lg.optim.Adam(made, name="adam")
@@ -100,7 +100,7 @@ def test_what_is_copied_along_belongs_to_the_copy(way: str, call: str) -> None:
     losses = []
     for env, network, adam in (things, made):
         assert adam.env is env
-        assert all(v is env._find(v.path) for v in network.variables)
+        assert all(v is env._store.find(v.path) for v in network.variables)
         step = training(env, network, adam)
         run = env.compile(step, wait=True) if call == "compile" else lambda x, env=env, step=step: env.run(step, x)
         losses.append([run(np.ones((4, 3), "float32"))[0].tobytes() for _ in range(4)])
@@ -113,11 +113,11 @@ def test_what_is_copied_along_belongs_to_the_copy(way: str, call: str) -> None:
 def test_the_order_in_which_things_are_copied_does_not_matter(way: str, first: int) -> None:
     """A variable, a layer or an optimizer that comes first brings its environment along."""
     env, network, adam = trained()
-    things: list[Any] = [env, network, adam, env._find("wide")]
+    things: list[Any] = [env, network, adam, env._store.find("wide")]
     made = TOGETHER[way]([things[first], *things])
     assert made[0] is made[1 + first]
     assert made[3].env is made[1]
-    assert made[4] is made[1]._find("wide")
+    assert made[4] is made[1]._store.find("wide")
     assert np.array_equal(env["wide"], made[4].value, equal_nan=True)
     assert snapshot(env) == snapshot(made[1])
 
@@ -160,7 +160,7 @@ def test_a_copy_in_the_middle_of_a_step_is_refused(way: str, where: str) -> None
             WAYS[way](env)
         return ctx.variable("wide").hook(lambda _: WAYS[way](env))
 
-    call = (lambda: env._whole(lambda: WAYS[way](env))) if where == "layer" else lambda: env.run(step)
+    call = (lambda: env._store.whole(lambda: WAYS[way](env))) if where == "layer" else lambda: env.run(step)
     with pytest.raises(GraphError, match="cannot copy an environment in the middle of a step"):
         call()
     assert before == snapshot(env) == snapshot(WAYS[way](env))
@@ -248,7 +248,7 @@ def test_an_environment_is_unpickled_in_another_process() -> None:
 def test_a_variable_is_a_handle_that_is_not_copied_alone() -> None:
     """A shallow copy is the variable itself."""
     env, _, _ = trained()
-    variable = env._find("wide")
+    variable = env._store.find("wide")
     assert copy.copy(variable) is variable
 
 
@@ -259,6 +259,6 @@ def test_variables_on_a_gpu_are_copied(cupy: Any) -> None:
     for way in WAYS.values():
         made = way(env)
         assert "cupy" == made.backend
-        assert env._backend.to_numpy(env["w"]).tobytes() == env._backend.to_numpy(made["w"]).tobytes()
+        assert env._store.backend.to_numpy(env["w"]).tobytes() == env._store.backend.to_numpy(made["w"]).tobytes()
         made["w"] = np.zeros(2)
-        assert 1.0 == env._backend.to_numpy(env["w"])[0]
+        assert 1.0 == env._store.backend.to_numpy(env["w"])[0]

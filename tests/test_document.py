@@ -189,7 +189,7 @@ def test_an_empty_environment_returns(path: Path) -> None:
     """No variables is a file too."""
     Env(seed=5).save(path)
     loaded = Env.load(path)
-    assert (0, 5) == (len(loaded), loaded._draws.seed)
+    assert (0, 5) == (len(loaded), loaded._store.draws.seed)
 
 
 def test_a_seed_of_any_size_returns(path: Path) -> None:
@@ -548,7 +548,7 @@ def test_a_file_of_version_1_is_read() -> None:
     assert same_bits(np.float32(0.1)[...], loaded["scalar"])
     trainable = ["of/float16", "of/float32", "of/float64", "größe/重み", "scalar"]
     assert trainable == [v.path for v in loaded if v.trainable]
-    assert (2**70 + 1, 2, np.float64) == (loaded._draws.seed, loaded._state.runs, loaded.dtype)
+    assert (2**70 + 1, 2, np.float64) == (loaded._store.draws.seed, loaded._store.state.runs, loaded.dtype)
 
 
 def test_a_file_of_version_1_is_saved_as_version_2(path: Path) -> None:
@@ -623,7 +623,7 @@ def test_a_seed_that_is_too_long_is_neither_written_nor_read(path: Path) -> None
     text = json.dumps(document_of()).replace('"seed": 1', '"seed": 1' + "0" * 4300)
     assert refused(text, path, env).startswith("A whole number has 4301 digits, more than 4300.")
     Env(seed=10**4300 - 1).save(path)
-    assert 10**4300 - 1 == Env.load(path)._draws.seed
+    assert 10**4300 - 1 == Env.load(path)._store.draws.seed
 
 
 def test_the_page_names_the_limits() -> None:
@@ -716,7 +716,7 @@ def test_the_example_of_the_page_loads(path: Path) -> None:
     assert [0x7FF0000000000000, 0xFFF0000000000000, 0x7FF8000000000001] == loaded["worst"].view(np.uint64).tolist()
     assert [True, False] == loaded["encoder/layer1/mask"].tolist()
     assert [True, False, False, False] == [v.trainable for v in loaded]
-    assert (42, 1000) == (loaded._draws.seed, loaded._state[1])
+    assert (42, 1000) == (loaded._store.draws.seed, loaded._store.state[1])
 
 
 def test_the_example_of_the_page_is_what_lazygrad_writes(path: Path) -> None:
@@ -845,7 +845,7 @@ def test_a_rust_file_is_restored_in_the_dtype_of_the_variable(dtype: str, path: 
     env.run(lambda ctx: ctx.random.normal(1))
     env.restore(path)
     assert (2.5, dtype) == (env["w"], str(env["w"].dtype))
-    assert (9, 1) == (env._draws.seed, env._state[1])
+    assert (9, 1) == (env._store.draws.seed, env._store.state[1])
 
 
 def test_a_strict_restore_of_a_rust_file_names_what_is_too_much(path: Path) -> None:

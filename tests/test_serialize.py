@@ -247,7 +247,7 @@ def test_an_interrupt_while_restoring_changes_nothing(
         mine.name(name).set(np.zeros(2, "float32"))
     before = snapshot(mine)
     count = 0
-    asarray = mine._backend.asarray
+    asarray = mine._store.backend.asarray
 
     def interrupted(array: Any) -> Any:
         nonlocal count
@@ -256,7 +256,7 @@ def test_an_interrupt_while_restoring_changes_nothing(
             raise KeyboardInterrupt
         return asarray(array)
 
-    monkeypatch.setattr(mine._backend, "asarray", interrupted)
+    monkeypatch.setattr(mine._store.backend, "asarray", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mine.restore(path)
     assert before == snapshot(mine)
@@ -577,7 +577,7 @@ def test_threads_that_save_to_one_place_do_not_disturb_each_other(path: Path) ->
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(saves, range(4)))
     loaded = Env.load(path)
-    assert {loaded._draws.seed} == set(loaded["w"].tolist())
+    assert {loaded._store.draws.seed} == set(loaded["w"].tolist())
     assert [path] == list(path.parent.iterdir())
 
 
@@ -804,4 +804,4 @@ def test_variables_on_a_gpu_return(cupy: Any, path: Path) -> None:
         loaded = Env.load(path, backend=backend)
         loaded["x"] = np.zeros(3)
         loaded.restore(path)
-        assert array.tobytes() == loaded._backend.to_numpy(loaded["x"]).tobytes()
+        assert array.tobytes() == loaded._store.backend.to_numpy(loaded["x"]).tobytes()

@@ -160,7 +160,7 @@ def check_device(device: Any, graph: Any = None) -> None:
     if device is None:
         return
     graph = graph or current_graph("name a device")
-    backend = "numpy" if graph.context is None else graph.context.env._backend.name
+    backend = "numpy" if graph.context is None else graph.context.env._store.backend.name
     if str(device).split(":")[0] not in DEVICES[backend]:
         facts = [f"device:  {backend}   of the environment"]
         cure = "Arrays lie where the environment computes: lg.VariableEnvironment(backend='numpy') or 'cupy'."

@@ -175,7 +175,7 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
     """
     if isinstance(value, (Variable, Transposed)):
         return tensor(_read(graph, value), graph, None if dtype is None else checked_dtype(dtype))
-    backend = None if graph.context is None else graph.context.env._backend
+    backend = None if graph.context is None else graph.context.env._store.backend
     array = numeric(value, None if dtype is not None else default or graph.dtype, backend)
     if dtype is not None and array.dtype != checked_dtype(dtype):
         array = cast(array, dtype) if isinstance(array, np.ndarray) else array.astype(dtype)

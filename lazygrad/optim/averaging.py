@@ -91,7 +91,7 @@ class Averaged(Wrapper):
         before, after = f"{self.name}/", "/average"
         found = [v.path for v in self.env if v.path.startswith(before) and v.path.endswith(after)]
         paths = {path: path.removeprefix(before).removesuffix(after) for path in found}
-        return {own: self.env[path].astype(self.env._find(own).dtype) for path, own in paths.items()}
+        return {own: self.env[path].astype(self.env._store.find(own).dtype) for path, own in paths.items()}
 
     def _first(self) -> int:
         return int(self.env[f"{self.name}/start"] + self.env[f"{self.name}/every"])
@@ -117,7 +117,7 @@ class Averaged(Wrapper):
         Raises:
             GraphError: nothing has been averaged yet.
         """
-        self.env._go_back(self.values(), self.env._state.runs)
+        self.env._store.go_back(self.values(), self.env._store.state.runs)
 
 
 class _Swapped(AbstractContextManager[None]):
@@ -129,7 +129,7 @@ class _Swapped(AbstractContextManager[None]):
 
     def _put(self, arrays: dict[str, Any]) -> None:
         env = self._averaged.env
-        env._go_back(arrays, env._state.runs)
+        env._store.go_back(arrays, env._store.state.runs)
 
     def _seen(self) -> int:
         return int(self._averaged.env[f"{self._averaged.name}/seen"])

@@ -20,6 +20,7 @@ from lazygrad.optim.schedules import Schedule
 from lazygrad.registry import here
 from lazygrad.spec import Shape
 from lazygrad.tensor import Tensor
+from lazygrad.variables import joined
 
 __all__ = ["Optimizer"]
 
@@ -80,11 +81,12 @@ class Optimizer(Mover):
         self._schedule: Schedule | None = None
         self._settings = tuple(settings)
         self._decay = checked_rule(decay)
-        env._whole(lambda: self._register(settings, name, given))
+        env._store.whole(lambda: self._register(settings, name, given))
 
     def _register(self, settings: Mapping[str, Any], name: str | None, rates: Mapping[str, Any]) -> None:
         """Take a name, and the variables that every optimizer has."""
-        self.name = self._free_name(self.env, name)
+        path = None if name is None else joined("", name)
+        self.name = self.env._store.free_path(path, type(self).__name__.lower())
         self._rates = Rates(self, rates)
         self._state_variable("step", np.zeros((), np.int64))
         for key, value in settings.items():
@@ -99,7 +101,7 @@ class Optimizer(Mover):
                 self._rates._schedules[key] = rate
             else:
                 self._state_variable(f"rates/{key}", np.float64(rate))
-        self.env._names_taken[self.name] = None
+        self.env._store.names[self.name] = None
 
     @classmethod
     def _checked(cls, key: str, value: Any) -> None:
@@ -120,7 +122,7 @@ class Optimizer(Mover):
     def _set_rate(self, name: str, before: Any, value: Any) -> Schedule | None:
         """Put a number in its variable; a schedule is written into the next trace."""
         if isinstance(value, Schedule) or isinstance(before, Schedule):
-            self.env._version += 1
+            self.env._store.version += 1
         if isinstance(value, Schedule):
             return value
         self._state_variable(name, np.float64(value))
@@ -209,7 +211,7 @@ class Optimizer(Mover):
 
     def _group_of(self, path: str) -> tuple[str | None, bool]:
         """The name whose rate a variable has, and whether it decays."""
-        return self._rates.of(path), applies(self._decay, self.env._find(path))
+        return self._rates.of(path), applies(self._decay, self.env._store.find(path))
 
     def _check_rules(self) -> None:
         check_names(self.env, self._rates, f"rates of {self.name!r}")

@@ -43,8 +43,8 @@ def _name(given: Any) -> str:
 
 def check_names(env: VariableEnvironment, patterns: Iterable[str], what: str) -> None:
     """Raise VariableError for a pattern that names no variable, the state of optimizers apart."""
-    states = tuple(f"{name}/" for name in env._names_taken)
-    paths = [path for path in env._variables if not path.startswith(states)]
+    states = tuple(f"{name}/" for name in env._store.names)
+    paths = [path for path in env._store.variables if not path.startswith(states)]
     for pattern in patterns:
         if not any(names(pattern, path) for path in paths):
             words = dict.fromkeys([*paths, *(word for path in paths for word in path.split("/"))])

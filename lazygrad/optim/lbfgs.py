@@ -102,7 +102,7 @@ class LBFGS(Optimizer):
             cure = "Make a step first, at a point with a finite loss."
             raise GraphError(report(f"{self.name!r} has accepted no point yet", at=here(), cure=cure))
         points = {path.removeprefix(before).removesuffix(after): array for path, array in found.items()}
-        self.env._go_back(points, self.env._state.runs)
+        self.env._store.go_back(points, self.env._store.state.runs)
 
     def _changes(
         self, context: Context, targets: Sequence[Tensor], gradients: Sequence[Tensor], loss: Tensor | None
@@ -139,8 +139,8 @@ class LBFGS(Optimizer):
         known = f"{self.name}/gradient"
         points = [f"{path_of(p)}/point" for p in targets]
         new = [point for point in points if f"{self.name}/{point}" not in self.env]
-        if known in self.env and (self.env._find(known).shape != (size,) or new):
-            facts = [f"before:  {self.env._find(known).shape[0]} numbers", f"now:     {size} numbers"]
+        if known in self.env and (self.env._store.find(known).shape != (size,) or new):
+            facts = [f"before:  {self.env._store.find(known).shape[0]} numbers", f"now:     {size} numbers"]
             facts += [f"new:     {point.removesuffix('/point')!r}" for point in new[:3]]
             cure = "Its memory is of all its variables together: make another LBFGS for others, or after freezing some."
             what = f"{self.name} was begun with other variables"

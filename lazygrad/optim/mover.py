@@ -10,7 +10,7 @@ import numpy as np
 from lazygrad.casting import working
 from lazygrad.context import Context
 from lazygrad.environment import VariableEnvironment
-from lazygrad.errors import DefinitionError, GradientError, GraphError, SpecError, VariableError, nearest, report
+from lazygrad.errors import GradientError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.evaluator import Update
 from lazygrad.gradient import Part, gathered, grad
 from lazygrad.graph import current_graph
@@ -20,7 +20,7 @@ from lazygrad.registry import here
 from lazygrad.spec import Spec
 from lazygrad.tensor import Tensor, TensorLike
 from lazygrad.trees import aligned, leaves
-from lazygrad.variables import Variable, joined
+from lazygrad.variables import Variable
 
 __all__ = ["Change", "Mover", "path_of"]
 
@@ -143,7 +143,7 @@ class Mover:
 
     def _key(self) -> Any:
         """All that the nodes of an update depend on, beside the tensors."""
-        return (type(self), self.name, self.env._version)
+        return (type(self), self.name, self.env._store.version)
 
     if not TYPE_CHECKING:  # type checkers know what there is
 
@@ -198,25 +198,11 @@ class Mover:
 
     # Its place in the environment.
 
-    @classmethod
-    def _free_name(cls, env: VariableEnvironment, name: str | None) -> str:
-        taken = env._names_taken.keys() | env._layers.keys()
-        if name is not None:
-            if joined("", name) in taken:
-                kind = "a layer" if name in env._layers else "an optimizer"
-                cure = "Give the second one another name, or leave it out."
-                raise DefinitionError(report(f"there is {kind} named {name!r} already", at=here(), cure=cure))
-            return name
-        chosen, number = cls.__name__.lower(), 1
-        while chosen in taken:
-            chosen, number = f"{cls.__name__.lower()}_{number}", number + 1
-        return chosen
-
     def _state_variable(self, name: str, initial: Any) -> Variable:
         path, initial = f"{self.name}/{name}", np.asarray(initial)
         if path not in self.env:
             return self.env._register(path, initial, trainable=False)
-        found, wanted = self.env._find(path), Spec(initial.shape, initial.dtype)
+        found, wanted = self.env._store.find(path), Spec(initial.shape, initial.dtype)
         if found.spec != wanted or found.trainable:
             facts = [f"wanted:      {wanted}, not trainable", f"registered:  {found!r}"]
             cure = "Another variable stands where its state would lie: give the optimizer another name."

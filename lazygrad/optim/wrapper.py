@@ -31,13 +31,13 @@ class Wrapper(Mover):
         self.optimizer = optimizer
         self.env = optimizer.env
         self.wants_loss = optimizer.wants_loss
-        self.env._whole(self._begin)
+        self.env._store.whole(self._begin)
 
     def _begin(self) -> None:
         """Take the name, and register what there is from the start."""
-        self.name = self._free_name(self.env, f"{self.optimizer.name}/{self.word}")
+        self.name = self.env._store.free_path(f"{self.optimizer.name}/{self.word}", "")
         self._register()
-        self.env._names_taken[self.name] = None
+        self.env._store.names[self.name] = None
 
     def _register(self) -> None:
         """Register the state that does not belong to single parameters."""

@@ -84,7 +84,7 @@ def _traced_back(
         kept.update(graph=graph, root=root.index, parts=[t.index for t in parts], given=[t.index for t in given])
         return {i: all_of(isfinite(graph.tensor(i))) for i in looked}
 
-    finite = problem.env.run(look, problem.env._backend.asarray(x), *arrays)
+    finite = problem.env.run(look, problem.env._store.backend.asarray(x), *arrays)
     graph, index = kept["graph"], kept["root"]
     while True:
         wild = [j for j in graph.nodes[index].inputs if not finite.get(j, True)]

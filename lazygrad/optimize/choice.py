@@ -64,7 +64,7 @@ def chosen(env: VariableEnvironment, variables: Any, reads: Collection[str]) -> 
 def _named(env: VariableEnvironment, given: Any) -> list[Variable]:
     """The variables that an entry means; one that is not trainable is meant only by its name."""
     if isinstance(given, str):
-        return [env._find(given)]
+        return [env._store.find(given)]
     if isinstance(given, Namespace):
         return [v for v in env._select(given.path, None) if v.trainable]
     if not isinstance(given, Variable):

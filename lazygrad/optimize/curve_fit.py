@@ -85,7 +85,7 @@ def curve_fit(
     from scipy.optimize import OptimizeWarning
 
     model = model_of(f, p0, variables)
-    with model.env._lock:
+    with model.env._store.lock:
         data, y = data_of(x, y, widened=model.plain)
         weights = weights_of(sigma, y)
         problem, arrays = posed(model.residuals, (data, y, weights), model.paths, "fit", residuals_of)

@@ -73,7 +73,7 @@ class Problem:
     def _call(self, step: Compiled, *arrays: Any) -> Any:
         if self._numpy:
             return step(*arrays)
-        backend = self.env._backend
+        backend = self.env._store.backend
         result = step(*map(backend.asarray, arrays))
         return tuple(map(backend.to_numpy, result)) if isinstance(result, tuple) else backend.to_numpy(result)
 
@@ -142,10 +142,10 @@ class Problem:
     def start(self) -> Vector:
         """The vector of the values that the variables have."""
         env = self.env
-        with env._lock:
-            env._check_idle()
-            parity = env._state.parity
-            rows = [np.ravel(env._backend.to_numpy(v.live(parity))) for v in self.variables]
+        with env._store.lock:
+            env._store.check_idle()
+            parity = env._store.state.parity
+            rows = [np.ravel(env._store.backend.to_numpy(v.live(parity))) for v in self.variables]
             return np.concatenate(rows, dtype=np.float64)  # a copy, also of a single one
 
     def named(self, x: Vector) -> dict[str, Any]:
@@ -157,9 +157,9 @@ class Problem:
     def put(self, x: Vector) -> None:
         """Give the variables the numbers of a vector, in one commit."""
         env, values = self.env, self.named(x)
-        with env._lock:
-            arrays = [(v, env._backend.asarray(values[v.path])) for v in self.variables]
-            env._alone("a solution is being written", lambda: env._put(arrays))
+        with env._store.lock:
+            arrays = [(v, env._store.backend.asarray(values[v.path])) for v in self.variables]
+            env._store.alone("a solution is being written", lambda: env._store.put(arrays))
 
 
 def posed(
@@ -182,9 +182,9 @@ def posed(
         cure = "Compile it for the environment whose variables it reads: step = env.compile(step)."
         raise GraphError(report(f"cannot {what} {step!r:.60}: it is not a compiled step", at=here(), cure=cure))
     env = step._env
-    arrays = arrays_in(args, env._backend)
+    arrays = arrays_in(args, env._store.backend)
     asked = None if variables is None else tuple(id(v) for v in chosen(env, variables, ()))
-    key = (what, asked, env._version, key_of(args), tuple([(a.shape, a.dtype) for a in arrays]))
+    key = (what, asked, env._store.version, key_of(args), tuple([(a.shape, a.dtype) for a in arrays]))
     found = step._derived.get(key)
     if found is None:
         graph, returned = _traced(step, args, what, check)
@@ -233,9 +233,9 @@ class _Probe:
         self.returned: tuple[int, ...] = ()
 
     def __call__(self, ctx: Context, *given: Any) -> Any:
-        before = len(ctx.env._variables)
+        before = len(ctx.env._store.variables)
         result = self.step(ctx, *given)
-        self.registered = len(ctx.env._variables) - before
+        self.registered = len(ctx.env._store.variables) - before
         self.check(result)
         self.returned = result.shape if isinstance(result, Tensor) else ()
         return result

@@ -176,7 +176,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         size = min(ROWS_AT_ONCE, max(1, NUMBERS_AT_ONCE // rows.between(0, 1).shape[1]))
         starts = range(0, len(rows), size)
-        return np.concatenate([env._backend.to_numpy(env.run(step, rows.between(i, i + size))) for i in starts])
+        return np.concatenate([env._store.backend.to_numpy(env.run(step, rows.between(i, i + size))) for i in starts])
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks of an estimator: sparse rows are taken."""

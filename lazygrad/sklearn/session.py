@@ -87,7 +87,7 @@ class Session:
                 self.env[path] = array
             else:  # the optimizer registers what it keeps of a variable in its first update
                 self.env.name(path).set(array, trainable=False)
-        self.env._go_back({}, state.runs)
+        self.env._store.go_back({}, state.runs)
         self.tune(settings)
 
     def tune(self, settings: Any) -> None:
@@ -98,18 +98,18 @@ class Session:
 
     def values(self) -> tuple[dict[str, Any], int]:
         """Copies of all arrays, and how many steps there have been."""
-        return {v.path: v.value for v in self.env}, self.env._state.runs
+        return {v.path: v.value for v in self.env}, self.env._store.state.runs
 
     def go_back(self, before: tuple[dict[str, Any], int]) -> None:
         """Give back what :meth:`values` gave."""
-        self.env._go_back(*before)
+        self.env._store.go_back(*before)
 
     def is_finite(self) -> bool:
         """Whether all trainable numbers are finite."""
-        isfinite = self.env._backend.xp.isfinite
+        isfinite = self.env._store.backend.xp.isfinite
         return all(bool(isfinite(v.value).all()) for v in self.env if v.trainable and v.dtype.kind == "f")
 
     def state(self) -> State:
         """What has been learned so far."""
-        arrays = {v.path: self.env._backend.to_numpy(v.value) for v in self.env}
-        return State(arrays, self.seed, self.env._state.runs, self.epochs)
+        arrays = {v.path: self.env._store.backend.to_numpy(v.value) for v in self.env}
+        return State(arrays, self.seed, self.env._store.state.runs, self.epochs)

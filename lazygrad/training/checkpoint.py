@@ -113,9 +113,9 @@ class Checkpoint:
         arrays["stopped"] = _coded(history.stopped)
         for number, callback in enumerate(self.callbacks):
             arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
-        training = [Entry(key, self.env._backend.to_numpy(value), False) for key, value in arrays.items()]
-        with self.env._lock:
-            self.env._alone("it is being saved", lambda: self._write(training))
+        training = [Entry(key, self.env._store.backend.to_numpy(value), False) for key, value in arrays.items()]
+        with self.env._store.lock:
+            self.env._store.alone("it is being saved", lambda: self._write(training))
 
     def _write(self, training: list[Entry]) -> None:
         serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
@@ -244,7 +244,7 @@ class Checkpoint:
         """Raise SaveError unless the variables are those that the training has, or will have."""
         theirs = {entry.path for entry in document.entries}
         begun = history.epochs > 0
-        now = self.env._variables
+        now = self.env._store.variables
         mine = {p: spec for p, spec in self.fingerprint.variables.items() if begun or p in now or p in theirs}
         try:
             serialize.check_fits(self.path, document, mine, strict=True)

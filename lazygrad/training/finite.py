@@ -55,9 +55,9 @@ class Watch:
             rows: gives the rows of a batch in an epoch, both counted from 0; none, if nobody knows them.
         """
         self.is_finite, self._epoch, self._rows = True, epoch, rows
-        with self.env._lock:
-            self._kept = self.initial | self.env._alone("it is being copied", self._values)
-            self._runs = self.env._state.runs
+        with self.env._store.lock:
+            self._kept = self.initial | self.env._store.alone("it is being copied", self._values)
+            self._runs = self.env._store.state.runs
 
     def _values(self) -> dict[str, Any]:
         return {v.path: v.value for v in self.env}
@@ -107,8 +107,8 @@ class Watch:
 
     def go_back(self) -> None:
         """Give the variables and the draws back that there were at the beginning of the epoch."""
-        self.env._go_back(self._kept, self._runs)
+        self.env._store.go_back(self._kept, self._runs)
 
     def _finite(self, v: Variable) -> bool:
         env = self.env
-        return bool(env._backend.xp.isfinite(v.live(env._state.parity)).all())
+        return bool(env._store.backend.xp.isfinite(v.live(env._store.state.parity)).all())

@@ -137,7 +137,7 @@ def fit(
     size = None if batches_per_epoch is None else _count(batches_per_epoch, "batches_per_epoch", 1)
     threads, ready = _count(workers, "workers", 0), _count(prefetch, "prefetch", 1)
     every = lines(verbose)
-    chosen = env._draws.seed if seed is None else _count(seed, "seed")
+    chosen = env._store.draws.seed if seed is None else _count(seed, "seed")
     asked = Asked(batch_size, chosen, shuffle, size, epochs, threads, ready)
     batches = source(trained, data, weights, asked)
     for batch in batches.samples():

@@ -228,7 +228,7 @@ class _Probe:
             self.__signature__ = inspect.signature(function)
 
     def __call__(self, ctx: Any, *args: Any, **kwargs: Any) -> Any:
-        before = set(ctx.env._variables)
+        before = set(ctx.env._store.variables)
         self.returned = self.function(ctx, *args, **kwargs)
         self.constants = list(ctx.graph.constants)
         self.registered = {v.path: v.value for v in ctx.env if v.path not in before}

@@ -72,15 +72,15 @@ def case(step: Step, *arguments: Any, width: int | None = None, **variables: Any
     """Run a step natively and node by node. Memory that native code must write is full of rubbish before."""
     env, plan, inputs = traced(step, arguments, variables)
     native = lowered(plan, width or machine().width)
-    loaded = Loaded(native, env._backend.xp)
-    live = {name: env._find(name).live(0) for name in plan.variables}
-    spare = {name: np.full_like(env._find(name).live(0), 77) for name in plan.updates}
+    loaded = Loaded(native, env._store.backend.xp)
+    live = {name: env._store.find(name).live(0) for name in plan.variables}
+    spare = {name: np.full_like(env._store.find(name).live(0), 77) for name in plan.updates}
     loaded.arena[:] = 0x55
     bound = dict(zip(sorted([*plan.placeholders.values(), *plan.constants]), inputs, strict=True))
     bound.update({i: live[name] for name, i in plan.variables.items()})
     with np.errstate(all="ignore"):
-        reference = interpret(plan, env._backend, bound, env._draw)
-        found = loaded.bind(live, spare, env._draw).step(*inputs)
+        reference = interpret(plan, env._store.backend, bound, env._store.draw)
+        found = loaded.bind(live, spare, env._store.draw).step(*inputs)
     names = list(plan.updates)
     return Case(
         native,

@@ -192,7 +192,7 @@ def test_the_very_array_of_a_variable_may_be_given(env: lg.VariableEnvironment) 
     """Also that into which the new value is to be written: what is read is what was given."""
     fast = env.compile(lambda ctx, x: (x + 0, ctx.assign("w", ctx.variable("w") * 2 + x[::-1])))
     for _ in range(4):
-        live = env._variables["w"].live(env._state[0])
+        live = env._store.variables["w"].live(env._store.state[0])
         before = live.copy()
         assert before.tolist() == fast(live)[0].tolist()
         assert (before * 2 + before[::-1]).tolist() == env["w"].tolist()

@@ -28,13 +28,13 @@ Step = Callable[..., Any]
 def meant(step: Step, *arguments: Any, **variables: Any) -> list[Any]:
     """Values, then new values of variables, as the descriptions of a step's kernels mean them."""
     env, plan, inputs = traced(step, arguments, variables)
-    xp, native, nodes = env._backend.xp, lowered(plan, 8), plan.graph.nodes
+    xp, native, nodes = env._store.backend.xp, lowered(plan, 8), plan.graph.nodes
     ways, copied = native.ways, dict(native.results.copied)
     memory: dict[Any, Any] = {
         Spare(name): np.zeros(plan.spec(i).size, plan.spec(i).dtype) for name, i in native.results.copied
     }
     given = dict(zip(sorted([*plan.placeholders.values(), *plan.constants]), inputs, strict=True))
-    given |= {i: env._find(name).live(0) for name, i in plan.variables.items()}
+    given |= {i: env._store.find(name).live(0) for name, i in plan.variables.items()}
     for i, node in enumerate(nodes):
         if plan.static[i] and i not in given:
             given[i] = node.op.kernel(xp, *[given[j] for j in node.inputs], **node.params)
@@ -64,7 +64,7 @@ def meant(step: Step, *arguments: Any, **variables: Any) -> list[Any]:
             return memory[node.inputs[0]][node.params["index"]]
         operands = [seen(j) for j in node.inputs]
         is_random = isinstance(node.op, Declared) and node.op.random
-        return node.op.kernel(env._draw(node.params["draw"]) if is_random else xp, *operands, **node.params)
+        return node.op.kernel(env._store.draw(node.params["draw"]) if is_random else xp, *operands, **node.params)
 
     for entry in native.entries:
         if isinstance(entry, Kernel):

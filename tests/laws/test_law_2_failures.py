@@ -250,7 +250,7 @@ class Pair(lg.nn.Layer):
 def test_an_interrupt_in_the_clean_up_of_a_failure_leaves_nothing_behind(kind: str) -> None:
     """Nor do names stay taken: all can be done again under the same names."""
     env, _ = failing(kind)
-    start, taken = snapshot(env), (dict(env._layers), dict(env._names_taken))
+    start, taken = snapshot(env), (dict(env._store.layers), dict(env._store.names))
     stop = 0
     while True:
         env, call = failing(kind)
@@ -260,7 +260,7 @@ def test_an_interrupt_in_the_clean_up_of_a_failure_leaves_nothing_behind(kind: s
         except Injected:
             break
         assert snapshot(env) == start
-        assert (taken, ["w"], 1) == ((env._layers, env._names_taken), [v.path for v in env], len(env))
+        assert (taken, ["w"], 1) == ((env._store.layers, env._store.names), [v.path for v in env], len(env))
         assert writing.graphs == []
         env.name("new").set([1.0])
         assert env.run(lambda ctx: lg.sum(ctx.variable("new") * ctx.variable("w"))) == 3

@@ -357,6 +357,6 @@ def test_an_optimizer_cannot_take_the_name_of_a_layer() -> None:
     """Its state would lie among the layer's variables; without a name of its own it gets a free one."""
     env = lg.VariableEnvironment(seed=0)
     lg.nn.Linear(env, 2, 2, name="adam")
-    with pytest.raises(lg.DefinitionError, match="there is a layer named 'adam' already"):
+    with pytest.raises(lg.DefinitionError, match="there is a layer Linear named 'adam' already"):
         lg.optim.Adam(env, name="adam")
     assert "adam_1" == lg.optim.Adam(env).name

@@ -119,7 +119,7 @@ def test_copies_share_among_themselves():
 def test_what_cannot_be_shared_is_refused():
     """Another shape, with the hint to transpose; another environment; more axes than two. Nothing is left behind."""
     env, embedding, _ = tied()
-    before = snapshot(env), dict(env._layers)
+    before = snapshot(env), dict(env._store.layers)
     other = lg.VariableEnvironment(seed=0, dtype="float64")
     theirs = nn.Embedding(other, 5, 3).weight
     kernel = nn.Conv2d(other, 1, 1, 3).weight
@@ -140,7 +140,7 @@ def test_what_cannot_be_shared_is_refused():
     with pytest.raises(lg.SpecError) as refused:
         kernel.T  # noqa: B018
     assert str(refused.value).startswith("cannot transpose <Variable 'conv2d/weight'")
-    assert before == (snapshot(env), dict(env._layers))
+    assert before == (snapshot(env), dict(env._store.layers))
     assert embedding.weight is embedding.weight.T.T
     assert "<Variable 'embedding/weight' float64[5, 3]>.T" == repr(embedding.weight.T)
 

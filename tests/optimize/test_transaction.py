@@ -146,9 +146,9 @@ def test_a_solution_that_is_not_finite_is_not_taken(env: Any) -> None:
 
 def test_nothing_is_registered_and_nothing_drawn(valley: Any, env: Any) -> None:
     """The environment has the same variables and random state as before."""
-    before = env._state.runs, len(env)
+    before = env._store.state.runs, len(env)
     opt.minimize(valley)
-    assert before == (env._state.runs, len(env))
+    assert before == (env._store.state.runs, len(env))
 
 
 def test_a_step_that_has_been_minimised_can_be_copied_and_pickled(valley: Any, env: Any) -> None:

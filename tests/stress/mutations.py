@@ -42,7 +42,8 @@ class Training(NamedTuple):
 
     def state(self) -> Any:
         """All that a training changes."""
-        return [(v.path, str(v.spec), v.value.tobytes()) for v in self.env], self.env._draws.seed, self.env._state.runs
+        store = self.env._store
+        return [(v.path, str(v.spec), v.value.tobytes()) for v in self.env], store.draws.seed, store.state.runs
 
 
 def training() -> Training:

@@ -39,7 +39,7 @@ def handler(*_):
 signal.signal(signal.SIGALRM, handler)
 come = refused = 0
 while come < 300 and time.monotonic() < until:
-    done = env._state
+    done = env._store.state
     try:
         signal.setitimer(signal.ITIMER_REAL, rng.exponential(PERIOD) + 1e-6)
         for _ in range(50):

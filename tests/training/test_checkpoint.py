@@ -347,7 +347,7 @@ def test_a_training_without_a_seed_goes_on(tmp_path: Path) -> None:
         env = lg.VariableEnvironment() if env is None else env
         rng = np.random.default_rng(0)
         x = rng.normal(size=(50, 3)).astype("float32")
-        layer, adam = lg.nn.Linear(env, 3, 1, name=f"l{len(env._layers)}"), lg.optim.Adam(env)
+        layer, adam = lg.nn.Linear(env, 3, 1, name=f"l{len(env._store.layers)}"), lg.optim.Adam(env)
 
         @env.compile
         def step(ctx: Any, x: Any) -> Any:
@@ -742,4 +742,4 @@ def test_processes_that_keep_several_do_not_disturb_each_other(tmp_path: Path) -
     assert {"c.json", "c.json.1", "c.json.2"} >= {f.name for f in tmp_path.iterdir()}
     for kept in tmp_path.iterdir():
         loaded = lg.VariableEnvironment.load(kept)
-        assert {loaded._draws.seed} == set(loaded["w"].tolist())
+        assert {loaded._store.draws.seed} == set(loaded["w"].tolist())

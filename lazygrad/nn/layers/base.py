@@ -41,7 +41,7 @@ def _all_or_nothing(init: Callable[..., None]) -> Callable[..., None]:
         env = _environment(args[0] if args else kwargs.get("env"))
         if env is None:
             return init(self, *args, **kwargs)
-        return env._whole(lambda: init(self, *args, **kwargs))
+        return env._store.whole(lambda: init(self, *args, **kwargs))
 
     return made
 
@@ -49,7 +49,7 @@ def _all_or_nothing(init: Callable[..., None]) -> Callable[..., None]:
 def _environment(env: Any) -> VariableEnvironment | None:
     """The environment of what a layer was given, or None."""
     env = env._env if isinstance(env, Namespace) else env
-    return env if hasattr(env, "_layers") else None
+    return env if hasattr(env, "_store") else None
 
 
 class Layer:
@@ -89,12 +89,15 @@ class Layer:
             cure = "Make layers once, before the step, and call them in it: each call of a step would make new ones."
             raise GraphError(report(f"cannot make {kind}: a step is being written", at=here(), cure=cure))
         self._env = found
-        self.path = _free_path(found, env.path if isinstance(env, Namespace) else "", name, kind)
+        namespace = env.path if isinstance(env, Namespace) else ""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
+        path = None if name is None else joined(namespace, name)
+        self.path = found._store.free_path(path, joined(namespace, words))
         self._own: dict[str, Variable] = {}
         self._turned: set[str] = set()  # those that are used transposed
         self._learned: list[Variable] = []  # those that are trained unless they are frozen
         self._parts: list[Any] = []
-        found._layers[self.path] = (kind, [])
+        found._store.layers[self.path] = (kind, [])
 
     @property
     def name(self) -> str:
@@ -170,7 +173,7 @@ class Layer:
         if path not in env:
             found = env._register(path, self._filled(path, wanted, fill, fans), trainable)
         else:
-            found = env._find(path)
+            found = env._store.find(path)
             if found.spec != wanted or found.trainable > trainable:  # one that was frozen stays so
                 facts = [f"wanted:      {wanted}{'' if trainable else ', not trainable'}", f"registered:  {found!r}"]
                 cure = "Make the layer as it was when the file was saved, or give it another name."
@@ -178,13 +181,13 @@ class Layer:
                 raise VariableError(report(what, at=here(), facts=facts, cure=cure))
         self._own[name] = found
         self._learned += [found] if trainable else []
-        env._layers[self.path][1].append(path)
+        env._store.layers[self.path][1].append(path)
 
     def _shared(self, name: str, wanted: Spec, given: Variable | Transposed) -> Variable:
         """The variable of another layer that stands for one of this one's."""
         path = joined(self.path, name)
         found = given if isinstance(given, Variable) else given.variable
-        if found._env is not self._env or self._env._variables.get(found.path) is not found:
+        if found._env is not self._env or self._env._store.variables.get(found.path) is not found:
             cure = "Two layers share a variable of the environment that both are in."
             raise VariableError(
                 report(f"cannot use {given!r} as {path!r}: it is of another environment", at=here(), cure=cure)
@@ -205,7 +208,7 @@ class Layer:
                 raise SpecError(report(f"cannot fill {path!r} with {fill!r}", at=here(), cure=cure))
             cure = "Give one such as lg.nn.initializers.HeNormal(), or a function (rng, shape, fans) -> array."
             raise SpecError(report(f"cannot fill {path!r} with {fill!r:.60}", at=here(), cure=cure))
-        rng = np.random.default_rng([self._env._draws.seed, zlib.crc32(path.encode())])
+        rng = np.random.default_rng([self._env._store.draws.seed, zlib.crc32(path.encode())])
         given = fill(rng, wanted.shape, fans)
         refuse_masked(given)
         array = np.asarray(given)
@@ -252,22 +255,6 @@ class Layer:
     def __repr__(self) -> str:
         settings = self._settings()
         return f"<{type(self).__name__} {self.path!r}{' ' if settings else ''}{settings}>"
-
-
-def _free_path(env: VariableEnvironment, namespace: str, name: str | None, kind: str) -> str:
-    taken = env._layers.keys() | env._names_taken.keys()
-    if name is not None:
-        path = joined(namespace, name)
-        if path in taken:
-            other = f"a layer {env._layers[path][0]}" if path in env._layers else "an optimizer"
-            cure = "Give the second one another name, or leave it out."
-            raise DefinitionError(report(f"there is {other} named {path!r} already", at=here(), cure=cure))
-        return path
-    base = joined(namespace, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower())
-    path, number = base, 1
-    while path in taken:
-        path, number = f"{base}_{number}", number + 1
-    return path
 
 
 def making(layer: Any) -> fitting:
