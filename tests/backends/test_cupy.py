@@ -369,7 +369,7 @@ def test_the_constants_of_a_step_are_sent_once(double: Any) -> None:
 
 def test_names_of_functions_are_looked_up_once() -> None:
     """A kernel that runs again finds them at once."""
-    xp = lg.VariableEnvironment(backend="cupy")._backend.xp
+    xp = lg.VariableEnvironment(backend="cupy")._store.backend.xp
     assert xp.exp is xp.exp
     assert {"exp"} <= vars(xp).keys()
     assert xp.erf is xp.erf
