@@ -3,792 +3,372 @@
 The shop window: every public name, and nothing else.
 """
 
-import sys
-from typing import TYPE_CHECKING
+from numpy import bool as bool
+from numpy import e as e
+from numpy import float16 as float16
+from numpy import float32 as float32
+from numpy import float64 as float64
+from numpy import inf as inf
+from numpy import int8 as int8
+from numpy import int16 as int16
+from numpy import int32 as int32
+from numpy import int64 as int64
+from numpy import nan as nan
+from numpy import newaxis as newaxis
+from numpy import pi as pi
+from numpy import uint8 as uint8
+from numpy import uint16 as uint16
+from numpy import uint32 as uint32
+from numpy import uint64 as uint64
 
-from numpy import (
-    bool,
-    e,
-    float16,
-    float32,
-    float64,
-    inf,
-    int8,
-    int16,
-    int32,
-    int64,
-    nan,
-    newaxis,
-    pi,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-
-from lazygrad import define, linalg, nn, optim, optimize, stats, testing, visualize
-from lazygrad.compiled import (
-    Compiled,
-)
-from lazygrad.context import (
-    Context,
-)
-from lazygrad.derivatives import custom_gradient, hessian, hessian_vector_product, jacobian, stop_gradient
-from lazygrad.environment import (
-    VariableEnvironment,
-)
-from lazygrad.errors import (
-    BackendError,
-    DataError,
-    DefinitionError,
-    FeedError,
-    GradientError,
-    GraphError,
-    LazygradError,
-    PlaceError,
-    SaveError,
-    SpecError,
-    TraceError,
-    VariableError,
-)
-from lazygrad.evaluator import (
-    Evaluator,
-    Update,
-    group,
-)
-from lazygrad.gradient import grad, jvp
-from lazygrad.graph import Graph
-from lazygrad.implicit import implicit
-from lazygrad.names import lister, public, refuser
-from lazygrad.ops.arithmetic import (
-    abs,
-    add,
-    add_n,
-    ceil,
-    conj,
-    copysign,
-    divide,
-    floor,
-    floor_divide,
-    hypot,
-    imag,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    nextafter,
-    positive,
-    pow,
-    power,
-    real,
-    reciprocal,
-    remainder,
-    round,
-    rsqrt,
-    sign,
-    sqrt,
-    square,
-    subtract,
-    trunc,
-)
-from lazygrad.ops.bessel import i0, i1
-from lazygrad.ops.comparison import (
-    bitwise_and,
-    bitwise_invert,
-    bitwise_left_shift,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    clip,
-    equal,
-    greater,
-    greater_equal,
-    isclose,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    nan_to_num,
-    not_equal,
-    signbit,
-    where,
-)
-from lazygrad.ops.counting import (
-    bincount,
-    digitize,
-    histogram,
-    histogram_bin_edges,
-    unique,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
-)
-from lazygrad.ops.covariance import (
-    cdist,
-    corrcoef,
-    cov,
-    pdist,
-)
-from lazygrad.ops.cumulative import (
-    cumulative_logsumexp,
-    cumulative_max,
-    cumulative_min,
-    cumulative_prod,
-    cumulative_sum,
-    diff,
-)
-from lazygrad.ops.diagonals import (
-    diag,
-    diag_indices,
-    diagflat,
-    fill_diagonal,
-    tri,
-    tril_indices,
-    triu_indices,
-    vander,
-)
-from lazygrad.ops.dtypes import (
-    broadcast_shapes,
-    can_cast,
-    finfo,
-    iinfo,
-    isdtype,
-    result_type,
-)
-from lazygrad.ops.editing import (
-    block,
-    convolve,
-    correlate,
-    delete,
-    insert,
-    unwrap,
-)
-from lazygrad.ops.elementary import (
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    cbrt,
-    cos,
-    cosh,
-    deg2rad,
-    exp,
-    exp2,
-    exp10,
-    expm1,
-    log,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    rad2deg,
-    sin,
-    sinc,
-    sinh,
-    tan,
-    tanh,
-)
-from lazygrad.ops.elements import (
-    allclose,
-    array_equal,
-    fmax,
-    fmin,
-    fmod,
-    heaviside,
-    isneginf,
-    isposinf,
-    logaddexp2,
-    piecewise,
-    select,
-    xlog1py,
-    xlogy,
-)
-from lazygrad.ops.entropies import boxcox, entr, exprel, kl_div, log1mexp, logit, rel_entr
-from lazygrad.ops.fitting import (
-    polyfit,
-    polyval,
-)
-from lazygrad.ops.gammas import beta, binom, factorial, gamma, multigammaln, zeta
-from lazygrad.ops.grids import (
-    geomspace,
-    indices,
-    logspace,
-    put_along_axis,
-    ravel_multi_index,
-    unravel_index,
-)
-from lazygrad.ops.incomplete import (
-    betainc,
-    betaincc,
-    betainccinv,
-    betaincinv,
-    gammainc,
-    gammaincc,
-    gammainccinv,
-    gammaincinv,
-    stdtr,
-    stdtrit,
-)
-from lazygrad.ops.indexing import (
-    at,
-    diagonal,
-    segment_sum,
-    take,
-    take_along_axis,
-)
-from lazygrad.ops.interpolation import (
-    central_difference,
-    cumulative_trapezoid,
-    interp,
-    lerp,
-    trapezoid,
-)
-from lazygrad.ops.joining import (
-    append,
-    array_split,
-    atleast_3d,
-    column_stack,
-    dsplit,
-    dstack,
-    fliplr,
-    flipud,
-    hsplit,
-    hstack,
-    repeat,
-    rollaxis,
-    vsplit,
-    vstack,
-)
-from lazygrad.ops.movement import (
-    astype,
-    atleast_1d,
-    atleast_2d,
-    broadcast_arrays,
-    broadcast_to,
-    concat,
-    expand_dims,
-    flatten,
-    flip,
-    matrix_transpose,
-    moveaxis,
-    permute_dims,
-    roll,
-    rot90,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    tile,
-    transpose,
-    tril,
-    triu,
-    unstack,
-)
-from lazygrad.ops.nans import (
-    nanargmax,
-    nanargmin,
-    nancumprod,
-    nancumsum,
-    nanmax,
-    nanmean,
-    nanmin,
-    nanprod,
-    nanstd,
-    nansum,
-    nanvar,
-)
-from lazygrad.ops.norms import std
-from lazygrad.ops.padding import (
-    pad,
-)
-from lazygrad.ops.passing import (
-    depends_on,
-    hook,
-    identity,
-    show,
-)
-from lazygrad.ops.products import (
-    cross,
-    dot,
-    einsum,
-    inner,
-    kron,
-    matmul,
-    matvec,
-    outer,
-    tensordot,
-    vdot,
-    vecdot,
-    vecmat,
-)
-from lazygrad.ops.quantiles import (
-    nanmedian,
-    nanpercentile,
-    nanquantile,
-    percentile,
-    quantile,
-)
-from lazygrad.ops.ravel import (
-    ravel,
-)
-from lazygrad.ops.reduction import (
-    all,
-    any,
-    argmax,
-    argmin,
-    average,
-    count_nonzero,
-    logsumexp,
-    max,
-    mean,
-    median,
-    min,
-    ptp,
-    spread,
-    var,
-)
-from lazygrad.ops.sorting import (
-    argsort,
-    argwhere,
-    flatnonzero,
-    isin,
-    nonzero,
-    searchsorted,
-    sort,
-    top_k,
-)
-from lazygrad.ops.source import (
-    arange,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    full,
-    full_like,
-    linspace,
-    meshgrid,
-    ones,
-    ones_like,
-    zeros,
-    zeros_like,
-)
-from lazygrad.ops.special import (
-    betaln,
-    digamma,
-    erf,
-    erfc,
-    erfcinv,
-    erfcx,
-    erfinv,
-    gammaln,
-    i0e,
-    i1e,
-    log_ndtr,
-    ndtr,
-    ndtri,
-    polygamma,
-)
-from lazygrad.ops.standard import (
-    prod,
-    reshape,
-    sum,
-)
-from lazygrad.tensor import Tensor
-from lazygrad.training import (
-    BestWeights,
-    Callback,
-    Categories,
-    EarlyStopping,
-    History,
-    ReduceOnPlateau,
-    Training,
-    batches,
-    fit,
-)
-from lazygrad.variables import (
-    Namespace,
-    Variable,
-)
+from lazygrad import define as define
+from lazygrad import linalg as linalg
+from lazygrad import nn as nn
+from lazygrad import optim as optim
+from lazygrad import optimize as optimize
+from lazygrad import stats as stats
+from lazygrad import testing as testing
+from lazygrad import visualize as visualize
+from lazygrad.compiled import Compiled as Compiled
+from lazygrad.context import Context as Context
+from lazygrad.derivatives import custom_gradient as custom_gradient
+from lazygrad.derivatives import hessian as hessian
+from lazygrad.derivatives import hessian_vector_product as hessian_vector_product
+from lazygrad.derivatives import jacobian as jacobian
+from lazygrad.derivatives import stop_gradient as stop_gradient
+from lazygrad.environment import VariableEnvironment as VariableEnvironment
+from lazygrad.errors import BackendError as BackendError
+from lazygrad.errors import DataError as DataError
+from lazygrad.errors import DefinitionError as DefinitionError
+from lazygrad.errors import FeedError as FeedError
+from lazygrad.errors import GradientError as GradientError
+from lazygrad.errors import GraphError as GraphError
+from lazygrad.errors import LazygradError as LazygradError
+from lazygrad.errors import PlaceError as PlaceError
+from lazygrad.errors import SaveError as SaveError
+from lazygrad.errors import SpecError as SpecError
+from lazygrad.errors import TraceError as TraceError
+from lazygrad.errors import VariableError as VariableError
+from lazygrad.evaluator import Evaluator as Evaluator
+from lazygrad.evaluator import Update as Update
+from lazygrad.evaluator import group as group
+from lazygrad.gradient import grad as grad
+from lazygrad.gradient import jvp as jvp
+from lazygrad.graph import Graph as Graph
+from lazygrad.implicit import implicit as implicit
+from lazygrad.names import publish as _publish
+from lazygrad.ops.arithmetic import abs as abs
+from lazygrad.ops.arithmetic import add as add
+from lazygrad.ops.arithmetic import add_n as add_n
+from lazygrad.ops.arithmetic import ceil as ceil
+from lazygrad.ops.arithmetic import conj as conj
+from lazygrad.ops.arithmetic import copysign as copysign
+from lazygrad.ops.arithmetic import divide as divide
+from lazygrad.ops.arithmetic import floor as floor
+from lazygrad.ops.arithmetic import floor_divide as floor_divide
+from lazygrad.ops.arithmetic import hypot as hypot
+from lazygrad.ops.arithmetic import imag as imag
+from lazygrad.ops.arithmetic import maximum as maximum
+from lazygrad.ops.arithmetic import minimum as minimum
+from lazygrad.ops.arithmetic import multiply as multiply
+from lazygrad.ops.arithmetic import negative as negative
+from lazygrad.ops.arithmetic import nextafter as nextafter
+from lazygrad.ops.arithmetic import positive as positive
+from lazygrad.ops.arithmetic import pow as pow
+from lazygrad.ops.arithmetic import power as power
+from lazygrad.ops.arithmetic import real as real
+from lazygrad.ops.arithmetic import reciprocal as reciprocal
+from lazygrad.ops.arithmetic import remainder as remainder
+from lazygrad.ops.arithmetic import round as round
+from lazygrad.ops.arithmetic import rsqrt as rsqrt
+from lazygrad.ops.arithmetic import sign as sign
+from lazygrad.ops.arithmetic import sqrt as sqrt
+from lazygrad.ops.arithmetic import square as square
+from lazygrad.ops.arithmetic import subtract as subtract
+from lazygrad.ops.arithmetic import trunc as trunc
+from lazygrad.ops.bessel import i0 as i0
+from lazygrad.ops.bessel import i1 as i1
+from lazygrad.ops.comparison import bitwise_and as bitwise_and
+from lazygrad.ops.comparison import bitwise_invert as bitwise_invert
+from lazygrad.ops.comparison import bitwise_left_shift as bitwise_left_shift
+from lazygrad.ops.comparison import bitwise_or as bitwise_or
+from lazygrad.ops.comparison import bitwise_right_shift as bitwise_right_shift
+from lazygrad.ops.comparison import bitwise_xor as bitwise_xor
+from lazygrad.ops.comparison import clip as clip
+from lazygrad.ops.comparison import equal as equal
+from lazygrad.ops.comparison import greater as greater
+from lazygrad.ops.comparison import greater_equal as greater_equal
+from lazygrad.ops.comparison import isclose as isclose
+from lazygrad.ops.comparison import isfinite as isfinite
+from lazygrad.ops.comparison import isinf as isinf
+from lazygrad.ops.comparison import isnan as isnan
+from lazygrad.ops.comparison import less as less
+from lazygrad.ops.comparison import less_equal as less_equal
+from lazygrad.ops.comparison import logical_and as logical_and
+from lazygrad.ops.comparison import logical_not as logical_not
+from lazygrad.ops.comparison import logical_or as logical_or
+from lazygrad.ops.comparison import logical_xor as logical_xor
+from lazygrad.ops.comparison import nan_to_num as nan_to_num
+from lazygrad.ops.comparison import not_equal as not_equal
+from lazygrad.ops.comparison import signbit as signbit
+from lazygrad.ops.comparison import where as where
+from lazygrad.ops.counting import bincount as bincount
+from lazygrad.ops.counting import digitize as digitize
+from lazygrad.ops.counting import histogram as histogram
+from lazygrad.ops.counting import histogram_bin_edges as histogram_bin_edges
+from lazygrad.ops.counting import unique as unique
+from lazygrad.ops.counting import unique_all as unique_all
+from lazygrad.ops.counting import unique_counts as unique_counts
+from lazygrad.ops.counting import unique_inverse as unique_inverse
+from lazygrad.ops.counting import unique_values as unique_values
+from lazygrad.ops.covariance import cdist as cdist
+from lazygrad.ops.covariance import corrcoef as corrcoef
+from lazygrad.ops.covariance import cov as cov
+from lazygrad.ops.covariance import pdist as pdist
+from lazygrad.ops.cumulative import cumulative_logsumexp as cumulative_logsumexp
+from lazygrad.ops.cumulative import cumulative_max as cumulative_max
+from lazygrad.ops.cumulative import cumulative_min as cumulative_min
+from lazygrad.ops.cumulative import cumulative_prod as cumulative_prod
+from lazygrad.ops.cumulative import cumulative_sum as cumulative_sum
+from lazygrad.ops.cumulative import diff as diff
+from lazygrad.ops.diagonals import diag as diag
+from lazygrad.ops.diagonals import diag_indices as diag_indices
+from lazygrad.ops.diagonals import diagflat as diagflat
+from lazygrad.ops.diagonals import fill_diagonal as fill_diagonal
+from lazygrad.ops.diagonals import tri as tri
+from lazygrad.ops.diagonals import tril_indices as tril_indices
+from lazygrad.ops.diagonals import triu_indices as triu_indices
+from lazygrad.ops.diagonals import vander as vander
+from lazygrad.ops.dtypes import broadcast_shapes as broadcast_shapes
+from lazygrad.ops.dtypes import can_cast as can_cast
+from lazygrad.ops.dtypes import finfo as finfo
+from lazygrad.ops.dtypes import iinfo as iinfo
+from lazygrad.ops.dtypes import isdtype as isdtype
+from lazygrad.ops.dtypes import result_type as result_type
+from lazygrad.ops.editing import block as block
+from lazygrad.ops.editing import convolve as convolve
+from lazygrad.ops.editing import correlate as correlate
+from lazygrad.ops.editing import delete as delete
+from lazygrad.ops.editing import insert as insert
+from lazygrad.ops.editing import unwrap as unwrap
+from lazygrad.ops.elementary import acos as acos
+from lazygrad.ops.elementary import acosh as acosh
+from lazygrad.ops.elementary import asin as asin
+from lazygrad.ops.elementary import asinh as asinh
+from lazygrad.ops.elementary import atan as atan
+from lazygrad.ops.elementary import atan2 as atan2
+from lazygrad.ops.elementary import atanh as atanh
+from lazygrad.ops.elementary import cbrt as cbrt
+from lazygrad.ops.elementary import cos as cos
+from lazygrad.ops.elementary import cosh as cosh
+from lazygrad.ops.elementary import deg2rad as deg2rad
+from lazygrad.ops.elementary import exp as exp
+from lazygrad.ops.elementary import exp2 as exp2
+from lazygrad.ops.elementary import exp10 as exp10
+from lazygrad.ops.elementary import expm1 as expm1
+from lazygrad.ops.elementary import log as log
+from lazygrad.ops.elementary import log1p as log1p
+from lazygrad.ops.elementary import log2 as log2
+from lazygrad.ops.elementary import log10 as log10
+from lazygrad.ops.elementary import logaddexp as logaddexp
+from lazygrad.ops.elementary import rad2deg as rad2deg
+from lazygrad.ops.elementary import sin as sin
+from lazygrad.ops.elementary import sinc as sinc
+from lazygrad.ops.elementary import sinh as sinh
+from lazygrad.ops.elementary import tan as tan
+from lazygrad.ops.elementary import tanh as tanh
+from lazygrad.ops.elements import allclose as allclose
+from lazygrad.ops.elements import array_equal as array_equal
+from lazygrad.ops.elements import fmax as fmax
+from lazygrad.ops.elements import fmin as fmin
+from lazygrad.ops.elements import fmod as fmod
+from lazygrad.ops.elements import heaviside as heaviside
+from lazygrad.ops.elements import isneginf as isneginf
+from lazygrad.ops.elements import isposinf as isposinf
+from lazygrad.ops.elements import logaddexp2 as logaddexp2
+from lazygrad.ops.elements import piecewise as piecewise
+from lazygrad.ops.elements import select as select
+from lazygrad.ops.elements import xlog1py as xlog1py
+from lazygrad.ops.elements import xlogy as xlogy
+from lazygrad.ops.entropies import boxcox as boxcox
+from lazygrad.ops.entropies import entr as entr
+from lazygrad.ops.entropies import exprel as exprel
+from lazygrad.ops.entropies import kl_div as kl_div
+from lazygrad.ops.entropies import log1mexp as log1mexp
+from lazygrad.ops.entropies import logit as logit
+from lazygrad.ops.entropies import rel_entr as rel_entr
+from lazygrad.ops.fitting import polyfit as polyfit
+from lazygrad.ops.fitting import polyval as polyval
+from lazygrad.ops.gammas import beta as beta
+from lazygrad.ops.gammas import binom as binom
+from lazygrad.ops.gammas import factorial as factorial
+from lazygrad.ops.gammas import gamma as gamma
+from lazygrad.ops.gammas import multigammaln as multigammaln
+from lazygrad.ops.gammas import zeta as zeta
+from lazygrad.ops.grids import geomspace as geomspace
+from lazygrad.ops.grids import indices as indices
+from lazygrad.ops.grids import logspace as logspace
+from lazygrad.ops.grids import put_along_axis as put_along_axis
+from lazygrad.ops.grids import ravel_multi_index as ravel_multi_index
+from lazygrad.ops.grids import unravel_index as unravel_index
+from lazygrad.ops.incomplete import betainc as betainc
+from lazygrad.ops.incomplete import betaincc as betaincc
+from lazygrad.ops.incomplete import betainccinv as betainccinv
+from lazygrad.ops.incomplete import betaincinv as betaincinv
+from lazygrad.ops.incomplete import gammainc as gammainc
+from lazygrad.ops.incomplete import gammaincc as gammaincc
+from lazygrad.ops.incomplete import gammainccinv as gammainccinv
+from lazygrad.ops.incomplete import gammaincinv as gammaincinv
+from lazygrad.ops.incomplete import stdtr as stdtr
+from lazygrad.ops.incomplete import stdtrit as stdtrit
+from lazygrad.ops.indexing import at as at
+from lazygrad.ops.indexing import diagonal as diagonal
+from lazygrad.ops.indexing import segment_sum as segment_sum
+from lazygrad.ops.indexing import take as take
+from lazygrad.ops.indexing import take_along_axis as take_along_axis
+from lazygrad.ops.interpolation import central_difference as central_difference
+from lazygrad.ops.interpolation import cumulative_trapezoid as cumulative_trapezoid
+from lazygrad.ops.interpolation import interp as interp
+from lazygrad.ops.interpolation import lerp as lerp
+from lazygrad.ops.interpolation import trapezoid as trapezoid
+from lazygrad.ops.joining import append as append
+from lazygrad.ops.joining import array_split as array_split
+from lazygrad.ops.joining import atleast_3d as atleast_3d
+from lazygrad.ops.joining import column_stack as column_stack
+from lazygrad.ops.joining import dsplit as dsplit
+from lazygrad.ops.joining import dstack as dstack
+from lazygrad.ops.joining import fliplr as fliplr
+from lazygrad.ops.joining import flipud as flipud
+from lazygrad.ops.joining import hsplit as hsplit
+from lazygrad.ops.joining import hstack as hstack
+from lazygrad.ops.joining import repeat as repeat
+from lazygrad.ops.joining import rollaxis as rollaxis
+from lazygrad.ops.joining import vsplit as vsplit
+from lazygrad.ops.joining import vstack as vstack
+from lazygrad.ops.movement import astype as astype
+from lazygrad.ops.movement import atleast_1d as atleast_1d
+from lazygrad.ops.movement import atleast_2d as atleast_2d
+from lazygrad.ops.movement import broadcast_arrays as broadcast_arrays
+from lazygrad.ops.movement import broadcast_to as broadcast_to
+from lazygrad.ops.movement import concat as concat
+from lazygrad.ops.movement import expand_dims as expand_dims
+from lazygrad.ops.movement import flatten as flatten
+from lazygrad.ops.movement import flip as flip
+from lazygrad.ops.movement import matrix_transpose as matrix_transpose
+from lazygrad.ops.movement import moveaxis as moveaxis
+from lazygrad.ops.movement import permute_dims as permute_dims
+from lazygrad.ops.movement import roll as roll
+from lazygrad.ops.movement import rot90 as rot90
+from lazygrad.ops.movement import split as split
+from lazygrad.ops.movement import squeeze as squeeze
+from lazygrad.ops.movement import stack as stack
+from lazygrad.ops.movement import swapaxes as swapaxes
+from lazygrad.ops.movement import tile as tile
+from lazygrad.ops.movement import transpose as transpose
+from lazygrad.ops.movement import tril as tril
+from lazygrad.ops.movement import triu as triu
+from lazygrad.ops.movement import unstack as unstack
+from lazygrad.ops.nans import nanargmax as nanargmax
+from lazygrad.ops.nans import nanargmin as nanargmin
+from lazygrad.ops.nans import nancumprod as nancumprod
+from lazygrad.ops.nans import nancumsum as nancumsum
+from lazygrad.ops.nans import nanmax as nanmax
+from lazygrad.ops.nans import nanmean as nanmean
+from lazygrad.ops.nans import nanmin as nanmin
+from lazygrad.ops.nans import nanprod as nanprod
+from lazygrad.ops.nans import nanstd as nanstd
+from lazygrad.ops.nans import nansum as nansum
+from lazygrad.ops.nans import nanvar as nanvar
+from lazygrad.ops.norms import std as std
+from lazygrad.ops.padding import pad as pad
+from lazygrad.ops.passing import depends_on as depends_on
+from lazygrad.ops.passing import hook as hook
+from lazygrad.ops.passing import identity as identity
+from lazygrad.ops.passing import show as show
+from lazygrad.ops.products import cross as cross
+from lazygrad.ops.products import dot as dot
+from lazygrad.ops.products import einsum as einsum
+from lazygrad.ops.products import inner as inner
+from lazygrad.ops.products import kron as kron
+from lazygrad.ops.products import matmul as matmul
+from lazygrad.ops.products import matvec as matvec
+from lazygrad.ops.products import outer as outer
+from lazygrad.ops.products import tensordot as tensordot
+from lazygrad.ops.products import vdot as vdot
+from lazygrad.ops.products import vecdot as vecdot
+from lazygrad.ops.products import vecmat as vecmat
+from lazygrad.ops.quantiles import nanmedian as nanmedian
+from lazygrad.ops.quantiles import nanpercentile as nanpercentile
+from lazygrad.ops.quantiles import nanquantile as nanquantile
+from lazygrad.ops.quantiles import percentile as percentile
+from lazygrad.ops.quantiles import quantile as quantile
+from lazygrad.ops.ravel import ravel as ravel
+from lazygrad.ops.reduction import all as all
+from lazygrad.ops.reduction import any as any
+from lazygrad.ops.reduction import argmax as argmax
+from lazygrad.ops.reduction import argmin as argmin
+from lazygrad.ops.reduction import average as average
+from lazygrad.ops.reduction import count_nonzero as count_nonzero
+from lazygrad.ops.reduction import logsumexp as logsumexp
+from lazygrad.ops.reduction import max as max
+from lazygrad.ops.reduction import mean as mean
+from lazygrad.ops.reduction import median as median
+from lazygrad.ops.reduction import min as min
+from lazygrad.ops.reduction import ptp as ptp
+from lazygrad.ops.reduction import spread as spread
+from lazygrad.ops.reduction import var as var
+from lazygrad.ops.sorting import argsort as argsort
+from lazygrad.ops.sorting import argwhere as argwhere
+from lazygrad.ops.sorting import flatnonzero as flatnonzero
+from lazygrad.ops.sorting import isin as isin
+from lazygrad.ops.sorting import nonzero as nonzero
+from lazygrad.ops.sorting import searchsorted as searchsorted
+from lazygrad.ops.sorting import sort as sort
+from lazygrad.ops.sorting import top_k as top_k
+from lazygrad.ops.source import arange as arange
+from lazygrad.ops.source import asarray as asarray
+from lazygrad.ops.source import empty as empty
+from lazygrad.ops.source import empty_like as empty_like
+from lazygrad.ops.source import eye as eye
+from lazygrad.ops.source import full as full
+from lazygrad.ops.source import full_like as full_like
+from lazygrad.ops.source import linspace as linspace
+from lazygrad.ops.source import meshgrid as meshgrid
+from lazygrad.ops.source import ones as ones
+from lazygrad.ops.source import ones_like as ones_like
+from lazygrad.ops.source import zeros as zeros
+from lazygrad.ops.source import zeros_like as zeros_like
+from lazygrad.ops.special import betaln as betaln
+from lazygrad.ops.special import digamma as digamma
+from lazygrad.ops.special import erf as erf
+from lazygrad.ops.special import erfc as erfc
+from lazygrad.ops.special import erfcinv as erfcinv
+from lazygrad.ops.special import erfcx as erfcx
+from lazygrad.ops.special import erfinv as erfinv
+from lazygrad.ops.special import gammaln as gammaln
+from lazygrad.ops.special import i0e as i0e
+from lazygrad.ops.special import i1e as i1e
+from lazygrad.ops.special import log_ndtr as log_ndtr
+from lazygrad.ops.special import ndtr as ndtr
+from lazygrad.ops.special import ndtri as ndtri
+from lazygrad.ops.special import polygamma as polygamma
+from lazygrad.ops.standard import prod as prod
+from lazygrad.ops.standard import reshape as reshape
+from lazygrad.ops.standard import sum as sum
+from lazygrad.tensor import Tensor as Tensor
+from lazygrad.training import BestWeights as BestWeights
+from lazygrad.training import Callback as Callback
+from lazygrad.training import Categories as Categories
+from lazygrad.training import EarlyStopping as EarlyStopping
+from lazygrad.training import History as History
+from lazygrad.training import ReduceOnPlateau as ReduceOnPlateau
+from lazygrad.training import Training as Training
+from lazygrad.training import batches as batches
+from lazygrad.training import fit as fit
+from lazygrad.variables import Namespace as Namespace
+from lazygrad.variables import Variable as Variable
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "BackendError",
-    "BestWeights",
-    "Callback",
-    "Categories",
-    "Compiled",
-    "Context",
-    "DataError",
-    "DefinitionError",
-    "EarlyStopping",
-    "Evaluator",
-    "FeedError",
-    "GradientError",
-    "Graph",
-    "GraphError",
-    "History",
-    "LazygradError",
-    "Namespace",
-    "PlaceError",
-    "ReduceOnPlateau",
-    "SaveError",
-    "SpecError",
-    "Tensor",
-    "TraceError",
-    "Training",
-    "Update",
-    "Variable",
-    "VariableEnvironment",
-    "VariableError",
-    "__version__",
-    "abs",
-    "acos",
-    "acosh",
-    "add",
-    "add_n",
-    "all",
-    "allclose",
-    "any",
-    "append",
-    "arange",
-    "argmax",
-    "argmin",
-    "argsort",
-    "argwhere",
-    "array_equal",
-    "array_split",
-    "asarray",
-    "asin",
-    "asinh",
-    "astype",
-    "at",
-    "atan",
-    "atan2",
-    "atanh",
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "average",
-    "batches",
-    "beta",
-    "betainc",
-    "betaincc",
-    "betainccinv",
-    "betaincinv",
-    "betaln",
-    "bincount",
-    "binom",
-    "bitwise_and",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "block",
-    "bool",
-    "boxcox",
-    "broadcast_arrays",
-    "broadcast_shapes",
-    "broadcast_to",
-    "can_cast",
-    "cbrt",
-    "cdist",
-    "ceil",
-    "central_difference",
-    "clip",
-    "column_stack",
-    "concat",
-    "conj",
-    "convolve",
-    "copysign",
-    "corrcoef",
-    "correlate",
-    "cos",
-    "cosh",
-    "count_nonzero",
-    "cov",
-    "cross",
-    "cumulative_logsumexp",
-    "cumulative_max",
-    "cumulative_min",
-    "cumulative_prod",
-    "cumulative_sum",
-    "cumulative_trapezoid",
-    "custom_gradient",
-    "define",
-    "deg2rad",
-    "delete",
-    "depends_on",
-    "diag",
-    "diag_indices",
-    "diagflat",
-    "diagonal",
-    "diff",
-    "digamma",
-    "digitize",
-    "divide",
-    "dot",
-    "dsplit",
-    "dstack",
-    "e",
-    "einsum",
-    "empty",
-    "empty_like",
-    "entr",
-    "equal",
-    "erf",
-    "erfc",
-    "erfcinv",
-    "erfcx",
-    "erfinv",
-    "exp",
-    "exp10",
-    "exp2",
-    "expand_dims",
-    "expm1",
-    "exprel",
-    "eye",
-    "factorial",
-    "fill_diagonal",
-    "finfo",
-    "fit",
-    "flatnonzero",
-    "flatten",
-    "flip",
-    "fliplr",
-    "flipud",
-    "float16",
-    "float32",
-    "float64",
-    "floor",
-    "floor_divide",
-    "fmax",
-    "fmin",
-    "fmod",
-    "full",
-    "full_like",
-    "gamma",
-    "gammainc",
-    "gammaincc",
-    "gammainccinv",
-    "gammaincinv",
-    "gammaln",
-    "geomspace",
-    "grad",
-    "greater",
-    "greater_equal",
-    "group",
-    "heaviside",
-    "hessian",
-    "hessian_vector_product",
-    "histogram",
-    "histogram_bin_edges",
-    "hook",
-    "hsplit",
-    "hstack",
-    "hypot",
-    "i0",
-    "i0e",
-    "i1",
-    "i1e",
-    "identity",
-    "iinfo",
-    "imag",
-    "implicit",
-    "indices",
-    "inf",
-    "inner",
-    "insert",
-    "int16",
-    "int32",
-    "int64",
-    "int8",
-    "interp",
-    "isclose",
-    "isdtype",
-    "isfinite",
-    "isin",
-    "isinf",
-    "isnan",
-    "isneginf",
-    "isposinf",
-    "jacobian",
-    "jvp",
-    "kl_div",
-    "kron",
-    "lerp",
-    "less",
-    "less_equal",
-    "linalg",
-    "linspace",
-    "log",
-    "log10",
-    "log1mexp",
-    "log1p",
-    "log2",
-    "log_ndtr",
-    "logaddexp",
-    "logaddexp2",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "logit",
-    "logspace",
-    "logsumexp",
-    "matmul",
-    "matrix_transpose",
-    "matvec",
-    "max",
-    "maximum",
-    "mean",
-    "median",
-    "meshgrid",
-    "min",
-    "minimum",
-    "moveaxis",
-    "multigammaln",
-    "multiply",
-    "nan",
-    "nan_to_num",
-    "nanargmax",
-    "nanargmin",
-    "nancumprod",
-    "nancumsum",
-    "nanmax",
-    "nanmean",
-    "nanmedian",
-    "nanmin",
-    "nanpercentile",
-    "nanprod",
-    "nanquantile",
-    "nanstd",
-    "nansum",
-    "nanvar",
-    "ndtr",
-    "ndtri",
-    "negative",
-    "newaxis",
-    "nextafter",
-    "nn",
-    "nonzero",
-    "not_equal",
-    "ones",
-    "ones_like",
-    "optim",
-    "optimize",
-    "outer",
-    "pad",
-    "pdist",
-    "percentile",
-    "permute_dims",
-    "pi",
-    "piecewise",
-    "polyfit",
-    "polygamma",
-    "polyval",
-    "positive",
-    "pow",
-    "power",
-    "prod",
-    "ptp",
-    "put_along_axis",
-    "quantile",
-    "rad2deg",
-    "ravel",
-    "ravel_multi_index",
-    "real",
-    "reciprocal",
-    "rel_entr",
-    "remainder",
-    "repeat",
-    "reshape",
-    "result_type",
-    "roll",
-    "rollaxis",
-    "rot90",
-    "round",
-    "rsqrt",
-    "searchsorted",
-    "segment_sum",
-    "select",
-    "show",
-    "sign",
-    "signbit",
-    "sin",
-    "sinc",
-    "sinh",
-    "sort",
-    "split",
-    "spread",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "stats",
-    "std",
-    "stdtr",
-    "stdtrit",
-    "stop_gradient",
-    "subtract",
-    "sum",
-    "swapaxes",
-    "take",
-    "take_along_axis",
-    "tan",
-    "tanh",
-    "tensordot",
-    "testing",
-    "tile",
-    "top_k",
-    "transpose",
-    "trapezoid",
-    "tri",
-    "tril",
-    "tril_indices",
-    "triu",
-    "triu_indices",
-    "trunc",
-    "uint16",
-    "uint32",
-    "uint64",
-    "uint8",
-    "unique",
-    "unique_all",
-    "unique_counts",
-    "unique_inverse",
-    "unique_values",
-    "unravel_index",
-    "unstack",
-    "unwrap",
-    "vander",
-    "var",
-    "vdot",
-    "vecdot",
-    "vecmat",
-    "visualize",
-    "vsplit",
-    "vstack",
-    "where",
-    "xlog1py",
-    "xlogy",
-    "zeros",
-    "zeros_like",
-    "zeta",
-]
-
 del tensor  # type: ignore[name-defined]  # noqa: F821  # the module: who writes lg.tensor(x) wants lg.asarray(x)
-public["lg"] = sys.modules[__name__]
-__dir__ = lister(__all__)
-if not TYPE_CHECKING:  # type checkers know what there is
-    __getattr__ = refuser("lg")
+
+_publish(__name__, "lg")

@@ -27,6 +27,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import numpy as np
 
 from lazygrad.kinds import Declared, Elementwise, Movement, Opaque, Reduction, Rules, Source, View, flat, tensor
+from lazygrad.names import publish as _publish
 from lazygrad.spec import DtypeRule, Mismatch, Shape, boolean, floating, kept, promoted
 from lazygrad.tensor import Array, Tensor
 
@@ -179,3 +180,6 @@ def source(*, bound: bool = False) -> Callable[[Callable[..., Any]], Source]:
     A ``bound`` source has no numbers of its own: whoever runs the plan gives it its array.
     """
     return lambda kernel: Source(kernel, bound)
+
+
+_publish(__name__, "lg.define", advised=False)  # ")

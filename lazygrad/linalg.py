@@ -5,60 +5,41 @@ whole numbers become float64. Every function has derivatives of any order, rever
 that its own description excludes.
 """
 
-import sys
-from typing import TYPE_CHECKING
+from lazygrad.names import publish as _publish
+from lazygrad.ops.decompositions import cholesky as cholesky
+from lazygrad.ops.decompositions import lu as lu
+from lazygrad.ops.decompositions import qr as qr
+from lazygrad.ops.determinants import det as det
+from lazygrad.ops.determinants import slogdet as slogdet
+from lazygrad.ops.fitting import lstsq as lstsq
+from lazygrad.ops.indexing import diagonal as diagonal
+from lazygrad.ops.linalg import expm as expm
+from lazygrad.ops.linalg import matrix_power as matrix_power
+from lazygrad.ops.linalg import multi_dot as multi_dot
+from lazygrad.ops.linalg import trace as trace
+from lazygrad.ops.movement import matrix_transpose as matrix_transpose
+from lazygrad.ops.norms import cond as cond
+from lazygrad.ops.norms import matrix_norm as matrix_norm
+from lazygrad.ops.norms import matrix_rank as matrix_rank
+from lazygrad.ops.norms import norm as norm
+from lazygrad.ops.norms import vector_norm as vector_norm
+from lazygrad.ops.products import cross as cross
+from lazygrad.ops.products import dot as dot
+from lazygrad.ops.products import einsum as einsum
+from lazygrad.ops.products import inner as inner
+from lazygrad.ops.products import kron as kron
+from lazygrad.ops.products import matmul as matmul
+from lazygrad.ops.products import outer as outer
+from lazygrad.ops.products import tensordot as tensordot
+from lazygrad.ops.products import vdot as vdot
+from lazygrad.ops.products import vecdot as vecdot
+from lazygrad.ops.solving import inv as inv
+from lazygrad.ops.solving import pinv as pinv
+from lazygrad.ops.solving import solve as solve
+from lazygrad.ops.solving import solve_triangular as solve_triangular
+from lazygrad.ops.spectral import eigh as eigh
+from lazygrad.ops.spectral import eigvalsh as eigvalsh
+from lazygrad.ops.spectral import svd as svd
+from lazygrad.ops.spectral import svdvals as svdvals
 
-from lazygrad.names import lister, public, refuser
-from lazygrad.ops.decompositions import cholesky, lu, qr
-from lazygrad.ops.determinants import det, slogdet
-from lazygrad.ops.fitting import lstsq
-from lazygrad.ops.indexing import diagonal
-from lazygrad.ops.linalg import expm, matrix_power, multi_dot, trace
-from lazygrad.ops.movement import matrix_transpose
-from lazygrad.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
-from lazygrad.ops.products import cross, dot, einsum, inner, kron, matmul, outer, tensordot, vdot, vecdot
-from lazygrad.ops.solving import inv, pinv, solve, solve_triangular
-from lazygrad.ops.spectral import eigh, eigvalsh, svd, svdvals
-
-__all__ = [
-    "cholesky",
-    "cond",
-    "cross",
-    "det",
-    "diagonal",
-    "dot",
-    "eigh",
-    "eigvalsh",
-    "einsum",
-    "expm",
-    "inner",
-    "inv",
-    "kron",
-    "lstsq",
-    "lu",
-    "matmul",
-    "matrix_norm",
-    "matrix_power",
-    "matrix_rank",
-    "matrix_transpose",
-    "multi_dot",
-    "norm",
-    "outer",
-    "pinv",
-    "qr",
-    "slogdet",
-    "solve",
-    "solve_triangular",
-    "svd",
-    "svdvals",
-    "tensordot",
-    "trace",
-    "vdot",
-    "vecdot",
-    "vector_norm",
-]
-
-public["lg.linalg"] = sys.modules[__name__]
-__dir__ = lister(__all__)
-if not TYPE_CHECKING:  # type checkers know what there is
-    __getattr__ = refuser("lg.linalg")
+_publish(__name__, "lg.linalg")

@@ -7,16 +7,19 @@ those that are called otherwise.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NoReturn
 
 from lazygrad.elsewhere import ARRAYS
 from lazygrad.errors import report
 
-__all__ = ["advice", "called", "instead", "lister", "public", "refuser"]
+__all__ = ["advice", "called", "instead", "public", "publish"]
 
 # The packages with public names, by what users call them; each puts itself in here.
 public: dict[str, Any] = {}
+_published: set[ModuleType] = set()  # these, and some beside
 
 # What other libraries call it, and what to write here; or a whole sentence.
 CALLED = {
@@ -255,8 +258,32 @@ def _near(name: str, place: str) -> str:
     return "Did you mean " + " or ".join(known[n] for n in near) + "?" if near else ""
 
 
-def refuser(place: str) -> Callable[[str], NoReturn]:
-    """The ``__getattr__`` of a package: an AttributeError that says what a name is called here."""
+def publish(module: str, place: str, advised: bool = True) -> None:
+    """Make the names of a module public under ``place``: what it lists, else what it has without an underscore.
+
+    Of modules within it those are public that have been published. A name that it has not is answered with what it is
+    called here.
+
+    Args:
+        advised: whether its names are given as answers.
+    """
+    room = sys.modules[module]
+    _published.add(room)
+    if advised:
+        public[place] = room
+    if "__all__" not in vars(room):
+        room.__all__ = sorted(name for name, value in vars(room).items() if _is_public(name, value))  # type: ignore[attr-defined]
+    vars(room).setdefault("__dir__", lambda: sorted(room.__all__))
+    vars(room).setdefault("__getattr__", _refuser(place))
+
+
+def _is_public(name: str, value: Any) -> bool:
+    ours = isinstance(value, ModuleType) and value.__name__.startswith("lazygrad.")
+    return name == "__version__" or (not name.startswith("_") and (not ours or value in _published))
+
+
+def _refuser(place: str) -> Callable[[str], NoReturn]:
+    """The ``__getattr__`` of a module: an AttributeError that says what a name is called here."""
 
     def refuse(name: str) -> NoReturn:
         if name.startswith("_"):  # Python and tools ask for these, and need no advice
@@ -264,9 +291,3 @@ def refuser(place: str) -> Callable[[str], NoReturn]:
         raise AttributeError(report(f"there is no {place}.{name}", cure=advice(name, place)))
 
     return refuse
-
-
-def lister(names: Iterable[str]) -> Callable[[], list[str]]:
-    """The ``__dir__`` of a package: its public names only."""
-    listed = sorted(names)
-    return lambda: list(listed)

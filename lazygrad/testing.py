@@ -18,6 +18,7 @@ from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DefinitionError
 from lazygrad.gradient import grad, jvp
 from lazygrad.kinds import tensor
+from lazygrad.names import publish as _publish
 from lazygrad.ops.arithmetic import add, multiply, square
 from lazygrad.ops.reduction import sum
 from lazygrad.tensor import Tensor
@@ -281,3 +282,6 @@ def _named(f: Callable[..., Any]) -> str:
     except (OSError, TypeError):
         line = name
     return f"{line!r} (line {code.co_firstlineno})"
+
+
+_publish(__name__, "lg.testing", advised=False)  # ")

@@ -20,6 +20,7 @@ import numpy as np
 
 from lazygrad.errors import BackendError, Origin, SaveError, report
 from lazygrad.graph import Graph, Node
+from lazygrad.names import publish as _publish
 from lazygrad.ops.source import _literal, assign, placeholder, variable
 from lazygrad.registry import function, here
 from lazygrad.spec import Spec
@@ -304,3 +305,6 @@ def _write(file: Path, content: bytes) -> None:
         facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
         cure = "Choose a file in a folder that exists and that you may write to."
         raise SaveError(report(f"cannot write {str(file)!r}", at=here(), facts=facts, cure=cure)) from reason
+
+
+_publish(__name__, "lg.visualize", advised=False)  # ")

@@ -1,172 +1,87 @@
 """Neural networks: functions of tensors, which take parameters as arguments, and layers, which have their own."""
 
-import sys
-from typing import TYPE_CHECKING
+from lazygrad.names import publish as _publish
+from lazygrad.nn import initializers as initializers
+from lazygrad.nn import metrics as metrics
+from lazygrad.nn.activations import elu as elu
+from lazygrad.nn.activations import gelu as gelu
+from lazygrad.nn.activations import hard_tanh as hard_tanh
+from lazygrad.nn.activations import leaky_relu as leaky_relu
+from lazygrad.nn.activations import log_sigmoid as log_sigmoid
+from lazygrad.nn.activations import log_softmax as log_softmax
+from lazygrad.nn.activations import mish as mish
+from lazygrad.nn.activations import relu as relu
+from lazygrad.nn.activations import relu6 as relu6
+from lazygrad.nn.activations import selu as selu
+from lazygrad.nn.activations import sigmoid as sigmoid
+from lazygrad.nn.activations import silu as silu
+from lazygrad.nn.activations import softmax as softmax
+from lazygrad.nn.activations import softplus as softplus
+from lazygrad.nn.activations import softsign as softsign
+from lazygrad.nn.activations import tanh as tanh
+from lazygrad.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from lazygrad.nn.convolution import conv2d as conv2d
+from lazygrad.nn.convolution import conv2d_transpose as conv2d_transpose
+from lazygrad.nn.ctc import ctc as ctc
+from lazygrad.nn.distances import cosine as cosine
+from lazygrad.nn.distances import triplet as triplet
+from lazygrad.nn.dropout import dropout as dropout
+from lazygrad.nn.embedding import embedding as embedding
+from lazygrad.nn.embedding import one_hot as one_hot
+from lazygrad.nn.focal import binary_focal_with_logits as binary_focal_with_logits
+from lazygrad.nn.focal import focal as focal
+from lazygrad.nn.layers import GRU as GRU
+from lazygrad.nn.layers import LSTM as LSTM
+from lazygrad.nn.layers import RNN as RNN
+from lazygrad.nn.layers import AvgPool2d as AvgPool2d
+from lazygrad.nn.layers import BatchNorm as BatchNorm
+from lazygrad.nn.layers import Conv2d as Conv2d
+from lazygrad.nn.layers import ConvTranspose2d as ConvTranspose2d
+from lazygrad.nn.layers import Dropout as Dropout
+from lazygrad.nn.layers import Embedding as Embedding
+from lazygrad.nn.layers import GroupNorm as GroupNorm
+from lazygrad.nn.layers import Layer as Layer
+from lazygrad.nn.layers import LayerNorm as LayerNorm
+from lazygrad.nn.layers import Linear as Linear
+from lazygrad.nn.layers import MaxPool2d as MaxPool2d
+from lazygrad.nn.layers import MultiHeadAttention as MultiHeadAttention
+from lazygrad.nn.layers import Sequential as Sequential
+from lazygrad.nn.layers import SumPool2d as SumPool2d
+from lazygrad.nn.layers import TransformerBlock as TransformerBlock
+from lazygrad.nn.likelihoods import gaussian_nll as gaussian_nll
+from lazygrad.nn.likelihoods import poisson_nll as poisson_nll
+from lazygrad.nn.likelihoods import quantile as quantile
+from lazygrad.nn.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from lazygrad.nn.losses import cross_entropy as cross_entropy
+from lazygrad.nn.losses import hinge as hinge
+from lazygrad.nn.losses import huber as huber
+from lazygrad.nn.losses import kl_divergence as kl_divergence
+from lazygrad.nn.losses import mean_absolute_error as mean_absolute_error
+from lazygrad.nn.losses import mean_squared_error as mean_squared_error
+from lazygrad.nn.losses import negative_log_likelihood as negative_log_likelihood
+from lazygrad.nn.normalization import batch_norm as batch_norm
+from lazygrad.nn.normalization import group_norm as group_norm
+from lazygrad.nn.normalization import layer_norm as layer_norm
+from lazygrad.nn.normalization import normalize as normalize
+from lazygrad.nn.normalization import rms_norm as rms_norm
+from lazygrad.nn.piecewise import celu as celu
+from lazygrad.nn.piecewise import glu as glu
+from lazygrad.nn.piecewise import gumbel_softmax as gumbel_softmax
+from lazygrad.nn.piecewise import hard_shrink as hard_shrink
+from lazygrad.nn.piecewise import hard_sigmoid as hard_sigmoid
+from lazygrad.nn.piecewise import hard_swish as hard_swish
+from lazygrad.nn.piecewise import rrelu as rrelu
+from lazygrad.nn.piecewise import soft_shrink as soft_shrink
+from lazygrad.nn.piecewise import softmin as softmin
+from lazygrad.nn.piecewise import sparse_plus as sparse_plus
+from lazygrad.nn.piecewise import sparse_sigmoid as sparse_sigmoid
+from lazygrad.nn.piecewise import squareplus as squareplus
+from lazygrad.nn.piecewise import tanh_shrink as tanh_shrink
+from lazygrad.nn.piecewise import threshold as threshold
+from lazygrad.nn.pooling import avg_pool2d as avg_pool2d
+from lazygrad.nn.pooling import max_pool2d as max_pool2d
+from lazygrad.nn.pooling import sum_pool2d as sum_pool2d
+from lazygrad.nn.windows import fold as fold
+from lazygrad.nn.windows import windows as windows
 
-from lazygrad.names import lister, public, refuser
-from lazygrad.nn import initializers, metrics
-from lazygrad.nn.activations import (
-    elu,
-    gelu,
-    hard_tanh,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    mish,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    tanh,
-)
-from lazygrad.nn.attention import scaled_dot_product_attention
-from lazygrad.nn.convolution import conv2d, conv2d_transpose
-from lazygrad.nn.ctc import ctc
-from lazygrad.nn.distances import cosine, triplet
-from lazygrad.nn.dropout import dropout
-from lazygrad.nn.embedding import embedding, one_hot
-from lazygrad.nn.focal import binary_focal_with_logits, focal
-from lazygrad.nn.layers import (
-    GRU,
-    LSTM,
-    RNN,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Embedding,
-    GroupNorm,
-    Layer,
-    LayerNorm,
-    Linear,
-    MaxPool2d,
-    MultiHeadAttention,
-    Sequential,
-    SumPool2d,
-    TransformerBlock,
-)
-from lazygrad.nn.likelihoods import gaussian_nll, poisson_nll, quantile
-from lazygrad.nn.losses import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    hinge,
-    huber,
-    kl_divergence,
-    mean_absolute_error,
-    mean_squared_error,
-    negative_log_likelihood,
-)
-from lazygrad.nn.normalization import batch_norm, group_norm, layer_norm, normalize, rms_norm
-from lazygrad.nn.piecewise import (
-    celu,
-    glu,
-    gumbel_softmax,
-    hard_shrink,
-    hard_sigmoid,
-    hard_swish,
-    rrelu,
-    soft_shrink,
-    softmin,
-    sparse_plus,
-    sparse_sigmoid,
-    squareplus,
-    tanh_shrink,
-    threshold,
-)
-from lazygrad.nn.pooling import avg_pool2d, max_pool2d, sum_pool2d
-from lazygrad.nn.windows import fold, windows
-
-__all__ = [
-    "AvgPool2d",
-    "BatchNorm",
-    "Conv2d",
-    "ConvTranspose2d",
-    "Dropout",
-    "Embedding",
-    "GRU",
-    "GroupNorm",
-    "LSTM",
-    "Layer",
-    "LayerNorm",
-    "Linear",
-    "MaxPool2d",
-    "MultiHeadAttention",
-    "RNN",
-    "Sequential",
-    "SumPool2d",
-    "TransformerBlock",
-    "avg_pool2d",
-    "batch_norm",
-    "binary_cross_entropy_with_logits",
-    "binary_focal_with_logits",
-    "celu",
-    "conv2d",
-    "conv2d_transpose",
-    "cosine",
-    "cross_entropy",
-    "ctc",
-    "dropout",
-    "elu",
-    "embedding",
-    "focal",
-    "fold",
-    "gaussian_nll",
-    "gelu",
-    "glu",
-    "group_norm",
-    "gumbel_softmax",
-    "hard_shrink",
-    "hard_sigmoid",
-    "hard_swish",
-    "hard_tanh",
-    "hinge",
-    "huber",
-    "initializers",
-    "kl_divergence",
-    "layer_norm",
-    "leaky_relu",
-    "log_sigmoid",
-    "log_softmax",
-    "max_pool2d",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "metrics",
-    "mish",
-    "negative_log_likelihood",
-    "normalize",
-    "one_hot",
-    "poisson_nll",
-    "quantile",
-    "relu",
-    "relu6",
-    "rms_norm",
-    "rrelu",
-    "scaled_dot_product_attention",
-    "selu",
-    "sigmoid",
-    "silu",
-    "soft_shrink",
-    "softmax",
-    "softmin",
-    "softplus",
-    "softsign",
-    "sparse_plus",
-    "sparse_sigmoid",
-    "squareplus",
-    "sum_pool2d",
-    "tanh",
-    "tanh_shrink",
-    "threshold",
-    "triplet",
-    "windows",
-]
-
-public["lg.nn"], public["lg.nn.initializers"] = sys.modules[__name__], initializers
-__dir__ = lister(__all__)
-if not TYPE_CHECKING:  # type checkers know what there is
-    __getattr__ = refuser("lg.nn")
+_publish(__name__, "lg.nn")

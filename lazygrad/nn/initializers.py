@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
+from lazygrad.names import publish as _publish
 from lazygrad.registry import here
 from lazygrad.spec import Shape
 
@@ -229,3 +230,6 @@ class Orthogonal(Initializer):
         q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
         return (self.gain * (q if rows >= columns else q.T)).reshape(shape)
+
+
+_publish(__name__, "lg.nn.initializers")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lazygrad.errors import BackendError, nearest, report
+from lazygrad.names import publish as _publish
 from lazygrad.registry import here
 
 __all__ = ["named"]
@@ -53,3 +54,6 @@ def __dir__() -> list[str]:
         return sorted([*__all__, *_sklearn().__all__])
     except BackendError:
         return list(__all__)
+
+
+_publish(__name__, "lg.nn.metrics", advised=False)  # ")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
+from lazygrad.names import publish as _publish
 from lazygrad.ops.arithmetic import floor, minimum, power
 from lazygrad.ops.comparison import clip, less, where
 from lazygrad.ops.elementary import cos
@@ -161,3 +162,6 @@ class WarmUp(Schedule):
         assert isinstance(self.after, Schedule)
         factor = minimum((step + 1) / self.steps, 1.0)
         return factor * self.after(clip(step - self.steps, 0.0, None))
+
+
+_publish(__name__, "lg.optim.schedules")

@@ -4,57 +4,41 @@
 numbers, and broadcasts. A parameter that is a number out of its domain is an error; in a tensor it gives NaN.
 """
 
-import sys
-from typing import TYPE_CHECKING
+from lazygrad.names import publish as _publish
+from lazygrad.stats.discrete import bernoulli as bernoulli
+from lazygrad.stats.discrete import betabinom as betabinom
+from lazygrad.stats.discrete import binom as binom
+from lazygrad.stats.discrete import geom as geom
+from lazygrad.stats.discrete import nbinom as nbinom
+from lazygrad.stats.discrete import poisson as poisson
+from lazygrad.stats.exponential import expon as expon
+from lazygrad.stats.exponential import laplace as laplace
+from lazygrad.stats.exponential import logistic as logistic
+from lazygrad.stats.exponential import pareto as pareto
+from lazygrad.stats.exponential import uniform as uniform
+from lazygrad.stats.exponential import weibull_min as weibull_min
+from lazygrad.stats.extremes import f as f
+from lazygrad.stats.extremes import gennorm as gennorm
+from lazygrad.stats.extremes import gumbel_l as gumbel_l
+from lazygrad.stats.extremes import gumbel_r as gumbel_r
+from lazygrad.stats.extremes import invgauss as invgauss
+from lazygrad.stats.extremes import rayleigh as rayleigh
+from lazygrad.stats.extremes import skewnorm as skewnorm
+from lazygrad.stats.extremes import vonmises as vonmises
+from lazygrad.stats.gammas import beta as beta
+from lazygrad.stats.gammas import chi2 as chi2
+from lazygrad.stats.gammas import gamma as gamma
+from lazygrad.stats.gammas import invgamma as invgamma
+from lazygrad.stats.normal import halfnorm as halfnorm
+from lazygrad.stats.normal import lognorm as lognorm
+from lazygrad.stats.normal import norm as norm
+from lazygrad.stats.normal import truncnorm as truncnorm
+from lazygrad.stats.several import categorical as categorical
+from lazygrad.stats.several import dirichlet as dirichlet
+from lazygrad.stats.several import multinomial as multinomial
+from lazygrad.stats.several import multivariate_normal as multivariate_normal
+from lazygrad.stats.student import cauchy as cauchy
+from lazygrad.stats.student import halfcauchy as halfcauchy
+from lazygrad.stats.student import t as t
 
-from lazygrad.names import lister, public, refuser
-from lazygrad.stats.discrete import bernoulli, betabinom, binom, geom, nbinom, poisson
-from lazygrad.stats.exponential import expon, laplace, logistic, pareto, uniform, weibull_min
-from lazygrad.stats.extremes import f, gennorm, gumbel_l, gumbel_r, invgauss, rayleigh, skewnorm, vonmises
-from lazygrad.stats.gammas import beta, chi2, gamma, invgamma
-from lazygrad.stats.normal import halfnorm, lognorm, norm, truncnorm
-from lazygrad.stats.several import categorical, dirichlet, multinomial, multivariate_normal
-from lazygrad.stats.student import cauchy, halfcauchy, t
-
-__all__ = [
-    "bernoulli",
-    "beta",
-    "betabinom",
-    "binom",
-    "categorical",
-    "cauchy",
-    "chi2",
-    "dirichlet",
-    "expon",
-    "f",
-    "gamma",
-    "gennorm",
-    "geom",
-    "gumbel_l",
-    "gumbel_r",
-    "halfcauchy",
-    "halfnorm",
-    "invgamma",
-    "invgauss",
-    "laplace",
-    "logistic",
-    "lognorm",
-    "multinomial",
-    "multivariate_normal",
-    "nbinom",
-    "norm",
-    "pareto",
-    "poisson",
-    "rayleigh",
-    "skewnorm",
-    "t",
-    "truncnorm",
-    "uniform",
-    "vonmises",
-    "weibull_min",
-]
-
-public["lg.stats"] = sys.modules[__name__]
-__dir__ = lister(__all__)
-if not TYPE_CHECKING:  # type checkers know what there is
-    __getattr__ = refuser("lg.stats")
+_publish(__name__, "lg.stats")

@@ -1,21 +1,11 @@
 """Training: epochs of mini-batches, what is measured on the way, and how to go on after an interruption."""
 
-from lazygrad.training.callbacks import BestWeights, Callback, EarlyStopping
-from lazygrad.training.categories import Categories
-from lazygrad.training.fit import fit
-from lazygrad.training.history import History
-from lazygrad.training.plateau import ReduceOnPlateau
-from lazygrad.training.progress import Training
-from lazygrad.training.rows import batches
-
-__all__ = [
-    "BestWeights",
-    "Callback",
-    "Categories",
-    "EarlyStopping",
-    "History",
-    "ReduceOnPlateau",
-    "Training",
-    "batches",
-    "fit",
-]
+from lazygrad.training.callbacks import BestWeights as BestWeights
+from lazygrad.training.callbacks import Callback as Callback
+from lazygrad.training.callbacks import EarlyStopping as EarlyStopping
+from lazygrad.training.categories import Categories as Categories
+from lazygrad.training.fit import fit as fit
+from lazygrad.training.history import History as History
+from lazygrad.training.plateau import ReduceOnPlateau as ReduceOnPlateau
+from lazygrad.training.progress import Training as Training
+from lazygrad.training.rows import batches as batches
