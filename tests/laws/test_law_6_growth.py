@@ -92,7 +92,7 @@ def test_not_one_object_is_left_behind_by_a_run() -> None:
     assert printed(GROWTH.replace("import resource, sys", "") + EXACT) < 6_000
 
 
-@pytest.mark.thinned(4)
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the module resource, which measures, exists on Unix only")
 @pytest.mark.parametrize("what", [SAME, SHAPES, FUNCTIONS, SIGNATURES], ids=["same", "shapes", "functions", "compile"])
 def test_memory_stays_where_it_was(what: str) -> None:
