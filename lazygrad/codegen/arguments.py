@@ -75,58 +75,69 @@ def expected(slots: Sequence[Slot]) -> list[int]:
     return [id(np.ndarray), *(id(slot.spec.dtype) for slot in slots)]
 
 
+class _Text:
+    """The text of the kernel that takes arrays over."""
+
+    def __init__(self) -> None:
+        self._names = 0
+        self.lines = [
+            "entry:",
+            "  %row = load ptr, ptr %arguments",
+            "  %second = getelementptr ptr, ptr %arguments, i64 1",
+            "  %block = load ptr, ptr %second",
+        ]
+
+    def new(self, text: str) -> str:
+        """The name of what an instruction results in."""
+        self._names += 1
+        self.lines.append(f"  %v{self._names} = {text}")
+        return f"%v{self._names}"
+
+    def read(self, base: str, offset: int, kind: str) -> str:
+        """What lies so many bytes from an address."""
+        return self.new(f"load {kind}, ptr {self.new(f'getelementptr i8, ptr {base}, i64 {offset}')}")
+
+    def equal(self, kind: str, a: str, b: object) -> str:
+        """Whether two are equal."""
+        return self.new(f"icmp eq {kind} {a}, {b}")
+
+    def all_hold(self, conditions: list[str], then: str) -> None:
+        """Go on at a label if all conditions hold."""
+        total = "true"
+        for condition in conditions:
+            total = self.new(f"and i1 {total}, {condition}")
+        self.lines.extend([f"  br i1 {total}, label %{then}, label %wrong", f"{then}:"])
+
+
 def taking(slots: Sequence[Slot], found: Layout) -> str:
     """The body of a kernel that takes arrays over; it returns 1 if one is not what it must be.
 
     Its arguments are the addresses of a row of addresses (of the arrays, then those of :func:`expected`), and of
     the arguments of the other kernels.
     """
-    count = len(slots)
-    lines = [
-        "entry:",
-        "  %row = load ptr, ptr %arguments",
-        "  %second = getelementptr ptr, ptr %arguments, i64 1",
-        "  %block = load ptr, ptr %second",
-    ]
-    names = 0
-
-    def new(text: str) -> str:
-        nonlocal names
-        names += 1
-        lines.append(f"  %v{names} = {text}")
-        return f"%v{names}"
-
-    def read(base: str, offset: int, kind: str) -> str:
-        return new(f"load {kind}, ptr {new(f'getelementptr i8, ptr {base}, i64 {offset}')}")
-
-    def all_hold(conditions: list[str], then: str) -> None:
-        total = "true"
-        for condition in conditions:
-            total = new(f"and i1 {total}, {condition}")
-        lines.extend([f"  br i1 {total}, label %{then}, label %wrong", f"{then}:"])
-
-    objects = [read("%row", 8 * k, "ptr") for k in range(count)]
-    kind = read("%row", 8 * count, "ptr")
-    all_hold([new(f"icmp eq ptr {read(one, found.kind, 'ptr')}, {kind}") for one in objects], "arrays")
+    count, t = len(slots), _Text()
+    objects = [t.read("%row", 8 * k, "ptr") for k in range(count)]
+    kind = t.read("%row", 8 * count, "ptr")
+    t.all_hold([t.equal("ptr", t.read(one, found.kind, "ptr"), kind) for one in objects], "arrays")
     conditions, shapes = [], []
     for k, (one, slot) in enumerate(zip(objects, slots, strict=True)):
-        dtype = read("%row", 8 * (count + 1 + k), "ptr")
-        conditions.append(new(f"icmp eq ptr {read(one, found.dtype, 'ptr')}, {dtype}"))
-        conditions.append(new(f"icmp eq i32 {read(one, found.rank, 'i32')}, {slot.spec.ndim}"))
-        flags = new(f"and i32 {read(one, found.flags, 'i32')}, {CONTIGUOUS}")
-        conditions.append(new(f"icmp eq i32 {flags}, {CONTIGUOUS}"))
-        shapes.append(read(one, found.shape, "ptr"))
-    all_hold(conditions, "ranks")
+        dtype = t.read("%row", 8 * (count + 1 + k), "ptr")
+        conditions.append(t.equal("ptr", t.read(one, found.dtype, "ptr"), dtype))
+        conditions.append(t.equal("i32", t.read(one, found.rank, "i32"), slot.spec.ndim))
+        flags = t.new(f"and i32 {t.read(one, found.flags, 'i32')}, {CONTIGUOUS}")
+        conditions.append(t.equal("i32", flags, CONTIGUOUS))
+        shapes.append(t.read(one, found.shape, "ptr"))
+    t.all_hold(conditions, "ranks")
     conditions = []
     for sizes, slot in zip(shapes, slots, strict=True):
         for axis, size in enumerate(slot.spec.shape):
-            conditions.append(new(f"icmp eq i64 {read(sizes, 8 * axis, 'i64')}, {size}"))
-    all_hold(conditions, "right")
+            conditions.append(t.equal("i64", t.read(sizes, 8 * axis, "i64"), size))
+    t.all_hold(conditions, "right")
     for one, slot in zip(objects, slots, strict=True):
-        data = read(one, found.data, "ptr")
+        data = t.read(one, found.data, "ptr")
         for place, start in slot.places:
-            moved = new(f"getelementptr i8, ptr {data}, i64 {start}") if start else data
-            target = new(f"getelementptr ptr, ptr %block, i64 {place}")
-            lines.append(f"  store ptr {moved}, ptr {target}")
-    lines += ["  ret i64 0", "wrong:", "  ret i64 1"]
-    return "{\n" + "\n".join(lines) + "\n}\n"
+            moved = t.new(f"getelementptr i8, ptr {data}, i64 {start}") if start else data
+            target = t.new(f"getelementptr ptr, ptr %block, i64 {place}")
+            t.lines.append(f"  store ptr {moved}, ptr {target}")
+    t.lines += ["  ret i64 0", "wrong:", "  ret i64 1"]
+    return "{\n" + "\n".join(t.lines) + "\n}\n"

@@ -74,14 +74,13 @@ class Classified:
 
     def _numbers_in_memory(self, way: list[Way]) -> list[int]:
         """Numbers that must lie in memory after all: operands of products, and what rows are added to, unless 0."""
-        found = []
+        found: list[int] = []
         for i, node in enumerate(self.nodes):
-            numbers = [j for j in node.inputs if way[j] is Way.NUMBER]
             if way[i] is Way.PRODUCT:
-                found += numbers
-            elif way[i] is Way.SCATTER and node.inputs[0] in numbers and self.nodes[node.inputs[0]].params["value"]:
+                found += node.inputs
+            elif way[i] is Way.SCATTER and self.nodes[node.inputs[0]].params.get("value"):
                 found.append(node.inputs[0])
-        return found
+        return [j for j in found if way[j] is Way.NUMBER]
 
     def _way(self, i: int, node: Node) -> Way:
         op = node.op

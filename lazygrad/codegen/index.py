@@ -305,20 +305,22 @@ def _numbered(op: Movement, shapes: tuple[Shape, ...], params: _Hidden) -> tuple
     where[result.ravel()] = np.arange(result.size)
     found = []
     for own in numbers:
-        if not own.size:
-            found.append(Affine((0,), ((0,) * own.ndim,)))
-            continue
-        places = where[own]
-        origin = int(places[(0,) * own.ndim])
-        steps = tuple(
-            int(places[tuple(int(a == axis) for a in range(own.ndim))]) - origin if own.shape[axis] > 1 else 0
-            for axis in range(own.ndim)
-        )
-        grid = sum(
-            (np.arange(n).reshape((-1,) + (1,) * (own.ndim - 1 - a)) * steps[a] for a, n in enumerate(own.shape)),
-            np.zeros((), np.int64),
-        )
-        if not np.array_equal(places, origin + grid):
+        place = _straight(where[own])
+        if place is None:
             return None
-        found.append(Affine((origin,), (steps,)))
+        found.append(place)
     return tuple(found)
+
+
+def _straight(places: Any) -> Affine | None:
+    """Places of elements as a start and steps along the axes; None if they are not."""
+    if not places.size:
+        return Affine((0,), ((0,) * places.ndim,))
+    origin = int(places[(0,) * places.ndim])
+    ends = [tuple([int(a == axis) for a in range(places.ndim)]) for axis in range(places.ndim)]
+    steps = tuple([int(places[end]) - origin if n > 1 else 0 for end, n in zip(ends, places.shape, strict=True)])
+    grid = sum(
+        (np.arange(n).reshape((-1,) + (1,) * (places.ndim - 1 - a)) * steps[a] for a, n in enumerate(places.shape)),
+        np.zeros((), np.int64),
+    )
+    return Affine((origin,), (steps,)) if np.array_equal(places, origin + grid) else None

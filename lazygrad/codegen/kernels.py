@@ -10,10 +10,10 @@ A description names nodes of the plan, and depends on no target: neither on lane
 
 from __future__ import annotations
 
-import functools
 import math
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,27 +45,26 @@ ZEROS = -1  # the source of a statement that reads nothing
 NUMBER = Spec((), np.dtype(np.float32))
 
 Indices = tuple[Index, ...]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A number that is the same everywhere; ``key`` holds its bits, by which zeros of two signs differ."""
 
     node: int
     value: Any
-    key: Any = field(repr=False)
+    key: Any
     dtype: np.dtype[Any]
 
     def __str__(self) -> str:
         return str(self.value)
 
 
-@dataclass(frozen=True)
-class Load:
-    """The element at ``index`` of a node that lies in memory or is made by an earlier statement, at ``place`` of it."""
+class Load(NamedTuple):
+    """The element ``at`` an index, and at ``place``, of a node that lies in memory, or that was made before."""
 
     node: int
-    index: Indices
+    at: Indices
     place: Index
     spec: Spec
 
@@ -74,18 +73,20 @@ class Load:
         """Of the number."""
         return self.spec.dtype
 
-    length = 2
+    @property
+    def length(self) -> int:
+        """About how many instructions it is."""
+        return 2
 
     def __str__(self) -> str:
-        return f"n{self.node}[{', '.join(map(str, self.index))}]"
+        return f"n{self.node}[{', '.join(map(str, self.at))}]"
 
 
-@dataclass(frozen=True)
-class Viewed:
-    """The element at ``index`` of a node that is another look at the memory of ``array``, at ``place`` of that."""
+class Viewed(NamedTuple):
+    """The element ``at`` an index of a node that is another look at the memory of ``array``, at ``place`` of that."""
 
     node: int
-    index: Indices
+    at: Indices
     array: int
     place: Index
     dtype: np.dtype[Any]
@@ -94,8 +95,7 @@ class Viewed:
         return f"n{self.array} at {self.place}"
 
 
-@dataclass(frozen=True)
-class Anywhere:
+class Anywhere(NamedTuple):
     """Memory of which any element may be read: ``view.buffer`` is the node that lies there."""
 
     view: View
@@ -105,15 +105,14 @@ class Anywhere:
         return f"n{self.view.buffer}"
 
 
-@dataclass(frozen=True)
-class Apply:
+class Apply(NamedTuple):
     """What the kernel of an elementwise op makes of earlier elements; ``length`` is about how many instructions."""
 
     node: int
-    index: Indices
+    at: Indices
     op: Declared
-    params: dict[str, Any] = field(repr=False)
-    key: Any = field(repr=False)
+    params: dict[str, Any]
+    key: Any
     operands: tuple[int, ...]
     dtype: np.dtype[Any]
     length: int
@@ -122,12 +121,11 @@ class Apply:
         return f"{self.op.name}({', '.join(f'%{k}' for k in self.operands)})"
 
 
-@dataclass(frozen=True)
-class Moved:
-    """An earlier element, which is the one at ``index`` of another node too."""
+class Moved(NamedTuple):
+    """An earlier element, which is the one ``at`` an index of another node too."""
 
     node: int
-    index: Indices
+    at: Indices
     operand: int
     dtype: np.dtype[Any]
 
@@ -135,8 +133,7 @@ class Moved:
         return f"%{self.operand}"
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """An element that is named by indices.
 
     Attributes:
@@ -147,7 +144,7 @@ class Taken:
     """
 
     node: int
-    index: Indices
+    at: Indices
     source: int
     place: Index
     named: tuple[tuple[int, int, int], ...]
@@ -207,6 +204,17 @@ class Read(NamedTuple):
     place: Index | None
 
 
+class _Once(Generic[T]):
+    """A property that is worked out once; without the lock of :func:`functools.cached_property`."""
+
+    def __init__(self, work: Callable[[Any], T]) -> None:
+        self._work, self._name, self.__doc__ = work, work.__name__, work.__doc__
+
+    def __get__(self, owner: Any, kind: Any = None) -> T:
+        found = owner.__dict__[self._name] = self._work(owner)
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Statement:
     """A loop over ``shape`` that computes node ``node``.
@@ -262,30 +270,30 @@ class Statement:
             return len(self.shape)
         return self.leading or self.axes[0]
 
-    @functools.cached_property
+    @_Once
     def reads(self) -> list[Read]:
         """What is read of what is stored, and where."""
         found: list[Read] = []
         for e in self.elements:
             if isinstance(e, Load):
-                found.append(Read(e.node, e.index, e.place))
+                found.append(Read(e.node, e.at, e.place))
             elif isinstance(e, Viewed):
                 found.append(Read(e.array, None, e.place))
             elif isinstance(e, Anywhere):
                 found.append(Read(e.view.buffer, None, None))
         return found
 
-    @functools.cached_property
+    @_Once
     def cost(self) -> int:
         """A measure of the work for one element."""
         return 1 + 2 * len([e for e in self.elements if isinstance(e, (Apply, Moved, Taken, Viewed))])
 
-    @functools.cached_property
+    @_Once
     def length(self) -> int:
         """About how many instructions are written for one element."""
         return 4 + sum([e.length for e in self.elements if isinstance(e, (Load, Apply, Taken))])
 
-    @functools.cached_property
+    @_Once
     def memory(self) -> set[np.dtype[Any]]:
         """The dtypes of all that it reads from memory and of what it makes."""
         return {self.spec.dtype, *(e.dtype for e in self.elements if isinstance(e, (Load, Viewed, Anywhere)))}

@@ -19,6 +19,7 @@ from lazygrad.codegen.native import Call, Instruction, Native, Results, key_of
 from lazygrad.codegen.products import Product, turned, write
 from lazygrad.codegen.reuse import Form
 from lazygrad.codegen.rows import Text, written
+from lazygrad.codegen.target import cpu
 from lazygrad.codegen.totals import Partial, total_of_chunks
 from lazygrad.codegen.ways import NATIVE, Way, Ways
 from lazygrad.codegen.writer import Writer
@@ -261,7 +262,7 @@ class _Code:
         form = Form(kernel)
         known = self._known.get(form.key)
         if known is None:
-            text = written(kernel, self._width)
+            text = written(kernel, cpu(self._width))
             self._known[form.key] = _Known(text, form.names)
         else:
             text = known.renamed(form.names)

@@ -15,7 +15,7 @@ import numpy as np
 from lazygrad.codegen.tracing import NotTraced, Stand
 
 if TYPE_CHECKING:
-    from lazygrad.codegen.writer import Writer
+    from lazygrad.codegen.arithmetic import Arithmetic
 
 __all__ = [
     "ADDRESS",
@@ -74,8 +74,9 @@ class Register(Stand):
     __slots__ = ("dtype", "level", "name", "wide", "writer")
     __hash__ = object.__hash__
 
-    def __init__(self, writer: Writer, name: str, dtype: np.dtype[Any], wide: bool, level: int) -> None:
-        self.writer, self.name, self.dtype, self.wide, self.level = writer, name, dtype, wide, level
+    def __init__(self, writer: Any, name: str, dtype: np.dtype[Any], wide: bool, level: int) -> None:
+        self.writer: Arithmetic = writer
+        self.name, self.dtype, self.wide, self.level = name, dtype, wide, level
 
     @property
     def type(self) -> str:
@@ -185,8 +186,9 @@ class Register(Stand):
 class Cell:
     """A variable of the function, such as the total of a loop. LLVM makes a register of it."""
 
-    def __init__(self, writer: Writer, name: str, dtype: np.dtype[Any], wide: bool) -> None:
-        self._writer, self._name, self.dtype, self.wide = writer, name, dtype, wide
+    def __init__(self, writer: Any, name: str, dtype: np.dtype[Any], wide: bool) -> None:
+        self._writer: Arithmetic = writer
+        self._name, self.dtype, self.wide = name, dtype, wide
         self._type = writer.type(dtype, wide)
 
     def get(self) -> Register:

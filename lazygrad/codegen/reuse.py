@@ -68,9 +68,9 @@ class Form:
 _READ: dict[Any, Callable[[Callable[[Any], int], Any], Any]] = {
     Anywhere: lambda number, e: (Anywhere, number(e.view.buffer), e.view[1:], e.dtype),
     Number: lambda number, e: (Number, number(e.node), e.key, e.dtype),
-    Load: lambda number, e: (Load, number(e.node), e.index, e.spec),
-    Viewed: lambda number, e: (Viewed, number(e.node), e.index, number(e.array), e.place, e.dtype),
-    Apply: lambda number, e: (Apply, number(e.node), e.index, e.op, e.key, e.operands, e.dtype),
-    Moved: lambda number, e: (Moved, number(e.node), e.index, e.operand, e.dtype),
-    Taken: lambda number, e: (Taken, number(e.node), e.index, e.source, e.place, e.named, e.dtype),
+    Load: lambda number, e: (Load, number(e.node), e.at, e.spec),
+    Viewed: lambda number, e: (Viewed, number(e.node), e.at, number(e.array), e.place, e.dtype),
+    Apply: lambda number, e: (Apply, number(e.node), e.at, e.op, e.key, e.operands, e.dtype),
+    Moved: lambda number, e: (Moved, number(e.node), e.at, e.operand, e.dtype),
+    Taken: lambda number, e: (Taken, number(e.node), e.at, e.source, e.place, e.named, e.dtype),
 }

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.codegen.elements import Elements
+from lazygrad.codegen.elements import Elements, counts
+from lazygrad.codegen.folds import Folds, fold_of
 from lazygrad.codegen.index import Index, contiguous, in_order
-from lazygrad.codegen.kernels import Fold, Indices, Statement
+from lazygrad.codegen.kernels import Indices, Kernel, Statement
 from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.writer import Writer
 
-__all__ = ["Partial", "Totals", "fold_of", "total_of_chunks"]
+__all__ = ["Partial", "Totals", "out_index", "total_of_chunks"]
 
 
 class Partial(NamedTuple):
@@ -24,222 +25,198 @@ class Partial(NamedTuple):
     chunks: int
 
 
-class Totals(Elements):
-    """A kernel being written, and its totals.
+class Totals:
+    """Totals of a kernel that is being written.
+
+    Args:
+        kernel: what is written.
+        elements, folds: how.
+        count: the chunks that the rows are cut into.
 
     Attributes:
-        totals: where each is kept, by the number of its statement: a cell, cells by segment, or an address.
-        count: the chunks that the rows are cut into.
         chunk: the chunk that is being computed, if there are several.
     """
 
-    statements: tuple[Statement, ...]
-    totals: dict[int, Any]
-    axes: list[list[int]]
-    count: int
-    chunk: Register | None
+    def __init__(self, kernel: Kernel, elements: Elements, folds: Folds, count: int) -> None:
+        self._rank, self._count = kernel.rank, count
+        self._elements, self._folds = elements, folds
+        self._loops, self._writer, self._by_rows = elements.loops, elements.writer, elements.by_rows
+        self._lanes = elements.writer.width if elements.by_rows else 1
+        self._kept: dict[Statement, Any] = {}  # where each is kept: a cell, cells by segment, or an address
+        self.chunk: Register | None = None
 
-    def _inner(self, s: Statement) -> tuple[int, ...]:
-        return s.shape[self.rank :]
+    # Over the rows of a chunk.
 
-    def _combined(self, fold: Fold, a: Register, b: Register) -> Register:
-        return fold.combined(self.scalars, a, b)  # type: ignore[no-any-return]
-
-    def _masked(self, fold: Fold, x: Register) -> Register:
-        """``x``, neutral in lanes that do not count."""
-        if self.mask is None:
-            return x
-        x = self.writer.widened(x)
-        return self.writer.select(self.mask, x, self.writer.constant(fold.neutral, x.dtype))
-
-    def _combine_cell(self, fold: Fold, cell: Cell, x: Register) -> None:
-        x = self._masked(fold, x) if cell.wide else x
-        cell.set(self._combined(fold, cell.get(), self.writer.widened(x) if cell.wide else x))
-
-    def _kept_size(self, s: Statement) -> int:
-        if s.segments is not None:
-            return s.spec.size
-        return math.prod(n for a, n in enumerate(s.shape) if a not in s.axes)
-
-    def _begin_total(self, number: int, s: Statement) -> None:
-        w = self.writer
-        fold = fold_of(s)
-        dtype = s.spec.dtype
-        first = fold.neutral
-        size = self._kept_size(s)
-        if s.segments is not None and self.by_rows:
-            self.totals[number] = [w.cell(w.constant(first, dtype, wide=True)) for _ in range(size)]
-            return
-        if size == 1 and s.segments is None:
-            wide = self.by_rows or any(n != 1 for n in self._inner(s))
-            self.totals[number] = w.cell(w.constant(first, dtype, wide))
-            return
-        lanes = self.width if self.by_rows else 1
-        if lanes > 1:
-            address = w.room(size * lanes, dtype)
+    def begin(self, s: Statement) -> None:
+        """Begin the total of a statement that folds rows."""
+        w, first, dtype, size = self._writer, fold_of(s).neutral, s.spec.dtype, _kept_size(s)
+        if s.segments is not None and self._by_rows:
+            self._kept[s] = [w.cell(w.constant(first, dtype, wide=True)) for _ in range(size)]
+        elif size == 1 and s.segments is None:
+            wide = self._by_rows or any(n != 1 for n in s.shape[self._rank :])
+            self._kept[s] = w.cell(w.constant(first, dtype, wide))
         else:
-            address = self._total_output(s, size)
-        self.totals[number] = address
-        self._fill(address, size * lanes, first, dtype)
+            address = w.room(size * self._lanes, dtype) if self._lanes > 1 else self._output(s, size)
+            self._kept[s] = address
+            self._fill(address, size * self._lanes, first, dtype)
 
-    def _total_output(self, s: Statement, size: int) -> Register:
+    def add(self, s: Statement, index: Indices, x: Register) -> None:
+        """Combine an element into such a total."""
+        kept, x = self._kept[s], x.astype(s.spec.dtype)
+        if s.segments is not None:
+            self._add_to_segment(s, kept, index, x)
+        elif isinstance(kept, Cell):
+            self._folds.combine(s, kept, x)
+        else:
+            self._add_to_memory(s, kept, index, x)
+
+    def end(self, s: Statement) -> None:
+        """Write such a total to memory."""
+        w, folds, kept, size = self._writer, self._folds, self._kept[s], _kept_size(s)
+        if isinstance(kept, list):
+            output = self._output(s, size)
+            for place, cell in enumerate(kept):
+                w.store(self._beside(s, folds.across(s, cell.get()), place), output, place)
+        elif s.segments is not None and self._count == 1:
+            self._add_start(s, size)
+        elif isinstance(kept, Cell):
+            result = kept.get()
+            w.store(folds.across(s, result) if result.wide else result, self._output(s, 1), 0)
+        elif self._by_rows:
+            output = self._output(s, size)
+
+            def body(index: Indices) -> None:
+                place = self._loops.register(index[0])
+                x = w.load(kept, place * w.width, s.spec.dtype, wide=True, fixed=False)
+                w.store(folds.across(s, x), output, place)
+
+            self._loops.nest((size,), False, body)
+
+    def _output(self, s: Statement, size: int) -> Register:
         """Where the totals of this chunk go."""
-        key = s.node if self.count == 1 else Partial(s.node, self.count)
-        address = self._argument(key)
+        key = s.node if self._count == 1 else Partial(s.node, self._count)
+        address = self._elements.argument(key)
         if self.chunk is not None:
-            address = self.writer.at(address, self.chunk * size, s.spec.dtype)
+            address = self._writer.at(address, self.chunk * size, s.spec.dtype)
         return address
 
     def _fill(self, address: Register, size: int, number: Any, dtype: np.dtype[Any]) -> None:
-        w = self.writer
+        w, loops = self._writer, self._loops
         x = w.constant(number, dtype, wide=True)
 
         def body(index: Indices) -> None:
             lanes = size > 1
-            w.store(x if lanes else w.lane(x, 0), address, self._register(index[0]), mask=self.mask, wide=lanes)
+            w.store(x if lanes else w.lane(x, 0), address, loops.register(index[0]), mask=loops.mask, wide=lanes)
 
-        outer, self.mask = (self.wide, self.mask), None
-        self._nest((size,), True, body)
-        self.wide, self.mask = outer
+        outer, loops.mask = (loops.wide, loops.mask), None
+        loops.nest((size,), True, body)
+        loops.wide, loops.mask = outer
 
-    def _combine_memory(self, fold: Fold, address: Register | None, s: Statement, index: Indices, x: Register) -> None:
-        """Combine ``x`` into the total that lies in memory."""
-        w = self.writer
-        dtype = s.spec.dtype
-        kept = [(index[a], s.shape[a]) for a in range(self.rank, len(s.shape)) if a not in s.axes]
+    # In memory.
+
+    def _add_to_memory(self, s: Statement, address: Register, index: Indices, x: Register) -> None:
+        w, loops, folds, dtype = self._writer, self._loops, self._folds, s.spec.dtype
+        kept = [a for a in range(self._rank, len(s.shape)) if a not in s.axes]
         place = Index()
-        for step, (at, _) in zip(contiguous(tuple(n for _, n in kept)), kept, strict=True):
-            place = place.plus(at, step)
-        if address is None:  # straight into the result
-            address = self._argument(s.node)
-            out = self._out_index(s, index)
-            shape = s.spec.shape
-            place = in_order(shape, s.node).place(out)
-        wide_place = any(loop == self.wide for loop, _ in place.terms)
-        if self.by_rows:
-            offset = self._register(place) * self.width
+        for step, a in zip(contiguous(tuple([s.shape[a] for a in kept])), kept, strict=True):
+            place = place.plus(index[a], step)
+        offset, is_wide = loops.register(place), counts(place, loops.wide)
+        if self._by_rows:
+            offset = offset * w.width
             old = w.load(address, offset, dtype, wide=True, fixed=False)
-            w.store(self._combined(fold, old, self._masked(fold, w.widened(x))), address, offset, wide=True)
-            return
-        offset = self._register(place)
-        if self.wide is not None and not wide_place:  # the wide loop is folded: its lanes become one
-            folded = w.fold(lambda a, b: self._combined(fold, a, b), self._masked(fold, w.widened(x)))
+            w.store(folds.combined(s, old, folds.masked(s, w.widened(x))), address, offset, wide=True)
+        elif loops.wide is not None and not is_wide:  # the wide loop is folded: its lanes become one
+            x = folds.across(s, folds.masked(s, w.widened(x)))
             old = w.load(address, offset, dtype, fixed=False)
-            w.store(self._combined(fold, old, folded), address, offset)
-            return
-        old = w.load(address, offset, dtype, wide=wide_place, mask=self.mask if wide_place else None, fixed=False)
-        mask = self.mask if wide_place else None
-        w.store(
-            self._combined(fold, old, w.widened(x) if wide_place else x), address, offset, mask=mask, wide=wide_place
-        )
+            w.store(folds.combined(s, old, x), address, offset)
+        else:
+            mask = loops.mask if is_wide else None
+            old = w.load(address, offset, dtype, wide=is_wide, mask=mask, fixed=False)
+            x = folds.combined(s, old, w.widened(x) if is_wide else x)
+            w.store(x, address, offset, mask=mask, wide=is_wide)
 
-    def _end_total(self, number: int, s: Statement) -> None:
-        w = self.writer
-        fold = fold_of(s)
-        dtype = s.spec.dtype
-        total = self.totals[number]
-        size = self._kept_size(s)
-        if isinstance(total, list):
-            output = self._total_output(s, size)
-            for place, cell in enumerate(total):
-                result = w.fold(lambda a, b: self._combined(fold, a, b), cell.get())
-                w.store(self._beside(s, result, place), output, place)
-        elif s.segments is not None and self.count == 1:
-            self._add_start(fold, s, size)
-        elif isinstance(total, Cell):
-            result = total.get()
-            if result.wide:
-                result = w.fold(lambda a, b: self._combined(fold, a, b), result)
-            w.store(result, self._total_output(s, 1), 0)
-        elif self.by_rows:
-            output = self._total_output(s, size)
+    # By segments.
 
-            def body(index: Indices) -> None:
-                place = self._register(index[0])
-                x = w.load(total, place * self.width, dtype, wide=True, fixed=False)
-                w.store(w.fold(lambda a, b: self._combined(fold, a, b), x), output, place)
-
-            self._nest((size,), False, body)
-
-    def _add_to_segment(self, fold: Fold, total: Any, s: Statement, index: Indices, x: Register) -> None:
+    def _add_to_segment(self, s: Statement, kept: Any, index: Indices, x: Register) -> None:
         """Add a row's element to the total of its segment."""
-        w = self.writer
+        w, loops, folds = self._writer, self._loops, self._folds
         assert s.segments is not None
-        count = s.spec.shape[0]
-        which = self.value(s, s.segments, index).astype(I64)
-        which = w.select(which < 0, which + count, which)
-        wrong = (which < 0) | (which >= count)
-        self._refuse(wrong)
-        inner = s.spec.shape[1:]
-        place = in_order(inner).place(index[1:])
-        each = math.prod(inner)
-        if isinstance(total, list):  # few segments: every row is added to all of them, to most as nothing
-            x = self._masked(fold, x)
+        count, each = s.spec.shape[0], math.prod(s.spec.shape[1:])
+        which, wrong = self._elements.wrapped(self._elements.value(s, s.segments, index), count)
+        place = in_order(s.spec.shape[1:]).place(index[1:])
+        if isinstance(kept, list):  # few segments: every row is added to all of them, to most as nothing
+            x = folds.masked(s, x)
             for k in range(count):
-                cell = total[k * each + place.start]
-                own = w.select(which.equals(k), x, w.constant(fold.neutral, x.dtype))
-                cell.set(self._combined(fold, cell.get(), w.widened(own)))
+                cell = kept[k * each + place.start]
+                own = w.select(which.equals(k), x, w.constant(fold_of(s).neutral, x.dtype))
+                cell.set(folds.combined(s, cell.get(), w.widened(own)))
             return
-        offset = w.select(wrong, 0, which) * each + self._register(place)
-        wide = any(loop == self.wide for loop, _ in place.terms)
-        mask = self.mask if wide else None
-        old = w.load(total, offset, x.dtype, wide=wide, mask=mask, fixed=False)
-        w.store(self._combined(fold, old, w.widened(x) if wide else x), total, offset, mask=mask, wide=wide)
+        offset = w.select(wrong, 0, which) * each + loops.register(place)
+        wide = counts(place, loops.wide)
+        mask = loops.mask if wide else None
+        old = w.load(kept, offset, x.dtype, wide=wide, mask=mask, fixed=False)
+        w.store(folds.combined(s, old, w.widened(x) if wide else x), kept, offset, mask=mask, wide=wide)
 
     def _beside(self, s: Statement, total: Register, place: int) -> Register:
-        view = s.begins_with if self.count == 1 else None
+        """A total of a segment added to what it begins with."""
+        view = s.begins_with if self._count == 1 else None
         if view is None:
             return total
-        return self.scalars.add(
-            self._load(self._argument(view.buffer), Index(view.start + place), total.dtype, True), total
+        address = self._elements.argument(view.buffer)
+        return self._elements.scalars.add(
+            self._loops.load(address, Index(view.start + place), total.dtype, True), total
         )
 
-    def _add_start(self, fold: Fold, s: Statement, size: int) -> None:
-        view = s.begins_with
+    def _add_start(self, s: Statement, size: int) -> None:
+        """Add what they begin with to all totals by segment."""
+        view, w, loops, wide = s.begins_with, self._writer, self._loops, size > 1
         if view is None:
             return
-        output, start, dtype = self._total_output(s, size), self._argument(view.buffer), s.spec.dtype
+        output, start, dtype = self._output(s, size), self._elements.argument(view.buffer), s.spec.dtype
 
         def body(index: Indices) -> None:
-            place = self._register(index[0])
-            old = self.writer.load(output, place, dtype, wide=size > 1, mask=self.mask, fixed=False)
-            x = self.writer.load(start, place + view.start, dtype, wide=size > 1, mask=self.mask)
-            self.writer.store(self.scalars.add(x, old), output, place, mask=self.mask, wide=size > 1)
+            place = loops.register(index[0])
+            old = w.load(output, place, dtype, wide=wide, mask=loops.mask, fixed=False)
+            x = w.load(start, place + view.start, dtype, wide=wide, mask=loops.mask)
+            w.store(self._elements.scalars.add(x, old), output, place, mask=loops.mask, wide=wide)
 
-        self._nest((size,), size > 1, body)
+        loops.nest((size,), wide, body)
 
-    def _clear(self, s: Statement, row: Indices) -> None:
-        """Begin a total of a row."""
-        fold = fold_of(s)
-        dtype = s.spec.dtype
-        size = math.prod(s.spec.shape[self.rank :])
-        lanes = self.width if self.by_rows else 1
-        if s.node not in self.rooms:
-            self.rooms[s.node] = self.writer.room(size * lanes, dtype)
-        self._fill(self.rooms[s.node], size * lanes, fold.neutral, dtype)
+    # Of a row.
 
-    def _copy_total(self, s: Statement, row: Indices) -> None:
-        """Write the total of a row to memory."""
-        shape = s.spec.shape
-        inner = shape[self.rank :]
+    def begin_row(self, s: Statement) -> None:
+        """Begin a total of a row, which lies in memory of the kernel's own."""
+        rooms, size = self._elements.rooms, math.prod(s.spec.shape[self._rank :]) * self._lanes
+        if s.node not in rooms:
+            rooms[s.node] = self._writer.room(size, s.spec.dtype)
+        self._fill(rooms[s.node], size, fold_of(s).neutral, s.spec.dtype)
+
+    def add_to_row(self, s: Statement, index: Indices, x: Register) -> None:
+        """Combine an element into it."""
+        self._add_to_memory(s, self._elements.rooms[s.node], index, x.astype(s.spec.dtype))
+
+    def copy_row(self, s: Statement, row: Indices) -> None:
+        """Write it to memory."""
 
         def body(index: Indices) -> None:
-            x = self._from_room(s.node, s.spec, index)
-            self._store(s.node, shape, (*row, *index), x)
+            x = self._elements.from_room(s.node, s.spec, index)
+            self._elements.store(s.node, s.spec.shape, (*row, *index), x)
 
-        self._nest(inner, not self.by_rows, body)
-
-    def _out_index(self, s: Statement, index: Indices) -> Indices:
-        """The index in a fold's result."""
-        if len(s.spec.shape) == len(s.shape):
-            return tuple([Index() if a in s.axes else at for a, at in enumerate(index)])
-        return tuple([at for a, at in enumerate(index) if a not in s.axes])
+        self._loops.nest(s.spec.shape[self._rank :], not self._by_rows, body)
 
 
-def fold_of(s: Statement) -> Fold:
-    """How a statement folds."""
-    assert s.fold is not None
-    return s.fold
+def _kept_size(s: Statement) -> int:
+    """Numbers of the result of a fold over rows."""
+    if s.segments is not None:
+        return s.spec.size
+    return math.prod(n for a, n in enumerate(s.shape) if a not in s.axes)
+
+
+def out_index(s: Statement, index: Indices) -> Indices:
+    """The index in a fold's result."""
+    if len(s.spec.shape) == len(s.shape):
+        return tuple([Index() if a in s.axes else at for a, at in enumerate(index)])
+    return tuple([at for a, at in enumerate(index) if a not in s.axes])
 
 
 def total_of_chunks(s: Statement, partial: Partial, width: int) -> tuple[Writer, list[Any]]:

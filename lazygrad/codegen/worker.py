@@ -66,6 +66,17 @@ def received(source: Any, count: int) -> bytes:
     return b"".join(pieces)
 
 
+def _listen(source: Any, requests: list[tuple[int, str]], come: threading.Semaphore) -> None:
+    """Append what is asked for, until nobody is at the other end: then the process ends."""
+    try:
+        while True:
+            length, level = int.from_bytes(received(source, 8), "little"), received(source, 1)[0]
+            requests.append((level, received(source, length).decode()))
+            come.release()
+    finally:
+        os._exit(0)
+
+
 def main(site: str) -> None:
     """Serve until nobody asks any more. ``site`` is the folder that llvmlite lies in."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -75,17 +86,7 @@ def main(site: str) -> None:
     source, sink = os.fdopen(0, "rb", buffering=0), os.fdopen(1, "wb", buffering=0)
     requests: list[tuple[int, str]] = []
     come = threading.Semaphore(0)
-
-    def listen() -> None:
-        try:
-            while True:
-                length, level = int.from_bytes(received(source, 8), "little"), received(source, 1)[0]
-                requests.append((level, received(source, length).decode()))
-                come.release()
-        finally:
-            os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=_listen, args=(source, requests, come), daemon=True).start()
     import llvmlite.binding as binding
 
     binding.initialize_native_target()

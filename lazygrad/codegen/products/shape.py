@@ -6,16 +6,12 @@ import functools
 from typing import NamedTuple
 
 from lazygrad.codegen.products.form import Form
+from lazygrad.codegen.target import cpu
 
 __all__ = ["Piece", "Plan", "Shape", "pieces", "registers", "shape"]
 
-NEAR = 20_000  # bytes of the first cache that a panel of B may take
-PANEL = 1 << 19  # bytes of a packed panel
-FAR = 1 << 20  # bytes of B from which on it is read from memory
+CPU = cpu(8)  # but for lanes all are alike
 SWEPT = 8  # rows of B that are read side by side
-PAGE = 4096  # bytes
-CHUNKS = 64  # the most that one product is cut into
-GRAIN = 100_000  # cycles of a chunk for which another thread is worth waking, about 30 µs
 
 
 class Plan(NamedTuple):
@@ -118,7 +114,7 @@ def _whole_cost(form: Form, width: int, rows: int, vectors: int, packed: bool) -
 
 def _load_cost(form: Form, columns: int, packed: bool) -> float:
     """Cycles of loading a register of B, by where a panel of it stays from one row of tiles to the next."""
-    if form.k * columns * form.dtype.itemsize <= NEAR:
+    if form.k * columns * form.dtype.itemsize <= CPU.near:
         return 1.0
     if packed:
         return 1.6
@@ -135,7 +131,7 @@ def _packing_cost(form: Form, columns: int) -> float:
 def _dots_cost(form: Form, width: int) -> float:
     """Cycles of a product by dot products."""
     unit = registers(width, form.dtype.itemsize)[1]
-    loads = 1.0 if form.k * min(width, form.n) * form.dtype.itemsize <= NEAR else 1.6
+    loads = 1.0 if form.k * min(width, form.n) * form.dtype.itemsize <= CPU.near else 1.6
     steps = -(-form.k // width)
     each = max(steps * loads * unit, steps * unit + 3.75 * unit)
     return form.m * (form.n * each + -(-form.n // width) * 20.0)
@@ -154,7 +150,7 @@ def _grid(
     form: Form, cost: float, packing: float, height: int, width: int, most: int
 ) -> tuple[float, tuple[int, int, int]]:
     """How many chunks along the rows, columns and items, so that they are alike; and how unlike they are."""
-    wanted = int(form.items * cost // GRAIN)
+    wanted = int(form.items * cost // CPU.cycles)
     if wanted < 2:
         return 1.0, (1, 1, 1)
     items = min(form.items, wanted)
@@ -185,8 +181,8 @@ def _is_swept(form: Form, panel: int) -> bool:
     Each number of B is used once, so what counts is to read it as it lies: a panel's next row is on another page.
     """
     size = form.dtype.itemsize
-    together = form.b[2] == 1 and form.b[1] >= form.n > panel and form.n * size > PAGE
-    return together and form.m == 1 and form.k > SWEPT and form.k * form.n * size > FAR
+    together = form.b[2] == 1 and form.b[1] >= form.n > panel and form.n * size > CPU.page
+    return together and form.m == 1 and form.k > SWEPT and form.k * form.n * size > CPU.far
 
 
 @functools.lru_cache(maxsize=4096)
@@ -205,11 +201,13 @@ def shape(form: Form, width: int) -> Shape:
     if form.a[2] == 1 and form.b[1] == 1 and form.b[2] != 1 and form.dtype.kind == "f" and form.k > 1:
         cost = _dots_cost(form, width)
         if cost < least:
-            _, grid = _grid(form, cost, 0.0, 1, width, CHUNKS)
+            _, grid = _grid(form, cost, 0.0, 1, width, CPU.chunks)
             return Shape(1, 1, form.k, False, True, *grid)
     v = max(1, 8 // unit)
     if _is_swept(form, v * width):
-        _, grid = _grid(form, form.k * form.n * form.dtype.itemsize / 8, 0.0, 1, PAGE // form.dtype.itemsize, CHUNKS)
+        _, grid = _grid(
+            form, form.k * form.n * form.dtype.itemsize / 8, 0.0, 1, CPU.page // form.dtype.itemsize, CPU.chunks
+        )
         return Shape(1, v, SWEPT, False, False, *grid, swept=True)
     best = float("inf")
     chosen = None
@@ -219,10 +217,10 @@ def shape(form: Form, width: int) -> Shape:
         panel = v * width
         packing = _packing_cost(form, form.n) if packed else 0.0
         # Packed panels take scratch memory, once a chunk.
-        uneven, grid = _grid(form, cost, packing, r, panel, CHUNKS // 4 if packed else CHUNKS)
+        uneven, grid = _grid(form, cost, packing, r, panel, CPU.chunks // 4 if packed else CPU.chunks)
         cost *= uneven * (1 + 0.01 * (form.m % r > 0))
         if cost < best:
-            parts = -(-form.k * min(panel, form.n) * form.dtype.itemsize // PANEL) if packed else 1
+            parts = -(-form.k * min(panel, form.n) * form.dtype.itemsize // CPU.panel) if packed else 1
             best, chosen = cost, Shape(r, v, -(-form.k // max(1, parts)), packed, False, *grid)
     assert chosen is not None
     return chosen

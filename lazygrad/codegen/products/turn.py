@@ -16,6 +16,7 @@ from lazygrad.codegen.products.pack import SQUARE, pack
 from lazygrad.codegen.products.shape import Plan
 from lazygrad.codegen.products.tile import Lanes
 from lazygrad.codegen.registers import I64
+from lazygrad.codegen.target import cpu
 from lazygrad.codegen.writer import Writer
 
 __all__ = ["Turned", "turned"]
@@ -25,8 +26,7 @@ FAR = 1 << 18  # numbers of A
 LONG = 256  # steps along k
 COLUMNS = 64  # of the result
 ROWS = 64  # that are copied at once
-PAGE = 4096  # bytes; rows that lie as far apart share one set of the first cache
-CHUNKS = 64
+CPU = cpu(8)  # but for lanes all are alike
 
 
 class Turned(NamedTuple):
@@ -59,10 +59,11 @@ def turned(product: Product, w: Writer) -> Turned | None:
     if rows * k < FAR:
         return None
     sizes = [n if step else 1 for n, step in zip(product.batch, batch, strict=True)]
-    length = k + 64 // itemsize if k * itemsize % PAGE == 0 else k
+    # Rows that lie a page apart share one set of the first cache.
+    length = k + 64 // itemsize if k * itemsize % CPU.page == 0 else k
     steps = tuple(rows * length * math.prod(sizes[axis + 1 :]) if size > 1 else 0 for axis, size in enumerate(sizes))
     items = math.prod(sizes)
-    parts = max(1, min(CHUNKS // min(items, CHUNKS), rows // ROWS))
+    parts = max(1, min(CPU.chunks // min(items, CPU.chunks), rows // ROWS))
     with w.loop(w.begin, w.end) if items * parts > 1 else nullcontext(w.constant(0, I64)) as chunk:
         item = chunk if parts == 1 else w.binary("div", chunk, w.constant(parts, I64))
         part = w.constant(0, I64) if parts == 1 else w.binary("rem", chunk, w.constant(parts, I64))

@@ -166,31 +166,46 @@ class _Kernel:
                 row = t * cut.rows if start is None else w.constant(start, I64)
                 to = w.at(c, offset(w, (row, form.c[1]), (column, form.c[2])), self.memory)
                 first = w.at(a, offset(w, (row, form.a[1]), (k, form.a[2])), self.memory)
-                self._tile(batch, row, column, height, size, first, b, stride, to, k, ks)
+                dots = cut.dots and form.k > 0
+                tile = Tile(self.lanes, height, [Piece(0, w.width, size)] if dots else pieces(size, w.width))
+                self._tile(batch, (row, column), tile, first, (b, stride), to, (k, ks))
 
     def _tile(
         self,
         batch: Any,
-        row: Register,
-        column: Register,
-        height: int,
-        size: int,
+        at: tuple[Register, Register],
+        tile: Tile,
         a: Register,
-        b: Register,
-        stride: int,
+        b: tuple[Register, int],
         c: Register,
-        k: Register,
-        ks: Register,
+        block: tuple[Register, Register],
     ) -> None:
-        w, form = self.w, self.form
-        dots = self.cut.dots and form.k > 0
-        tile = Tile(self.lanes, height, [Piece(0, w.width, size)] if dots else pieces(size, w.width))
-        blocked = form.k > self.cut.block
+        """A tile of C: what it holds, plus a block along k of A times B, which comes with the stride of its rows."""
+        (row, column), (k, ks), form = at, block, self.form
         if self.accumulate:
             tile.load(c, form.c[1], form.c[2], None)
-        elif blocked:
+        elif form.k > self.cut.block:
             tile.load(c, form.c[1], form.c[2], k > 0)
-        if dots:
+        self._multiply(tile, a, *b, ks)
+
+        def finish(value: Register, r: int, j: int, mask: Register | None) -> Register:
+            assert self.finish is not None
+            return self.finish(value, form.place(self.w, batch, row + r, column + j, mask))
+
+        if self.finish is None or form.k <= self.cut.block:
+            tile.store(c, form.c[1], form.c[2], None if self.finish is None else finish)
+            return
+        last = (k + ks).equals(form.k)
+        with self.w.when(last):
+            tile.store(c, form.c[1], form.c[2], finish)
+        with self.w.when(~last):
+            tile.store(c, form.c[1], form.c[2])
+
+    def _multiply(self, tile: Tile, a: Register, b: Register, stride: int, ks: Register) -> None:
+        """Add a block of A times B to the sums of a tile."""
+        w, form = self.w, self.form
+        if self.cut.dots and form.k > 0:
+            size = tile.pieces[0].valid
             total = dots_of(self.lanes, a, b, form.b[2], form.k, size)
             tile.sums = [self.lanes.add(total, tile.sums[0], w.width)]
         elif form.k == 1:
@@ -200,16 +215,3 @@ class _Kernel:
                 here = w.at(a, offset(w, (i, form.a[2])), self.memory)
                 tile.step(sums, here, form.a[1], w.at(b, offset(w, (i, stride)), self.memory), self.cut.packed)
             tile.sums = sums
-
-        def finish(value: Register, r: int, j: int, mask: Register | None) -> Register:
-            assert self.finish is not None
-            return self.finish(value, form.place(w, batch, row + r, column + j, mask))
-
-        if self.finish is None or not blocked:
-            tile.store(c, form.c[1], form.c[2], None if self.finish is None else finish)
-            return
-        last = (k + ks).equals(form.k)
-        with w.when(last):
-            tile.store(c, form.c[1], form.c[2], finish)
-        with w.when(~last):
-            tile.store(c, form.c[1], form.c[2])

@@ -1,0 +1,67 @@
+"""Native code is easy to live in: short files, short functions, small classes, and the lanes named in one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lazygrad
+from lazygrad.codegen.arithmetic import Lanes
+
+HOME = Path(lazygrad.__file__).parent / "codegen"
+FILES = sorted(HOME.rglob("*.py"))
+LINES, STATEMENTS, METHODS = 400, 40, 25
+NAMESPACES = {"Scalars"}  # the functions of ``xp``, one a method
+
+
+def length(node: Any) -> int:
+    """Lines of a function but for its docstring."""
+    said = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
+    return node.end_lineno - node.lineno + 1 - said  # type: ignore[no-any-return]
+
+
+def methods(node: ast.ClassDef) -> list[str]:
+    """Its methods, but for those that are operators of Python."""
+    return [n.name for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("__")]
+
+
+def nodes(kind: Any) -> Iterator[tuple[str, Any]]:
+    """All of a kind, with their files."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, kind):
+                yield path.name, node
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOME)))
+def test_a_file_is_short(path: Path) -> None:
+    """What passes 400 lines is asking to be two."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES
+
+
+def test_functions_are_short() -> None:
+    """40 lines at most; the docstring is not counted."""
+    assert [] == [(f, n.name, length(n)) for f, n in nodes(ast.FunctionDef) if length(n) > STATEMENTS]
+
+
+def test_classes_are_small() -> None:
+    """25 methods at most, but for the namespace of scalars."""
+    found = [(f, n.name, len(methods(n))) for f, n in nodes(ast.ClassDef) if n.name not in NAMESPACES]
+    assert [] == [each for each in found if each[2] > METHODS]
+
+
+def test_whatever_depends_on_lanes_is_one_of_fifteen_primitives() -> None:
+    """A second target implements these, and nothing else of a writer."""
+    assert len(Lanes.__abstractmethods__) <= 15
+
+
+def test_faults_are_caught_where_code_of_the_users_is_tried_and_nowhere_else() -> None:
+    """Every other ``except Exception`` would make a fault of ours a slow step."""
+    found = {f for f, n in nodes(ast.ExceptHandler) if isinstance(n.type, ast.Name) and n.type.id == "Exception"}
+    tried = {"declarations.py", "index.py", "tracing.py", "trials.py"}  # kernels of the user's, on trial
+    told = {"background.py", "tier.py", "worker.py"}  # whoever waits for the code is told
+    assert tried | told == found
