@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from lazygrad import settings
+
 __all__ = ["SUFFIX", "folder", "is_empty"]
 
 SUFFIX = ".object"
@@ -13,7 +15,7 @@ SUFFIX = ".object"
 
 def folder() -> Path | None:
     """Where entries lie, or None if nothing is to be kept on disk. It need not be there yet, nor be fit for it."""
-    wanted = os.environ.get("LAZYGRAD_CACHE")
+    wanted = settings.cache()
     if wanted is not None:
         return None if wanted.lower() in ("", "0", "off") else Path(os.path.abspath(os.path.expanduser(wanted)))
     if os.name == "nt":

@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lazygrad import settings
 from lazygrad.codegen.cache import object_code
 from lazygrad.codegen.llvm import Code, load, machine
 from lazygrad.codegen.llvm_driver import driver_text
@@ -202,7 +203,7 @@ def _run_kept(table: NDArray[np.int64], kept: tuple[Any, ...]) -> int:
 @functools.cache
 def threads() -> int:
     """How many threads share a row, the caller included: ``LAZYGRAD_THREADS``, or as many as may run here."""
-    wanted = os.environ.get("LAZYGRAD_THREADS", "")
+    wanted = settings.threads()
     if wanted.isdecimal() and int(wanted) >= 1:
         return int(wanted)
     if wanted:

@@ -17,6 +17,7 @@ import sys
 import threading
 from pathlib import Path
 
+from lazygrad import settings
 from lazygrad.codegen import worker
 
 __all__ = ["Gone", "Stopped", "asked", "start", "stop", "usable"]
@@ -32,8 +33,7 @@ class Gone(Exception):
 
 def usable() -> bool:
     """Whether LLVM works in a process of its own: not all can start one, nor does ``LAZYGRAD_COMPILER=thread``."""
-    said = os.environ.get("LAZYGRAD_COMPILER", "") or "process"
-    return said != "thread" and not _refused and _can_start()
+    return settings.compiler() != "thread" and not _refused and _can_start()
 
 
 @functools.cache

@@ -8,12 +8,12 @@ can fail is done at the beginning of the next.
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from lazygrad import settings
 from lazygrad.backends.base import Backend
 from lazygrad.codegen.background import Cancelled, Job, submit
 from lazygrad.codegen.progress import Progress
@@ -36,7 +36,7 @@ def policy() -> str:
     Raises:
         BackendError: it says something else.
     """
-    said = os.environ.get("LAZYGRAD_NATIVE", "") or "auto"
+    said = settings.native()
     if said not in ("auto", "wait", "off"):
         cure = "It is 'auto' (compile beside), 'wait' (compile before the first run) or 'off' (NumPy alone)."
         raise BackendError(report(f"cannot use LAZYGRAD_NATIVE={said!r}", cure=cure))
@@ -70,9 +70,7 @@ class Tier:
         self.name = "a step"
         self.loaded: Any = None
         self.why_not = "it was not asked for"
-        self.checked = os.environ.get("LAZYGRAD_CHECK") == "1" and all(
-            n.op.pure or n.of(assign) for n in plan.graph.nodes
-        )
+        self.checked = settings.is_checked() and all(n.op.pure or n.of(assign) for n in plan.graph.nodes)
         self.done: dict[int, Any] = {}  # what hooks gave in the last run
         self.at = -1  # the node of the call back that is under way
         self._is_wanted = False  # asked for, and not begun

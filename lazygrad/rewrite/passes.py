@@ -6,8 +6,7 @@ draws) stays as it was. ``graph.rewrites`` says how often each rule was used.
 
 from __future__ import annotations
 
-import os
-
+from lazygrad import settings
 from lazygrad.errors import GraphError, report
 from lazygrad.graph import Graph, Node
 from lazygrad.rewrite.rewriting import rewritten, walked
@@ -93,7 +92,7 @@ def optimized(graph: Graph) -> Graph:
         new = prune(new)
         if not again:
             break
-    if os.environ.get("LAZYGRAD_CHECK") == "1":
+    if settings.is_checked():
         verify(new, graph)
     return new
 

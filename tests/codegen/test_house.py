@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,10 @@ def test_faults_are_caught_where_code_of_the_users_is_tried_and_nowhere_else() -
     tried = {"declarations.py", "index.py", "tracing.py", "trials.py"}  # kernels of the user's, on trial
     told = {"background.py", "tier.py", "worker.py"}  # whoever waits for the code is told
     assert tried | told == found
+
+
+def test_the_environment_of_the_process_is_read_in_one_file() -> None:
+    """A setting is found there, with what it says if it is not set."""
+    read = re.compile(r"environ.*LAZYGRAD_|getenv.*LAZYGRAD_")
+    reads = [path for path in HOME.parent.rglob("*.py") if read.search(path.read_text(encoding="utf-8"))]
+    assert ["settings.py"] == [path.name for path in reads]
