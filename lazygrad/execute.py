@@ -11,8 +11,9 @@ from lazygrad.backends.base import Backend
 from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
 from lazygrad.codegen.declarations import check
 from lazygrad.codegen.memory import aligned
+from lazygrad.codegen.refused import Refused
 from lazygrad.codegen.step import Program
-from lazygrad.codegen.tier import Refused, Tier
+from lazygrad.codegen.tier import Tier
 from lazygrad.errors import BackendError, report
 from lazygrad.foreign import on_device
 from lazygrad.guarded import misdeclared

@@ -14,7 +14,7 @@ from lazygrad.codegen.cache import code, object_code
 from lazygrad.codegen.kernels import Spare
 from lazygrad.codegen.memory import aligned
 from lazygrad.codegen.native import Call, Instruction, Module, Native
-from lazygrad.codegen.tier import Refused
+from lazygrad.codegen.refused import Refused
 from lazygrad.codegen.ways import Way
 from lazygrad.kinds import Declared, item
 from lazygrad.spec import Spec

@@ -21,13 +21,9 @@ from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
 from lazygrad.plan import Plan
 
-__all__ = ["Refused", "Tier", "policy"]
+__all__ = ["Tier", "policy"]
 
 BINDINGS = 8  # combinations of arrays for which addresses are kept
-
-
-class Refused(Exception):
-    """A kernel found that the step fails; NumPy knows why."""
 
 
 def policy() -> str:
