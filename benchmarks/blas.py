@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen.products.form import Form, Product, formed, offset
-from lazygrad.codegen.products.shape import Plan
+from lazygrad.codegen.products.shape import Needs
 from lazygrad.codegen.registers import F32, F64, I32, I64, Register
 from lazygrad.codegen.writer import Writer
 
@@ -139,7 +139,7 @@ def _taken(form: Form) -> tuple[tuple[str, int], tuple[str, int], int] | None:
     return None if a is None or b is None or c is None else (a, b, c)
 
 
-def write_blas(product: Product, w: Writer) -> Plan:
+def write_blas(product: Product, w: Writer) -> Needs:
     """Write the kernel of a product, as ``products.write`` does, by calls of BLAS.
 
     The module must be loaded with :func:`addresses` among its symbols. Chunks are rows or columns of C. Their
@@ -197,4 +197,4 @@ def write_blas(product: Product, w: Writer) -> Plan:
         here_c = w.at(item_c, offset(w, (rows[0], form.c[1]), (columns[0], 1)), dtype)
         given = [*fixed, here_b, leading[0], here_a, leading[1], beta, here_c, leading[2]]
         w.line(f"call void {name}({', '.join(f'ptr {x.name}' for x in given)})")
-    return Plan(form.items * parts, 0)
+    return Needs(form.items * parts, 0)

@@ -18,11 +18,11 @@ import numpy as np
 
 from benchmarks import blas
 from lazygrad.codegen import llvm
-from lazygrad.codegen.products import Plan, Product, write
+from lazygrad.codegen.products import Needs, Product, write
 from lazygrad.codegen.registers import F32
 from lazygrad.codegen.writer import Writer
 
-Write = Callable[[Product, Writer], Plan]
+Write = Callable[[Product, Writer], Needs]
 
 # m, n, k, and how A and B lie: N by rows, T transposed.
 SHAPES: dict[str, list[tuple[Any, ...]]] = {
@@ -41,7 +41,7 @@ SHAPES: dict[str, list[tuple[Any, ...]]] = {
 class Kernel:
     """A compiled function of chunks, bound to its arrays."""
 
-    def __init__(self, text: str, plan: Plan, *arrays: np.ndarray) -> None:
+    def __init__(self, text: str, plan: Needs, *arrays: np.ndarray) -> None:
         text += '\nattributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }\n!0 = !{}\n'
         begun = time.perf_counter()
         code = llvm.compiled(text)
@@ -124,7 +124,7 @@ def peak() -> float:
     for i, name in enumerate(sums):
         w.line(f"store {kind} {name}, ptr {w.at(w.argument(0), (i + 1) * w.width, F32).name}, align 4")
     text = f"{w.function('kernel')}\ndeclare {kind} @llvm.fma.v{w.width}f32({kind}, {kind}, {kind})\n"
-    return 10 * w.width * 2e5 / Kernel(text, Plan(1, 0), np.zeros(16 * w.width, np.float32)).seconds(1)
+    return 10 * w.width * 2e5 / Kernel(text, Needs(1, 0), np.zeros(16 * w.width, np.float32)).seconds(1)
 
 
 def main() -> None:

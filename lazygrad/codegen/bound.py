@@ -13,7 +13,7 @@ from lazygrad.codegen.arguments import expected
 from lazygrad.codegen.cache import code, object_code
 from lazygrad.codegen.kernels import Spare
 from lazygrad.codegen.memory import aligned
-from lazygrad.codegen.native import Call, Instruction, Module, Native
+from lazygrad.codegen.native import Callback, Instruction, Module, Native
 from lazygrad.codegen.refused import Refused
 from lazygrad.codegen.ways import Way
 from lazygrad.kinds import Declared, item
@@ -109,27 +109,27 @@ class Bound:
         missing = [key for key, _ in native.block if key not in addresses and key not in moving]
         assert not missing, missing
         codes, begin = self.loaded.addresses, self.block.ctypes.data
-        stretches: list[list[list[int]] | Call] = [[]]
+        stretches: list[list[list[int]] | Callback] = [[]]
         if "take" in native.functions:
             self.row = np.array([*[0] * len(moving), *expected(list(moving.values()))], np.int64)
             self.taken = np.array([self.row.ctypes.data, begin], np.int64)
             stretches = [[[codes["take"], self.taken.ctypes.data, 1, 0]]]
         for step in native.program:
-            if isinstance(step, Call):
+            if isinstance(step, Callback):
                 stretches.append(step)
                 continue
-            if isinstance(stretches[-1], Call):
+            if isinstance(stretches[-1], Callback):
                 stretches.append([])
             rows = stretches[-1]
             assert isinstance(step, Instruction)
             assert isinstance(rows, list)
             rows.append([codes[step.name], begin, step.chunks, int(step.chunks > 1)])
             begin += 8 * len(step.arguments)
-        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, Call)]
+        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, Callback)]
         tables = iter(self.tables)
         self.program: list[tuple[Callable[[], int] | None, Any]] = []
         for stretch in stretches:
-            if isinstance(stretch, Call):
+            if isinstance(stretch, Callback):
                 self.program.append((None, self._callback(stretch.node)))
             elif (table := next(tables)) is not None:
                 self.program.append((driver.bound(table, self.block, self.loaded, self), None))

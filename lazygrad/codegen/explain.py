@@ -9,7 +9,7 @@ from typing import Any
 
 from lazygrad.codegen.fuse import Entry
 from lazygrad.codegen.kernels import Kernel, Part
-from lazygrad.codegen.native import Call, Native
+from lazygrad.codegen.native import Callback, Native
 from lazygrad.codegen.reuse import Form
 from lazygrad.codegen.ways import Way
 from lazygrad.kinds import item
@@ -19,7 +19,7 @@ __all__ = ["explained"]
 
 def explained(native: Native) -> str:
     """A line a kernel, product or call back, in the order in which they run; then what each kernel computes."""
-    calls = [step for step in native.program if isinstance(step, Call)]
+    calls = [step for step in native.program if isinstance(step, Callback)]
     kernels = len(native.program) - len(calls)
     lines = [
         f"{kernels} kernels, {len(native.functions)} of them distinct, and {len(calls)} calls back to NumPy; "
@@ -28,7 +28,7 @@ def explained(native: Native) -> str:
     ]
     for number, entry in enumerate(native.entries):
         own = [step for step in native.program if step.entry == number]
-        chunks = max((step.chunks for step in own if not isinstance(step, Call)), default=1)
+        chunks = max((step.chunks for step in own if not isinstance(step, Callback)), default=1)
         what, over, read, wrote, operations = _row(native, entry)
         lines.append(f"{number:>4}  {what:<44.44} {over:<22} {chunks:>6} {read:>14,} {wrote:>14,} {operations:>14,}")
     return "\n".join([*lines, _ways(native), *_descriptions(native)])

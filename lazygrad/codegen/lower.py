@@ -15,10 +15,10 @@ from lazygrad.codegen.fuse import Entry, Rows, fused
 from lazygrad.codegen.index import View
 from lazygrad.codegen.kernels import Kernel, Part, Spare
 from lazygrad.codegen.memory import Buffer, lay_out
-from lazygrad.codegen.native import Call, Instruction, Native, Results, key_of
+from lazygrad.codegen.native import Callback, Instruction, Native, Results, key_of
 from lazygrad.codegen.products import Product, turned, write
 from lazygrad.codegen.reuse import Form
-from lazygrad.codegen.rows import Text, written
+from lazygrad.codegen.rows import Written, written
 from lazygrad.codegen.target import cpu
 from lazygrad.codegen.totals import Partial, total_of_chunks
 from lazygrad.codegen.ways import NATIVE, Way, Ways
@@ -133,12 +133,12 @@ def _read(ways: Ways, entry: Entry) -> list[int]:
 
 
 def _buffers(
-    plan: Plan, ways: Ways, program: Iterable[Instruction | Call], lives: _Lives, results: Results
+    plan: Plan, ways: Ways, program: Iterable[Instruction | Callback], lives: _Lives, results: Results
 ) -> dict[Any, Buffer]:
     """What lies in the arena: every buffer lives from the entry that writes it to the last that reads it."""
     found: dict[Any, Buffer] = {}
     for step in program:
-        for node in [step.node] if isinstance(step, Call) else step.arguments:
+        for node in [step.node] if isinstance(step, Callback) else step.arguments:
             if not isinstance(node, int) or node not in lives.maker or node in found:
                 continue
             spec = ways.nodes[node].spec
@@ -151,7 +151,7 @@ def _buffers(
     return found
 
 
-def _arguments(ways: Ways, program: Iterable[Instruction | Call], results: Results, inputs: tuple[int, ...]) -> Any:
+def _arguments(ways: Ways, program: Iterable[Instruction | Callback], results: Results, inputs: tuple[int, ...]) -> Any:
     """The arguments of all kernels in one row, and what arrays given at a call become of them."""
     places: dict[Any, list[tuple[int, int]]] = {i: [] for i in (*inputs, *results.outputs)}
     block: list[tuple[Any, int]] = []
@@ -174,10 +174,10 @@ def _arguments(ways: Ways, program: Iterable[Instruction | Call], results: Resul
 class _Known(NamedTuple):
     """A kernel whose code has been written, and the names of what it works on."""
 
-    text: Text
+    text: Written
     names: list[Any]
 
-    def renamed(self, names: list[Any]) -> Text:
+    def renamed(self, names: list[Any]) -> Written:
         """The same code on other arrays."""
         other = dict(zip(self.names, names, strict=True))
         arguments = [
@@ -191,9 +191,9 @@ class _Known(NamedTuple):
 class _Multiplied(NamedTuple):
     """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
 
-    kernel: Text
+    kernel: Written
     scratch: int
-    copy: Text | None = None
+    copy: Written | None = None
     operand: int = 0
     copied: int = 0
 
@@ -201,10 +201,10 @@ class _Multiplied(NamedTuple):
 def _multiplied(product: Product, width: int) -> _Multiplied:
     w = Writer(width)
     found = turned(product, w)
-    copy = None if found is None else Text(w.body(), dict(w.definitions), [], found.plan.chunks)
+    copy = None if found is None else Written(w.body(), dict(w.definitions), [], found.plan.chunks)
     w = Writer(width)
     plan = write(product if found is None else found.product, w)
-    kernel = Text(w.body(), dict(w.definitions), [], plan.chunks)
+    kernel = Written(w.body(), dict(w.definitions), [], plan.chunks)
     if found is None:
         return _Multiplied(kernel, plan.scratch)
     return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
@@ -242,7 +242,7 @@ class _Code:
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, _Multiplied] = {}
         self.entries: list[Kernel | Entry] = []
-        self.program: list[Instruction | Call] = []
+        self.program: list[Instruction | Callback] = []
         self.functions: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
         self.scratch: dict[Any, Buffer] = {}
@@ -256,7 +256,7 @@ class _Code:
         if entry.kind is Way.PRODUCT:
             self._product(number, entry.node)
         else:
-            self.program.append(Call(entry.node, number))
+            self.program.append(Callback(entry.node, number))
 
     def _rows(self, number: int, kernel: Kernel) -> Kernel:
         form = Form(kernel)
@@ -272,7 +272,7 @@ class _Code:
                 s = kernel.made[key.node]
                 self.scratch[key] = Buffer(Spec((key.chunks, *s.spec.shape), s.spec.dtype), number, number)
                 w, arguments = total_of_chunks(s, key, self._width)
-                self._append(Text(w.body(), dict(w.definitions), arguments), arguments, number)
+                self._append(Written(w.body(), dict(w.definitions), arguments), arguments, number)
         return replace(kernel, stored=kernel.stored | text.grown)
 
     def _product(self, number: int, node: int) -> None:
@@ -290,7 +290,7 @@ class _Code:
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
         self._append(made.kernel, [*operands, node, scratch], number)
 
-    def _append(self, text: Text, arguments: list[Any], number: int) -> None:
+    def _append(self, text: Written, arguments: list[Any], number: int) -> None:
         name = "k" + hashlib.sha256(text.body.encode()).hexdigest()[:20]
         self.functions.setdefault(name, text.body)
         self.definitions.update(text.definitions)

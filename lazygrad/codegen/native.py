@@ -21,7 +21,7 @@ from lazygrad.codegen.ways import Way, Ways
 from lazygrad.kinds import item
 from lazygrad.plan import Plan
 
-__all__ = ["Call", "Instruction", "Module", "Native", "Results"]
+__all__ = ["Callback", "Instruction", "Module", "Native", "Results"]
 
 MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
 
@@ -44,7 +44,7 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Call:
+class Callback:
     """A call back to NumPy."""
 
     node: int
@@ -91,7 +91,7 @@ class Native:
     width: int
     ways: Ways
     entries: tuple[Kernel | Entry, ...]
-    program: tuple[Instruction | Call, ...]
+    program: tuple[Instruction | Callback, ...]
     functions: Mapping[str, str]
     definitions: Mapping[str, str]
     results: Results
@@ -124,7 +124,7 @@ class Native:
     def called_views(self) -> Iterator[View]:
         """What calls back read."""
         for step in self.program:
-            if isinstance(step, Call) and self.ways.nodes[step.node].op is not item:
+            if isinstance(step, Callback) and self.ways.nodes[step.node].op is not item:
                 for j in self.ways.nodes[step.node].inputs:
                     view = self.ways.view(j) if self.ways.way[j] is not Way.NUMBER else None
                     if view is not None:

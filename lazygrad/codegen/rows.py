@@ -15,11 +15,11 @@ from lazygrad.codegen.schedule import Group, Schedule, folds_rows, is_total, sch
 from lazygrad.codegen.target import Target
 from lazygrad.codegen.totals import Totals, out_index
 
-__all__ = ["Text", "written"]
+__all__ = ["Written", "written"]
 
 
 @dataclass
-class Text:
+class Written:
     """The code of a kernel, and what its arguments are: nodes, targets, or partial totals.
 
     Attributes:
@@ -33,7 +33,7 @@ class Text:
     grown: frozenset[int] = frozenset()
 
 
-def written(kernel: Kernel, target: Target) -> Text:
+def written(kernel: Kernel, target: Target) -> Written:
     """The code of ``kernel``."""
     return _Writing(kernel, scheduled(kernel, target), target).text()
 
@@ -46,7 +46,7 @@ class _Writing:
         self.folds = Folds(self.elements)
         self.totals = Totals(kernel, self.elements, self.folds, schedule.chunks[0])
 
-    def text(self) -> Text:
+    def text(self) -> Written:
         """The whole kernel."""
         w, (count, _) = self.writer, self.schedule.chunks
         if count > 1:
@@ -58,7 +58,7 @@ class _Writing:
         bad = self.elements.bad
         status = None if bad is None else w.instruction(f"zext i1 {bad.get().name} to i64", I64, bad.get())
         grown = self.schedule.stored - self.kernel.stored
-        return Text(w.body(status), dict(w.definitions), self.elements.arguments, count, grown)
+        return Written(w.body(status), dict(w.definitions), self.elements.arguments, count, grown)
 
     def _chunk(self, chunk: Register | None) -> None:
         """The rows of a chunk, or all."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.codegen import llvm
-from lazygrad.codegen.products import Place, Plan, Product
+from lazygrad.codegen.products import Needs, Place, Product
 from lazygrad.codegen.registers import Register
 from lazygrad.codegen.writer import Writer
 
-Written = Callable[[Product, Writer], Plan]
+Written = Callable[[Product, Writer], Needs]
 
 
 def elements(array: np.ndarray) -> tuple[int, ...]:

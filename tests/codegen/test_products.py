@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 from product_kernels import Kernel, place_number, product_of, whole
 
-from lazygrad.codegen.products import Place, Plan, Product, Shape, shape, write
+from lazygrad.codegen.products import Cut, Needs, Place, Product, shape, write
 from lazygrad.codegen.products.form import formed
 from lazygrad.codegen.registers import Register
 from lazygrad.codegen.writer import Writer
@@ -121,7 +121,7 @@ def test_finish_knows_where_its_lanes_belong(
     b = whole(random, (k, n) if shared else (2, 3, k, n), np.float64, layouts[1])
     c = whole(random, (2, 3, m, n), np.float64, layouts[2])
 
-    def written(product: Product, w: Writer) -> Plan:
+    def written(product: Product, w: Writer) -> Needs:
         def finish(value: Register, place: Place) -> Register:
             return value * 2 + place_number(w, place, value.dtype)
 
@@ -133,24 +133,24 @@ def test_finish_knows_where_its_lanes_belong(
     )
 
 
-def cuts(k: int) -> list[Shape]:
+def cuts(k: int) -> list[Cut]:
     """Ways to cut a product, each with several chunks, small blocks and uneven ends."""
     found = []
     for packed, block, chunks in itertools.product([False, True], [k, 16, 9], [(3, 1, 1), (1, 2, 1), (2, 2, 3)]):
-        found.append(Shape(4, 1, block, packed, False, *chunks))
+        found.append(Cut(4, 1, block, packed, False, *chunks))
     return found
 
 
 @pytest.mark.parametrize("layout", ["rows", "columns", "steps"])
 @pytest.mark.parametrize("cut", cuts(41), ids=str)
-def test_chunks_may_be_computed_apart_and_in_any_order(cut: Shape, layout: str) -> None:
+def test_chunks_may_be_computed_apart_and_in_any_order(cut: Cut, layout: str) -> None:
     """Each chunk computes its part, blocks along k add up, and finish sees only the whole sum."""
     if layout != "rows" and not cut.packed:
         cut = cut._replace(packed=True)
     random = np.random.default_rng(10)
     a, b = whole(random, (3, 30, 41), np.float32), whole(random, (3, 41, 70), np.float32, layout)
 
-    def written(product: Product, w: Writer) -> Plan:
+    def written(product: Product, w: Writer) -> Needs:
         return write(product, w, lambda value, place: value * value, cut=cut)
 
     kernel = Kernel(written, a, b, result(3, 30, 70))
@@ -198,7 +198,7 @@ def test_dot_products_are_right(sizes: tuple[int, int, int], dtype: str) -> None
     random = np.random.default_rng(13)
     a, b = whole(random, (m, k), dtype), whole(random, (k, n), dtype, "columns")
     c = whole(random, (m, n), dtype)
-    cut = Shape(1, 1, k, False, True, 1, 1, 1)
+    cut = Cut(1, 1, k, False, True, 1, 1, 1)
     expected = c + a @ b
     kernel = Kernel(lambda p, w: write(p, w, accumulate=True, cut=cut), a, b, c)
     np.testing.assert_array_equal(expected, kernel.run())
@@ -217,9 +217,9 @@ def test_a_row_times_rows_that_are_swept_is_right(dtype: str, chunks: int, accum
     """A few rows of B at a time are added to the result, in the order of k; finish sees only the whole sum."""
     random = np.random.default_rng(15)
     a, b, c = whole(random, (1, 43), dtype), whole(random, (43, 300), dtype), whole(random, (1, 300), dtype)
-    cut = Shape(1, 2, 8, False, False, 1, chunks, 1, swept=True)
+    cut = Cut(1, 2, 8, False, False, 1, chunks, 1, swept=True)
 
-    def written(product: Product, w: Writer) -> Plan:
+    def written(product: Product, w: Writer) -> Needs:
         return write(product, w, lambda value, place: value * value, accumulate, cut)
 
     expected = (a @ b + (c if accumulate else 0)) ** 2
@@ -232,7 +232,7 @@ def test_rows_far_apart_are_swept_and_sum_in_the_same_order() -> None:
     a, b, c = random.normal(size=(1, 70)), random.normal(size=(70, 3000)), result(1, 3000, dtype="f8")
     assert shape(formed(product_of(a, b, c)), 16).swept
     swept = Kernel(write, a, b, c).run().copy()
-    columns = Shape(1, 1, 70, False, False, 1, 1, 1)
+    columns = Cut(1, 1, 70, False, False, 1, 1, 1)
     assert swept.tobytes() == Kernel(lambda p, w: write(p, w, cut=columns), a, b, c).run().tobytes()
     assert not shape(formed(product_of(a, b[:, :64], c[:, :64])), 16).swept
 

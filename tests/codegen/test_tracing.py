@@ -11,7 +11,7 @@ from native_steps import plan_of, whole
 
 import lazygrad as lg
 from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Call
+from lazygrad.codegen.native import Callback
 from lazygrad.codegen.reading import Operand
 from lazygrad.codegen.recorder import Recorder, Value
 from lazygrad.codegen.registers import F32
@@ -99,7 +99,7 @@ def _reaching(xp: Any, x: Any) -> Any:
 def test_a_kernel_of_the_users_may_do_anything_and_is_called_as_it_is() -> None:
     """It knows nothing of tracing."""
     plan = plan_of(lambda ctx, x: _reaching(x) + 1, X)
-    calls = [step.node for step in lowered(plan, 8).program if isinstance(step, Call)]
+    calls = [step.node for step in lowered(plan, 8).program if isinstance(step, Callback)]
     op = next(node.op for node in plan.graph.nodes if node.op.name == "reaching")
     assert [op] == [plan.graph.nodes[i].op for i in calls]
     with pytest.raises(NotTraced, match="flags"):

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from lazygrad.codegen.products.form import Form
 from lazygrad.codegen.target import cpu
 
-__all__ = ["Piece", "Plan", "Shape", "pieces", "registers", "shape"]
+__all__ = ["Piece", "Needs", "Cut", "pieces", "registers", "shape"]
 
 CPU = cpu(8)  # but for lanes all are alike
 SWEPT = 8  # rows of B that are read side by side
 
 
-class Plan(NamedTuple):
+class Needs(NamedTuple):
     """What a kernel asks of its caller.
 
     Attributes:
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     valid: int  # lanes that are part of the result; the first ones
 
 
-class Shape(NamedTuple):
+class Cut(NamedTuple):
     """A way to cut a product.
 
     Attributes:
@@ -186,7 +186,7 @@ def _is_swept(form: Form, panel: int) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def shape(form: Form, width: int) -> Shape:
+def shape(form: Form, width: int) -> Cut:
     """The way a product is cut, by a model of what tiles cost. It depends on the sizes and strides alone."""
     count, unit = registers(width, form.dtype.itemsize)
     tiles = []
@@ -202,13 +202,13 @@ def shape(form: Form, width: int) -> Shape:
         cost = _dots_cost(form, width)
         if cost < least:
             _, grid = _grid(form, cost, 0.0, 1, width, CPU.chunks)
-            return Shape(1, 1, form.k, False, True, *grid)
+            return Cut(1, 1, form.k, False, True, *grid)
     v = max(1, 8 // unit)
     if _is_swept(form, v * width):
         _, grid = _grid(
             form, form.k * form.n * form.dtype.itemsize / 8, 0.0, 1, CPU.page // form.dtype.itemsize, CPU.chunks
         )
-        return Shape(1, v, SWEPT, False, False, *grid, swept=True)
+        return Cut(1, v, SWEPT, False, False, *grid, swept=True)
     best = float("inf")
     chosen = None
     for cost, r, v, packed in tiles:
@@ -221,6 +221,6 @@ def shape(form: Form, width: int) -> Shape:
         cost *= uneven * (1 + 0.01 * (form.m % r > 0))
         if cost < best:
             parts = -(-form.k * min(panel, form.n) * form.dtype.itemsize // CPU.panel) if packed else 1
-            best, chosen = cost, Shape(r, v, -(-form.k // max(1, parts)), packed, False, *grid)
+            best, chosen = cost, Cut(r, v, -(-form.k // max(1, parts)), packed, False, *grid)
     assert chosen is not None
     return chosen

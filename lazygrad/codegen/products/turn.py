@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lazygrad.codegen.products.form import Product, formed, offset
 from lazygrad.codegen.products.pack import SQUARE, pack
-from lazygrad.codegen.products.shape import Plan
+from lazygrad.codegen.products.shape import Needs
 from lazygrad.codegen.products.tile import Lanes
 from lazygrad.codegen.registers import I64
 from lazygrad.codegen.target import cpu
@@ -42,7 +42,7 @@ class Turned(NamedTuple):
     operand: int
     product: Product
     size: int
-    plan: Plan
+    plan: Needs
 
 
 def turned(product: Product, w: Writer) -> Turned | None:
@@ -80,4 +80,4 @@ def turned(product: Product, w: Writer) -> Turned | None:
         on_copy = product._replace(b=(steps, 1, length))
     else:
         on_copy = product._replace(a=(steps, length, 1))
-    return Turned(operand, on_copy, items * rows * length, Plan(items * parts, 0))
+    return Turned(operand, on_copy, items * rows * length, Needs(items * parts, 0))

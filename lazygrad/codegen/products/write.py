@@ -9,7 +9,7 @@ from typing import Any
 from lazygrad.codegen.products.dot import dots as dots_of
 from lazygrad.codegen.products.form import Form, Place, Product, formed, offset
 from lazygrad.codegen.products.pack import SQUARE, pack
-from lazygrad.codegen.products.shape import Piece, Plan, Shape, pieces, shape
+from lazygrad.codegen.products.shape import Cut, Needs, Piece, pieces, shape
 from lazygrad.codegen.products.tile import Lanes, Tile
 from lazygrad.codegen.registers import I8, I64, Register
 from lazygrad.codegen.writer import Writer
@@ -20,8 +20,8 @@ Finish = Callable[[Register, Place], Register]
 
 
 def write(
-    product: Product, w: Writer, finish: Finish | None = None, accumulate: bool = False, cut: Shape | None = None
-) -> Plan:
+    product: Product, w: Writer, finish: Finish | None = None, accumulate: bool = False, cut: Cut | None = None
+) -> Needs:
     """Write the kernel of a product: ``i64 kernel(ptr arguments, i64 begin, i64 end)``.
 
     The arguments are the addresses of A, B, C and scratch memory. C overlaps no other; scratch memory is aligned
@@ -39,7 +39,7 @@ def write(
     """
     form = formed(product)
     if not (form.items and form.m and form.n):
-        return Plan(1, 0)
+        return Needs(1, 0)
     return _Kernel(form, w, finish, accumulate, cut or shape(form, w.width)).write()
 
 
@@ -47,7 +47,7 @@ _Range = tuple[Register, Register, Register | None]  # from, up to, and whether 
 
 
 class _Kernel:
-    def __init__(self, form: Form, w: Writer, finish: Finish | None, accumulate: bool, cut: Shape) -> None:
+    def __init__(self, form: Form, w: Writer, finish: Finish | None, accumulate: bool, cut: Cut) -> None:
         self.form, self.w, self.finish, self.accumulate, self.cut = form, w, finish, accumulate, cut
         self.lanes = Lanes(w, form.dtype)
         self.memory = self.lanes.memory
@@ -58,7 +58,7 @@ class _Kernel:
         self.whole = False  # no block that is packed is smaller than a square of registers
         self.slot = 0  # bytes of scratch memory of one call
 
-    def write(self) -> Plan:
+    def write(self) -> Needs:
         w, form, cut = self.w, self.form, self.cut
         blocked = form.k > cut.block
         panel = cut.vectors * w.width
@@ -80,7 +80,7 @@ class _Kernel:
                         column = p * panel if start is None else w.constant(start, I64)
                         with nullcontext(sweep) if sweep is not None else self._blocks(blocked) as (k, ks):
                             self._panel(batch, at, rows, column, size, k, ks)
-        return Plan(cut.chunks, cut.chunks * self.slot)
+        return Needs(cut.chunks, cut.chunks * self.slot)
 
     # What is looped over.
 
