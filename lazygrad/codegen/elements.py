@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.codegen.arithmetic import Arithmetic
 from lazygrad.codegen.index import Index, in_order
 from lazygrad.codegen.kernels import (
     Anywhere,
@@ -23,7 +24,6 @@ from lazygrad.codegen.loops import Loops
 from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
 from lazygrad.codegen.schedule import Schedule
-from lazygrad.codegen.writer import Writer
 from lazygrad.spec import Shape, Spec
 
 __all__ = ["Elements"]
@@ -39,8 +39,8 @@ class Elements:
         bad: what says that the step fails, if it can.
     """
 
-    def __init__(self, kernel: Kernel, schedule: Schedule, width: int) -> None:
-        self.writer = Writer(width)
+    def __init__(self, kernel: Kernel, schedule: Schedule, writer: Arithmetic) -> None:
+        self.writer = writer
         self.writer.calls = schedule.calls
         self.loops = Loops(self.writer, schedule.unrolled, schedule.masked)
         self.scalars = Scalars(self.writer, self.refuse)

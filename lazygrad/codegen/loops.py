@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.codegen.arithmetic import Arithmetic
 from lazygrad.codegen.index import Index
 from lazygrad.codegen.kernels import Indices
 from lazygrad.codegen.registers import I64, Register
-from lazygrad.codegen.writer import Writer
 
 __all__ = ["Loops"]
 
@@ -30,7 +30,7 @@ class Loops:
         mask: the lanes that count, if not all do.
     """
 
-    def __init__(self, writer: Writer, unrolled: int, masked: bool) -> None:
+    def __init__(self, writer: Arithmetic, unrolled: int, masked: bool) -> None:
         self.writer, self._unrolled, self._masked = writer, unrolled, masked
         self.wide: int | None = None
         self.mask: Register | None = None

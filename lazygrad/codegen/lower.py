@@ -19,7 +19,7 @@ from lazygrad.codegen.native import Callback, Instruction, Native, Results, key_
 from lazygrad.codegen.products import Product, turned, write
 from lazygrad.codegen.reuse import Form
 from lazygrad.codegen.rows import Written, written
-from lazygrad.codegen.target import cpu
+from lazygrad.codegen.target import Target, cpu
 from lazygrad.codegen.totals import Partial, total_of_chunks
 from lazygrad.codegen.ways import NATIVE, Way, Ways
 from lazygrad.codegen.writer import Writer
@@ -36,12 +36,12 @@ def _nothing() -> None:
     """Go on."""
 
 
-def lowered(plan: Plan, width: int, look: Callable[[], None] = _nothing) -> Native:
+def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothing) -> Native:
     """The native code of a plan, not compiled yet.
 
     Args:
         plan: what to lower.
-        width: lanes of a wide register.
+        target: what its code is written for; a number: a CPU with so many lanes.
         look: called now and then; raises if nobody wants the code any more.
     """
     look()
@@ -51,7 +51,8 @@ def lowered(plan: Plan, width: int, look: Callable[[], None] = _nothing) -> Nati
     entries = fused(ways)
     entries += [Rows(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
     lives = _lives(plan, ways, entries)
-    code = _Code(ways, width)
+    target = cpu(target) if isinstance(target, int) else target
+    code = _Code(ways, target)
     for number, entry in enumerate(entries):
         look()
         code.write(number, entry, lives.stored)
@@ -63,7 +64,7 @@ def lowered(plan: Plan, width: int, look: Callable[[], None] = _nothing) -> Nati
     if slots and found is not None:
         code.functions["take"] = taking(list(slots.values()), found)
     return Native(
-        plan, width, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions, results,
+        plan, target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions, results,
         buffers, nbytes, inputs, block, slots, found,
     )  # fmt: skip
 
@@ -237,8 +238,8 @@ class _Code:
         scratch: memory that a single entry needs.
     """
 
-    def __init__(self, ways: Ways, width: int) -> None:
-        self._ways, self._width = ways, width
+    def __init__(self, ways: Ways, target: Target) -> None:
+        self._ways, self._target = ways, target
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, _Multiplied] = {}
         self.entries: list[Kernel | Entry] = []
@@ -262,7 +263,7 @@ class _Code:
         form = Form(kernel)
         known = self._known.get(form.key)
         if known is None:
-            text = written(kernel, cpu(self._width))
+            text = written(kernel, self._target)
             self._known[form.key] = _Known(text, form.names)
         else:
             text = known.renamed(form.names)
@@ -271,7 +272,7 @@ class _Code:
             if isinstance(key, Partial):
                 s = kernel.made[key.node]
                 self.scratch[key] = Buffer(Spec((key.chunks, *s.spec.shape), s.spec.dtype), number, number)
-                w, arguments = total_of_chunks(s, key, self._width)
+                w, arguments = total_of_chunks(s, key, self._target)
                 self._append(Written(w.body(), dict(w.definitions), arguments), arguments, number)
         return replace(kernel, stored=kernel.stored | text.grown)
 
@@ -279,7 +280,7 @@ class _Code:
         product = _form(self._ways, node)
         made = self._products.get(product)
         if made is None:
-            made = self._products[product] = _multiplied(product, self._width)
+            made = self._products[product] = _multiplied(product, self._target.lanes)
         operands: list[Any] = [self._ways.view(j) for j in self._ways.nodes[node].inputs]
         if made.copy is not None:
             copied = ("copied", node)

@@ -41,7 +41,7 @@ def written(kernel: Kernel, target: Target) -> Written:
 class _Writing:
     def __init__(self, kernel: Kernel, schedule: Schedule, target: Target) -> None:
         self.kernel, self.schedule = kernel, schedule
-        self.elements = Elements(kernel, schedule, target.lanes)
+        self.elements = Elements(kernel, schedule, target.writer())
         self.writer, self.loops = self.elements.writer, self.elements.loops
         self.folds = Folds(self.elements)
         self.totals = Totals(kernel, self.elements, self.folds, schedule.chunks[0])

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.codegen.arithmetic import Arithmetic
 from lazygrad.codegen.functions import FUNCTIONS
 from lazygrad.codegen.functions.calls import applied
 from lazygrad.codegen.functions.hyperbolic import tanh_seed
 from lazygrad.codegen.registers import BOOL, I64, U64, Register
 from lazygrad.codegen.tracing import NotTraced
-from lazygrad.codegen.writer import Writer
 
 __all__ = ["NotNative", "Scalars"]
 
@@ -38,7 +38,7 @@ class NotNative(NotTraced):
 class Scalars:
     """The namespace, writing into ``writer``; ``refuse`` is called with the condition under which a step fails."""
 
-    def __init__(self, writer: Writer, refuse: Callable[[Register], None]) -> None:
+    def __init__(self, writer: Arithmetic, refuse: Callable[[Register], None]) -> None:
         self.writer = writer
         self.refuse = refuse
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from lazygrad.codegen.arithmetic import Arithmetic
+from lazygrad.codegen.writer import Writer
 
 __all__ = ["Target", "cpu"]
 
@@ -14,6 +18,7 @@ class Target:
 
     Attributes:
         lanes: numbers of float32 in a wide register.
+        writer: makes a writer of a function, whose lanes are those of the target.
         chunks: parts that the work of one kernel is cut into at most; workers take them in turns.
         instructions: on single elements, that a chunk of a kernel has at least.
         cycles: of a chunk of a product for which another worker is worth waking, about 30 µs.
@@ -25,6 +30,7 @@ class Target:
     """
 
     lanes: int
+    writer: Callable[[], Arithmetic]
     chunks: int = 64
     instructions: int = 200_000
     cycles: int = 100_000
@@ -38,4 +44,4 @@ class Target:
 @functools.cache
 def cpu(lanes: int) -> Target:
     """Cores of a CPU whose vector registers hold so many numbers of float32."""
-    return Target(lanes)
+    return Target(lanes, functools.partial(Writer, lanes))

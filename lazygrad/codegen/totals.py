@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.codegen.arithmetic import Arithmetic
 from lazygrad.codegen.elements import Elements, counts
 from lazygrad.codegen.folds import Folds, fold_of
 from lazygrad.codegen.index import Index, contiguous, in_order
 from lazygrad.codegen.kernels import Indices, Kernel, Statement
 from lazygrad.codegen.registers import I64, Cell, Register
 from lazygrad.codegen.scalar import Scalars
-from lazygrad.codegen.writer import Writer
+from lazygrad.codegen.target import Target
 
 __all__ = ["Partial", "Totals", "out_index", "total_of_chunks"]
 
@@ -219,9 +220,9 @@ def out_index(s: Statement, index: Indices) -> Indices:
     return tuple([at for a, at in enumerate(index) if a not in s.axes])
 
 
-def total_of_chunks(s: Statement, partial: Partial, width: int) -> tuple[Writer, list[Any]]:
+def total_of_chunks(s: Statement, partial: Partial, target: Target) -> tuple[Arithmetic, list[Any]]:
     """The kernel, and its arguments, that combines the totals of chunks, in their order."""
-    w = Writer(width)
+    w, width = target.writer(), target.lanes
     scalars = Scalars(w, lambda wrong: None)
     fold, spec, start = fold_of(s), s.spec, s.begins_with
     totals, result = w.argument(0), w.argument(1)

@@ -14,8 +14,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from lazygrad.codegen.functions.angles import far
 from lazygrad.codegen.functions.core import FORMAT, PI, Coefficients, exactly, parts, polynomial
-from lazygrad.codegen.functions.reduction import far
 from lazygrad.codegen.registers import F32, F64, Register
 
 __all__ = ["cos", "sin", "sine", "tan"]
