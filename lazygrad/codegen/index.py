@@ -53,13 +53,12 @@ class Index(NamedTuple):
         start = self.start + other.start * times
         if not other.terms or not times:
             return Index(start, self.terms)
-        if not self.terms:
-            return Index(
-                start, other.terms if times == 1 else tuple([(loop, step * times) for loop, step in other.terms])
-            )
+        more = other.terms if times == 1 else tuple([(loop, step * times) for loop, step in other.terms])
+        if not self.terms or self.terms[-1][0] < more[0][0]:  # the loops are others, and come later
+            return Index(start, self.terms + more)
         steps = dict(self.terms)
-        for loop, step in other.terms:
-            steps[loop] = steps.get(loop, 0) + step * times
+        for loop, step in more:
+            steps[loop] = steps.get(loop, 0) + step
         terms = tuple(sorted((loop, step) for loop, step in steps.items() if step))
         return Index(start, terms)
 
