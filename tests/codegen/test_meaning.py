@@ -182,3 +182,15 @@ def test_a_plan_explains_how_its_nodes_exist_and_what_its_kernels_compute() -> N
     text = fast.plan.explain()
     assert "ways of nodes: 1 leaf, 2 number, 2 lazy, 1 fold; 0 of the lazy ones are stored" in text
     assert "max of %4 over i1" in text
+
+
+def test_a_kernel_that_reads_another_row_has_no_meaning() -> None:
+    """Fusion that joined what may not be joined would be found out: the other row is not there."""
+    x = whole((40, 30))
+    plan = traced(lambda ctx, x: (y := lg.exp(x)) + y[::-1], [x], {})[1]
+    first, second = lowered(plan, 8).entries
+    joined = Kernel(1, (*first.statements, *second.statements), second.stored)
+    sizes = {read.node for s in joined.statements for read in s.reads} | second.stored
+    memory = {node: np.zeros(plan.spec(node).size, plan.spec(node).dtype) for node in sizes}
+    with pytest.raises(KeyError):
+        meaning.run(joined, memory, np)
