@@ -97,7 +97,7 @@ def spelled(pkg: griffe.Module, annotation: Any) -> Any:
 def exported(module: griffe.Module) -> set[str]:
     """The classes and functions that a module exports, and the modules that it exports, by where they are written."""
     found: set[str] = set()
-    for name in module.exports or ():
+    for name in module.exports or public(module):
         value = module.members[str(name)]
         try:
             value = value.final_target if value.is_alias else value
@@ -107,6 +107,11 @@ def exported(module: griffe.Module) -> set[str]:
             value = value.members[str(name)]
         found |= exported(value) if value.is_module else {value.path}
     return found
+
+
+def public(module: griffe.Module) -> list[str]:
+    """The names of a module that lists none: all that it imports."""
+    return [name for name in module.imports if name in module.members and not name.startswith("_")]
 
 
 def modules(module: griffe.Module) -> list[griffe.Module]:

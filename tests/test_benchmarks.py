@@ -170,7 +170,7 @@ def test_sums_of_many_terms_are_compiled_and_measured(tmp_path: Path) -> None:
 def test_layers_are_compiled_and_measured(tmp_path: Path) -> None:
     """The shortest chain; JAX is left out where it is not installed."""
     file = tmp_path / "results.json"
-    done = run("benchmarks.layers", "--chain", "layers10", "--rounds", "1", "--json", str(file))
+    done = run("benchmarks.layers", "--tiny", "--chain", "layers10", "--rounds", "1", "--json", str(file))
     assert not done.returncode, done.stderr
     found = json.loads(file.read_text())["layers"]["layers10"]
     assert found["layers"] == 10
