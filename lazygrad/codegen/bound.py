@@ -253,6 +253,9 @@ class Bound:
             return None
         if any(native.key(i) in native.slots for i in native.plan.values):
             return None
+        run, _ = self.program[0]
+        if run is None:  # a call back to NumPy, and nothing else
+            return None
         row = self.row if native.slots else np.zeros(1, np.int64)
         kept = []
         order: list[tuple[int, int]] = []
@@ -263,8 +266,6 @@ class Bound:
                 kept.append(source)
                 row[number] = id(source)
         cells = memoryview(row.data).cast("B").cast("q")
-        run, _ = self.program[0]
-        assert run is not None
         copies = [self.arrays[native.key(i)].copy for i in native.plan.values if native.ways.way[i] is not Way.NUMBER]
         if len(copies) != len(self.values):
             return None

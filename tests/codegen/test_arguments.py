@@ -198,6 +198,21 @@ def test_the_very_array_of_a_variable_may_be_given(env: lg.VariableEnvironment) 
         assert (before * 2 + before[::-1]).tolist() == env["w"].tolist()
 
 
+@pytest.mark.parametrize("arguments", [(), (np.ones(2, "float32"),)], ids=["none", "one that is not read"])
+@pytest.mark.parametrize("shape", [(3, 3), (0, 3)], ids=str)
+def test_a_step_that_reads_variables_alone_and_calls_numpy_alone(shape: Any, arguments: Any) -> None:
+    """There is no table of kernels to run at once."""
+    env = lg.VariableEnvironment(seed=0)
+    w = np.eye(*shape, dtype="float32") * 2
+    env.name("w").set(w)
+    calls = [lambda ctx, *xs: lg.floor_divide(ctx.variable("w"), 2.0), lambda ctx, *xs: lg.sort(ctx.variable("w"))]
+    calls += [lambda ctx, *xs: lg.linalg.inv(ctx.variable("w"))] if shape == (3, 3) else []
+    for step in calls:
+        fast = env.compile(step, wait=True)
+        for _ in range(4):
+            np.testing.assert_array_equal(env.run(step, *arguments), fast(*arguments))
+
+
 def test_an_argument_is_not_changed(env: lg.VariableEnvironment) -> None:
     """Whatever is computed of it."""
     fast = env.compile(lambda ctx, x: (lg.sort(x), x[::-1] * 2, ctx.assign("w", x), lg.at(x)[0].set(9)))
