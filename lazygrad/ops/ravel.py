@@ -37,14 +37,14 @@ def ravel(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
     Raises:
         SpecError: by ``back``: the vector has not as many elements.
     """
-    found = [leaf.value if isinstance(leaf, Variable) else leaf for _, leaf in leaves(tree)]
+    found = [leaf for _, leaf in leaves(tree)]
     first = next((x for x in found if isinstance(x, Tensor)), None)
     if first is None:
-        arrays = [np.asarray(x) for x in found]
+        arrays = [x._env._store.backend.to_numpy(x.value) if isinstance(x, Variable) else np.asarray(x) for x in found]
         specs = [Spec(a.shape, a.dtype) for a in arrays]
         vector: Any = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.zeros(0)
     else:
-        parts = [tensor(x, first.graph) for x in found]
+        parts = [tensor(x.value if isinstance(x, Variable) else x, first.graph) for x in found]
         specs = [x.spec for x in parts]
         vector = concat([flatten(x) for x in parts])
 

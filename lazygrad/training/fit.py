@@ -310,9 +310,10 @@ def _validation(
         validated.check(batches.tables, batch)
     for batch in batches.samples():
         validated.prepare(batch)
-    return _Validation(
-        validated, batches, None if metrics is None else Scores(metrics, validated.metrics, batches.tables)
-    )
+    if metrics is None:
+        return _Validation(validated, batches, None)
+    to_numpy = env._store.backend.to_numpy
+    return _Validation(validated, batches, Scores(metrics, validated.metrics, batches.tables, to_numpy))
 
 
 def _count(value: Any, name: str = "epochs", least: int = 0) -> int:

@@ -25,6 +25,7 @@ class Scores:
         metrics: functions of targets and predictions, or scikit-learn's names of them; or a dict from names to these.
         taken: the names of what the step measures itself.
         tables: the data, with targets among them.
+        to_numpy: brings an array of the environment to NumPy's memory, where metrics are computed.
 
     Raises:
         DataError: one is no function, or has the name of another.
@@ -32,7 +33,9 @@ class Scores:
         BackendError: scikit-learn is not installed.
     """
 
-    def __init__(self, metrics: Any, taken: Sequence[str], tables: Sequence[Table]) -> None:
+    def __init__(
+        self, metrics: Any, taken: Sequence[str], tables: Sequence[Table], to_numpy: Callable[[Any], Any]
+    ) -> None:
         given = metrics.items() if isinstance(metrics, Mapping) else [(None, m) for m in _listed(metrics)]
         self.functions: dict[str, Callable[[Any, Any], Any]] = {}
         for name, metric in given:
@@ -44,11 +47,13 @@ class Scores:
             self.functions[key] = function
         self._place = [table.name for table in tables].index(labels_of(tables).name)
         self._found: list[tuple[Any, Any]] = []
+        self._to_numpy = to_numpy
 
     def add(self, arrays: Mapping[str, Any], batch: Sequence[Any]) -> None:
         """Keep the predictions for a batch, and what they ought to be."""
-        targets = np.array(arrays.get("targets", batch[self._place]))  # a copy: whoever gave it may fill it anew
-        self._found.append((targets, arrays[PREDICTIONS]))
+        targets = self._to_numpy(arrays.get("targets", batch[self._place]))
+        # A copy: whoever gave it may fill it anew.
+        self._found.append((np.array(targets), self._to_numpy(arrays[PREDICTIONS])))
 
     def values(self) -> dict[str, float]:
         """What the metrics are of all that was kept, which is forgotten.
