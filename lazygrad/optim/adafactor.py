@@ -8,6 +8,7 @@ from lazygrad.ops.arithmetic import maximum, minimum, sqrt, square
 from lazygrad.ops.movement import expand_dims
 from lazygrad.ops.reduction import sum
 from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.decay import decayed, left
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.spec import Shape
@@ -77,9 +78,7 @@ class Adafactor(Optimizer):
             "eps2": settings["eps2"],
             "clip": settings["clip"],
         }
-        if "weight_decay" in settings:
-            prepared["kept"] = 1 - settings["learning_rate"] * settings["weight_decay"]
-        return prepared
+        return {**prepared, **left(settings)}
 
     def state_shapes(self, shape: Shape) -> dict[str, Shape]:
         """A number a row and a number a column; for what has neither, one an element."""
@@ -101,7 +100,7 @@ class Adafactor(Optimizer):
             share = rows / expand_dims(_mean(rows, -1), -1)
             u = g / (expand_dims(sqrt(share), -1) * expand_dims(sqrt(columns), -2))
         length = settings["rate"] * maximum(settings["eps2"], _rms(p))
-        p = p * settings["kept"] if "kept" in settings else p
+        p = decayed(p, settings)
         return p - length * (u / maximum(1, _rms(u) / settings["clip"])), new
 
 

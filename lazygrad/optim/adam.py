@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lazygrad.ops.arithmetic import sqrt, square
 from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.decay import decayed, left
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
@@ -13,7 +14,14 @@ from lazygrad.tensor import Tensor
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Adam", "AdamW"]
+__all__ = ["Adam", "AdamW", "moments"]
+
+
+def moments(g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, Tensor]:
+    """The running means m of the gradient and v of its square."""
+    m = settings["beta1"] * state["m"] + settings["rest1"] * g
+    v = settings["beta2"] * state["v"] + settings["rest2"] * square(g)
+    return m, v
 
 
 class Adam(Optimizer):
@@ -64,8 +72,7 @@ class Adam(Optimizer):
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        m = settings["beta1"] * state["m"] + settings["rest1"] * g
-        v = settings["beta2"] * state["v"] + settings["rest2"] * square(g)
+        m, v = moments(g, state, settings)
         return p - settings["rate"] * (m / (sqrt(v) + settings["eps"])), {"m": m, "v": v}
 
 
@@ -100,11 +107,8 @@ class AdamW(Adam):
 
     def prepare(self, settings: Numbers) -> Numbers:
         """As Adam's, with what the decay leaves of a parameter."""
-        adam = super().prepare(settings)
-        if "weight_decay" not in settings:
-            return adam
-        return {**adam, "kept": 1 - settings["learning_rate"] * settings["weight_decay"]}
+        return {**super().prepare(settings), **left(settings)}
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        return super().step(p * settings["kept"] if "kept" in settings else p, g, state, settings)
+        return super().step(decayed(p, settings), g, state, settings)

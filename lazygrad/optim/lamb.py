@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lazygrad.ops.arithmetic import sqrt, square
+from lazygrad.ops.arithmetic import sqrt
 from lazygrad.ops.comparison import greater, where
 from lazygrad.ops.corners import length_of_all
-from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.adam import AdamW, moments
+from lazygrad.optim.base import Numbers, Optimizer, Ranges, pair
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
@@ -36,13 +37,7 @@ class Lamb(Optimizer):
     """
 
     slots = ("m", "v")
-    ranges: ClassVar[Ranges] = {
-        **Optimizer.ranges,
-        "beta1": FRACTION,
-        "beta2": FRACTION,
-        "eps": NOT_NEGATIVE,
-        "weight_decay": NOT_NEGATIVE,
-    }
+    ranges: ClassVar[Ranges] = AdamW.ranges
 
     def __init__(
         self,
@@ -74,8 +69,7 @@ class Lamb(Optimizer):
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        m = settings["beta1"] * state["m"] + settings["rest1"] * g
-        v = settings["beta2"] * state["v"] + settings["rest2"] * square(g)
+        m, v = moments(g, state, settings)
         u = settings["scale"] * (m / (sqrt(v) + settings["eps"]))
         if "weight_decay" in settings:
             u = u + settings["weight_decay"] * p

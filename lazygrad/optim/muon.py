@@ -11,6 +11,7 @@ from lazygrad.ops.movement import reshape
 from lazygrad.ops.products import matmul
 from lazygrad.optim.adam import AdamW
 from lazygrad.optim.base import FRACTION, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.decay import decayed
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.spec import Shape
@@ -85,7 +86,7 @@ class Muon(AdamW):
         v = settings["momentum"] * state["velocity"] + settings["rest"] * g
         ahead = reshape(settings["rest"] * g + settings["momentum"] * v, (rows, columns))
         direction = max(rows, columns) ** 0.5 * reshape(_orthogonal(ahead), p.shape)
-        p = p * settings["kept"] if "kept" in settings else p
+        p = decayed(p, settings)
         return p - settings["length"] * direction, {"velocity": v}
 
 

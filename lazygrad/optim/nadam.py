@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lazygrad.ops.arithmetic import sqrt, square
-from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.ops.arithmetic import sqrt
+from lazygrad.optim.adam import AdamW, moments
+from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.decay import decayed, left
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
@@ -36,14 +38,7 @@ class NAdam(Optimizer):
 
     slots = ("m", "v")
     totals: ClassVar = {"product": 1.0}
-    ranges: ClassVar[Ranges] = {
-        **Optimizer.ranges,
-        "beta1": FRACTION,
-        "beta2": FRACTION,
-        "eps": NOT_NEGATIVE,
-        "weight_decay": NOT_NEGATIVE,
-        "momentum_decay": NOT_NEGATIVE,
-    }
+    ranges: ClassVar[Ranges] = {**AdamW.ranges, "momentum_decay": NOT_NEGATIVE}
 
     def __init__(
         self,
@@ -87,14 +82,11 @@ class NAdam(Optimizer):
             "of_g": rate * (1 - now) / (1 - product),
             "eps": settings["eps"] * root,
         }
-        if "weight_decay" in settings:
-            prepared["kept"] = 1 - settings["learning_rate"] * settings["weight_decay"]
-        return prepared
+        return {**prepared, **left(settings)}
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        m = settings["beta1"] * state["m"] + settings["rest1"] * g
-        v = settings["beta2"] * state["v"] + settings["rest2"] * square(g)
-        p = p * settings["kept"] if "kept" in settings else p
+        m, v = moments(g, state, settings)
+        p = decayed(p, settings)
         ahead = settings["of_m"] * m + settings["of_g"] * g
         return p - ahead / (sqrt(v) + settings["eps"]), {"m": m, "v": v}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lazygrad.ops.arithmetic import sqrt, square
+from lazygrad.ops.arithmetic import sqrt
 from lazygrad.ops.comparison import greater, where
-from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.adam import AdamW, moments
+from lazygrad.optim.base import Numbers, Optimizer, Ranges, pair
+from lazygrad.optim.decay import decayed, left
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
 from lazygrad.tensor import Tensor
@@ -35,13 +37,7 @@ class RAdam(Optimizer):
     """
 
     slots = ("m", "v")
-    ranges: ClassVar[Ranges] = {
-        **Optimizer.ranges,
-        "beta1": FRACTION,
-        "beta2": FRACTION,
-        "eps": NOT_NEGATIVE,
-        "weight_decay": NOT_NEGATIVE,
-    }
+    ranges: ClassVar[Ranges] = AdamW.ranges
 
     def __init__(
         self,
@@ -77,14 +73,11 @@ class RAdam(Optimizer):
             "rectified": rectified,
             "eps": settings["eps"],
         }
-        if "weight_decay" in settings:
-            prepared["kept"] = 1 - settings["learning_rate"] * settings["weight_decay"]
-        return prepared
+        return {**prepared, **left(settings)}
 
     def step(self, p: Tensor, g: Tensor, state: Numbers, settings: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
         """The update of one parameter."""
-        m = settings["beta1"] * state["m"] + settings["rest1"] * g
-        v = settings["beta2"] * state["v"] + settings["rest2"] * square(g)
+        m, v = moments(g, state, settings)
         divisor = where(greater(settings["rectified"], 0), sqrt(v) + settings["eps"], 1)
-        p = p * settings["kept"] if "kept" in settings else p
+        p = decayed(p, settings)
         return p - settings["rate"] * (m / divisor), {"m": m, "v": v}

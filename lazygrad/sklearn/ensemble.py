@@ -9,14 +9,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from lazygrad.errors import DataError, report
 from lazygrad.nn import gaussian_nll, softplus
 from lazygrad.ops.reduction import mean
-from lazygrad.registry import here
 from lazygrad.sklearn.base import whole
 from lazygrad.sklearn.given import answered, checked
 from lazygrad.sklearn.regressor import Regressor
 from lazygrad.tensor import Tensor
+from lazygrad.training.data import counted
 
 __all__ = ["Ensemble"]
 
@@ -83,10 +82,7 @@ class Ensemble(Regressor):
 
     @whole
     def _fitted(self, X: Any, y: Any, sample_weight: Any, partial: bool) -> Self:
-        count = self.n_networks
-        if isinstance(count, bool) or not hasattr(count, "__index__") or count.__index__() < 1:
-            cure = "It is a whole number, 1 or more."
-            raise DataError(report(f"cannot use {count!r:.60} as n_networks", at=here(), cure=cure))
+        count = counted(self.n_networks, "n_networks", 1)
         goes_on = self._goes_on(partial)
         wanted = {"multi_output": True, "y_numeric": True}
         X, y = checked(self, X, dtype=[np.float64, np.float32], reset=not goes_on, y=y, **wanted)

@@ -20,6 +20,7 @@ from lazygrad.sklearn.network import Autoencoder
 from lazygrad.sklearn.rows import Rows, Scale
 from lazygrad.sklearn.weights import checked, kept
 from lazygrad.tensor import Tensor
+from lazygrad.training.data import counted
 
 __all__ = ["Transformer"]
 
@@ -100,17 +101,14 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     @whole
     def _fitted(self, X: Any, sample_weight: Any, partial: bool) -> Self:
-        wanted = self.n_components
-        if isinstance(wanted, bool) or not hasattr(wanted, "__index__") or wanted.__index__() < 1:
-            cure = "It is a whole number, 1 or more."
-            raise DataError(report(f"cannot use {wanted!r:.60} as n_components", at=here(), cure=cure))
+        wanted = counted(self.n_components, "n_components", 1)
         X, _ = self._read(X, partial)
         if self._goes_on(partial) and wanted != self._n_features_out:
             facts = [f"before:  {self._n_features_out}", f"now:     {wanted}"]
             cure = "Go on with as many, or make a new estimator."
             raise DataError(report("n_components is another than before", at=here(), facts=facts, cure=cure))
         weights, X = kept(checked(sample_weight, X), X)
-        self._n_features_out = int(wanted)
+        self._n_features_out = wanted
         return self._learn(X, None, weights, partial)
 
     def _network(self, env: VariableEnvironment) -> Any:

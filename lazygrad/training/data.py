@@ -206,16 +206,22 @@ def check_alike(train: Sequence[Table], validation: Sequence[Table]) -> None:
             raise DataError(report(what, at=here(), facts=facts, cure="Choose the same columns in the same order."))
 
 
+def counted(value: Any, name: str, least: int = 0) -> int:
+    """A whole number, ``least`` or more; raises DataError with its ``name`` if it is none."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        cure = f"It is a whole number, {least} or more."
+        raise DataError(report(f"cannot use {value!r:.60} as {name}", at=here(), cure=cure))
+    return int(value)
+
+
 def checked(batch_size: Any, rows: int, whose: str = "the data") -> int:
     """A batch size that fits; raises DataError if it does not."""
-    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size.__index__() < 1:
-        cure = "It is a whole number, 1 or more."
-        raise DataError(report(f"cannot use {batch_size!r:.60} as batch_size", at=here(), cure=cure))
-    if batch_size > rows:
+    size = counted(batch_size, "batch_size", 1)
+    if size > rows:
         facts = [f"batch_size:  {batch_size}", f"rows:        {rows}"]
         cure = f"Choose at most {rows}."
         raise DataError(report(f"the batch size is above the size of {whose}", at=here(), facts=facts, cure=cure))
-    return int(batch_size)
+    return size
 
 
 def order(rows: int, seed: int, epoch: int, shuffle: bool) -> Any:

@@ -16,7 +16,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.registry import here
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
-from lazygrad.training.data import check_alike
+from lazygrad.training.data import check_alike, counted
 from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.finite import NotFiniteError, Watch
 from lazygrad.training.history import PREFIX, History
@@ -128,16 +128,16 @@ def fit(
         LazygradError: the step is wrong. All of these but what is said above come before anything is changed.
     """
     env = environment_of(step, env)
-    epochs = _count(epochs)
+    epochs = counted(epochs, "epochs")
     trained = Step(step, env, train=True)
     trained.collects = metrics is not None
     weights = None
     if class_weight is not None or sample_weight is not None:
         weights = Weights(sample_weight, class_weight)
-    size = None if batches_per_epoch is None else _count(batches_per_epoch, "batches_per_epoch", 1)
-    threads, ready = _count(workers, "workers", 0), _count(prefetch, "prefetch", 1)
+    size = None if batches_per_epoch is None else counted(batches_per_epoch, "batches_per_epoch", 1)
+    threads, ready = counted(workers, "workers", 0), counted(prefetch, "prefetch", 1)
     every = lines(verbose)
-    chosen = env._store.draws.seed if seed is None else _count(seed, "seed")
+    chosen = env._store.draws.seed if seed is None else counted(seed, "seed")
     asked = Asked(batch_size, chosen, shuffle, size, epochs, threads, ready)
     batches = source(trained, data, weights, asked)
     for batch in batches.samples():
@@ -154,7 +154,7 @@ def fit(
     if checkpoint is not None:
         second = None if held_out is None else (held_out.step, held_out.batches, measured)
         of = Fingerprint.of(trained, batches, second, class_weight, seed is not None or env._seed_chosen)
-        file = Checkpoint(checkpoint, env, of, done, _count(keep, "keep", 1))
+        file = Checkpoint(checkpoint, env, of, done, counted(keep, "keep", 1))
         if os.path.exists(file.path):
             history, batches.seed = file.read()
         else:
@@ -314,13 +314,6 @@ def _validation(
         return _Validation(validated, batches, None)
     to_numpy = env._store.backend.to_numpy
     return _Validation(validated, batches, Scores(metrics, validated.metrics, batches.tables, to_numpy))
-
-
-def _count(value: Any, name: str = "epochs", least: int = 0) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
-        cure = f"It is a whole number, {least} or more."
-        raise DataError(report(f"cannot use {value!r:.60} as {name}", at=here(), cure=cure))
-    return int(value)
 
 
 def _warn_of_nan(watch: Watch, metrics: dict[str, float], epoch: int) -> bool:
