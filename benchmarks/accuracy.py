@@ -21,9 +21,9 @@ from benchmarks import references
 from benchmarks.loops import Loop, Loops, loops
 from benchmarks.truths import TRUTHS, Measure, Truth, sampled
 from benchmarks.truths import measured as compared
-from lazygrad.codegen.functions import FUNCTIONS, OPERANDS
-from lazygrad.codegen.llvm import machine
-from lazygrad.codegen.registers import F32, F64
+from lazygrad.engine.cpu.llvm import machine
+from lazygrad.engine.lanes.functions import FUNCTIONS, OPERANDS
+from lazygrad.engine.lanes.registers import F32, F64
 
 PAGE = Path(__file__).parent.parent / "docs/accuracy.md"
 Array = np.ndarray[Any, Any]
@@ -110,8 +110,8 @@ def page(rows: list[Measured]) -> str:
         "<!-- python -m benchmarks.accuracy wrote this page: measure again to change it. -->",
         "# Accuracy of compiled functions",
         "",
-        "A compiled step computes the functions below by polynomials of its own, in `lazygrad/codegen/functions/`. "
-        "Nothing is called from the platform's libraries and no product and sum is fused unless the formula says so: "
+        "A compiled step computes the functions below by polynomials of its own, in `lazygrad/engine/lanes/functions/`."
+        " Nothing is called from the platform's libraries and no product and sum is fused unless the formula says so: "
         "results are the same bits on every machine that has fused multiply-add.",
         "",
         "Errors are in units in the last place (ulp) of the exact result, gradual underflow included. "

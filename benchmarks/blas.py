@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.codegen.products.form import Form, Product, formed, offset
-from lazygrad.codegen.products.shape import Needs
-from lazygrad.codegen.registers import F32, F64, I32, I64, Register
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.emit.products.form import Form, Product, formed, offset
+from lazygrad.engine.emit.products.shape import Needs
+from lazygrad.engine.lanes.registers import F32, F64, I32, I64, Register
+from lazygrad.engine.lanes.writer import Writer
 
 __all__ = ["addresses", "set_blas_threads", "write_blas"]
 

@@ -124,9 +124,9 @@ def written(folder: str, names: list[str], seeds: int, widths: Any) -> Code:
     """What the lazygrad in a folder makes of all programs whose names begin so."""
     sys.path[:0] = [folder]
     import lazygrad
-    from benchmarks.corpus import plans
-    from lazygrad.codegen.llvm_driver import driver_text
+    from benchmarks.corpus import of_engine, plans
 
+    driver_text = of_engine("cpu.llvm_driver").driver_text
     assert Path(lazygrad.__file__).is_relative_to(Path(folder).resolve()), lazygrad.__file__
     code = Code({}, {})
     for name, plan in plans(tuple(names), seeds):
@@ -149,8 +149,9 @@ def kept(code: Code, text: str) -> str:
 
 def texts(plan: Any, width: int) -> list[str]:
     """The table of a plan, then all functions of its modules by name, then what stands beside them."""
-    from lazygrad.codegen import making
+    from benchmarks.corpus import of_engine
 
+    making = of_engine("cpu.making")
     narrow = making.machine()._replace(width=width)
     with (
         mock.patch.object(making, "machine", return_value=narrow),

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.codegen.functions import FUNCTIONS, OPERANDS
-from lazygrad.codegen.functions.calls import applied
-from lazygrad.codegen.llvm import Code, compiled, load, machine
-from lazygrad.codegen.writer import Register, Writer
+from lazygrad.engine.cpu.llvm import Code, compiled, load, machine
+from lazygrad.engine.lanes.functions import FUNCTIONS, OPERANDS
+from lazygrad.engine.lanes.functions.calls import applied
+from lazygrad.engine.lanes.writer import Register, Writer
 
 __all__ = ["Loop", "Loops", "loops"]
 

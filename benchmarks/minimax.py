@@ -1,4 +1,4 @@
-"""The polynomials of :mod:`lazygrad.codegen.functions`, derived again: ``python -m benchmarks.minimax [NAME …]``.
+"""The polynomials of :mod:`lazygrad.engine.lanes.functions`, derived again: ``python -m benchmarks.minimax [NAME …]``.
 
 Each is the polynomial whose greatest weighted error on an interval is least, found by Remez's exchange
 (Remez, 1934; Muller, *Elementary Functions*, 2016, chapter 3) in fifty digits. Then its coefficients are rounded: on an
@@ -17,7 +17,7 @@ import mpmath
 import numpy as np
 from mpmath import mp, mpf
 
-from lazygrad.codegen.functions import (
+from lazygrad.engine.lanes.functions import (
     error_function,
     exponential,
     gamma,
@@ -27,7 +27,7 @@ from lazygrad.codegen.functions import (
     powers,
     trigonometric,
 )
-from lazygrad.codegen.registers import F32, F64
+from lazygrad.engine.lanes.registers import F32, F64
 
 mp.dps = 70
 

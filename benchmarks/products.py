@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import blas
-from lazygrad.codegen import llvm
-from lazygrad.codegen.products import Needs, Product, write
-from lazygrad.codegen.registers import F32
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu import llvm
+from lazygrad.engine.emit.products import Needs, Product, write
+from lazygrad.engine.lanes.registers import F32
+from lazygrad.engine.lanes.writer import Writer
 
 Write = Callable[[Product, Writer], Needs]
 

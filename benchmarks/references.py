@@ -1,4 +1,4 @@
-"""What the functions of :mod:`lazygrad.codegen.functions` are held against: samples, exact values, and errors.
+"""What the functions of :mod:`lazygrad.engine.lanes.functions` are held against: samples, exact values, and errors.
 
 Errors are in units of the last place (ulp) of the exact value rounded to the type, gradual underflow included.
 """

@@ -29,13 +29,14 @@ from lazygrad import optimize as optimize
 from lazygrad import stats as stats
 from lazygrad import testing as testing
 from lazygrad import visualize as visualize
-from lazygrad.compiled import Compiled as Compiled
-from lazygrad.context import Context as Context
-from lazygrad.derivatives import custom_gradient as custom_gradient
-from lazygrad.derivatives import hessian as hessian
-from lazygrad.derivatives import hessian_vector_product as hessian_vector_product
-from lazygrad.derivatives import jacobian as jacobian
-from lazygrad.derivatives import stop_gradient as stop_gradient
+from lazygrad.derivative.gradient import grad as grad
+from lazygrad.derivative.gradient import jvp as jvp
+from lazygrad.derivative.implicit import implicit as implicit
+from lazygrad.derivative.jacobian import custom_gradient as custom_gradient
+from lazygrad.derivative.jacobian import hessian as hessian
+from lazygrad.derivative.jacobian import hessian_vector_product as hessian_vector_product
+from lazygrad.derivative.jacobian import jacobian as jacobian
+from lazygrad.derivative.jacobian import stop_gradient as stop_gradient
 from lazygrad.environment import VariableEnvironment as VariableEnvironment
 from lazygrad.errors import BackendError as BackendError
 from lazygrad.errors import DataError as DataError
@@ -49,13 +50,8 @@ from lazygrad.errors import SaveError as SaveError
 from lazygrad.errors import SpecError as SpecError
 from lazygrad.errors import TraceError as TraceError
 from lazygrad.errors import VariableError as VariableError
-from lazygrad.evaluator import Evaluator as Evaluator
-from lazygrad.evaluator import Update as Update
-from lazygrad.evaluator import group as group
-from lazygrad.gradient import grad as grad
-from lazygrad.gradient import jvp as jvp
-from lazygrad.graph import Graph as Graph
-from lazygrad.implicit import implicit as implicit
+from lazygrad.graph.graph import Graph as Graph
+from lazygrad.graph.tensor import Tensor as Tensor
 from lazygrad.names import publish as _publish
 from lazygrad.ops.arithmetic import abs as abs
 from lazygrad.ops.arithmetic import add as add
@@ -355,7 +351,13 @@ from lazygrad.ops.special import polygamma as polygamma
 from lazygrad.ops.standard import prod as prod
 from lazygrad.ops.standard import reshape as reshape
 from lazygrad.ops.standard import sum as sum
-from lazygrad.tensor import Tensor as Tensor
+from lazygrad.step.compiled import Compiled as Compiled
+from lazygrad.step.context import Context as Context
+from lazygrad.step.evaluator import Evaluator as Evaluator
+from lazygrad.step.evaluator import Update as Update
+from lazygrad.step.evaluator import group as group
+from lazygrad.store.variables import Namespace as Namespace
+from lazygrad.store.variables import Variable as Variable
 from lazygrad.training import BestWeights as BestWeights
 from lazygrad.training import Callback as Callback
 from lazygrad.training import Categories as Categories
@@ -365,10 +367,7 @@ from lazygrad.training import ReduceOnPlateau as ReduceOnPlateau
 from lazygrad.training import Training as Training
 from lazygrad.training import batches as batches
 from lazygrad.training import fit as fit
-from lazygrad.variables import Namespace as Namespace
-from lazygrad.variables import Variable as Variable
 
 __version__ = "0.1.0"
-del tensor  # type: ignore[name-defined]  # noqa: F821  # the module: who writes lg.tensor(x) wants lg.asarray(x)
 
 _publish(__name__, "lg")

@@ -12,27 +12,27 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lazygrad import serialize
 from lazygrad.backends.base import Backend
 from lazygrad.backends.cupy import CupyBackend
 from lazygrad.backends.numpy import NumpyBackend
-from lazygrad.casting import saturates
-from lazygrad.compiled import Compiled
-from lazygrad.context import Context, check_step
-from lazygrad.draws import Draws, fresh_seed
+from lazygrad.engine.runner import Runner
 from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
-from lazygrad.evaluator import check_feeds, missing_feed
-from lazygrad.execute import Runner
-from lazygrad.foreign import on_device
-from lazygrad.graph import Graph, writing
+from lazygrad.files import serialize
+from lazygrad.graph.casting import saturates
+from lazygrad.graph.graph import Graph, writing
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import numeric
 from lazygrad.plan import Plan
-from lazygrad.registry import here
 from lazygrad.rewrite import prune
-from lazygrad.spec import Spec
-from lazygrad.store import State, Store
+from lazygrad.step.compiled import Compiled
+from lazygrad.step.context import Context, check_step
+from lazygrad.step.evaluator import check_feeds, missing_feed
+from lazygrad.store.draws import Draws, fresh_seed
+from lazygrad.store.store import State, Store
+from lazygrad.store.variables import Namespace, Slot, Variable, joined
 from lazygrad.summary import summary
-from lazygrad.variables import Namespace, Slot, Variable, joined
+from lazygrad.values.foreign import on_device
 
 __all__ = ["VariableEnvironment"]
 

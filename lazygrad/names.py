@@ -12,8 +12,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from lazygrad.elsewhere import ARRAYS
 from lazygrad.errors import report
+from lazygrad.values.elsewhere import ARRAYS
 
 __all__ = ["advice", "called", "instead", "public", "publish"]
 

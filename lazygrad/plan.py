@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lazygrad.define.kinds import Declared, Source
 from lazygrad.errors import DefinitionError, GraphError, Origin, report
-from lazygrad.graph import Graph, Node
-from lazygrad.kinds import Declared, Source
+from lazygrad.graph.graph import Graph, Node
+from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.rewrite import optimized, share
-from lazygrad.spec import Spec
 
 __all__ = ["Plan", "last_reads"]
 

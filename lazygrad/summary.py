@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from lazygrad.variables import Variable
+from lazygrad.store.variables import Variable
 
 __all__ = ["summary"]
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.codegen.agreement import disagreement
+from lazygrad.define.kinds import tensor
+from lazygrad.derivative.gradient import grad, jvp
+from lazygrad.engine.agreement import disagreement
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DefinitionError
-from lazygrad.gradient import grad, jvp
-from lazygrad.kinds import tensor
+from lazygrad.graph.tensor import Tensor
 from lazygrad.names import publish as _publish
 from lazygrad.ops.arithmetic import add, multiply, square
 from lazygrad.ops.reduction import sum
-from lazygrad.tensor import Tensor
 
 __all__ = ["check_gradient", "check_value"]
 

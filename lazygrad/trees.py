@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazygrad.errors import SpecError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 
 __all__ = ["aligned", "leaves", "rebuilt", "structure"]
 

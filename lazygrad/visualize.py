@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import BackendError, Origin, SaveError, report
-from lazygrad.graph import Graph, Node
+from lazygrad.graph.graph import Graph, Node
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Spec
 from lazygrad.names import publish as _publish
 from lazygrad.ops.source import _literal, assign, placeholder, variable
-from lazygrad.registry import function, here
-from lazygrad.spec import Spec
 
 __all__ = ["assigned_names", "render", "to_dot"]
 

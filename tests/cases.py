@@ -19,7 +19,7 @@ from rows_shapes import SHAPES
 from rows_slopes import SLOPES
 from rows_special import SPECIAL
 
-from lazygrad.graph import current_graph
+from lazygrad.graph.graph import current_graph
 from lazygrad.ops.random import Random
 
 CASES = [

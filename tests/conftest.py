@@ -87,7 +87,7 @@ def numpy_alone(monkeypatch):
 
     That would call kernels, and the system, from another thread while the test has them fail.
     """
-    from lazygrad.codegen import background
+    from lazygrad.engine import background
 
     if "LAZYGRAD_NATIVE" not in os.environ:
         monkeypatch.setenv("LAZYGRAD_NATIVE", "off")

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.bytecode import Path, paths
-from lazygrad.closures import BYTES, Closure
+from lazygrad.step.bytecode import Path, paths
+from lazygrad.step.closures import BYTES, Closure
 
 X = np.arange(3.0)
 rate: Any = 0.5

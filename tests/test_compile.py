@@ -13,7 +13,7 @@ import pytest
 from snapshots import snapshot
 
 import lazygrad as lg
-from lazygrad.compiled import MAX_BOUND
+from lazygrad.step.compiled import MAX_BOUND
 
 Pair = namedtuple("Pair", "a b")
 

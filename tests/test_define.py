@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 import lazygrad as lg
 from lazygrad.define import elementwise, movement, opaque, reduction, source
-from lazygrad.kinds import flat
+from lazygrad.define.kinds import flat
 from lazygrad.testing import check_gradient, check_value
 
 # One op of each kind, as a user writes them.

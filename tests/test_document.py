@@ -21,9 +21,9 @@ from hypothesis.extra import numpy as hnp
 from snapshots import at, snapshot
 
 import lazygrad as lg
-from lazygrad import document, serialize
 from lazygrad.errors import SaveError
-from lazygrad.jsontext import MOST_DIGITS, MOST_LEVELS, Reader
+from lazygrad.files import document, serialize
+from lazygrad.files.jsontext import MOST_DIGITS, MOST_LEVELS, Reader
 
 # The lines of tests that messages name.
 SAVE, LOAD, RESTORE = "env.save(path)", "Env.load(path)", "env.restore(path)"

@@ -15,7 +15,7 @@ from cases import CASES
 from two_ways import raised, slope, value
 
 import lazygrad as lg
-from lazygrad.casting import cast, saturated
+from lazygrad.graph.casting import cast, saturated
 
 INF, NAN = np.inf, np.nan
 SMALL = ["uint8", "int8", "bool"]

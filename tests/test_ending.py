@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.codegen import compiler, llvm_process
+from lazygrad.engine.cpu import compiler, llvm_process
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -159,7 +159,7 @@ def _workers(mark: str) -> list[str]:
         with contextlib.suppress(OSError):
             folder = Path("/proc", name)
             command, variables = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
-            if b"codegen/worker.py" in command and mark.encode() in variables:
+            if b"engine/cpu/worker.py" in command and mark.encode() in variables:
                 found.append(name)
     return found
 
@@ -208,7 +208,7 @@ def test_progress_says_when_all_kernels_are_done() -> None:
 
 def test_what_takes_long_says_so_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the log of the package, with the step's name."""
-    monkeypatch.setattr("lazygrad.codegen.meter.LONG", 0.0)
+    monkeypatch.setattr("lazygrad.engine.cpu.meter.LONG", 0.0)
 
     def lengthy(ctx: Any, x: Any) -> Any:
         return lg.sum(lg.tanh(x))

@@ -148,7 +148,7 @@ print("well")
 def test_a_native_step_goes_on_in_the_child_with_workers_of_its_own() -> None:
     """Which it hires when it runs the step."""
     text = """
-from lazygrad.codegen import driver
+from lazygrad.engine.cpu import driver
 big = np.ones((1000, 1000), "float32")
 fast = lg.VariableEnvironment().compile(lambda ctx, x: lg.sum(lg.tanh(x)), wait=True)
 value = fast(big)

@@ -25,8 +25,8 @@ from programs import TWIN, exact_program, small, smooth_program, usable
 from wild_programs import updated, wild, wild_program
 
 import lazygrad as lg
-from lazygrad.codegen.agreement import NUDGES, disagreement, nudge
-from lazygrad.execute import interpret
+from lazygrad.engine.agreement import NUDGES, disagreement, nudge
+from lazygrad.engine.runner import interpret
 from lazygrad.testing import check_gradient
 
 PARTS = 8  # of the programs of each family, so that several processes can share them

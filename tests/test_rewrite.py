@@ -10,7 +10,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad.define import elementwise
-from lazygrad.graph import Graph, Node
+from lazygrad.graph.graph import Graph, Node
 from lazygrad.rewrite import absorb, fold, merge, optimized, passes, prune, simplify, stabilise, verify
 
 

@@ -20,8 +20,8 @@ from files import Env
 from snapshots import at, snapshot
 
 import lazygrad as lg
-from lazygrad import document, replacing
 from lazygrad.errors import BackendError, SaveError, SpecError
+from lazygrad.files import document, replacing
 
 pytestmark = pytest.mark.usefixtures("numpy_alone")  # the system is made to fail while it saves
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.signatures import MANY, Signatures
+from lazygrad.step.signatures import MANY, Signatures
 
 
 def step(ctx: Any, x: Any, y: Any = None, *rest: Any, scale: Any = 1) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazygrad.spec import (
+from lazygrad.graph.spec import (
     Mismatch,
     Spec,
     boolean,

@@ -22,9 +22,9 @@ import lazygrad as lg
 from lazygrad import visualize
 from lazygrad.define import opaque
 from lazygrad.errors import BackendError, SaveError
-from lazygrad.graph import Graph
-from lazygrad.spec import Spec
-from lazygrad.tensor import Array
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Array
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz, the program dot, is not installed")
 

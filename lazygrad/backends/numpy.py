@@ -9,10 +9,10 @@ import numpy as np
 
 from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.special import FUNCTIONS
-from lazygrad.casting import cast
 from lazygrad.errors import BackendError, report
-from lazygrad.foreign import described
-from lazygrad.registry import here
+from lazygrad.graph.casting import cast
+from lazygrad.graph.registry import here
+from lazygrad.values.foreign import described
 
 __all__ = ["NumpyBackend", "NumpyNamespace"]
 

@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import floating, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import abs, multiply, negative, subtract
 from lazygrad.ops.comparison import clip, where
@@ -21,10 +25,6 @@ from lazygrad.ops.elementary import _apart, exp, expm1, log, sigmoid, tanh
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.special import ndtr
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import floating, normalize_axis
-from lazygrad.tensor import Array, Tensor
 
 __all__ = [
     "elu",

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.kinds import tensors
+from lazygrad.define.kinds import tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, broadcast
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import softmax
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import expand_dims, matrix_transpose
 from lazygrad.ops.products import matmul
 from lazygrad.ops.source import arange
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, broadcast
-from lazygrad.tensor import Tensor
 
 __all__ = ["scaled_dot_product_attention"]
 

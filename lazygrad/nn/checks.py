@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
-from lazygrad.registry import here
-from lazygrad.spec import Mismatch
-from lazygrad.tensor import Tensor
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Mismatch
+from lazygrad.graph.tensor import Tensor
 
 __all__ = ["fitting", "number", "pair", "takes_train", "whole"]
 

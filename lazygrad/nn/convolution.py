@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.kinds import tensors
+from lazygrad.define.kinds import tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, Shape
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _fold, _windows, count, extent, padding_of
 from lazygrad.ops.movement import matrix_transpose, moveaxis, permute_dims, reshape
 from lazygrad.ops.padding import pad
 from lazygrad.ops.products import matmul
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, Shape
-from lazygrad.tensor import Tensor
 
 __all__ = ["conv2d", "conv2d_transpose"]
 

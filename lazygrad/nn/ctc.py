@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.kinds import tensor, tensors
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import log_softmax
 from lazygrad.nn.checks import fitting, whole
 from lazygrad.nn.embedding import _label, is_label
@@ -18,10 +22,6 @@ from lazygrad.ops.indexing import take_along_axis
 from lazygrad.ops.movement import astype, broadcast_to, expand_dims, reshape, stack, whole_index
 from lazygrad.ops.padding import pad
 from lazygrad.ops.source import full_like
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch
-from lazygrad.tensor import Tensor
 
 __all__ = ["ctc"]
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.kinds import tensor, tensors
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, normalize_axis
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import relu
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.losses import _masked
@@ -13,10 +17,6 @@ from lazygrad.ops.arithmetic import minimum
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.norms import vector_norm
 from lazygrad.ops.reduction import sum
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, normalize_axis
-from lazygrad.tensor import Tensor
 
 __all__ = ["cosine", "triplet"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.graph.registry import function
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting, number
 from lazygrad.ops.comparison import where
 from lazygrad.ops.random import Random
-from lazygrad.registry import function
-from lazygrad.tensor import Tensor
 
 __all__ = ["dropout"]
 

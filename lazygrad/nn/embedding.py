@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import flat, tensor, tensors
+from lazygrad.define.kinds import flat, tensor, tensors
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, kept, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.comparison import equal
 from lazygrad.ops.indexing import take, within
 from lazygrad.ops.movement import astype, expand_dims, reshape, whole_index
 from lazygrad.ops.source import _arange
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, kept, normalize_axis
-from lazygrad.tensor import Array, Tensor
 
 __all__ = ["embedding", "one_hot"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.kinds import tensors
+from lazygrad.define.kinds import tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, normalize_axis
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import log_softmax, sigmoid
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.losses import _are_labels, _class_weights, _compared, _kept, _logistic_loss, _masked, _picked
 from lazygrad.ops.arithmetic import power
 from lazygrad.ops.comparison import where
 from lazygrad.ops.elementary import expm1
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, normalize_axis
-from lazygrad.tensor import Tensor
 
 __all__ = ["binary_focal_with_logits", "focal"]
 

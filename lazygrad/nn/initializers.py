@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Shape
 from lazygrad.names import publish as _publish
-from lazygrad.registry import here
-from lazygrad.spec import Shape
 
 __all__ = [
     "Constant",

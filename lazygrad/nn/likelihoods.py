@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function, functions
+from lazygrad.graph.spec import Mismatch, broadcast
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.losses import _compared, _masked, _weighted
 from lazygrad.ops.arithmetic import maximum, square
@@ -15,10 +19,6 @@ from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype, broadcast_to
 from lazygrad.ops.source import numeric
 from lazygrad.ops.special import gammaln
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, functions
-from lazygrad.spec import Mismatch, broadcast
-from lazygrad.tensor import Tensor
 
 __all__ = ["gaussian_nll", "poisson_nll", "quantile"]
 

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import tensor, tensors
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, floating, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.nn.activations import centered, log_softmax, relu
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.embedding import _one_hot, is_label
@@ -20,10 +24,6 @@ from lazygrad.ops.comparison import clip, equal, isinf, logical_and, not_equal, 
 from lazygrad.ops.elementary import _logistic_slope, _small_part, exp, log
 from lazygrad.ops.movement import astype, broadcast_to, reshape
 from lazygrad.ops.reduction import mean, sum
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, floating, normalize_axis
-from lazygrad.tensor import Array, Tensor
 
 __all__ = [
     "binary_cross_entropy_with_logits",

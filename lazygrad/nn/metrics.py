@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lazygrad.errors import BackendError, nearest, report
+from lazygrad.graph.registry import here
 from lazygrad.names import publish as _publish
-from lazygrad.registry import here
 
 __all__ = ["named"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lazygrad.kinds import tensor, tensors
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Axes, Mismatch, Shape, normalize_axes
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import rsqrt, square
 from lazygrad.ops.movement import reshape
 from lazygrad.ops.reduction import mean as average
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Axes, Mismatch, Shape, normalize_axes
-from lazygrad.tensor import Tensor
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "normalize", "rms_norm"]
 

@@ -9,7 +9,11 @@ from fractions import Fraction
 from typing import Any
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, floating, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.nn.activations import sigmoid, softmax, tanh
 from lazygrad.nn.checks import fitting, number
 from lazygrad.nn.embedding import one_hot
@@ -20,10 +24,6 @@ from lazygrad.ops.movement import astype, split
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.random import Random
 from lazygrad.ops.reduction import argmax
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, floating, normalize_axis
-from lazygrad.tensor import Array, Tensor
 
 __all__ = [
     "celu",

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.nn.windows import Pair, Pairs, _window_max, _window_sum, count, extent, padding_of
 from lazygrad.ops.movement import astype
 from lazygrad.ops.padding import pad
 from lazygrad.ops.source import ones
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch
-from lazygrad.tensor import Tensor
 
 __all__ = ["avg_pool2d", "max_pool2d", "sum_pool2d"]
 

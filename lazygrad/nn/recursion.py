@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque
-from lazygrad.kinds import flat
+from lazygrad.define.kinds import flat
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.elementary import exp, logaddexp
 from lazygrad.ops.movement import concat, stack
 from lazygrad.ops.padding import pad
 from lazygrad.ops.source import full_like
-from lazygrad.tensor import Array, Tensor
 
 __all__: list[str] = []
 

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import movement, opaque
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Mismatch, Shape
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.nn.checks import fitting, pair
 from lazygrad.ops.comparison import equal, logical_and, where
 from lazygrad.ops.movement import astype, broadcast_to, moveaxis, reshape
 from lazygrad.ops.padding import pad
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.source import ones
-from lazygrad.registry import function
-from lazygrad.spec import Mismatch, Shape
-from lazygrad.tensor import Array, Tensor
 
 __all__ = ["UNPADDED", "Pair", "Pairs", "count", "extent", "fold", "padding_of", "windows"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import working
 from lazygrad.define import elementwise, squared, squares
+from lazygrad.define.kinds import flat, kind_of, tensor, tensors
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import flat, kind_of, tensor, tensors
-from lazygrad.registry import function, functions, here
-from lazygrad.spec import floating
-from lazygrad.tensor import Array, Tensor, TensorLike
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import function, functions, here
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "abs",

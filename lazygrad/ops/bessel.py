@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array
 from lazygrad.ops.arithmetic import square
-from lazygrad.spec import floating
-from lazygrad.tensor import Array
 
 __all__ = ["i0", "i1"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import flat, tensor
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import chosen, promoted
-from lazygrad.tensor import Array, Tensor, TensorLike
+from lazygrad.define.kinds import flat, tensor
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import chosen, promoted
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "bitwise_and",

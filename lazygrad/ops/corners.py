@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise, opaque, squared
-from lazygrad.graph import Graph
-from lazygrad.kinds import Movement, flat
+from lazygrad.define.kinds import Movement, flat
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Axes, Shape, kept, normalize_axes
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.ops.arithmetic import (
     abs,
     add_n,
@@ -35,9 +38,6 @@ from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.reduction import _kept, max, min, spread, sum
 from lazygrad.ops.source import _literal
 from lazygrad.ops.strong import cotangent
-from lazygrad.registry import function
-from lazygrad.spec import Axes, Shape, kept, normalize_axes
-from lazygrad.tensor import Array, Tensor
 
 __all__ = ["length", "length_of_all"]
 

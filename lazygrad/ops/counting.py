@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.casting import working
+from lazygrad.define.kinds import tensor, tensors
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.comparison import equal, greater_equal, isnan, less_equal, logical_and, logical_not, not_equal, where
 from lazygrad.ops.cumulative import cumulative_sum, diff
 from lazygrad.ops.indexing import At, segment_sum, take
@@ -22,8 +24,6 @@ from lazygrad.ops.movement import _axis, astype, concat, flatten, flip, moveaxis
 from lazygrad.ops.reduction import any, max, min, sum
 from lazygrad.ops.sorting import argsort, nonzero, searchsorted
 from lazygrad.ops.source import arange, asarray, ones, zeros
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = [
     "bincount",

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import sqrt
 from lazygrad.ops.comparison import clip
 from lazygrad.ops.indexing import diagonal
@@ -16,9 +19,6 @@ from lazygrad.ops.norms import vector_norm
 from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.products import matmul
 from lazygrad.ops.reduction import sum
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["cdist", "corrcoef", "cov", "pdist"]
 

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import working
 from lazygrad.define import opaque
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Shape, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import maximum, minimum, multiply, subtract
 from lazygrad.ops.elementary import logaddexp
 from lazygrad.ops.movement import _axis, astype, broadcast_to, concat, flatten, flip, moveaxis
 from lazygrad.ops.reduction import _widened
 from lazygrad.ops.source import full
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import Shape, normalize_axis
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "cumulative_logsumexp",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lazygrad.define import opaque
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Shape
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.movement import concat, matrix_transpose, tril, triu
 from lazygrad.ops.products import matmul
 from lazygrad.ops.solving import (
@@ -18,9 +21,6 @@ from lazygrad.ops.solving import (
     of_squares,
     symmetric,
 )
-from lazygrad.registry import function, here
-from lazygrad.spec import Shape
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["LUResult", "QRResult", "cholesky", "lu", "qr"]
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.define import opaque
+from lazygrad.graph.registry import function
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.comparison import where
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.movement import _pad, concat, expand_dims, reshape, stack
@@ -16,8 +18,6 @@ from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, ones_like
 from lazygrad.ops.spectral import _svd
 from lazygrad.ops.strong import strong_multiply
-from lazygrad.registry import function
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["SlogdetResult", "det", "slogdet"]
 

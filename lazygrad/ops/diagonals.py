@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.cumulative import cumulative_prod
 from lazygrad.ops.indexing import At, _on_diagonal, diagonal
 from lazygrad.ops.movement import broadcast_to, concat, expand_dims, flatten, flip, tril
 from lazygrad.ops.source import asarray, ones, ones_like
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = [
     "diag",

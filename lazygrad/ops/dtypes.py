@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
-from lazygrad.registry import function, here
-from lazygrad.spec import Mismatch, broadcast, sized
-from lazygrad.tensor import Tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Mismatch, broadcast, sized
+from lazygrad.graph.tensor import Tensor
 
 __all__ = ["broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Shape
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import abs, remainder
 from lazygrad.ops.comparison import equal, less, logical_and, where
 from lazygrad.ops.cumulative import cumulative_sum, diff
 from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import _axis, broadcast_to, concat, flatten, flip, moveaxis, reshape
 from lazygrad.ops.passing import stop_gradient
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import Shape
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["block", "convolve", "correlate", "delete", "insert", "unwrap"]
 

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import flat
+from lazygrad.define.kinds import flat
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import hypot, multiply, power, reciprocal, rsqrt, square
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import floating
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "acos",

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazygrad.define import elementwise
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import maximum, minimum, trunc
 from lazygrad.ops.comparison import equal, isclose, isinf, isnan, less_equal, logical_and, where
 from lazygrad.ops.elementary import log, log1p, logaddexp
 from lazygrad.ops.movement import astype, broadcast_arrays
 from lazygrad.ops.reduction import all
 from lazygrad.ops.source import asarray
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import floating
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "allclose",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array
 from lazygrad.ops.arithmetic import power
 from lazygrad.ops.elementary import log
-from lazygrad.spec import floating
-from lazygrad.tensor import Array
 
 __all__ = ["boxcox", "entr", "exprel", "kl_div", "log1mexp", "logit", "rel_entr"]
 

@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import square
 from lazygrad.ops.diagonals import vander
 from lazygrad.ops.movement import atleast_1d, expand_dims, squeeze
@@ -15,9 +18,6 @@ from lazygrad.ops.norms import matrix_rank
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import as_floats, pinv
 from lazygrad.ops.spectral import svdvals
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["LstsqResult", "lstsq", "polyfit", "polyval"]
 

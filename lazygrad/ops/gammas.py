@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 from lazygrad.define import elementwise
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.special import _digamma_less, digamma, gammaln
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import floating
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["beta", "binom", "factorial", "gamma", "multigammaln", "zeta"]
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Mismatch, Shape, sized
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import floor_divide, power, remainder
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.indexing import At, _grid
 from lazygrad.ops.movement import _axis, astype, broadcast_to, stack
 from lazygrad.ops.source import arange, linspace, meshgrid
-from lazygrad.registry import function, here
-from lazygrad.spec import Mismatch, Shape, sized
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["geomspace", "indices", "logspace", "put_along_axis", "ravel_multi_index", "unravel_index"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.define import elementwise
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array
 from lazygrad.ops.arithmetic import sign, square
 from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.elementary import exp, log, log1p
 from lazygrad.ops.special import _digamma_less, betaln, digamma, polygamma
-from lazygrad.spec import floating
-from lazygrad.tensor import Array
 
 __all__ = [
     "betainc",

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.define import elementwise, fills, movement, opaque
+from lazygrad.define.kinds import flat, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import flat, tensor
+from lazygrad.graph.registry import function, functions, here
+from lazygrad.graph.spec import Mismatch, Shape, broadcast, kept, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.movement import astype, broadcast_to, reshape, whole_index
 from lazygrad.ops.source import arange, refuse_masked, zeros_like
-from lazygrad.registry import function, functions, here
-from lazygrad.spec import Mismatch, Shape, broadcast, kept, normalize_axis
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["at", "diagonal", "getitem", "segment_sum", "take", "take_along_axis"]
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import working
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import remainder
 from lazygrad.ops.comparison import clip, equal, greater, isnan, less, where
 from lazygrad.ops.cumulative import cumulative_sum, diff
@@ -18,9 +21,6 @@ from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import _axis, astype, concat, moveaxis
 from lazygrad.ops.reduction import any, sum
 from lazygrad.ops.sorting import argsort, searchsorted
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["central_difference", "cumulative_trapezoid", "interp", "lerp", "trapezoid"]
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor, tensors
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import minimum
 from lazygrad.ops.cumulative import cumulative_sum
 from lazygrad.ops.indexing import take
@@ -27,8 +29,6 @@ from lazygrad.ops.movement import (
 )
 from lazygrad.ops.sorting import searchsorted
 from lazygrad.ops.source import arange
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = [
     "append",

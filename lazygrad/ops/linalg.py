@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque
+from lazygrad.define.kinds import tensor
+from lazygrad.define.kinds import tensors as tensors_of
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
-from lazygrad.kinds import tensors as tensors_of
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import broadcast_to, concat
 from lazygrad.ops.products import matmul
 from lazygrad.ops.solving import inv, lapack, of_squares
 from lazygrad.ops.source import eye, zeros_like
 from lazygrad.ops.standard import sum
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["expm", "matrix_power", "multi_dot", "trace"]
 

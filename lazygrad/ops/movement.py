@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import saturates
 from lazygrad.define import elementwise, fills, movement
+from lazygrad.define.kinds import Movement, flat, tensor, tensors
 from lazygrad.errors import PlaceError, SpecError, report
-from lazygrad.graph import current_graph
-from lazygrad.kinds import Movement, flat, tensor, tensors
-from lazygrad.registry import function, functions, here
-from lazygrad.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
-from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
+from lazygrad.graph.casting import saturates
+from lazygrad.graph.graph import current_graph
+from lazygrad.graph.registry import function, functions, here
+from lazygrad.graph.spec import Axes, Mismatch, Shape, broadcast, kept, normalize_axis, sized
+from lazygrad.graph.tensor import Array, Tensor, TensorLike, checked_dtype
 
 __all__ = [
     "astype",

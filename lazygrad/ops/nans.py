@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Axes
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import divide, sqrt, square
 from lazygrad.ops.comparison import isnan, logical_not, where
 from lazygrad.ops.corners import length
 from lazygrad.ops.cumulative import cumulative_prod, cumulative_sum
 from lazygrad.ops.movement import astype
 from lazygrad.ops.reduction import all, argmax, argmin, max, min, prod, sum
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import Axes
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = [
     "nanargmax",

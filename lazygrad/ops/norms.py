@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Axes, Mismatch, normalize_axes, normalize_axis
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import abs
 from lazygrad.ops.comparison import greater, not_equal
 from lazygrad.ops.corners import length
@@ -18,10 +22,6 @@ from lazygrad.ops.movement import expand_dims, moveaxis, reshape
 from lazygrad.ops.reduction import _count, any, max, mean, min, sum
 from lazygrad.ops.solving import as_floats, inv, of_triangle, tolerances
 from lazygrad.ops.spectral import _svdvals
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import Axes, Mismatch, normalize_axes, normalize_axis
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "std", "vector_norm"]
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import floor
 from lazygrad.ops.arithmetic import round as rint
 from lazygrad.ops.comparison import where
@@ -17,8 +19,6 @@ from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import _pad, astype, broadcast_to, concat, flip, moveaxis, reshape
 from lazygrad.ops.reduction import max, mean, median, min
 from lazygrad.ops.source import arange, ones_like
-from lazygrad.registry import function, here
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["pad"]
 

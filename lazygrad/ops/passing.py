@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from lazygrad.define import elementwise, opaque
-from lazygrad.kinds import flat, tensor
-from lazygrad.registry import function
-from lazygrad.spec import kept
-from lazygrad.tensor import Array, Tensor, TensorLike
+from lazygrad.define.kinds import flat, tensor
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import kept
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 
 __all__ = ["depends_on", "hook", "identity", "show", "stop_gradient"]
 

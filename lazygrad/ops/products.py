@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import working
 from lazygrad.define import opaque
+from lazygrad.define.kinds import tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensors
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Mismatch, Shape, broadcast, normalize_axis
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.indexing import diagonal
 from lazygrad.ops.movement import (
     astype,
@@ -26,10 +30,6 @@ from lazygrad.ops.movement import (
     swapaxes,
 )
 from lazygrad.ops.reduction import sum, sum_to
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import Mismatch, Shape, broadcast, normalize_axis
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "cross",

@@ -12,8 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Axes, Mismatch, normalize_axes
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import ceil, floor, maximum, minimum, remainder, round
 from lazygrad.ops.comparison import equal, isnan, logical_and, logical_not, where
 from lazygrad.ops.elementary import _apart
@@ -23,10 +27,6 @@ from lazygrad.ops.reduction import _rows, sum
 from lazygrad.ops.sorting import sort
 from lazygrad.ops.source import full
 from lazygrad.ops.strong import strong_multiply
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, here
-from lazygrad.spec import Axes, Mismatch, normalize_axes
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"]
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque, source
+from lazygrad.define.kinds import Source, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph import Graph
-from lazygrad.kinds import Source, tensor
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast, floating, sized
+from lazygrad.graph.tensor import Array, Tensor, checked_dtype
 from lazygrad.ops.arithmetic import maximum, minimum, nextafter, subtract
 from lazygrad.ops.comparison import isfinite, less, where
 from lazygrad.ops.elementary import exp
-from lazygrad.registry import here
-from lazygrad.spec import Mismatch, Shape, Spec, broadcast, floating, sized
-from lazygrad.tensor import Array, Tensor, checked_dtype
 
 __all__ = ["Random"]
 

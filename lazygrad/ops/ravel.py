@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.movement import astype, concat, flatten, reshape
-from lazygrad.registry import function, here
-from lazygrad.spec import Spec
-from lazygrad.tensor import Tensor
+from lazygrad.store.variables import Variable
 from lazygrad.trees import leaves, rebuilt
-from lazygrad.variables import Variable
 
 __all__ = ["ravel"]
 

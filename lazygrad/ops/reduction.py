@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import reduction
-from lazygrad.kinds import flat, tensor
+from lazygrad.define.kinds import flat, tensor
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function, functions
+from lazygrad.graph.spec import Axes, Shape, normalize_axes
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, square
 from lazygrad.ops.comparison import equal, logical_and, logical_or, not_equal, where
 from lazygrad.ops.elementary import _apart, exp, log
@@ -27,10 +31,6 @@ from lazygrad.ops.movement import (
 )
 from lazygrad.ops.source import ones_like
 from lazygrad.ops.strong import like, strong_multiply
-from lazygrad.precision import in_floats
-from lazygrad.registry import function, functions
-from lazygrad.spec import Axes, Shape, normalize_axes
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "all",

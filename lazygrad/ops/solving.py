@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque
+from lazygrad.define.kinds import flat, tensor, tensors
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import flat, tensor, tensors
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Kind, Mismatch, Shape, broadcast, floating
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.comparison import where
 from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
 from lazygrad.ops.products import batches
-from lazygrad.registry import function, here
-from lazygrad.spec import Kind, Mismatch, Shape, broadcast, floating
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["inv", "pinv", "solve", "solve_triangular"]
 

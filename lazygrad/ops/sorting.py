@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import opaque
+from lazygrad.define.kinds import flat, tensor, tensors
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import flat, tensor, tensors
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Kind, Mismatch, Shape
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import floor_divide, remainder
 from lazygrad.ops.comparison import equal, logical_not, where
 from lazygrad.ops.cumulative import _along
@@ -18,9 +21,6 @@ from lazygrad.ops.padding import pad
 from lazygrad.ops.reduction import any as any_of
 from lazygrad.ops.reduction import sum as sum_of
 from lazygrad.ops.source import arange
-from lazygrad.registry import function, here
-from lazygrad.spec import Kind, Mismatch, Shape
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["argsort", "argwhere", "flatnonzero", "isin", "nonzero", "searchsorted", "sort", "top_k"]
 

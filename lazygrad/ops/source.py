@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import cast, saturates
 from lazygrad.define import opaque, source
+from lazygrad.define.kinds import has_default, tensor
 from lazygrad.errors import GraphError, LazygradError, SpecError, report
-from lazygrad.foreign import dtype_of, lent, on_device
-from lazygrad.graph import Graph, current_graph
-from lazygrad.kinds import has_default, tensor
-from lazygrad.missing import FILL, is_masked, numbers, odd, refused_columns
+from lazygrad.graph.casting import cast, saturates
+from lazygrad.graph.graph import Graph, current_graph
+from lazygrad.graph.registry import function, here
+from lazygrad.graph.spec import Mismatch, Shape, sized
+from lazygrad.graph.tensor import Array, Tensor, TensorLike, checked_dtype
 from lazygrad.ops.movement import broadcast_to, check_device, reshape
-from lazygrad.registry import function, here
-from lazygrad.spec import Mismatch, Shape, sized
-from lazygrad.tensor import Array, Tensor, TensorLike, checked_dtype
-from lazygrad.variables import Transposed, Variable
+from lazygrad.store.variables import Transposed, Variable
+from lazygrad.values.foreign import dtype_of, lent, on_device
+from lazygrad.values.missing import FILL, is_masked, numbers, odd, refused_columns
 
 __all__ = [
     "arange",

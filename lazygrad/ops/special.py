@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import flat, tensors
+from lazygrad.define.kinds import flat, tensors
+from lazygrad.define.precision import in_floats
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import floating
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import abs, sign
 from lazygrad.ops.comparison import less, where
-from lazygrad.precision import in_floats
-from lazygrad.registry import function
-from lazygrad.spec import floating
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = [
     "betaln",

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.define import opaque
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Shape
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import abs
 from lazygrad.ops.comparison import less_equal, where
 from lazygrad.ops.movement import expand_dims
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import lapack, of_matrices, of_squares, of_triangle, symmetric
-from lazygrad.registry import function
-from lazygrad.spec import Shape
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["EighResult", "SVDResult", "eigh", "eigvalsh", "svd", "svdvals"]
 

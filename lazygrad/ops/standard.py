@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.graph.registry import function
+from lazygrad.graph.spec import Axes, Shape
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops import movement, reduction
 from lazygrad.ops.movement import astype
-from lazygrad.registry import function
-from lazygrad.spec import Axes, Shape
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["prod", "reshape", "sum"]
 

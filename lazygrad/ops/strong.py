@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lazygrad.define import elementwise
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.ops.arithmetic import add, divide, multiply, negative, subtract
 from lazygrad.ops.source import _literal
-from lazygrad.tensor import Array, Tensor
 
 __all__ = ["Cotangent", "cotangent", "like", "plain", "strong_divide", "strong_multiply"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lazygrad.context import Context
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.comparison import greater_equal, where
 from lazygrad.ops.reduction import sum
 from lazygrad.optim.mover import Change, Mover, path_of
 from lazygrad.optim.wrapper import Wrapper, whole
-from lazygrad.tensor import Tensor
+from lazygrad.step.context import Context
 
 __all__ = ["Accumulated", "accumulate"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from lazygrad.graph.spec import Shape
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import maximum, minimum, sqrt, square
 from lazygrad.ops.movement import expand_dims
 from lazygrad.ops.reduction import sum
@@ -11,8 +13,6 @@ from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
 from lazygrad.optim.decay import decayed, left
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
-from lazygrad.spec import Shape
-from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

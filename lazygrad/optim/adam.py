@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import sqrt, square
 from lazygrad.optim.base import FRACTION, NOT_NEGATIVE, Numbers, Optimizer, Ranges, pair
 from lazygrad.optim.decay import decayed, left
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
-from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

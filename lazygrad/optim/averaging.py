@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.casting import working
-from lazygrad.context import Context
 from lazygrad.errors import GraphError, report
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import remainder
 from lazygrad.ops.comparison import equal, greater, where
 from lazygrad.optim.base import FRACTION, checked_number
 from lazygrad.optim.mover import Change, Mover, path_of
 from lazygrad.optim.wrapper import Wrapper, whole
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
+from lazygrad.step.context import Context
 
 __all__ = ["Averaged", "average"]
 

@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lazygrad.casting import working
-from lazygrad.context import Context
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DefinitionError, SpecError, report
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Shape
+from lazygrad.graph.tensor import Tensor
 from lazygrad.optim.groups import GivenRates, GivenRule, Rates, applies, check_names, checked_rates, checked_rule
 from lazygrad.optim.mover import Change, Mover, path_of
 from lazygrad.optim.schedules import Schedule
-from lazygrad.registry import here
-from lazygrad.spec import Shape
-from lazygrad.tensor import Tensor
-from lazygrad.variables import joined
+from lazygrad.step.context import Context
+from lazygrad.store.variables import joined
 
 __all__ = ["Optimizer"]
 

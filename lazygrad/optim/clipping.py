@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.comparison import clip, equal, less_equal, where
 from lazygrad.ops.corners import length_of_all
 from lazygrad.ops.movement import astype
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
 
 __all__ = ["clip_by_global_norm", "clip_by_value", "global_norm", "normalize_gradient"]
 

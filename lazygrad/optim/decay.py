@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lazygrad.graph.tensor import Tensor
 from lazygrad.optim.base import Numbers
-from lazygrad.tensor import Tensor
 
 __all__ = ["decayed", "left"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import SpecError, VariableError, nearest, report
-from lazygrad.registry import here
-from lazygrad.variables import Variable, joined
+from lazygrad.graph.registry import here
+from lazygrad.store.variables import Variable, joined
 
 if TYPE_CHECKING:
     from lazygrad.optim.base import Optimizer

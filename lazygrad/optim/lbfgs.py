@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from lazygrad.casting import working
-from lazygrad.context import Context
 from lazygrad.errors import GraphError, VariableError, report
+from lazygrad.graph.casting import working
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import abs, minimum
 from lazygrad.ops.comparison import equal, greater, greater_equal, isfinite, isinf, less, less_equal, where
 from lazygrad.ops.movement import concat, expand_dims, reshape
@@ -18,8 +19,7 @@ from lazygrad.ops.reduction import sum
 from lazygrad.optim.base import Optimizer
 from lazygrad.optim.mover import Change, path_of
 from lazygrad.optim.wrapper import whole
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
+from lazygrad.step.context import Context
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

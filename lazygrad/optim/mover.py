@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from lazygrad.casting import working
-from lazygrad.context import Context
+from lazygrad.define.kinds import tensor
+from lazygrad.derivative.gradient import Part, gathered, grad
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import GradientError, GraphError, SpecError, VariableError, nearest, report
-from lazygrad.evaluator import Update
-from lazygrad.gradient import Part, gathered, grad
-from lazygrad.graph import current_graph
-from lazygrad.kinds import tensor
+from lazygrad.graph.casting import working
+from lazygrad.graph.graph import current_graph
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.source import variable
-from lazygrad.registry import here
-from lazygrad.spec import Spec
-from lazygrad.tensor import Tensor, TensorLike
+from lazygrad.step.context import Context
+from lazygrad.step.evaluator import Update
+from lazygrad.store.variables import Variable
 from lazygrad.trees import aligned, leaves
-from lazygrad.variables import Variable
 
 __all__ = ["Change", "Mover", "path_of"]
 

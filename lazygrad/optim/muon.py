@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
+from lazygrad.graph.spec import Shape
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import maximum
 from lazygrad.ops.corners import length_of_all
 from lazygrad.ops.movement import reshape
@@ -14,8 +16,6 @@ from lazygrad.optim.base import FRACTION, Numbers, Optimizer, Ranges, pair
 from lazygrad.optim.decay import decayed
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
-from lazygrad.spec import Shape
-from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

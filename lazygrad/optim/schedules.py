@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.names import publish as _publish
 from lazygrad.ops.arithmetic import floor, minimum, power
 from lazygrad.ops.comparison import clip, less, where
 from lazygrad.ops.elementary import cos
 from lazygrad.ops.source import full_like
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
 
 __all__ = ["Constant", "Cosine", "Exponential", "InverseTime", "Piecewise", "Schedule", "WarmUp"]
 

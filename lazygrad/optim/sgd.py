@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.optim.base import NOT_NEGATIVE, Numbers, Optimizer, Ranges
 from lazygrad.optim.groups import GivenRates, GivenRule
 from lazygrad.optim.schedules import Schedule
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.errors import DefinitionError, SpecError, report
+from lazygrad.graph.registry import here
 from lazygrad.optim.mover import Mover, no_attribute
-from lazygrad.registry import here
 
 __all__ = ["Wrapper", "whole"]
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.context import Context
-from lazygrad.effects import needed
 from lazygrad.errors import DataError, Origin, report
-from lazygrad.graph import Graph
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.comparison import isfinite
 from lazygrad.ops.reduction import all as all_of
 from lazygrad.ops.source import variable
 from lazygrad.optimize.flat import called
 from lazygrad.optimize.problem import Problem, Vector
-from lazygrad.spec import Spec
-from lazygrad.tensor import Tensor
+from lazygrad.step.context import Context
+from lazygrad.step.effects import needed
 
 __all__ = ["not_finite"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, VariableError, nearest, report
+from lazygrad.graph.registry import here
 from lazygrad.optimize.problem import Problem, Vector
-from lazygrad.registry import here
-from lazygrad.variables import Variable
+from lazygrad.store.variables import Variable
 
 __all__ = ["bounds_of", "check_start"]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.context import argument_names, is_array
+from lazygrad.derivative.gradient import gathered
 from lazygrad.errors import DataError, SpecError, VariableError, report
-from lazygrad.foreign import on_device
-from lazygrad.gradient import gathered
-from lazygrad.graph import freeze
+from lazygrad.graph.graph import freeze
+from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
-from lazygrad.registry import here
+from lazygrad.step.context import argument_names, is_array
+from lazygrad.store.variables import Namespace, Variable
 from lazygrad.trees import leaves, structure
-from lazygrad.variables import Namespace, Variable
+from lazygrad.values.foreign import on_device
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

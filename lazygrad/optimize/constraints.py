@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.compiled import Compiled
 from lazygrad.errors import DataError, GraphError, nearest, report
+from lazygrad.graph.registry import here
 from lazygrad.optimize.flat import residuals_of
 from lazygrad.optimize.problem import Problem, Vector, posed
-from lazygrad.registry import here
+from lazygrad.step.compiled import Compiled
 
 __all__ = ["constraints_of"]
 

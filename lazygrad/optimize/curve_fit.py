@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here, level
 from lazygrad.optimize.bounds import bounds_of, check_start
 from lazygrad.optimize.curve import Curve, covariance_of
 from lazygrad.optimize.flat import residuals_of
@@ -18,7 +19,6 @@ from lazygrad.optimize.model import model_of
 from lazygrad.optimize.problem import Problem, Vector, posed
 from lazygrad.optimize.solving import Solving
 from lazygrad.optimize.weights import data_of, weights_of
-from lazygrad.registry import here, level
 
 __all__ = ["curve_fit"]
 

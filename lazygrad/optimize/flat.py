@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from lazygrad.context import Context, is_array, step_name
-from lazygrad.derivatives import jacobian
+from lazygrad.derivative.gradient import grad, jvp
+from lazygrad.derivative.jacobian import jacobian
 from lazygrad.errors import GraphError, SpecError, report
-from lazygrad.evaluator import Update
-from lazygrad.gradient import grad, jvp
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.movement import astype, concat, reshape
 from lazygrad.ops.products import vecdot
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
+from lazygrad.step.context import Context, is_array, step_name
+from lazygrad.step.evaluator import Update
+from lazygrad.store.variables import Variable
 from lazygrad.trees import leaves, rebuilt
-from lazygrad.variables import Variable
 
 __all__ = [
     "Flat",

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, nearest, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.optimize.blame import not_finite
 from lazygrad.optimize.bounds import bounds_of, check_start
 from lazygrad.optimize.flat import residuals_of
 from lazygrad.optimize.problem import Problem, Vector, posed
 from lazygrad.optimize.solving import Solving
 from lazygrad.optimize.sparsity import sparse_jacobian
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
 
 __all__ = ["check_count", "check_methods", "least_squares", "several", "started"]
 

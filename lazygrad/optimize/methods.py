@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lazygrad.errors import DataError, nearest, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 
 __all__ = ["METHODS", "Method", "method_of"]
 

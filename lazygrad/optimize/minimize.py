@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, Origin, report
+from lazygrad.graph.registry import here
 from lazygrad.optimize.blame import not_finite
 from lazygrad.optimize.bounds import bounds_of, check_start
 from lazygrad.optimize.constraints import constraints_of
@@ -15,7 +16,6 @@ from lazygrad.optimize.flat import loss_of
 from lazygrad.optimize.methods import Method, method_of
 from lazygrad.optimize.problem import Problem, Vector, posed
 from lazygrad.optimize.solving import Solving
-from lazygrad.registry import here
 
 __all__ = ["minimize"]
 

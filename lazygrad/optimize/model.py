@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.compiled import Compiled
-from lazygrad.context import Context, step_name
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, SpecError, VariableError, nearest, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.solving import solve_triangular
 from lazygrad.ops.source import numeric
 from lazygrad.optimize.problem import Problem, Vector, forget
-from lazygrad.registry import here
-from lazygrad.spec import Spec
-from lazygrad.tensor import Tensor
-from lazygrad.variables import Variable
+from lazygrad.step.compiled import Compiled
+from lazygrad.step.context import Context, step_name
+from lazygrad.store.variables import Variable
 
 __all__ = ["Model", "model_of"]
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.compiled import Compiled
-from lazygrad.context import Context, step_name
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import GraphError, report
-from lazygrad.graph import Graph
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.source import assign, variable
 from lazygrad.optimize import flat
 from lazygrad.optimize.choice import arrays_in, chosen, key_of, names_in
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
-from lazygrad.variables import Variable
+from lazygrad.step.compiled import Compiled
+from lazygrad.step.context import Context, step_name
+from lazygrad.store.variables import Variable
 
 __all__ = ["Problem", "forget", "posed"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, nearest, report
+from lazygrad.graph.registry import here
 from lazygrad.optimize.flat import residuals_of
 from lazygrad.optimize.least_squares import started
 from lazygrad.optimize.problem import Vector, posed
 from lazygrad.optimize.solving import Solving
-from lazygrad.registry import here
 
 __all__ = ["root"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
 from lazygrad.optimize.problem import Problem, Vector
-from lazygrad.registry import here
 
 __all__ = ["Solving"]
 

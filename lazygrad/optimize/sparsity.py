@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
 from lazygrad.optimize.problem import Vector
-from lazygrad.registry import here
 
 __all__ = ["sparse_jacobian"]
 

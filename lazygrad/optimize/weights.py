@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.context import is_array
 from lazygrad.errors import DataError, SpecError, report
+from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
 from lazygrad.optimize.problem import Vector
-from lazygrad.registry import here
+from lazygrad.step.context import is_array
 from lazygrad.trees import leaves, rebuilt
 
 __all__ = ["data_of", "places_of", "weights_of"]

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.graph import Node
+from lazygrad.graph.graph import Node
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import (
     _rint,
     abs,
@@ -44,7 +45,6 @@ from lazygrad.ops.comparison import (
 from lazygrad.ops.movement import _astype, astype
 from lazygrad.ops.source import _full, _literal, literal
 from lazygrad.rewrite.rules import beside, node_of, number, operands, readers, rule
-from lazygrad.tensor import Tensor
 
 __all__: list[str] = []
 

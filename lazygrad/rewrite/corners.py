@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lazygrad.graph import Node
+from lazygrad.graph.graph import Node
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.corners import _derived, _length, length
 from lazygrad.rewrite.rules import rule
-from lazygrad.tensor import Tensor
 
 __all__: list[str] = []
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lazygrad.graph import Node
+from lazygrad.graph.graph import Node
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, multiply, reciprocal, subtract
 from lazygrad.ops.elementary import _logistic_slope, exp, log
@@ -15,7 +16,6 @@ from lazygrad.rewrite.products import Expander, inverse, led, looked_through, pr
 from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, factors, node_of, operands, quotient, rule, uncast
 from lazygrad.rewrite.stable import logistic, rest
 from lazygrad.rewrite.terms import Term, cancelled, one_and_exp, total
-from lazygrad.tensor import Tensor
 
 __all__: list[str] = []
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from lazygrad.graph import Node
-from lazygrad.kinds import Elementwise
+from lazygrad.define.kinds import Elementwise
+from lazygrad.graph.graph import Node
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import add, multiply
 from lazygrad.ops.indexing import _slice
 from lazygrad.ops.movement import broadcast_to, permute_dims, reshape
 from lazygrad.ops.source import _full, _literal, full_like, literal
 from lazygrad.rewrite.rules import number, rule
-from lazygrad.spec import Spec
-from lazygrad.tensor import Tensor
 
 __all__ = ["fold"]
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 
-from lazygrad.graph import Node
-from lazygrad.kinds import Elementwise
+from lazygrad.define.kinds import Elementwise
+from lazygrad.graph.graph import Node
+from lazygrad.graph.spec import Shape, Spec
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import add
 from lazygrad.ops.elementary import exp
 from lazygrad.ops.indexing import _place, _slice
@@ -18,8 +20,6 @@ from lazygrad.ops.products import _matmul
 from lazygrad.ops.reduction import max, min, prod, sum
 from lazygrad.ops.source import _full, full_like, literal
 from lazygrad.rewrite.rules import node_of, number, operands, readers, rule
-from lazygrad.spec import Shape, Spec
-from lazygrad.tensor import Tensor
 
 __all__ = ["plain_shape"]
 

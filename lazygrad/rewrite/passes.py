@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lazygrad import settings
 from lazygrad.errors import GraphError, report
-from lazygrad.graph import Graph, Node
+from lazygrad.graph.graph import Graph, Node
 from lazygrad.rewrite.rewriting import rewritten, walked
 from lazygrad.rewrite.rules import RULES, Rule
 from lazygrad.rewrite.sharing import SLOPES

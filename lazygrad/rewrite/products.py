@@ -13,6 +13,8 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from lazygrad.graph.spec import Shape, broadcast, reduced_shape
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, maximum, negative, reciprocal, subtract
 from lazygrad.ops.comparison import isfinite, where
@@ -24,8 +26,6 @@ from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.rewrite.movement import plain_shape
 from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, node_of, number, operands, uncast
 from lazygrad.rewrite.terms import Term, cancelled, halved, one_and_exp, squared, total
-from lazygrad.spec import Shape, broadcast, reduced_shape
-from lazygrad.tensor import Tensor
 
 __all__ = ["Expander", "inverse", "led", "looked_through", "product", "scale_within"]
 

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from lazygrad.graph import Graph, Node, Op
+from lazygrad.graph.graph import Graph, Node, Op
+from lazygrad.graph.spec import Spec
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.passing import _after
 from lazygrad.rewrite.rules import Rule
-from lazygrad.spec import Spec
-from lazygrad.tensor import Tensor
 
 __all__ = ["Rewriting", "rewritten", "walked"]
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from lazygrad.errors import DefinitionError
-from lazygrad.graph import Node
+from lazygrad.graph.graph import Node
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import divide, multiply
 from lazygrad.ops.movement import _astype
 from lazygrad.ops.source import _full, _literal
 from lazygrad.ops.strong import strong_divide, strong_multiply
-from lazygrad.tensor import Tensor
 
 __all__ = [
     "PRODUCTS",

@@ -12,10 +12,10 @@ import math
 from typing import Any, NamedTuple
 
 from lazygrad.define import elementwise
-from lazygrad.graph import Node
+from lazygrad.graph.graph import Node
+from lazygrad.graph.tensor import Array, Tensor
 from lazygrad.ops.elementary import _logistic_slope, _small_part, _tanh_slope, sigmoid, tanh
 from lazygrad.rewrite.rules import readers, rule
-from lazygrad.tensor import Array, Tensor
 
 __all__ = ["FAR", "SLOPES"]
 

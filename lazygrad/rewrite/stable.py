@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 
-from lazygrad.graph import Node
+from lazygrad.graph.graph import Node
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import sigmoid, softplus
 from lazygrad.ops.arithmetic import abs, add, divide, multiply, negative, reciprocal, sqrt, square, subtract
 from lazygrad.ops.comparison import greater, where
 from lazygrad.ops.elementary import _logistic_slope, exp, expm1, log, log1p, logaddexp
 from lazygrad.rewrite.rules import PRODUCTS, beside, number, operands, quotient, readers, rule
 from lazygrad.rewrite.terms import sources, unit
-from lazygrad.tensor import Tensor
 
 __all__ = ["logistic", "rest"]
 

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.graph import Node, Op
-from lazygrad.kinds import Elementwise
+from lazygrad.define.kinds import Elementwise
+from lazygrad.graph.graph import Node, Op
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import abs, add, divide, multiply, negative, sqrt, square, subtract
 from lazygrad.ops.elementary import _logistic_slope, _tanh_slope, atan, exp, sigmoid, tanh
 from lazygrad.ops.source import _literal
 from lazygrad.ops.special import erf, erfc
 from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.rewrite.rules import node_of, number, operands, rule
-from lazygrad.tensor import Tensor
 
 __all__: list[str] = []
 

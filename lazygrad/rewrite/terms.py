@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import sigmoid
 from lazygrad.ops.arithmetic import add, divide, multiply, negative, reciprocal, subtract
 from lazygrad.ops.comparison import isfinite, where
@@ -20,7 +21,6 @@ from lazygrad.ops.reduction import sum
 from lazygrad.ops.source import literal
 from lazygrad.ops.strong import strong_divide, strong_multiply
 from lazygrad.rewrite.rules import PRODUCTS, QUOTIENTS, beside, factors, node_of, number, operands, uncast
-from lazygrad.tensor import Tensor
 
 __all__ = ["Term", "cancelled", "one_and_exp", "halved", "sources", "squared", "total", "unit"]
 

@@ -14,12 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.sklearn.given import check_settings, checked
 from lazygrad.sklearn.loop import train
 from lazygrad.sklearn.rows import Rows, Scale
 from lazygrad.sklearn.session import Batches, Session, State
-from lazygrad.tensor import Tensor
 from lazygrad.training import History
 
 __all__ = ["Estimator", "whole"]

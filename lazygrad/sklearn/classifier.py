@@ -8,14 +8,14 @@ from sklearn.base import ClassifierMixin
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn import Sequential
-from lazygrad.registry import here
 from lazygrad.sklearn.base import Estimator, whole
 from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.labels import Labels, labels_of
 from lazygrad.sklearn.network import Network
 from lazygrad.sklearn.weights import by_class, checked, kept
-from lazygrad.tensor import Tensor
 
 __all__ = ["Classifier"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn import gaussian_nll, softplus
 from lazygrad.ops.reduction import mean
 from lazygrad.sklearn.base import whole
 from lazygrad.sklearn.given import answered, checked
 from lazygrad.sklearn.regressor import Regressor
-from lazygrad.tensor import Tensor
 from lazygrad.training.data import counted
 
 __all__ = ["Ensemble"]

@@ -9,10 +9,10 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from lazygrad.errors import DataError, SpecError, report
-from lazygrad.missing import odd, refused_columns
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.source import refuse_masked
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
+from lazygrad.values.missing import odd, refused_columns
 
 __all__ = ["answered", "check_settings", "checked"]
 

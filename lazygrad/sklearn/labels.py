@@ -9,10 +9,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn import binary_cross_entropy_with_logits, cross_entropy
 from lazygrad.ops.reduction import mean
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
 
 __all__ = ["Indicators", "Labels", "Several", "labels_of"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 from lazygrad.sklearn.session import Batches, Session
 from lazygrad.training import EarlyStopping, History, Training
 from lazygrad.training.data import order

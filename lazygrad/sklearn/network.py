@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad import nn
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.initializers import HeNormal
-from lazygrad.tensor import Tensor
 
 __all__ = ["Autoencoder", "Network"]
 

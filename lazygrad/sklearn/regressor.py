@@ -9,15 +9,15 @@ from sklearn.base import RegressorMixin
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn import Sequential, mean_squared_error
 from lazygrad.ops.reduction import mean
-from lazygrad.registry import here
 from lazygrad.sklearn.base import Estimator, whole
 from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.network import Network
 from lazygrad.sklearn.rows import Scale
 from lazygrad.sklearn.weights import checked, kept
-from lazygrad.tensor import Tensor
 
 __all__ = ["Regressor"]
 

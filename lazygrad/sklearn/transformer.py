@@ -10,16 +10,16 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn import mean_squared_error
 from lazygrad.nn.checks import takes_train
 from lazygrad.ops.reduction import mean
-from lazygrad.registry import here
 from lazygrad.sklearn.base import Estimator, whole
 from lazygrad.sklearn.given import answered
 from lazygrad.sklearn.network import Autoencoder
 from lazygrad.sklearn.rows import Rows, Scale
 from lazygrad.sklearn.weights import checked, kept
-from lazygrad.tensor import Tensor
 from lazygrad.training.data import counted
 
 __all__ = ["Transformer"]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 from lazygrad.errors import DataError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 
 __all__ = ["by_class", "checked", "kept"]
 

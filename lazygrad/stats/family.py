@@ -24,15 +24,15 @@ from typing import Any, cast
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import floor
 from lazygrad.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, not_equal, where
 from lazygrad.ops.elementary import exp, log, log1p
 from lazygrad.ops.movement import astype
-from lazygrad.precision import in_floats
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
 
 __all__ = ["REAL", "UNIT", "Continuous", "Discrete", "Several", "inf"]
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lazygrad.define.kinds import tensor, tensors
+from lazygrad.define.precision import in_floats
 from lazygrad.errors import SpecError, report
-from lazygrad.kinds import tensor, tensors
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Mismatch
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.activations import log_softmax
 from lazygrad.nn.checks import fitting
 from lazygrad.ops.arithmetic import add, floor, sqrt, square
@@ -20,11 +24,7 @@ from lazygrad.ops.reduction import any, sum
 from lazygrad.ops.solving import solve_triangular
 from lazygrad.ops.source import arange
 from lazygrad.ops.special import gammaln
-from lazygrad.precision import in_floats
-from lazygrad.registry import here
-from lazygrad.spec import Mismatch
 from lazygrad.stats.family import Several, inf
-from lazygrad.tensor import Tensor
 
 __all__ = ["categorical", "dirichlet", "multinomial", "multivariate_normal"]
 

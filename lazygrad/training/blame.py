@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from lazygrad.effects import needed
-from lazygrad.graph import Graph
-from lazygrad.kinds import tensor
+from lazygrad.define.kinds import tensor
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.spec import Spec
 from lazygrad.ops.comparison import isfinite
 from lazygrad.ops.reduction import all as all_of
 from lazygrad.ops.source import placeholder, variable
-from lazygrad.spec import Spec
+from lazygrad.step.effects import needed
 from lazygrad.training.steps import Step, named
 
 __all__ = ["blamed"]

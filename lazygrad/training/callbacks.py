@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, DefinitionError, nearest, report
-from lazygrad.registry import here
-from lazygrad.spec import Spec
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
 from lazygrad.training.history import PREFIX, History, worse
 from lazygrad.training.progress import Training
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, nearest, report
-from lazygrad.registry import here
-from lazygrad.tables import columns_of
+from lazygrad.graph.registry import here
+from lazygrad.values.tables import columns_of
 
 __all__ = ["Categories"]
 

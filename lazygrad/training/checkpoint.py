@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad import serialize
-from lazygrad.document import Document, Entry, is_checkpoint
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import SaveError, report
-from lazygrad.jsontext import MOST_DIGITS
-from lazygrad.registry import here
-from lazygrad.replacing import generation
-from lazygrad.spec import Spec
+from lazygrad.files import serialize
+from lazygrad.files.document import Document, Entry, is_checkpoint
+from lazygrad.files.jsontext import MOST_DIGITS
+from lazygrad.files.replacing import generation
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.history import History

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, report
-from lazygrad.missing import FILL, is_masked, odd_in, place_of, refused_columns
+from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
-from lazygrad.registry import here
-from lazygrad.tables import columns_of, dtypes_of, is_lazy, objects_of, parts_of
+from lazygrad.values.missing import FILL, is_masked, odd_in, place_of, refused_columns
+from lazygrad.values.tables import columns_of, dtypes_of, is_lazy, objects_of, parts_of
 
 __all__ = ["Table", "as_given", "check_alike", "checked", "first", "order", "pieces", "rows_of", "tables"]
 

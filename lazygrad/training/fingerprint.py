@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.graph import Graph, Op
-from lazygrad.spec import Spec
+from lazygrad.graph.graph import Graph, Op
+from lazygrad.graph.spec import Spec
 from lazygrad.training.data import Table, pieces
 from lazygrad.training.sources import Source
 from lazygrad.training.steps import Step

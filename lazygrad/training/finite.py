@@ -8,10 +8,10 @@ from typing import Any
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, nearest, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
+from lazygrad.store.variables import Variable
 from lazygrad.training.blame import blamed
 from lazygrad.training.steps import Step
-from lazygrad.variables import Variable
 
 __all__ = ["NotFiniteError", "Watch"]
 

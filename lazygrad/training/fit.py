@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
 from lazygrad.training.data import check_alike, counted

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.errors import BackendError, DataError, nearest, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 
 __all__ = ["History"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lazygrad.graph import Graph, Node
-from lazygrad.kinds import Movement
+from lazygrad.define.kinds import Movement
+from lazygrad.graph.graph import Graph, Node
 from lazygrad.nn.embedding import _label
 from lazygrad.ops.indexing import ARRAY, _gather, _segment
 from lazygrad.ops.movement import _astype

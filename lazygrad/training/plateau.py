@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
 from lazygrad.optim.schedules import Schedule
-from lazygrad.registry import here
 from lazygrad.training.callbacks import Callback, chosen_metric
 from lazygrad.training.history import worse
 from lazygrad.training.progress import Training

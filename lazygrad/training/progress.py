@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lazygrad.errors import BackendError, DataError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 from lazygrad.training.history import History
 
 if TYPE_CHECKING:

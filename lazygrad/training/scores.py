@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, report
+from lazygrad.graph.registry import here
 from lazygrad.nn.metrics import named
-from lazygrad.registry import here
 from lazygrad.training.data import Table
 from lazygrad.training.history import PREFIX
 from lazygrad.training.steps import PREDICTIONS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lazygrad.graph import Graph
-from lazygrad.kinds import Elementwise
+from lazygrad.define.kinds import Elementwise
+from lazygrad.graph.graph import Graph
 from lazygrad.training.labels import argument_of
 
 __all__ = ["crossed"]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from lazygrad.errors import DataError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 from lazygrad.training.data import Table, checked, rows_of, tables
 from lazygrad.training.rows import Rows
 from lazygrad.training.steps import Step

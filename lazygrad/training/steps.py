@@ -10,16 +10,16 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from lazygrad.compiled import Compiled
-from lazygrad.context import argument_names, step_name
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, GraphError, report
-from lazygrad.evaluator import Update
-from lazygrad.graph import Graph
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import takes_train
 from lazygrad.ops.source import assign
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor
+from lazygrad.step.compiled import Compiled
+from lazygrad.step.context import argument_names, step_name
+from lazygrad.step.evaluator import Update
 from lazygrad.training.data import Table, first, pieces
 from lazygrad.training.labels import ranges
 from lazygrad.training.shapes import crossed

@@ -10,7 +10,7 @@ from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 from lazygrad.errors import DataError, report
-from lazygrad.registry import here
+from lazygrad.graph.registry import here
 from lazygrad.training.ahead import ahead
 from lazygrad.training.data import Table, as_given
 from lazygrad.training.rows import words

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import DataError, SpecError, nearest, report
+from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
-from lazygrad.registry import here
 from lazygrad.training.data import Table, tables
 
 __all__ = ["NAME", "Weights", "labels_of"]

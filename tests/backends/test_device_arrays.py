@@ -144,7 +144,7 @@ def test_complex_numbers_on_the_gpu_are_refused_as_those_of_numpy() -> None:
 
 def test_arrays_in_main_memory_are_no_arrays_of_a_device() -> None:
     """Also those that lie where a GPU can read them."""
-    from lazygrad.foreign import on_device
+    from lazygrad.values.foreign import on_device
 
     class Pinned(Packed):
         def __dlpack_device__(self) -> tuple[int, int]:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.codegen.bound import Loaded
-from lazygrad.codegen.llvm import machine
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Instruction, Native
-from lazygrad.execute import interpret
+from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.llvm import machine
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.native import Instruction, Native
+from lazygrad.engine.runner import interpret
 from lazygrad.plan import Plan
 
 __all__ = ["Case", "agree", "case", "plan_of", "random_floats", "script", "subsets", "traced", "whole"]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.codegen import llvm
-from lazygrad.codegen.products import Needs, Place, Product
-from lazygrad.codegen.registers import Register
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu import llvm
+from lazygrad.engine.emit.products import Needs, Place, Product
+from lazygrad.engine.lanes.registers import Register
+from lazygrad.engine.lanes.writer import Writer
 
 Written = Callable[[Product, Writer], Needs]
 

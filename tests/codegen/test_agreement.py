@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.codegen.agreement import TOLERANCE, disagreement, nudge
-from lazygrad.codegen.bound import Bound
+from lazygrad.engine.agreement import TOLERANCE, disagreement, nudge
+from lazygrad.engine.cpu.bound import Bound
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

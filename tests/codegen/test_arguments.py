@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.codegen import arguments, lower
-from lazygrad.codegen.arguments import Slot, expected, layout, taking
-from lazygrad.codegen.bound import Bound
-from lazygrad.spec import Spec
+from lazygrad.engine.cpu import arguments, lower
+from lazygrad.engine.cpu.arguments import Slot, expected, layout, taking
+from lazygrad.engine.cpu.bound import Bound
+from lazygrad.graph.spec import Spec
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

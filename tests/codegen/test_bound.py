@@ -11,9 +11,9 @@ import pytest
 from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
-from lazygrad.codegen.bound import Loaded
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Instruction
+from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.native import Instruction
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

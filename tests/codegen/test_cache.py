@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
-from lazygrad.codegen import cache, llvm
+from lazygrad.engine.cpu import cache, llvm
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the system does not know owners and modes as POSIX does")
 ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
@@ -333,7 +333,7 @@ def test_a_disk_that_is_full_is_no_error(place: Path) -> None:
     """What could not be written whole is not there at all."""
     program = (
         "import resource, signal\n"
-        "from lazygrad.codegen import cache, llvm\n"
+        "from lazygrad.engine.cpu import cache, llvm\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         f"print(cache.object_code({text()!r}) == llvm.compiled({text()!r}))\n"
@@ -370,7 +370,7 @@ def test_processes_that_write_at_once_do_no_harm(place: Path) -> None:
     program = (
         "import ctypes, os, random, sys\n"
         "from pathlib import Path\n"
-        "from lazygrad.codegen import cache\n"
+        "from lazygrad.engine.cpu import cache\n"
         "cache._WRITES = 3; cache.LIMIT = 4000\n"
         "for turn in range(60):\n"
         "    number = random.randrange(8)\n"

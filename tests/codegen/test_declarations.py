@@ -13,11 +13,11 @@ from cases import CASES
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lazygrad as lg
-from lazygrad.codegen.declarations import seen
-from lazygrad.codegen.index import Misdeclared, placed
 from lazygrad.define import elementwise, movement, opaque, reduction, source
-from lazygrad.kinds import Declared, Movement
-from lazygrad.spec import Spec
+from lazygrad.define.kinds import Declared, Movement
+from lazygrad.engine.checks.declarations import seen
+from lazygrad.engine.lower.index import Misdeclared, placed
+from lazygrad.graph.spec import Spec
 
 X = np.arange(1.0, 13.0).reshape(3, 4)
 WAYS = ["run", "compile", "wait"]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
-from lazygrad.codegen import cache, driver
-from lazygrad.codegen.llvm import Code
+from lazygrad.engine.cpu import cache, driver
+from lazygrad.engine.cpu.llvm import Code
 
 # ``add`` adds 1 to each number of its chunks, and ``follow`` sets each to the one before it plus 1. ``refuse`` returns
 # 5 if chunk 3 is among its own. ``linger`` adds 1, too, and takes about a millisecond a chunk.

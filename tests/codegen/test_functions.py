@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from benchmarks import references
 from benchmarks.loops import ATTRIBUTES, Loop, Loops, loops
-from lazygrad.codegen.functions import FUNCTIONS, OPERANDS
-from lazygrad.codegen.llvm import compiled, load, machine
-from lazygrad.codegen.registers import F32, F64
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu.llvm import compiled, load, machine
+from lazygrad.engine.lanes.functions import FUNCTIONS, OPERANDS
+from lazygrad.engine.lanes.registers import F32, F64
+from lazygrad.engine.lanes.writer import Writer
 
 NAMES = sorted(FUNCTIONS)
 IN_NUMPY = [name for name in NAMES if hasattr(np, name)]

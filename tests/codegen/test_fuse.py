@@ -10,12 +10,12 @@ import pytest
 from native_steps import plan_of, random_floats, whole
 
 import lazygrad as lg
-from lazygrad.codegen.fuse import MOST, Rows, fused
-from lazygrad.codegen.index import Index, View, identity
-from lazygrad.codegen.kernels import Anywhere, Load, Statement
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.ways import Ways
-from lazygrad.spec import Spec
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.lower.fuse import MOST, Rows, fused
+from lazygrad.engine.lower.index import Index, View, identity
+from lazygrad.engine.lower.kernels import Anywhere, Load, Statement
+from lazygrad.engine.lower.ways import Ways
+from lazygrad.graph.spec import Spec
 
 LARGE = whole((200, 100))
 

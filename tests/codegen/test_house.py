@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import lazygrad
-from lazygrad.codegen.arithmetic import Lanes
+from lazygrad.engine.lanes.arithmetic import Lanes
 
-HOME = Path(lazygrad.__file__).parent / "codegen"
+HOME = Path(lazygrad.__file__).parent / "engine"
 FILES = sorted(HOME.rglob("*.py"))
 LINES, STATEMENTS, METHODS = 400, 40, 25
 NAMESPACES = {"Scalars"}  # the functions of ``xp``, one a method
@@ -64,7 +64,7 @@ def test_faults_are_caught_where_code_of_the_users_is_tried_and_nowhere_else() -
     """Every other ``except Exception`` would make a fault of ours a slow step."""
     found = {f for f, n in nodes(ast.ExceptHandler) if isinstance(n.type, ast.Name) and n.type.id == "Exception"}
     tried = {"declarations.py", "index.py", "tracing.py", "trials.py"}  # kernels of the user's, on trial
-    told = {"background.py", "tier.py", "worker.py"}  # whoever waits for the code is told
+    told = {"background.py", "runner.py", "tier.py", "worker.py"}  # whoever waits is told
     assert tried | told == found
 
 

@@ -11,8 +11,8 @@ import pytest
 from native_steps import plan_of, whole
 
 import lazygrad as lg
-from lazygrad.codegen.index import Affine, Index, View, contiguous, identity, placed, regrouped, viewed
-from lazygrad.kinds import Movement
+from lazygrad.define.kinds import Movement
+from lazygrad.engine.lower.index import Affine, Index, View, contiguous, identity, placed, regrouped, viewed
 
 
 def at(index: Index, counters: dict[int, int]) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
-from lazygrad.codegen import llvm
+from lazygrad.engine.cpu import llvm
 
 SQUARE = "define i64 @square(i64 %x) {\n  %y = mul i64 %x, %x\n  ret i64 %y\n}\n"
 
@@ -147,7 +147,7 @@ def test_without_llvmlite_the_module_imports_and_says_what_is_missing(tmp_path: 
     """Importing does not fail; compiling, loading and asking for the machine raise the reason."""
     (tmp_path / "llvmlite.py").write_text("raise ImportError('no such luck')\n")
     script = (
-        "from lazygrad.codegen import llvm\n"
+        "from lazygrad.engine.cpu import llvm\n"
         "for ask in (llvm.machine, llvm.versions, lambda: llvm.compiled(''), lambda: llvm.load(b'', [], {})):\n"
         "    try:\n        ask()\n    except llvm.Unavailable as reason:\n        print(reason)\n"
     )
@@ -169,7 +169,7 @@ def test_a_forked_process_compiles() -> None:
     script = (
         "import os, sys, threading, warnings\n"
         "warnings.simplefilter('ignore')\n"
-        "from lazygrad.codegen import llvm\n"
+        "from lazygrad.engine.cpu import llvm\n"
         f"text = {SQUARE!r}\n"
         "going = True\n"
         "def work():\n    while going: llvm.load(llvm.compiled(text), ['square'], {})\n"

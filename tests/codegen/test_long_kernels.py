@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 import lazygrad as lg
 from benchmarks import references
 from benchmarks.loops import Loop, Loops, loops
-from lazygrad.codegen import fuse, schedule, ways
-from lazygrad.codegen.functions import FUNCTIONS, OPERANDS, calls
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Native
-from lazygrad.codegen.registers import F32, F64, Register
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.native import Native
+from lazygrad.engine.lanes.functions import FUNCTIONS, OPERANDS, calls
+from lazygrad.engine.lanes.registers import F32, F64, Register
+from lazygrad.engine.lanes.writer import Writer
+from lazygrad.engine.lower import fuse, schedule, ways
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -13,11 +13,11 @@ from native_steps import case, traced, whole
 from programs import exact_program, smooth_program
 
 import lazygrad as lg
-from lazygrad.codegen import meaning
-from lazygrad.codegen.kernels import Kernel, Spare
-from lazygrad.codegen.lower import lowered
-from lazygrad.kinds import Declared, item
-from lazygrad.spec import Spec
+from lazygrad.define.kinds import Declared, item
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.lower import meaning
+from lazygrad.engine.lower.kernels import Kernel, Spare
+from lazygrad.graph.spec import Spec
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

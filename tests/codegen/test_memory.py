@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazygrad.codegen.memory import ALIGNMENT, Buffer, lay_out
-from lazygrad.spec import Spec
+from lazygrad.engine.memory import ALIGNMENT, Buffer, lay_out
+from lazygrad.graph.spec import Spec
 
 
 def buffer(size: int, first: int, last: int) -> Buffer:

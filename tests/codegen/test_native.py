@@ -10,9 +10,9 @@ import pytest
 from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
-from lazygrad.codegen.llvm import compiled
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Callback, Instruction
+from lazygrad.engine.cpu.llvm import compiled
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.native import Callback, Instruction
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

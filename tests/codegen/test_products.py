@@ -12,10 +12,10 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 from product_kernels import Kernel, place_number, product_of, whole
 
-from lazygrad.codegen.products import Cut, Needs, Place, Product, shape, write
-from lazygrad.codegen.products.form import formed
-from lazygrad.codegen.registers import Register
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.emit.products import Cut, Needs, Place, Product, shape, write
+from lazygrad.engine.emit.products.form import formed
+from lazygrad.engine.lanes.registers import Register
+from lazygrad.engine.lanes.writer import Writer
 
 LAYOUTS = ["rows", "columns", "steps", "reversed"]
 

@@ -9,8 +9,8 @@ import pytest
 
 import lazygrad as lg
 from lazygrad.backends.numpy import NumpyNamespace
-from lazygrad.codegen.recorder import NotRecorded, Recorder, Value
-from lazygrad.spec import Spec
+from lazygrad.engine.trace.recorder import NotRecorded, Recorder, Value
+from lazygrad.graph.spec import Spec
 
 
 def value(recorder: Recorder, *shape: int, dtype: Any = "f4") -> Value:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lazygrad.codegen.llvm import compiled, load, machine
-from lazygrad.codegen.registers import BOOL, F32, F64, I32, I64, Register
-from lazygrad.codegen.scalar import NotNative, Scalars
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu.llvm import compiled, load, machine
+from lazygrad.engine.lanes.registers import BOOL, F32, F64, I32, I64, Register
+from lazygrad.engine.lanes.scalar import NotNative, Scalars
+from lazygrad.engine.lanes.writer import Writer
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

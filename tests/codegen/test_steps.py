@@ -12,8 +12,8 @@ from native_steps import script
 from snapshots import snapshot
 
 import lazygrad as lg
-from lazygrad.codegen.tier import Tier
 from lazygrad.define import Array, elementwise
+from lazygrad.engine.tier import Tier
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -422,7 +422,7 @@ def test_a_hook_that_runs_its_own_step_is_an_error(env: lg.VariableEnvironment) 
 THREADS = """
 import hashlib
 import numpy as np, lazygrad as lg
-from lazygrad.codegen.driver import threads
+from lazygrad.engine.cpu.driver import threads
 rng = np.random.default_rng(0)
 env = lg.VariableEnvironment(seed=0)
 x, y, z = (rng.normal(size=s).astype("float32") for s in ((300_000,), (60_001, 5), (700, 301)))

@@ -13,12 +13,12 @@ from native_steps import random_floats, traced, whole
 from programs import exact_program
 
 import lazygrad as lg
-from lazygrad.codegen.arithmetic import Arithmetic
-from lazygrad.codegen.bound import Loaded
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.registers import ADDRESS, BOOL, I8, I64, Register, literal, scalar_type
-from lazygrad.codegen.target import Target
-from lazygrad.execute import interpret
+from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.lanes.arithmetic import Arithmetic
+from lazygrad.engine.lanes.registers import ADDRESS, BOOL, I8, I64, Register, literal, scalar_type
+from lazygrad.engine.lanes.target import Target
+from lazygrad.engine.runner import interpret
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

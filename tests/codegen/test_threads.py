@@ -20,8 +20,8 @@ from native_steps import case, random_floats, script
 
 import lazygrad as lg
 from benchmarks import threads
-from lazygrad.codegen import bound
-from lazygrad.codegen.products import turn
+from lazygrad.engine.cpu import bound
+from lazygrad.engine.emit.products import turn
 
 ROOT = Path(__file__).parent.parent.parent
 KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
@@ -35,7 +35,7 @@ class Cuts:
         self.batches = 0
 
     def bound(self, table: Any, *kept: Any) -> Callable[[], int]:
-        """In place of :func:`lazygrad.codegen.driver.bound`."""
+        """In place of :func:`lazygrad.engine.cpu.driver.bound`."""
 
         def run(_: Any = kept) -> int:
             for address, arguments, chunks, shared in table.tolist():

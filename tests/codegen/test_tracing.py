@@ -10,16 +10,16 @@ import pytest
 from native_steps import plan_of, whole
 
 import lazygrad as lg
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Callback
-from lazygrad.codegen.reading import Operand
-from lazygrad.codegen.recorder import Recorder, Value
-from lazygrad.codegen.registers import F32
-from lazygrad.codegen.step import Program
-from lazygrad.codegen.tracing import NotTraced, traced
-from lazygrad.codegen.writer import Writer
 from lazygrad.define import elementwise
-from lazygrad.spec import Spec
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.native import Callback
+from lazygrad.engine.lanes.registers import F32
+from lazygrad.engine.lanes.writer import Writer
+from lazygrad.engine.numpy.step import Program
+from lazygrad.engine.trace.reading import Operand
+from lazygrad.engine.trace.recorder import Recorder, Value
+from lazygrad.engine.trace.tracing import NotTraced, traced
+from lazygrad.graph.spec import Spec
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -14,10 +14,10 @@ from native_steps import case, plan_of, whole
 from product_kernels import product_of
 
 import lazygrad as lg
-from lazygrad.codegen.lower import lowered
-from lazygrad.codegen.native import Instruction, Native
-from lazygrad.codegen.products import turn, turned
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.native import Instruction, Native
+from lazygrad.engine.emit.products import turn, turned
+from lazygrad.engine.lanes.writer import Writer
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from native_steps import plan_of, whole
 
 import lazygrad as lg
-from lazygrad.codegen.index import contiguous
-from lazygrad.codegen.reading import Folded, Multiplied, Scattered, Taken, read
-from lazygrad.codegen.ways import DEEP, Ways
 from lazygrad.define import Array, elementwise
+from lazygrad.engine.lower.index import contiguous
+from lazygrad.engine.lower.ways import DEEP, Ways
+from lazygrad.engine.trace.reading import Folded, Multiplied, Scattered, Taken, read
 
 X = whole((4, 5))
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lazygrad.codegen.llvm import compiled, load
-from lazygrad.codegen.registers import BOOL, F32, F64, I8, I32, I64, Register, literal, scalar_type
-from lazygrad.codegen.writer import Writer
+from lazygrad.engine.cpu.llvm import compiled, load
+from lazygrad.engine.lanes.registers import BOOL, F32, F64, I8, I32, I64, Register, literal, scalar_type
+from lazygrad.engine.lanes.writer import Writer
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -34,7 +34,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad.define import opaque
-from lazygrad.tensor import Array
+from lazygrad.graph.tensor import Array
 
 # tests/test_core.rs
 CORE = ("test_nth_tensor", "test_hook", "test_too_many_nodes")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.tensor import Array
+from lazygrad.graph.tensor import Array
 
 TENSOR_OPS = {
     # gradients and control

@@ -52,11 +52,11 @@ def _bringing(method: Callable[..., Any]) -> Callable[..., Any]:
 def force() -> None:
     """Put the double in place of CuPy, and let environments compute on it."""
     cupy_double.install()
-    from lazygrad.compiled import Compiled
     from lazygrad.environment import VariableEnvironment
-    from lazygrad.evaluator import Evaluator
-    from lazygrad.tensor import Tensor
-    from lazygrad.variables import Namespace, Variable
+    from lazygrad.graph.tensor import Tensor
+    from lazygrad.step.compiled import Compiled
+    from lazygrad.step.evaluator import Evaluator
+    from lazygrad.store.variables import Namespace, Variable
 
     for function in (VariableEnvironment.__init__, VariableEnvironment.load.__func__):  # type: ignore[attr-defined]
         function.__defaults__ = ("cupy", *function.__defaults__[1:])

@@ -10,7 +10,7 @@ from told import message
 
 import lazygrad as lg
 from lazygrad.define import elementwise, movement, opaque, reduction
-from lazygrad.tensor import Array
+from lazygrad.graph.tensor import Array
 
 
 def test_a_declaration_without_a_docstring_is_an_error() -> None:

@@ -16,9 +16,9 @@ from snapshots import snapshot
 from ways import Injected, X, rich_env
 
 import lazygrad as lg
-from lazygrad import execute
-from lazygrad.graph import writing
-from lazygrad.variables import Variable
+from lazygrad.engine import runner as execute
+from lazygrad.graph.graph import writing
+from lazygrad.store.variables import Variable
 
 pytestmark = pytest.mark.usefixtures("numpy_alone")  # what holds bit for bit, and kernels that are made to fail
 
@@ -138,7 +138,7 @@ def interrupted(stop: int, call: Callable[[], Any]) -> bool:
     Python delivers an interrupt at calls only, so lines without one are not counted.
     """
     seen = itertools.count()
-    rooms = ("environment.py", "execute.py", "evaluator.py", "context.py", "compiled.py", "base.py")
+    rooms = ("environment.py", "runner.py", "evaluator.py", "context.py", "compiled.py", "base.py")
 
     def line(frame: Any, event: str, arg: Any) -> Any:
         if event == "line" and frame.f_lineno in calling(frame.f_code) and next(seen) == stop:

@@ -12,7 +12,7 @@ from ways import four_ways
 
 import lazygrad as lg
 from lazygrad.define import elementwise
-from lazygrad.tensor import Array
+from lazygrad.graph.tensor import Array
 
 pytestmark = pytest.mark.usefixtures("numpy_alone")  # what holds bit for bit, and kernels that are made to fail
 

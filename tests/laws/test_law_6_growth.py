@@ -13,7 +13,7 @@ import pytest
 from ways import Injected
 
 import lazygrad as lg
-from lazygrad.graph import Graph
+from lazygrad.graph.graph import Graph
 
 pytestmark = pytest.mark.usefixtures("numpy_alone")  # what holds bit for bit, and kernels that are made to fail
 

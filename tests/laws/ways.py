@@ -9,7 +9,7 @@ import numpy as np
 
 import lazygrad as lg
 from lazygrad.define import opaque
-from lazygrad.tensor import Array
+from lazygrad.graph.tensor import Array
 
 CALLS: list[str] = []
 X = np.array([1.0, -1.0, 0.5], "float32")

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 import lazygrad as lg
-from lazygrad import execute
-from lazygrad.codegen import bound
 from lazygrad.define import elementwise, movement, opaque, reduction
+from lazygrad.engine import runner as execute
+from lazygrad.engine.cpu import bound
 
 from ._guard import guarded
 

@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 
 import lazygrad as lg
-from lazygrad import serialize
+from lazygrad.files import serialize
 
 CALLS = ("open", "fsync", "replace", "link", "fchmod", "fchown", "fstat", "scandir")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS, errno.EINTR)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import lazygrad as lg
-from lazygrad import serialize
+from lazygrad.files import serialize
 
 RAW, AIMED = 150, 15  # in one trial
 EPOCHS = 3

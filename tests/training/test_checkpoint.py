@@ -20,7 +20,7 @@ from files import VERSION_1, signed
 from snapshots import at, snapshot
 
 import lazygrad as lg
-from lazygrad import replacing, serialize
+from lazygrad.files import replacing, serialize
 from lazygrad.training.data import Table, tables
 from lazygrad.training.fingerprint import of_data, of_graph
 from lazygrad.training.steps import Step

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.graph.spec import Mismatch
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.activations import gelu
 from lazygrad.nn.attention import scaled_dot_product_attention
 from lazygrad.nn.checks import number, whole
@@ -12,8 +14,6 @@ from lazygrad.nn.layers.base import Layer, Owner, making
 from lazygrad.nn.layers.linear import Linear
 from lazygrad.nn.layers.normalization import LayerNorm
 from lazygrad.ops.movement import reshape, swapaxes
-from lazygrad.spec import Mismatch
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["MultiHeadAttention", "TransformerBlock"]
 

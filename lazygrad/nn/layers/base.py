@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, nearest, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Mismatch, Shape, Spec, fits
+from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting
 from lazygrad.nn.initializers import GlorotUniform, Normal, Zeros
 from lazygrad.ops.source import refuse_masked
-from lazygrad.registry import here
-from lazygrad.spec import Mismatch, Shape, Spec, fits
-from lazygrad.tensor import Tensor
-from lazygrad.variables import Namespace, Transposed, Variable, joined
+from lazygrad.store.variables import Namespace, Transposed, Variable, joined
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment

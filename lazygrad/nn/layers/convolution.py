@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.graph.spec import Mismatch, Shape
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import pair, whole
 from lazygrad.nn.convolution import conv2d, conv2d_transpose
 from lazygrad.nn.layers.base import GLOROT, ZEROS, Fill, Layer, Owner, making
-from lazygrad.spec import Mismatch, Shape
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["Conv2d", "ConvTranspose2d"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import number
 from lazygrad.nn.dropout import dropout
 from lazygrad.nn.layers.base import Layer, Owner, making
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["Dropout"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import whole
 from lazygrad.nn.embedding import embedding, is_label
 from lazygrad.nn.layers.base import NORMAL, Fill, Layer, Owner, making
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["Embedding"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import whole
 from lazygrad.nn.layers.base import GLOROT, ZEROS, Fill, Layer, Owner, making
 from lazygrad.ops.products import matmul
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["Linear"]
 

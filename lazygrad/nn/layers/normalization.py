@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.graph.spec import Mismatch
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import number, whole
 from lazygrad.nn.initializers import Ones, Zeros
 from lazygrad.nn.layers.base import Layer, Owner, making
@@ -11,8 +13,6 @@ from lazygrad.nn.normalization import batch_norm, group_norm, layer_norm
 from lazygrad.ops.arithmetic import square
 from lazygrad.ops.movement import astype, reshape
 from lazygrad.ops.reduction import mean as average
-from lazygrad.spec import Mismatch
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm"]
 

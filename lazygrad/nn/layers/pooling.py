@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import pair
 from lazygrad.nn.layers.base import Layer, Owner, making
 from lazygrad.nn.pooling import avg_pool2d, max_pool2d, sum_pool2d
-from lazygrad.tensor import Tensor, TensorLike
 
 __all__ = ["AvgPool2d", "MaxPool2d", "SumPool2d"]
 

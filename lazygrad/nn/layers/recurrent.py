@@ -8,6 +8,8 @@ import math
 from typing import Any, ClassVar
 
 from lazygrad.define import opaque
+from lazygrad.graph.spec import Mismatch, Shape
+from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.nn.activations import sigmoid, tanh
 from lazygrad.nn.checks import whole
 from lazygrad.nn.initializers import SignedUniform
@@ -15,8 +17,6 @@ from lazygrad.nn.layers.base import Fill, Layer, Owner, making
 from lazygrad.ops.movement import permute_dims, split, stack
 from lazygrad.ops.products import matmul
 from lazygrad.ops.source import zeros
-from lazygrad.spec import Mismatch, Shape
-from lazygrad.tensor import Array, Tensor, TensorLike
 
 __all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
 

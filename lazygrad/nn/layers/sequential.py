@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import DefinitionError, SpecError, report
-from lazygrad.kinds import tensor
+from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.nn.checks import takes_train
 from lazygrad.nn.layers.base import Layer
-from lazygrad.registry import here
-from lazygrad.tensor import Tensor, TensorLike
-from lazygrad.variables import Variable
+from lazygrad.store.variables import Variable
 
 __all__ = ["Sequential"]
 

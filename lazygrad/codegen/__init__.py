@@ -1,1 +1,0 @@
-"""From a plan to code: the third way in which a kernel is read."""

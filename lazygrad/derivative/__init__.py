@@ -1,0 +1,1 @@
+"""Derivatives of graphs: reverse and forward, Jacobians, solutions defined by an equation."""

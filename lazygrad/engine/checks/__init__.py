@@ -1,0 +1,1 @@
+"""Whether what an op declares is what its kernel does."""

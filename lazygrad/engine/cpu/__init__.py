@@ -1,0 +1,1 @@
+"""Native code on a CPU: its table, LLVM, what is cached, and how it is run."""

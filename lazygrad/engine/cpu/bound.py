@@ -1,0 +1,280 @@
+"""Native code on the arrays of an environment: the table with its addresses filled in, and how it is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define.kinds import Declared, item
+from lazygrad.engine.cpu import driver
+from lazygrad.engine.cpu.arguments import expected
+from lazygrad.engine.cpu.cache import code, object_code
+from lazygrad.engine.cpu.native import Callback, Instruction, Module, Native
+from lazygrad.engine.lower.kernels import Spare
+from lazygrad.engine.lower.ways import Way
+from lazygrad.engine.memory import aligned
+from lazygrad.engine.refused import Refused
+from lazygrad.graph.spec import Spec
+
+__all__ = ["Bound", "Loaded"]
+
+Arrays = dict[Any, Any]
+
+
+class Loaded:
+    """A plan's native code in memory, the arena it works in, and arrays that are the same in every run.
+
+    Args:
+        native: the code.
+        xp: NumPy's namespace, with which calls back are made.
+        compiled: its modules with their object code, if they are compiled already.
+    """
+
+    def __init__(self, native: Native, xp: Any, compiled: Sequence[tuple[Module, bytes]] | None = None) -> None:
+        self.native = native
+        self.xp = xp
+        if compiled is None:
+            compiled = [(module, object_code(module.text)) for module in native.modules()]
+        self.codes = [code(module.text, module.names, {}, made=made) for module, made in compiled]
+        self.addresses = {name: address for one in self.codes for name, address in one.addresses.items()}
+        self.is_shared = any(isinstance(step, Instruction) and step.chunks > 1 for step in native.program)
+        self.arena = aligned(native.nbytes)
+        self.statics = self._statics()
+
+    def _statics(self) -> Arrays:
+        """What kernels and calls read that no input changes, computed once."""
+        native, plan = self.native, self.native.plan
+        nodes = plan.graph.nodes
+        wanted = {key for key, _ in native.block} | {view.buffer for view in native.called_views()}
+        wanted |= set(plan.values)
+        needed = bytearray(len(nodes))
+        for i in range(len(nodes) - 1, -1, -1):
+            if plan.static[i] and i not in plan.constants and (i in wanted or needed[i]):
+                needed[i] = 1
+                for j in nodes[i].inputs:
+                    needed[j] = 1
+        made: Arrays = {}
+        for i, node in enumerate(nodes):
+            if needed[i]:
+                op = node.op
+                with np.errstate(all="ignore"):
+                    result = op.kernel(self.xp, *[made[j] for j in node.inputs], **node.params)
+                if isinstance(node.spec, Spec):
+                    result = np.array(result, order="C")
+                    plan.check(i, [result])
+                else:
+                    plan.check(i, result)
+                made[i] = result
+        return made
+
+    def bind(self, live: Arrays, spare: Arrays, draw: Callable[[int], Any]) -> Bound:
+        """The code on these arrays of the environment."""
+        if self.is_shared:
+            driver.hire()
+        return Bound(self, live, spare, draw)
+
+
+class Bound:
+    """The table with its addresses filled in.
+
+    Attributes:
+        at: the node of the call back that is under way.
+        quick: runs the step on arrays that need no conversion, or is None if calls back are needed.
+    """
+
+    def __init__(self, loaded: Loaded, live: Arrays, spare: Arrays, draw: Callable[[int], Any]) -> None:
+        self.loaded, self.native, self.draw = loaded, loaded.native, draw
+        self.at = -1
+        native = self.native
+        self.arrays: Arrays = dict(loaded.statics)
+        self.arrays.update({i: live[name] for name, i in native.plan.variables.items()})
+        self.arrays.update({Spare(name): array for name, array in spare.items()})
+        for key, buffer in native.buffers.items():
+            block = loaded.arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
+            self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)
+        self._table()
+        values = native.plan.values
+        self.values = [self._value(i, again=i in values[:k]) for k, i in enumerate(values)]
+        self.done: dict[int, Any] = {}  # what hooks gave in this run
+
+    def _table(self) -> None:
+        """The rows of the table, in stretches between calls back."""
+        native = self.native
+        addresses = {key: array.ctypes.data for key, array in self.arrays.items() if isinstance(array, np.ndarray)}
+        moving = native.slots
+        self.block = np.array([start + addresses.get(key, 0) for key, start in native.block] or [0], np.int64)
+        missing = [key for key, _ in native.block if key not in addresses and key not in moving]
+        assert not missing, missing
+        codes, begin = self.loaded.addresses, self.block.ctypes.data
+        stretches: list[list[list[int]] | Callback] = [[]]
+        if "take" in native.functions:
+            self.row = np.array([*[0] * len(moving), *expected(list(moving.values()))], np.int64)
+            self.taken = np.array([self.row.ctypes.data, begin], np.int64)
+            stretches = [[[codes["take"], self.taken.ctypes.data, 1, 0]]]
+        for step in native.program:
+            if isinstance(step, Callback):
+                stretches.append(step)
+                continue
+            if isinstance(stretches[-1], Callback):
+                stretches.append([])
+            rows = stretches[-1]
+            assert isinstance(step, Instruction)
+            assert isinstance(rows, list)
+            rows.append([codes[step.name], begin, step.chunks, int(step.chunks > 1)])
+            begin += 8 * len(step.arguments)
+        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, Callback)]
+        tables = iter(self.tables)
+        self.program: list[tuple[Callable[[], int] | None, Any]] = []
+        for stretch in stretches:
+            if isinstance(stretch, Callback):
+                self.program.append((None, self._callback(stretch.node)))
+            elif (table := next(tables)) is not None:
+                self.program.append((driver.bound(table, self.block, self.loaded, self), None))
+
+    # Calls back.
+
+    def _callback(self, node: int) -> Callable[[Arrays], None]:
+        """A call of a node's kernel on arrays, whose result is written where it belongs."""
+        ways, xp = self.native.ways, self.loaded.xp
+        it = ways.nodes[node]
+        op, params = it.op, it.params
+        if op is item:
+            (source,) = it.inputs
+            return lambda arrays: np.copyto(self._array(node, arrays), arrays["results", source][params["index"]])
+        operands = [self._operand(j) for j in it.inputs]
+        several = not isinstance(it.spec, Spec)
+
+        def called(arrays: Arrays) -> None:
+            self.at = node
+            values = [operand(arrays) for operand in operands]
+            if isinstance(op, Declared) and op.random:
+                result = op.kernel(self.draw(params["draw"]), *values, **params)
+            else:
+                result = op.kernel(xp, *values, **params)
+            if several:
+                self.native.plan.check(node, result)
+                arrays["results", node] = result
+            else:
+                result = np.asarray(result)
+                self.native.plan.check(node, [result])
+                np.copyto(self._array(node, arrays), result)
+            if not op.pure:
+                self.done[node] = result.copy()
+            self.at = -1
+
+        return called
+
+    def _operand(self, j: int) -> Callable[[Arrays], Any]:
+        """How to find a node's array for a call back."""
+        ways = self.native.ways
+        spec = ways.nodes[j].spec
+        if not isinstance(spec, Spec):
+            return lambda arrays: arrays["results", j]
+        if ways.way[j] is Way.NUMBER:
+            full = np.full(spec.shape, ways.nodes[j].params["value"], spec.dtype)
+            return lambda arrays: full
+        view = ways.view(j)
+        assert view is not None
+        steps = tuple(step * spec.dtype.itemsize for step in view.steps)
+
+        def looked(array: Any) -> Any:
+            if view.is_contiguous and array.size == math.prod(view.shape):
+                return array.reshape(view.shape)
+            return np.lib.stride_tricks.as_strided(array.reshape(-1)[view.start :], view.shape, steps)
+
+        key = self.native.key(view.buffer)
+        if key in self.native.slots:
+            return lambda arrays: looked(arrays[key])
+        fixed = looked(self.arrays[key])
+        return lambda arrays: fixed
+
+    def _array(self, node: int, arrays: Arrays) -> Any:
+        key = self.native.key(node)
+        return arrays[key] if key in self.native.slots else self.arrays[key]
+
+    def _value(self, i: int, again: bool) -> Callable[[Arrays], Any]:
+        """How to find what is returned for a node, as an array of the caller's own, also if it is returned again."""
+        ways = self.native.ways
+        if i in self.native.outputs:
+            return (lambda arrays: arrays[i].copy()) if again else (lambda arrays: arrays[i])
+        if ways.way[i] is Way.NUMBER:
+            spec = ways.spec(i)
+            return lambda arrays: np.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
+        key = self.native.key(i)
+        if key in self.native.slots:
+            return lambda arrays: arrays[key].copy()
+        array = self.arrays[key]
+        return lambda arrays: array.copy()
+
+    # Running.
+
+    def step(self, *inputs: Any) -> list[Any]:
+        """Run the step on arrays of the right specs; values are new arrays.
+
+        Raises:
+            Refused: a kernel found that the step fails.
+        """
+        native = self.native
+        self.at = -1
+        self.done.clear()
+        arrays: Arrays = dict(zip(native.inputs, inputs, strict=True))
+        for i in native.outputs:
+            arrays[i] = np.empty(*native.ways.spec(i))
+        if native.layout is None:
+            for key, slot in native.slots.items():
+                address = arrays[key].ctypes.data
+                for place, start in slot.places:
+                    self.block[place] = address + start
+        else:
+            for number, (key, slot) in enumerate(native.slots.items()):
+                if arrays[key].dtype is not slot.spec.dtype:  # equal, but not the same object
+                    arrays[key] = arrays[key].view(slot.spec.dtype)
+                self.row[number] = id(arrays[key])
+        for run, call in self.program:
+            if run is None:
+                call(arrays)
+            elif run():
+                raise Refused
+        for name, i in native.foreign:
+            np.copyto(self.arrays[Spare(name)], self._array(i, arrays))
+        return [value(arrays) for value in self.values]
+
+    def quick(self, sources: Sequence[Any]) -> Callable[[Sequence[Any]], list[Any] | None] | None:
+        """A function of the arguments of a call that runs the step at once, or returns None if they do not fit.
+
+        Args:
+            sources: for each input the number of the argument, or an array.
+        """
+        native = self.native
+        if len(self.program) != 1 or native.layout is None or native.outputs or native.foreign:
+            return None
+        if any(native.key(i) in native.slots for i in native.plan.values):
+            return None
+        run, _ = self.program[0]
+        if run is None:  # a call back to NumPy, and nothing else
+            return None
+        row = self.row if native.slots else np.zeros(1, np.int64)
+        kept = []
+        order: list[tuple[int, int]] = []
+        for number, source in enumerate(sources):
+            if isinstance(source, int):
+                order.append((number, source))
+            else:
+                kept.append(source)
+                row[number] = id(source)
+        cells = memoryview(row.data).cast("B").cast("q")
+        copies = [self.arrays[native.key(i)].copy for i in native.plan.values if native.ways.way[i] is not Way.NUMBER]
+        if len(copies) != len(self.values):
+            return None
+
+        def quickly(arguments: Sequence[Any], _: Any = kept) -> list[Any] | None:
+            for place, number in order:
+                cells[place] = id(arguments[number])
+            if run():
+                return None
+            return [copy() for copy in copies]
+
+        return quickly

@@ -1,0 +1,298 @@
+"""Plan -> Native: ways, then kernels, then their code, then the table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lazygrad.define.kinds import item
+from lazygrad.engine.cpu.arguments import Slot, layout, taking
+from lazygrad.engine.cpu.native import Callback, Instruction, Native, Results, key_of
+from lazygrad.engine.emit.products import Product, turned, write
+from lazygrad.engine.emit.rows import Written, written
+from lazygrad.engine.emit.totals import Partial, total_of_chunks
+from lazygrad.engine.lanes.target import Target, cpu
+from lazygrad.engine.lanes.writer import Writer
+from lazygrad.engine.lower import describe
+from lazygrad.engine.lower.fuse import Entry, Rows, fused
+from lazygrad.engine.lower.index import View
+from lazygrad.engine.lower.kernels import Kernel, Part, Spare
+from lazygrad.engine.lower.reuse import Form
+from lazygrad.engine.lower.ways import NATIVE, Way, Ways
+from lazygrad.engine.memory import Buffer, lay_out
+from lazygrad.graph.spec import Spec
+from lazygrad.plan import Plan, last_reads
+
+__all__ = ["lowered"]
+
+LARGE = 4096  # bytes; a value that is larger is computed where it is returned, a smaller one is copied
+
+
+def _nothing() -> None:
+    """Go on."""
+
+
+def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothing) -> Native:
+    """The native code of a plan, not compiled yet.
+
+    Args:
+        plan: what to lower.
+        target: what its code is written for; a number: a CPU with so many lanes.
+        look: called now and then; raises if nobody wants the code any more.
+    """
+    look()
+    ways = Ways(plan)
+    look()
+    results = _results(plan, ways)
+    entries = fused(ways)
+    entries += [Rows(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
+    lives = _lives(plan, ways, entries)
+    target = cpu(target) if isinstance(target, int) else target
+    code = _Code(ways, target)
+    for number, entry in enumerate(entries):
+        look()
+        code.write(number, entry, lives.stored)
+    buffers = {**code.scratch, **_buffers(plan, ways, code.program, lives, results)}
+    nbytes = lay_out(list(buffers.values()))
+    inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
+    block, slots = _arguments(ways, code.program, results, inputs)
+    found = layout()
+    if slots and found is not None:
+        code.functions["take"] = taking(list(slots.values()), found)
+    return Native(
+        plan, target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions, results,
+        buffers, nbytes, inputs, block, slots, found,
+    )  # fmt: skip
+
+
+# Where things lie.
+
+
+def _results(plan: Plan, ways: Ways) -> Results:
+    """Where what is returned and assigned is computed: variables whose new value lies elsewhere already get a copy."""
+    spares: dict[int, str] = {}
+    copied, foreign = [], []
+    for name, i in plan.updates.items():
+        lies = i in ways.stored or (ways.way[i] is Way.CALLBACK and ways.nodes[i].op is not item)
+        if lies and i not in spares:
+            spares[i] = name
+        elif ways.spec(i).size and ways.spec(i).dtype not in NATIVE:
+            foreign.append((name, i))
+        elif ways.spec(i).size:
+            copied.append((name, i))
+    outputs = [
+        i for i in dict.fromkeys(plan.values) if i in ways.stored and i not in spares and ways.spec(i).nbytes > LARGE
+    ]
+    return Results(spares, tuple(copied), tuple(foreign), tuple(outputs))
+
+
+class _Lives(NamedTuple):
+    """For every node the entry that begins to make it, and the last that reads it; and which lie in memory."""
+
+    maker: dict[int, int]
+    last: dict[int, int]
+    stored: frozenset[int]
+    end: int  # the number of entries
+
+
+def _lives(plan: Plan, ways: Ways, entries: Sequence[Entry]) -> _Lives:
+    """A node must lie in memory if it is returned or assigned, or if another entry reads it, or any element of it."""
+    maker: dict[int, int] = {}
+    for number, entry in enumerate(entries):
+        for node in _made(entry):
+            maker.setdefault(node, number)
+    reads = [_read(ways, entry) for entry in entries]
+    stored = {*plan.values, *plan.updates.values()} & ways.stored
+    for number, (entry, read) in enumerate(zip(entries, reads, strict=True)):
+        anywhere = (
+            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Rows) else []
+        )
+        stored |= {node for node in read if maker.get(node) != number or node in anywhere}
+    return _Lives(maker, last_reads(reads), frozenset(stored), len(entries))
+
+
+def _made(entry: Entry) -> list[int]:
+    """The nodes that an entry makes, whole or in part."""
+    if not isinstance(entry, Rows):
+        return [entry.node]
+    made = [s for s in entry.statements if not isinstance(s.target, Spare)]
+    return [s.target.node if isinstance(s.target, Part) else s.node for s in made]
+
+
+def _read(ways: Ways, entry: Entry) -> list[int]:
+    """The nodes in memory that an entry reads."""
+    if isinstance(entry, Rows):
+        return [read.node for s in entry.statements for read in s.reads]
+    node = ways.nodes[entry.node]
+    if node.op is item:
+        return list(node.inputs)
+    return [view.buffer for j in node.inputs if (view := ways.view(j)) is not None]
+
+
+def _buffers(
+    plan: Plan, ways: Ways, program: Iterable[Instruction | Callback], lives: _Lives, results: Results
+) -> dict[Any, Buffer]:
+    """What lies in the arena: every buffer lives from the entry that writes it to the last that reads it."""
+    found: dict[Any, Buffer] = {}
+    for step in program:
+        for node in [step.node] if isinstance(step, Callback) else step.arguments:
+            if not isinstance(node, int) or node not in lives.maker or node in found:
+                continue
+            spec = ways.nodes[node].spec
+            if node not in results.spares and node not in results.outputs and isinstance(spec, Spec):
+                first = lives.maker[node]
+                found[node] = Buffer(spec, first, lives.last.get(node, first))
+    for i in plan.values:
+        if i in found:
+            found[i].last = lives.end
+    return found
+
+
+def _arguments(ways: Ways, program: Iterable[Instruction | Callback], results: Results, inputs: tuple[int, ...]) -> Any:
+    """The arguments of all kernels in one row, and what arrays given at a call become of them."""
+    places: dict[Any, list[tuple[int, int]]] = {i: [] for i in (*inputs, *results.outputs)}
+    block: list[tuple[Any, int]] = []
+    for step in program:
+        for argument in step.arguments if isinstance(step, Instruction) else ():
+            start, key = 0, argument
+            if isinstance(argument, View):
+                start = argument.start * ways.spec(argument.buffer).dtype.itemsize
+                key = argument.buffer
+            key = key_of(results, key)
+            if key in places:
+                places[key].append((len(block), start))
+            block.append((key, start))
+    return tuple(block), {key: Slot(ways.spec(key), tuple(found)) for key, found in places.items()}
+
+
+# Code.
+
+
+class _Known(NamedTuple):
+    """A kernel whose code has been written, and the names of what it works on."""
+
+    text: Written
+    names: list[Any]
+
+    def renamed(self, names: list[Any]) -> Written:
+        """The same code on other arrays."""
+        other = dict(zip(self.names, names, strict=True))
+        arguments = [
+            Partial(other[key.node], key.chunks) if isinstance(key, Partial) else other[key]
+            for key in self.text.arguments
+        ]
+        grown = frozenset(other[node] for node in self.text.grown)
+        return replace(self.text, definitions={}, arguments=arguments, grown=grown)
+
+
+class _Multiplied(NamedTuple):
+    """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
+
+    kernel: Written
+    scratch: int
+    copy: Written | None = None
+    operand: int = 0
+    copied: int = 0
+
+
+def _multiplied(product: Product, width: int) -> _Multiplied:
+    w = Writer(width)
+    found = turned(product, w)
+    copy = None if found is None else Written(w.body(), dict(w.definitions), [], found.plan.chunks)
+    w = Writer(width)
+    plan = write(product if found is None else found.product, w)
+    kernel = Written(w.body(), dict(w.definitions), [], plan.chunks)
+    if found is None:
+        return _Multiplied(kernel, plan.scratch)
+    return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
+
+
+def _form(ways: Ways, node: int) -> Product:
+    """The product of a node, with the strides of its operands."""
+    a, b = (ways.view(j) for j in ways.nodes[node].inputs)
+    c = ways.view(node)
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    batch = c.shape[:-2]
+
+    def strides(view: View) -> Any:
+        own = view.shape[:-2]
+        steps = [0 if n == 1 else s for n, s in zip(own, view.steps[:-2], strict=True)]
+        return ((0,) * (len(batch) - len(own)) + tuple(steps), *view.steps[-2:])
+
+    m, n, k = c.shape[-2], c.shape[-1], a.shape[-1]
+    return Product(batch, m, n, k, ways.spec(node).dtype, strides(a), strides(b), strides(c))
+
+
+class _Code:
+    """The code of entries, written one after the other.
+
+    Attributes:
+        entries: what has been written, as immutable descriptions.
+        program, functions, definitions: as those of :class:`Native`.
+        scratch: memory that a single entry needs.
+    """
+
+    def __init__(self, ways: Ways, target: Target) -> None:
+        self._ways, self._target = ways, target
+        self._known: dict[Any, _Known] = {}
+        self._products: dict[Product, _Multiplied] = {}
+        self.entries: list[Kernel | Entry] = []
+        self.program: list[Instruction | Callback] = []
+        self.functions: dict[str, str] = {}
+        self.definitions: dict[str, str] = {}
+        self.scratch: dict[Any, Buffer] = {}
+
+    def write(self, number: int, entry: Entry, stored: frozenset[int]) -> None:
+        """Write an entry; ``stored`` are the nodes that must lie in memory."""
+        if isinstance(entry, Rows):
+            self.entries.append(self._rows(number, entry.kernel(stored)))
+            return
+        self.entries.append(entry)
+        if entry.kind is Way.PRODUCT:
+            self._product(number, entry.node)
+        else:
+            self.program.append(Callback(entry.node, number))
+
+    def _rows(self, number: int, kernel: Kernel) -> Kernel:
+        form = Form(kernel)
+        known = self._known.get(form.key)
+        if known is None:
+            text = written(kernel, self._target)
+            self._known[form.key] = _Known(text, form.names)
+        else:
+            text = known.renamed(form.names)
+        self._append(text, text.arguments, number)
+        for key in dict.fromkeys(text.arguments):
+            if isinstance(key, Partial):
+                s = kernel.made[key.node]
+                self.scratch[key] = Buffer(Spec((key.chunks, *s.spec.shape), s.spec.dtype), number, number)
+                w, arguments = total_of_chunks(s, key, self._target)
+                self._append(Written(w.body(), dict(w.definitions), arguments), arguments, number)
+        return replace(kernel, stored=kernel.stored | text.grown)
+
+    def _product(self, number: int, node: int) -> None:
+        product = _form(self._ways, node)
+        made = self._products.get(product)
+        if made is None:
+            made = self._products[product] = _multiplied(product, self._target.lanes)
+        operands: list[Any] = [self._ways.view(j) for j in self._ways.nodes[node].inputs]
+        if made.copy is not None:
+            copied = ("copied", node)
+            self.scratch[copied] = Buffer(Spec((made.copied,), product.dtype), number, number)
+            self._append(made.copy, [operands[made.operand], copied], number)
+            operands[made.operand] = copied
+        scratch = ("scratch", node)
+        self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
+        self._append(made.kernel, [*operands, node, scratch], number)
+
+    def _append(self, text: Written, arguments: list[Any], number: int) -> None:
+        name = "k" + hashlib.sha256(text.body.encode()).hexdigest()[:20]
+        self.functions.setdefault(name, text.body)
+        self.definitions.update(text.definitions)
+        self.program.append(Instruction(name, tuple(arguments), text.chunks, number))

@@ -1,0 +1,70 @@
+"""Plan -> object code: what the thread beside the program does.
+
+Whoever asks for it imports this first, so that the thread imports nothing: a fork would leave the lock of a module that
+is being imported locked for ever. For the same reason, and because the plan's own kernels may do anything, the thread
+computes nothing: what is done with object code in this process (:class:`~lazygrad.engine.cpu.bound.Loaded`) is done by
+the thread that runs the step.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lazygrad.engine.cpu import driver
+from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.cache import object_code
+from lazygrad.engine.cpu.compiler import Stopped, stop
+from lazygrad.engine.cpu.llvm import machine
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.meter import Meter
+from lazygrad.engine.cpu.native import Module, Native
+from lazygrad.plan import Plan
+
+__all__ = ["Loaded", "Made", "Meter", "made", "stop"]
+
+
+class Made(NamedTuple):
+    """A plan's native code, not yet in memory."""
+
+    native: Native
+    compiled: list[tuple[Module, bytes]]  # its modules with their object code
+
+
+def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
+    """The object code of a plan.
+
+    Args:
+        plan: what to compile.
+        meter: is told how far it is.
+        check: is called now and then, and raises if it is to be given up.
+
+    Raises:
+        Unavailable: there is no llvmlite to be used.
+        RuntimeError: LLVM refuses the text.
+    """
+
+    def look() -> None:
+        check()
+        meter.look()
+
+    native = lowered(plan, machine().width, look)
+    modules = native.modules()
+    meter.known(len(native.functions))
+    length = sum(len(module.text) for module in modules)
+    _insisting(driver.compiled, check)
+    compiled = []
+    for module in modules:
+        compiled.append((module, _insisting(functools.partial(object_code, module.text), check)))
+        meter.step(len(module.names), len(module.text) / length)
+    return Made(native, compiled)
+
+
+def _insisting(compile: Callable[[], bytes], check: Callable[[], None]) -> bytes:
+    while True:
+        check()
+        try:
+            return compile()
+        except Stopped:  # this may have been meant for what was compiled before
+            continue

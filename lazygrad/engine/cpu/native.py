@@ -1,0 +1,170 @@
+"""A step as kernels of machine code and a table that says in which order they run.
+
+Every distinct kernel is compiled once, however often it is used: the thousand layers of a network share
+theirs. An instruction of the table is a kernel, the addresses it works on, and the chunks its work is cut
+into. What has no native form is called back on NumPy between two stretches of the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lazygrad.define.kinds import item
+from lazygrad.engine.cpu.arguments import Layout, Slot
+from lazygrad.engine.lower.fuse import Entry
+from lazygrad.engine.lower.index import View
+from lazygrad.engine.lower.kernels import Kernel, Spare
+from lazygrad.engine.lower.ways import Way, Ways
+from lazygrad.engine.memory import Buffer
+from lazygrad.plan import Plan
+
+__all__ = ["Callback", "Instruction", "Module", "Native", "Results"]
+
+MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
+
+
+class Module(NamedTuple):
+    """Kernels that are compiled together."""
+
+    text: str
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """A kernel, by its name in the module, and what it works on."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    chunks: int
+    entry: int
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A call back to NumPy."""
+
+    node: int
+    entry: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where what a plan returns and assigns is computed.
+
+    Attributes:
+        spares: nodes that are computed straight into the new array of a variable, with its name.
+        copied: variables that are given a copy of a node, made by a kernel.
+        foreign: the same of what has no native dtype, made by NumPy.
+        outputs: nodes that are computed straight into the arrays that are returned.
+    """
+
+    spares: Mapping[int, str]
+    copied: tuple[tuple[str, int], ...]
+    foreign: tuple[tuple[str, int], ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Native:
+    """What is constant about a plan's native code; made by :func:`lazygrad.engine.cpu.lower.lowered`.
+
+    Attributes:
+        ways: how each node of the plan is computed.
+        entries: what is run, in order: kernels, products and calls back.
+        program: the same as instructions and calls.
+        functions: the text of every kernel, by name.
+        definitions: the text of functions and tables beside them, by name.
+        results: where what is returned and assigned is computed.
+        buffers: what lies in the arena, by node or by what it is for.
+        nbytes: bytes of the arena.
+        inputs: nodes whose arrays are given at every call.
+        block: the arguments of all instructions in one row: the key of a buffer, and where in it, in bytes.
+        slots: what arrays that are given or made at a call must be, and which arguments they become.
+        layout: of array objects, if it is known.
+    """
+
+    plan: Plan
+    width: int
+    ways: Ways
+    entries: tuple[Kernel | Entry, ...]
+    program: tuple[Instruction | Callback, ...]
+    functions: Mapping[str, str]
+    definitions: Mapping[str, str]
+    results: Results
+    buffers: Mapping[Any, Buffer]
+    nbytes: int
+    inputs: tuple[int, ...]
+    block: tuple[tuple[Any, int], ...]
+    slots: Mapping[Any, Slot]
+    layout: Layout | None
+
+    @property
+    def spares(self) -> Mapping[int, str]:
+        """Nodes that are computed straight into the new array of a variable, with its name."""
+        return self.results.spares
+
+    @property
+    def foreign(self) -> tuple[tuple[str, int], ...]:
+        """Variables that NumPy gives a copy of a node."""
+        return self.results.foreign
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Nodes that are computed straight into the arrays that are returned."""
+        return self.results.outputs
+
+    def key(self, node: Any) -> Any:
+        """The buffer in which a node lies."""
+        return key_of(self.results, node)
+
+    def called_views(self) -> Iterator[View]:
+        """What calls back read."""
+        for step in self.program:
+            if isinstance(step, Callback) and self.ways.nodes[step.node].op is not item:
+                for j in self.ways.nodes[step.node].inputs:
+                    view = self.ways.view(j) if self.ways.way[j] is not Way.NUMBER else None
+                    if view is not None:
+                        yield view
+
+    def modules(self) -> list[Module]:
+        """The kernels in LLVM's language, cut into modules where they are many."""
+        found: list[Module] = []
+        names: list[str] = []
+        length = 0
+        for name, body in sorted(self.functions.items()):
+            if names and length + len(body) > MODULE:
+                found.append(self._module(names))
+                names, length = [], 0
+            names.append(name)
+            length += len(body)
+        return [*found, self._module(names)]
+
+    def _module(self, names: list[str]) -> Module:
+        head = "define i64 @{}(ptr noalias %arguments, i64 %begin, i64 %end) #0 {}"
+        functions = [head.format(name, self.functions[name]) for name in names]
+        width = f'"prefer-vector-width"="{32 * self.width}" "min-legal-vector-width"="{32 * self.width}"'
+        definitions = [self.definitions[name] for name in sorted(self._called(functions))]
+        text = "\n".join([*definitions, *functions, f"attributes #0 = {{ nounwind {width} }}", "!0 = !{}", ""])
+        return Module(text, names)
+
+    def _called(self, texts: list[str]) -> set[str]:
+        """The definitions that texts name, and those that these name."""
+        found: set[str] = set()
+        while texts:
+            named = set(re.findall(r"@[\w.$]+", "\n".join(texts)))
+            texts = [self.definitions[name] for name in sorted(named & self.definitions.keys() - found)]
+            found |= named & self.definitions.keys()
+        return found
+
+    def text(self) -> str:
+        """All modules, in LLVM's language."""
+        return "\n".join(module.text for module in self.modules())
+
+
+def key_of(results: Results, node: Any) -> Any:
+    """The buffer in which a node lies."""
+    return Spare(results.spares[node]) if isinstance(node, int) and node in results.spares else node

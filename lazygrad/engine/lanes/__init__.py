@@ -1,0 +1,1 @@
+"""What code is written with: registers, lanes, the functions of mathematics, and the target."""

@@ -1,0 +1,47 @@
+"""What kernels are written for: the lanes, caches and workers of a machine, in one value."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lazygrad.engine.lanes.arithmetic import Arithmetic
+from lazygrad.engine.lanes.writer import Writer
+
+__all__ = ["Target", "cpu"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine. All numbers that say how work is cut are here, and none depends on how many cores there are.
+
+    Attributes:
+        lanes: numbers of float32 in a wide register.
+        writer: makes a writer of a function, whose lanes are those of the target.
+        chunks: parts that the work of one kernel is cut into at most; workers take them in turns.
+        instructions: on single elements, that a chunk of a kernel has at least.
+        cycles: of a chunk of a product for which another worker is worth waking, about 30 µs.
+        room: bytes that a row may need of memory of its own, so that it stays in the nearest cache.
+        near: bytes of the nearest cache that a panel of a product's operand may take.
+        panel: bytes of such a panel that is packed.
+        far: bytes of an operand from which on it is read from memory.
+        page: bytes of memory that lie together.
+    """
+
+    lanes: int
+    writer: Callable[[], Arithmetic]
+    chunks: int = 64
+    instructions: int = 200_000
+    cycles: int = 100_000
+    room: int = 1 << 15
+    near: int = 20_000
+    panel: int = 1 << 19
+    far: int = 1 << 20
+    page: int = 4096
+
+
+@functools.cache
+def cpu(lanes: int) -> Target:
+    """Cores of a CPU whose vector registers hold so many numbers of float32."""
+    return Target(lanes, functools.partial(Writer, lanes))

@@ -1,0 +1,208 @@
+"""In which way each node of a plan is computed natively, as its op, its settings and its operands' specs say."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from lazygrad.define.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
+from lazygrad.engine.lanes.registers import Register
+from lazygrad.engine.lanes.scalar import Scalars
+from lazygrad.engine.lanes.writer import Writer
+from lazygrad.engine.lower import index as indexing
+from lazygrad.engine.lower.index import Affine
+from lazygrad.engine.trace.reading import Folded, Multiplied, Scattered, Taken, read
+from lazygrad.engine.trace.tracing import NotTraced, traced
+from lazygrad.graph.graph import Node
+from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
+from lazygrad.ops.source import _full, _literal, assign, placeholder, variable
+from lazygrad.plan import Plan
+
+__all__ = ["NATIVE", "Classified", "Way"]
+
+NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
+NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
+
+
+class Way(enum.StrEnum):
+    """How a node exists in native code."""
+
+    LEAF = "leaf"
+    """It lies in memory before the step begins: a variable, an input, an array that is the same in every run."""
+    NUMBER = "number"
+    """It is the same number everywhere, and stands in the code."""
+    LAZY = "lazy"
+    """Its elements can be computed where they are wanted: it is elementwise, a view, or taken by indices."""
+    FOLD = "fold"
+    """A loop combines elements of its operand along axes."""
+    SCATTER = "scatter"
+    """A loop adds rows of an operand to the rows that indices name."""
+    COPIES = "copies"
+    """Its operands are copied to where they go, and the rest is zero."""
+    PRODUCT = "product"
+    """A product of matrices of floats, which has a kernel of its own."""
+    CALLBACK = "callback"
+    """It has no native form: the op's kernel is called with NumPy."""
+
+
+class Classified:
+    """The way of every node, decided once.
+
+    Attributes:
+        way: by node.
+        reading: what the kernel was seen to do, of nodes whose kernel takes whole arrays; for ``COPIES``, where in the
+            result each operand goes.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.nodes = plan.graph.nodes
+        self._specs: list[Spec] = [cast(Spec, node.spec) for node in self.nodes]
+        self._costs: dict[Any, int | None] = {}
+        self.reading: dict[int, Any] = {}
+        way = [self._way(i, node) for i, node in enumerate(self.nodes)]
+        for i in self._numbers_in_memory(way):
+            way[i] = Way.LEAF
+        self.way: tuple[Way, ...] = tuple(way)
+
+    def spec(self, i: int) -> Spec:
+        """The spec of node ``i``."""
+        return self._specs[i]
+
+    def _numbers_in_memory(self, way: list[Way]) -> list[int]:
+        """Numbers that must lie in memory after all: operands of products, and what rows are added to, unless 0."""
+        found: list[int] = []
+        for i, node in enumerate(self.nodes):
+            if way[i] is Way.PRODUCT:
+                found += node.inputs
+            elif way[i] is Way.SCATTER and self.nodes[node.inputs[0]].params.get("value"):
+                found.append(node.inputs[0])
+        return [j for j in found if way[j] is Way.NUMBER]
+
+    def _way(self, i: int, node: Node) -> Way:
+        op = node.op
+        if node.of(_literal) or node.of(_full):
+            return Way.NUMBER
+        if node.of(variable) or node.of(placeholder) or i in self.plan.constants or self.plan.static[i]:
+            return Way.LEAF
+        if node.of(assign):
+            return Way.LAZY
+        if op is item or not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
+            return Way.CALLBACK
+        specs = [self.nodes[j].spec for j in node.inputs]
+        if any(not isinstance(s, Spec) or s.dtype not in NATIVE for s in (*specs, node.spec)):
+            return Way.CALLBACK
+        if not node.spec.size or any(not s.size for s in specs):  # type: ignore[union-attr]
+            return Way.CALLBACK  # every loop runs at least once
+        if isinstance(op, Elementwise):
+            return Way.LAZY if self.instructions(node, specs) is not None else Way.CALLBACK
+        if isinstance(op, Movement):
+            if op.looks(node.key, tuple(specs), node.spec):
+                return Way.LAZY
+            shapes = tuple(s.shape for s in specs)  # type: ignore[union-attr]
+            found = indexing.placed(op, shapes, node.params, node.key)
+            if found is not None and not op.own and not _within(found, shapes, node.spec.size):
+                found = None
+            self.reading[i] = found
+            return Way.COPIES if found is not None else Way.CALLBACK
+        if not (op.own or op.recorded):
+            return Way.CALLBACK  # never looked into
+        what = self.reading[i] = read(op, len(node.inputs), node.params)
+        if isinstance(op, Reduction) and isinstance(what, Folded):
+            return self._fold(node, what, specs[0])  # type: ignore[arg-type]
+        if isinstance(op, Opaque) and isinstance(what, Multiplied) and self._is_product(node):
+            return Way.PRODUCT
+        if not op.own:
+            return Way.CALLBACK
+        if isinstance(what, Taken):
+            return Way.LAZY
+        if isinstance(what, Scattered) and self._is_segments(node, what):
+            return Way.SCATTER
+        return Way.CALLBACK
+
+    def _fold(self, node: Node, what: Folded, spec: Spec) -> Way:
+        op = node.op
+        assert isinstance(op, Reduction)
+        if not what.how.startswith("arg") and not (isinstance(op.combine, Elementwise) and _holds(spec, op.identity)):
+            return Way.CALLBACK
+        if what.how.startswith("arg"):
+            axes = node.params["axis"]
+            trailing = axes == (spec.ndim - 1,)
+            return Way.FOLD if trailing and spec.dtype != np.bool_ and spec.shape[-1] < 2**31 else Way.CALLBACK
+        return Way.FOLD if what.how in ("all", "any") or spec.dtype != np.bool_ or what.how == "sum" else Way.CALLBACK
+
+    def _is_product(self, node: Node) -> bool:
+        """Whether both operands are matrices, of floats of the result's dtype."""
+        a, b = (self.spec(j) for j in node.inputs)
+        spec = cast(Spec, node.spec)
+        if spec.dtype.kind != "f" or a.dtype != spec.dtype or b.dtype != spec.dtype or min(a.ndim, b.ndim) < 2:
+            return False
+        return a.shape[-1] == b.shape[-2] and spec.shape == _multiplied(a, b)
+
+    def _is_segments(self, node: Node, what: Scattered) -> bool:
+        """Whether whole rows are added, named by one array of indices."""
+        ranks = self.spec(node.inputs[0]).ndim
+        return (
+            len(node.inputs) == 3
+            and len(what.pattern) == ranks
+            and not isinstance(what.pattern[0], slice)
+            and all(p == slice(None) for p in what.pattern[1:])
+            and self.spec(node.inputs[2]).ndim == 1
+            and self.spec(node.inputs[1]).shape[1:] == self.spec(node.inputs[0]).shape[1:]
+            and self.spec(node.inputs[1]).shape[0] == self.spec(node.inputs[2]).shape[0]
+            and node.spec.dtype != np.bool_  # type: ignore[union-attr]
+        )
+
+    def instructions(self, node: Node, specs: Any) -> int | None:
+        """How many instructions the kernel writes for one element; None if it has no native form."""
+        key = (node.op, tuple(s.dtype for s in specs), node.key)
+        if key not in self._costs:
+            writer = Writer(4)
+            scalars = Scalars(writer, lambda wrong: None)
+            registers = []
+            for number, spec in enumerate(specs):
+                one = writer.argument(number)
+                registers.append(writer.load(one, 0, spec.dtype))
+            before = writer.count
+            try:
+                assert isinstance(node.op, Declared)
+                result = traced(node.op, scalars, registers, node.params)
+                wanted = cast(Spec, node.spec).dtype
+                native = result.dtype == wanted if isinstance(result, Register) else isinstance(result, NUMBER)
+                self._costs[key] = writer.count - before if native else None
+            except NotTraced:
+                self._costs[key] = None
+        return self._costs[key]
+
+
+def _holds(spec: Spec, identity: Any) -> bool:
+    """Whether the dtype of a spec has an identity among its numbers."""
+    if identity is None:
+        return True
+    with np.errstate(all="ignore"):
+        try:
+            return bool(np.asarray(identity).astype(spec.dtype) == identity)
+        except (TypeError, ValueError, OverflowError):
+            return False
+
+
+def _within(places: Sequence[Affine], shapes: Sequence[Shape], size: int) -> bool:
+    """Whether all that operands fill lies in a result of so many elements."""
+    for place, shape in zip(places, shapes, strict=True):
+        ends = [step * (n - 1) for step, n in zip(place.steps[0], shape, strict=True)]
+        if place.starts[0] + sum(min(end, 0) for end in ends) < 0:
+            return False
+        if place.starts[0] + sum(max(end, 0) for end in ends) >= size:
+            return False
+    return True
+
+
+def _multiplied(a: Spec, b: Spec) -> Any:
+    """The shape of a product of matrices; None if there is none."""
+    try:
+        return (*broadcast([a.shape[:-2], b.shape[:-2]]), a.shape[-2], b.shape[-1])
+    except Mismatch:
+        return None

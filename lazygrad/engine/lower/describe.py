@@ -1,0 +1,214 @@
+"""What the elements of a node are computed of: the one reading of a plan's nodes, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lazygrad.define.kinds import Declared, Movement, Reduction
+from lazygrad.engine.lanes.registers import BOOL
+from lazygrad.engine.lower.index import Index, View, identity
+from lazygrad.engine.lower.kernels import (
+    ZEROS,
+    Anywhere,
+    Apply,
+    Element,
+    Fold,
+    Indices,
+    Load,
+    Moved,
+    Number,
+    Part,
+    Spare,
+    Statement,
+    Taken,
+    Viewed,
+)
+from lazygrad.engine.lower.ways import Way, Ways
+from lazygrad.engine.trace.reading import Folded
+from lazygrad.engine.trace.reading import Taken as TakenPattern
+
+__all__ = ["copy", "definition", "folded", "limits", "segmented", "zeros"]
+
+
+def definition(ways: Ways, i: int) -> Statement:
+    """The statement that computes a node by its definition."""
+    shape = ways.spec(i).shape
+    described = _Elements(ways)
+    described.add((i, ()), described.defined(i, _loops(shape)))
+    return _statement(ways, i, i, described)
+
+
+def zeros(ways: Ways, i: int, target: Part) -> Statement:
+    """The statement that fills a node with zeros."""
+    return Statement(i, ways.spec(i).shape, ZEROS, target=target, spec=ways.spec(i))
+
+
+def copy(ways: Ways, i: int, target: Part | Spare) -> Statement:
+    """The statement that copies a node to a target."""
+    described = _Elements(ways)
+    described.element(i, _loops(ways.spec(i).shape))
+    return _statement(ways, i, i, described, target=target)
+
+
+def folded(ways: Ways, i: int) -> Statement:
+    """The statement of a reduction."""
+    node, how = ways.nodes[i], ways.reading[i]
+    assert isinstance(how, Folded)
+    (j,) = node.inputs
+    described = _Elements(ways)
+    described.element(j, _loops(ways.spec(j).shape))
+    whole = how.how.startswith("arg")
+    axes, dtype = tuple(node.params["axis"]), ways.spec(i).dtype
+    if whole:
+        fold = Fold(node.op, how.how, None, None, dtype)
+    else:
+        assert isinstance(node.op, Reduction)
+        combine = node.op.combine
+        assert isinstance(combine, Declared)
+        fold = Fold(node.op, how.how, combine, _neutral(node.op, dtype), dtype)
+    return _statement(ways, i, j, described, axes=axes, fold=fold, whole=whole)
+
+
+def segmented(ways: Ways, i: int) -> Statement:
+    """The statement of a sum by segments."""
+    start, values, segments = ways.nodes[i].inputs
+    described = _Elements(ways)
+    loops = _loops(ways.spec(values).shape)
+    result = described.element(values, loops)
+    which, begin = described.element(segments, loops[:1]), None
+    if ways.way[start] is Way.NUMBER:
+        assert not ways.nodes[start].params["value"]
+    else:
+        view = ways.view(start)
+        assert view is not None
+        begin = described.add((start, None), Anywhere(view, ways.spec(i).dtype))
+    fold = Fold(ways.nodes[i].op, None, None, 0, ways.spec(i).dtype)
+    return _statement(ways, i, values, described, result, axes=(0,), fold=fold, segments=which, start=begin)
+
+
+def _loops(shape: tuple[int, ...]) -> Indices:
+    return identity(shape, range(len(shape)))
+
+
+def _statement(ways: Ways, i: int, j: int, described: _Elements, result: int | None = None, **more: Any) -> Statement:
+    """A statement of node ``i`` whose source is node ``j``: by default, the last element described."""
+    elements = tuple(described.elements)
+    result = len(elements) - 1 if result is None else result
+    return Statement(i, ways.spec(j).shape, j, elements=elements, result=result, spec=ways.spec(i), **more)
+
+
+class _Elements:
+    """A list of elements being written, each once."""
+
+    def __init__(self, ways: Ways) -> None:
+        self.ways = ways
+        self.elements: list[Element] = []
+        self._numbers: dict[Any, int] = {}
+
+    def add(self, key: Any, element: Element) -> int:
+        """Append an element; its number."""
+        number = self._numbers[key] = len(self.elements)
+        self.elements.append(element)
+        return number
+
+    def element(self, i: int, index: Indices) -> int:
+        """The number of the element at ``index`` of node ``i``."""
+        known = self._numbers.get((i, index))
+        if known is not None:
+            return known
+        ways = self.ways
+        if i in ways.stored or ways.way[i] in (Way.LEAF, Way.CALLBACK):
+            view = ways.view(i)
+            assert view is not None
+            return self.add((i, index), Load(i, index, view.place(index), ways.spec(i)))
+        return self.add((i, index), self._number(i) if ways.way[i] is Way.NUMBER else self.defined(i, index))
+
+    def defined(self, i: int, index: Indices) -> Element:
+        """The element at ``index`` of a node by its definition; what it is computed of is appended."""
+        ways, node, dtype = self.ways, self.ways.nodes[i], self.ways.spec(i).dtype
+        if i in ways.reading:
+            return self._taken(i, index)
+        if ways.is_split(i):
+            (j,) = node.inputs
+            if ways.way[j] is Way.NUMBER:
+                return Moved(i, index, self.element(j, ()), dtype)
+            view = ways.split(i)
+            return Viewed(i, index, view.buffer, view.place(index), dtype)
+        operands = tuple([self.element(j, at) for j, at in ways.operands(i, index)])
+        if isinstance(node.op, Movement):
+            return Moved(i, index, operands[0], dtype)
+        assert isinstance(node.op, Declared)
+        return Apply(i, index, node.op, node.params, node.key, operands, dtype, ways.own[i])
+
+    def _number(self, i: int) -> Number:
+        node = self.ways.nodes[i]
+        return Number(i, node.params["value"], node.key, self.ways.spec(i).dtype)
+
+    def _taken(self, i: int, index: Indices) -> Taken:
+        ways, node = self.ways, self.ways.nodes[i]
+        source = node.inputs[0]
+        spec = ways.spec(source)
+        if ways.way[source] is Way.NUMBER:
+            view: View | None = View(None, 0, (0,) * spec.ndim, spec.shape)
+            taken_from = self.element(source, ())
+        else:
+            view = ways.view(source)
+            assert view is not None
+            taken_from = self.add((source, None, index), Anywhere(view, spec.dtype))
+        assert view is not None
+        joint, parts = _joint_axes(ways, i)
+        own = index[joint.start : joint.stop]
+        named = iter([self.element(j, ways.broadcast(j, own)) for j in node.inputs[1:]])
+        place, indices, axis = Index(view.start), list[tuple[int, int, int]](), 0
+        for part, of in parts:
+            if part is None:
+                continue
+            n, step = spec.shape[axis], view.steps[axis]
+            if of is None:
+                indices.append((next(named), n, step))
+            else:
+                start, _, stride = part.indices(n)
+                place = place.plus(Index(start), step).plus(index[of], stride * step)
+            axis += 1
+        return Taken(i, index, taken_from, place, tuple(indices), ways.spec(i).dtype, ways.own[i])
+
+
+def _joint_axes(ways: Ways, i: int) -> tuple[slice, list[tuple[Any, int | None]]]:
+    """Of a node that takes elements: which axes of the result the indices make, and what each part of the
+    pattern stands for: (part, axis of the result) for slices, (part, None) for index arrays.
+    """
+    node, reading = ways.nodes[i], ways.reading[i]
+    assert isinstance(reading, TakenPattern)
+    pattern = reading.pattern
+    arrays = [k for k, part in enumerate(pattern) if not (part is None or isinstance(part, slice))]
+    together = arrays == list(range(arrays[0], arrays[0] + len(arrays)))
+    rank = max(ways.spec(j).ndim for j in node.inputs[1:])
+    first = arrays[0] if together else 0
+    axis, parts = 0 if first else rank, list[tuple[Any, int | None]]()
+    for k, part in enumerate(pattern):
+        if k in arrays:
+            parts.append((part, None))
+            if together and k == arrays[0] and first:
+                axis += rank
+        else:
+            parts.append((part, axis))
+            axis += 1
+    return slice(first, first + rank), parts
+
+
+def _neutral(op: Reduction, dtype: np.dtype[Any]) -> Any:
+    """The number that changes nothing when it is combined: the identity, or the end of the dtype's range."""
+    if op.identity is not None:
+        return op.identity
+    ends = (-np.inf, np.inf) if dtype.kind == "f" else (0, 1) if dtype == BOOL else limits(dtype)
+    probe = np.asarray(1, dtype)
+    assert isinstance(op.combine, Declared)
+    return next(end for end in ends if op.combine.kernel(np, np.asarray(end, dtype), probe) == probe)
+
+
+def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """The ends of the range of whole numbers."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)

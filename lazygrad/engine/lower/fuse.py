@@ -1,0 +1,183 @@
+"""Which nodes become one kernel.
+
+Everything that is stored is computed by a *statement*: a loop over the elements of an array (a map), or over
+those that are folded away (a fold). Three principles decide which statements share a kernel:
+
+1. A kernel goes over *rows*: elements of the leading axes that all its statements have in common. What a
+   statement makes of a row, later ones may read in the same row; so softmax, normalisation, or distances and
+   their argmin need no array that is larger than a row.
+2. A fold over the rows themselves (a bias' gradient, a loss) is totalled on the way; whoever reads it comes in a
+   later kernel.
+3. A statement joins a kernel that computes what it reads, or reads what it reads, if everything it depends on
+   comes no later. Kernels run in the order in which they began, so nothing needs to be sorted again.
+
+What only its own kernel reads is never written to memory.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lazygrad.engine.lower import describe
+from lazygrad.engine.lower.index import Affine, Index, contiguous, identity
+from lazygrad.engine.lower.kernels import Kernel, Part, Statement
+from lazygrad.engine.lower.ways import Way, Ways
+from lazygrad.graph.spec import Shape
+
+__all__ = ["Entry", "Rows", "fused"]
+
+SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
+MOST = 24  # statements of a kernel
+LONGEST = 4000  # instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones
+FEW = 64  # rows; a kernel of much work is not made to have fewer, as rows are what threads share
+
+
+@dataclass(eq=False)
+class Entry:
+    """Something that is run: a kernel, a product, or a call back to NumPy."""
+
+    kind: Way
+    node: int
+
+
+class Rows(Entry):
+    """A kernel that statements may still join; see :class:`lazygrad.engine.lower.kernels.Kernel`."""
+
+    def __init__(self, statement: Statement) -> None:
+        super().__init__(Way.LAZY, statement.node)
+        self.statements = [statement]
+        self.rank = statement.rank
+        self.made = {} if statement.target is not None else {statement.node: statement}
+
+    @property
+    def rows(self) -> Shape:
+        """Sizes of the axes of its rows."""
+        return self.statements[0].shape[: self.rank]
+
+    @property
+    def length(self) -> int:
+        """About how many instructions are written for an element of each statement."""
+        return sum(s.length for s in self.statements)
+
+    def fits(self, statement: Statement) -> int | None:
+        """The rank with which ``statement`` can join, or None."""
+        if len(self.statements) >= MOST or self.length + statement.length > LONGEST:
+            return None
+        if self.statements[0].segments is not None and statement.segments is None:
+            return None
+        rank = min(self.rank, statement.rank)
+        while self.rows[:rank] != statement.shape[:rank]:
+            rank -= 1
+        parts = {s.target.node for s in self.statements if isinstance(s.target, Part)}
+        for node, index, _ in statement.reads:
+            if node in parts:
+                return None
+            maker = self.made.get(node)
+            if maker is not None:
+                apart = (maker.leading and rank) or index is None
+                rank = 0 if apart else min(rank, _aligned(index or (), statement.shape, rank))
+        if rank == 0 and any(s.segments is not None for s in (*self.statements, statement)):
+            return None
+        work = sum(s.size for s in self.statements) + statement.size
+        if work <= SMALL:
+            return rank
+        if rank == 0 or (rank < self.rank and math.prod(self.rows[:rank]) < FEW):
+            return None
+        return rank
+
+    def join(self, statement: Statement, rank: int) -> None:
+        """Add a statement."""
+        self.rank = rank
+        self.statements.append(statement)
+        if statement.target is None:
+            self.made[statement.node] = statement
+
+    def kernel(self, stored: frozenset[int]) -> Kernel:
+        """The description, once it is known which nodes must lie in memory."""
+        return Kernel(self.rank, tuple(self.statements), stored & {s.node for s in self.statements})
+
+
+def _aligned(index: tuple[Index, ...], shape: Shape, rank: int) -> int:
+    """How many leading axes of an index just count the rows."""
+    count = 0
+    while count < min(rank, len(index)) and index[count] == identity(shape, range(len(shape)))[count]:
+        count += 1
+    return count
+
+
+def fused(ways: Ways) -> list[Entry]:
+    """The entries that compute a plan, in an order in which they can run."""
+    return _Fusion(ways).entries
+
+
+class _Fusion:
+    def __init__(self, ways: Ways) -> None:
+        self.ways = ways
+        self.entries: list[Entry] = []
+        self.place: dict[int, int] = {}  # the entry that makes each stored node
+        self._readers: dict[int, int] = {}  # the last kernel that reads a node
+        for i in range(len(ways.nodes)):
+            way = ways.way[i]
+            if way in (Way.PRODUCT, Way.CALLBACK):
+                self._append(Entry(way, i))
+            elif way is Way.SCATTER:
+                self._add(describe.segmented(ways, i))
+            elif way is Way.COPIES:
+                self._copies(i)
+            elif way is Way.FOLD:
+                self._add(describe.folded(ways, i))
+            elif i in ways.stored:
+                self._add(describe.definition(ways, i))
+
+    def _copies(self, i: int) -> None:
+        """A movement that is no view: zeros where no operand goes, and every operand where it goes."""
+        ways = self.ways
+        shape = ways.spec(i).shape
+        inputs = ways.nodes[i].inputs
+        earliest = -1
+        if sum(ways.spec(j).size for j in inputs) < ways.spec(i).size:
+            everywhere = Affine((0,), (contiguous(shape),))
+            self._append(Rows(describe.zeros(ways, i, Part(i, everywhere))))
+            earliest = len(self.entries)
+        last = 0
+        for j, place in zip(inputs, ways.reading[i], strict=True):
+            last = max(last, self._add(describe.copy(ways, j, Part(i, place)), earliest))
+        self.place[i] = last
+
+    def _append(self, entry: Entry) -> None:
+        self.place[entry.node] = len(self.entries)
+        self.entries.append(entry)
+
+    def _add(self, statement: Statement, earliest: int = -1) -> int:
+        """Let a statement join a kernel that comes no earlier than ``earliest``, or begin one; where it is."""
+        earliest = max([earliest, *(self.place[node] for node, _, _ in statement.reads if node in self.place)])
+        alone = statement.segments is not None and statement.spec.size > 32
+        for place in [] if alone else self._candidates(statement, earliest):
+            kernel = self.entries[place]
+            if isinstance(kernel, Rows):
+                rank = kernel.fits(statement)
+                if rank is not None:
+                    kernel.join(statement, rank)
+                    return self._placed(statement, place)
+        self.entries.append(Rows(statement))
+        return self._placed(statement, len(self.entries) - 1)
+
+    def _placed(self, statement: Statement, place: int) -> int:
+        if statement.target is None:
+            self.place[statement.node] = place
+        for node, _, _ in statement.reads:
+            if self.ways.spec(node).size > 1:
+                self._readers[node] = place
+        return place
+
+    def _candidates(self, statement: Statement, earliest: int) -> list[int]:
+        """Kernels it may join, best first: one that makes what it reads, then those that read the same."""
+        found = [earliest] if 0 <= earliest < len(self.entries) else []
+        for node, _, _ in statement.reads:
+            place = self._readers.get(node, -1)
+            if place >= max(earliest, 0) and self.ways.spec(node).size >= statement.size:
+                found.append(place)
+        if statement.size <= SMALL and len(self.entries) > max(earliest, 0):
+            found.append(len(self.entries) - 1)
+        return list(dict.fromkeys(found))

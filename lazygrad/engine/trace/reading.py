@@ -1,0 +1,83 @@
+"""What a kernel of whole arrays does, found by running it on stand-ins.
+
+A reduction's kernel calls ``xp.sum`` or another fold, a product's ``xp.matmul``, indexing's ``xp.elements`` or
+``xp.added``. The stand-ins note that call. A kernel that does anything else has no native form, and is called back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lazygrad.engine.trace.tracing import NotTraced, Stand, traced
+
+__all__ = ["Folded", "Multiplied", "Scattered", "Taken", "read"]
+
+
+class Folded(NamedTuple):
+    """A reduction: ``sum prod max min all any argmax argmin`` over axes."""
+
+    how: str
+
+
+class Multiplied(NamedTuple):
+    """A product of matrices."""
+
+
+class Taken(NamedTuple):
+    """Elements of operand 0 at ``pattern``, where operands stand for themselves."""
+
+    pattern: tuple[Any, ...]
+
+
+class Scattered(NamedTuple):
+    """Operand 0 with operand ``values`` added at ``pattern``."""
+
+    values: int
+    pattern: tuple[Any, ...]
+
+
+class Operand(Stand):
+    """Stands for the operand of that number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class _Reading:
+    """The namespace ``xp`` of stand-ins."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin"):
+            raise NotTraced(f"xp.{name} of whole arrays has no native form")
+
+        def folded(x: Operand, axis: Any, keepdims: Any) -> Folded | None:
+            axes = self.params.get("axis", axis)
+            same = axis in (axes, (axes,)) or (axis,) == axes
+            same = same and bool(self.params.get("keepdims", keepdims)) == bool(keepdims)
+            return Folded(name) if same and x.number == 0 else None
+
+        return folded
+
+    def matmul(self, a: Operand, b: Operand) -> Multiplied | None:
+        """A product."""
+        return Multiplied() if (a.number, b.number) == (0, 1) else None
+
+    def elements(self, x: Operand, pattern: tuple[Any, ...]) -> Taken | None:
+        """Elements that are taken."""
+        return Taken(pattern) if x.number == 0 else None
+
+    def added(self, x: Operand, pattern: tuple[Any, ...], values: Operand) -> Scattered | None:
+        """An addition."""
+        return Scattered(values.number, pattern) if x.number == 0 else None
+
+
+def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
+    """What the kernel of ``op`` does, or None if it has no native form."""
+    try:
+        found = traced(op, _Reading(params), map(Operand, range(operands)), params)
+    except NotTraced:
+        return None
+    return found if isinstance(found, (Folded, Multiplied, Scattered, Taken)) else None

@@ -1,0 +1,232 @@
+"""Files of variables: written whole or not at all, and read without running or believing anything in them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import reprlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lazygrad.errors import SaveError, nearest, report
+from lazygrad.files import replacing
+from lazygrad.files.document import (
+    FORMAT,
+    MOST_LETTERS,
+    MOST_VARIABLES,
+    NAMES,
+    VERSIONS,
+    Document,
+    Entry,
+    Rows,
+    from_members,
+    pieces,
+    usable,
+)
+from lazygrad.files.jsontext import MOST_DIGITS, NotJSONError, NotTextError, Reader
+from lazygrad.files.rust import from_rust, is_rust
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
+
+__all__ = ["Document", "Entry", "check_fits", "read", "write"]
+
+MOST_BYTES = 2**40  # of a file
+
+_EDITED = "The file was damaged or edited: use another copy."
+_CUT_OFF = "The file may be cut off: use another copy."
+_RUST = "It looks like a file of the Rust crate autograd, but is damaged: use another copy."
+_OTHER = "Give a file that env.save wrote."
+_ON_PURPOSE = (
+    "Use another copy. If you changed it on purpose, write null in place of the checksum: "
+    'the last member is then  "checksum": null'
+)
+
+
+def write(path: Any, document: Document, keep: int = 1) -> None:
+    """Write the document beside its file, sync, and rename; a crash leaves the old file whole.
+
+    Where ``path`` is a link, the file it points to is replaced, and the link stays.
+
+    Args:
+        path: the file.
+        document: what it shall hold.
+        keep: how many files stay, the older ones named by numbers: ``model.json``, ``model.json.1``, ....
+
+    Raises:
+        SaveError: the file cannot be written, or there is something in it that no file can hold.
+    """
+    _check_can_be_held(document)
+    try:
+        replacing.replace(replacing.target_of(_given(path)), _counted(pieces(document)), keep)
+    except (OSError, ValueError) as reason:
+        cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
+        what = f"cannot save to {_shown(path)}"
+        raise SaveError(report(what, at=here(), facts=[_said(reason)], cure=cure)) from reason
+
+
+def _check_can_be_held(document: Document) -> None:
+    """Raise SaveError at what could not be read again."""
+    for entries, letters in [(document.entries, MOST_LETTERS), (document.training or [], 2 * MOST_LETTERS)]:
+        if len(entries) > MOST_VARIABLES:
+            what, cure = f"cannot save {len(entries)} variables", f"A file holds at most {MOST_VARIABLES}."
+            raise SaveError(report(what, at=here(), cure=cure))
+        for entry in entries:
+            if entry.array.dtype not in NAMES:
+                what = f"cannot save variable {reprlib.repr(entry.path)} of {entry.array.dtype}"
+                cure = "Its bits mean other numbers on other machines: register the variable as float64."
+                if entry.array.dtype.kind not in "biuf":
+                    cure = "A file holds numbers and booleans."
+                raise SaveError(report(what, at=here(), cure=cure))
+            try:
+                usable(entry.path, letters)
+            except ValueError as reason:
+                what = f"cannot save variable {reprlib.repr(entry.path)}"
+                cure = "A name is printable text without spaces at its ends; '/' divides namespaces."
+                raise SaveError(report(what, at=here(), facts=[f"{reason}."], cure=cure)) from None
+    if document.seed is not None and document.seed >= 10**MOST_DIGITS:
+        what, cure = "cannot save a random state with so large a seed", f"A seed has at most {MOST_DIGITS} digits."
+        raise SaveError(report(what, at=here(), cure=cure))
+
+
+def _counted(data: Iterator[bytes]) -> Iterator[bytes]:
+    count = 0
+    for piece in data:
+        count += len(piece)
+        if count > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"A file has at most {MOST_BYTES} bytes")
+        yield piece
+
+
+def _given(path: Any) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError("a path is text or a pathlib.Path")
+    return os.fsdecode(path)
+
+
+def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec] | None = None) -> Document:
+    """The document in a file.
+
+    Args:
+        path: the file.
+        dtype: of the variables in a file that does not say it; found out from the numbers, if not given.
+        mine: likewise, variables whose dtype is known.
+
+    Raises:
+        SaveError: the file cannot be read or understood.
+    """
+    try:
+        file = Path(_given(path))
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise OSError(errno.EINVAL, "It is a device or a pipe, not a file")  # which may never end
+        with open(file, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MOST_BYTES:
+                raise UnreadableError(f"It has {size} bytes, more than {MOST_BYTES}.", _OTHER)
+            return understood(stream, dtype, mine or {})
+    except UnreadableError as reason:
+        raise _unreadable(path, *reason.args) from None
+    except (OSError, ValueError) as reason:
+        raise _unreadable(path, _said(reason), "Check the path.") from reason
+
+
+class UnreadableError(Exception):
+    """What is wrong with a file, and what to do."""
+
+
+@contextlib.contextmanager
+def _damage(cure: str) -> Iterator[None]:
+    """Tell of what does not fit in a file as an UnreadableError."""
+    try:
+        yield
+    except NotTextError as reason:
+        raise UnreadableError(f"{reason}.", _EDITED) from None
+    except NotJSONError as reason:
+        raise UnreadableError(f"It is not JSON: {reason}.", _CUT_OFF) from None
+    except ValueError as reason:
+        said = str(reason)
+        raise UnreadableError(f"{said[:1].upper()}{said[1:]}.", cure) from None
+
+
+def understood(stream: BinaryIO, dtype: np.dtype[Any] | None, mine: Mapping[str, Spec]) -> Document:
+    """The document in an open file; raises UnreadableError."""
+    with _damage(_OTHER):
+        reader = Reader(stream)
+        if not reader.is_object():
+            reader.value()
+            reader.end()
+            raise ValueError(f'it has no "format": "{FORMAT}"')
+        content, digest, last = _members(reader)
+    if is_rust(content):
+        with _damage(_RUST):
+            return from_rust(content, dtype, mine)
+    if content.get("format") != FORMAT:
+        raise UnreadableError(f'It has no "format": "{FORMAT}".', _OTHER)
+    version = content.get("version")
+    if type(version) is not int or version not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        cure = f"This lazygrad reads versions {known}: install the one that wrote the file, or a newer one."
+        raise UnreadableError(f"Its version is {reprlib.repr(version)}.", cure)
+    if version > 1 and "checksum" not in content:
+        raise UnreadableError("It has no checksum.", _ON_PURPOSE)
+    checksum = content.get("checksum")
+    if checksum is not None and (version > 1 or _is_checksum(checksum)):
+        if checksum != digest:
+            raise UnreadableError("It does not fit its checksum: it was damaged or edited.", _ON_PURPOSE)
+        if last != "checksum":
+            raise UnreadableError(f"The member {last!r} stands after the checksum, which is not of it.", _ON_PURPOSE)
+    with _damage(_EDITED):
+        return from_members(content)
+
+
+def _members(reader: Reader) -> tuple[dict[str, Any], str, str]:
+    """The members, variables taken out of the text one after the other; what the checksum should be; the last name."""
+    content: dict[str, Any] = {}
+    digest = name = ""
+    for name in reader.members():
+        if name == "checksum":
+            digest = reader.digest()
+        if name in ("variables", "training") and reader.is_list():
+            content[name] = Rows.of(reader.items(), name, MOST_LETTERS * (2 if name == "training" else 1))
+        else:
+            content[name] = reader.value()
+    return content, digest, name
+
+
+def _is_checksum(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _unreadable(path: Any, fact: str, cure: str) -> SaveError:
+    return SaveError(report(f"cannot read {_shown(path)}", at=here(), facts=[fact], cure=cure))
+
+
+def _shown(path: Any) -> str:
+    return repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else reprlib.repr(path)
+
+
+def _said(reason: Exception) -> str:
+    return f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"
+
+
+def check_fits(path: Any, document: Document, mine: Mapping[str, Spec], strict: bool) -> None:
+    """Raise SaveError unless the variables in the file are those of the environment."""
+    what = f"cannot restore {_shown(path)}"
+    cure = "Use strict=False to take only what fits."
+    theirs = {entry.path: entry for entry in document.entries}
+    for name, entry in theirs.items():
+        got = Spec(entry.array.shape, entry.array.dtype)
+        if name in mine and mine[name] != got:
+            facts = [f"environment:  {mine[name]}", f"file:         {got}"]
+            other = f"{what}: variable {name!r} is another"
+            raise SaveError(report(other, at=here(), facts=facts, cure="The file belongs to another model."))
+        if strict and name not in mine and entry.trainable:
+            lacking = f"{what}: the environment has no variable {name!r}"
+            raise SaveError(report(lacking, at=here(), facts=[nearest(name, mine)], cure=cure))
+    missing = [name for name in mine if name not in theirs]
+    if strict and missing:
+        lacking = f"{what}: it has no variable {missing[0]!r}"
+        raise SaveError(report(lacking, at=here(), facts=[nearest(missing[0], theirs)], cure=cure))

@@ -1,0 +1,1 @@
+"""What a step writes: specs, tensors, and the list of nodes."""

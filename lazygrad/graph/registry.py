@@ -1,0 +1,48 @@
+"""The functions of the language by name, and the user's line that calls them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lazygrad.errors import Origin
+
+if TYPE_CHECKING:
+    from lazygrad.graph.tensor import Tensor
+
+__all__ = ["function", "functions", "here", "level"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
+
+# The one knot: a Tensor's operators need ops, and ops need Tensor. Every public function puts itself
+# in here under its name, and ``Tensor.__add__`` looks "add" up when it is called.
+functions: dict[str, Callable[..., Tensor]] = {}
+
+
+def function(f: F) -> F:
+    """Register ``f``, a composition of ops, as a public function of the language."""
+    functions[f.__name__] = f
+    return f
+
+
+def here(part: str = "forward") -> Origin:
+    """The line outside lazygrad that is being executed."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_PACKAGE):
+        if frame.f_back is None:
+            return Origin(None, 0, part)
+        frame = frame.f_back
+    return Origin(frame.f_code, frame.f_lasti, part)
+
+
+def level() -> int:
+    """The ``stacklevel`` with which a warning of the caller is one of the line outside lazygrad."""
+    frame, found = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, found = frame.f_back, found + 1
+    return found

@@ -1,0 +1,1 @@
+"""What an environment keeps: variables, their arrays, the count of runs, and whose turn it is."""

@@ -1,0 +1,1 @@
+"""What users hand over: arrays of others, missing values, tables."""
