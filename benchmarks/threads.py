@@ -70,7 +70,7 @@ def digest(name: str, tiny: bool = False) -> dict[str, Any]:
     assert compiled.is_native, compiled
     for variable in env:
         seen.update(variable.value.tobytes())
-    instructions = [step for step in compiled.plan.native.native.program if isinstance(step, Instruction)]
+    instructions = [step for step in compiled.plan.native().native.program if isinstance(step, Instruction)]
     return {"digest": seen.hexdigest(), "chunks": max((step.chunks for step in instructions), default=0)}
 
 

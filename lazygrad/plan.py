@@ -6,7 +6,7 @@ holds no array of the environment, and none of the user's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.rewrite import optimized, share
 
-__all__ = ["Plan", "last_reads"]
+__all__ = ["NativeCode", "Plan", "last_reads"]
 
 
 class NativeCode(Protocol):
@@ -32,6 +32,11 @@ class NativeCode(Protocol):
         """Its kernels, in words."""
 
 
+def _none() -> NativeCode | None:
+    """There is no native code."""
+    return None
+
+
 class Plan:
     """The nodes to run, in order, and what is known of them before any of them runs.
 
@@ -40,6 +45,7 @@ class Plan:
         roots: the nodes that are asked for.
         shared: whether functions of one argument shall be computed from one number. Native code gains by that;
             NumPy, which has a fast function of its own for each, loses.
+        native: gives the native code that runs the plan, if it is in place; is asked when the plan is explained.
 
     Attributes:
         graph: the graph after all passes; every node of it is needed.
@@ -52,10 +58,15 @@ class Plan:
             run, as it is returned or assigned.
         dying: for each node the nodes whose arrays nothing after it needs.
         static: for each node whether its array is the same in every run.
-        native: what is known of its native code, where it was asked for.
     """
 
-    def __init__(self, graph: Graph, roots: Sequence[int], shared: bool = True) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        roots: Sequence[int],
+        shared: bool = True,
+        native: Callable[[], NativeCode | None] = _none,
+    ) -> None:
         wanted = Graph(graph.dtype)
         wanted.nodes, wanted.origins = graph.nodes, graph.origins
         wanted.roots = tuple(roots)
@@ -74,7 +85,7 @@ class Plan:
         self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(placeholder)}
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.draws = any(is_random(n) for n in nodes)
-        self.native: NativeCode | None = None
+        self.native = native
         self.last_use = self._last_use()
         self.dying = self._dying()
         self.static = self._static()
@@ -148,8 +159,9 @@ class Plan:
 
         Without native code, as much as all nodes make together: NumPy frees arrays as it goes on.
         """
-        if self.native is not None:
-            return self.native.nbytes
+        code = self.native()
+        if code is not None:
+            return code.nbytes
         return sum(s.nbytes for i, node in enumerate(self.graph.nodes) if node.inputs for s in self.specs(i))
 
     def specs(self, index: int) -> tuple[Spec, ...]:
@@ -171,8 +183,9 @@ class Plan:
         if self.graph.rewrites:
             lines.append("passes")
             lines += [f"{times:6}  {name}" for name, times in self.graph.rewrites.items()]
-        if self.native is not None:
-            lines.append(self.native.explain())
+        code = self.native()
+        if code is not None:
+            lines.append(code.explain())
         return "\n".join(lines)
 
 

@@ -234,16 +234,17 @@ def test_joblib_runs_them_too(backend: str) -> None:
     assert [w for _, w in here] == [w for _, w in there]
 
 
-def test_the_thread_beside_imports_nothing() -> None:
+def test_the_thread_beside_imports_nothing_but_while_forks_wait() -> None:
     """A fork would leave the lock of a module that is being imported locked for ever."""
     text = """
 import builtins
-plain, found = builtins.__import__, []
+from lazygrad.engine import background
+plain, found, guarded = builtins.__import__, [], []
 def noticed(name, globals=None, locals=None, fromlist=(), level=0):
     before = len(sys.modules)
     module = plain(name, globals, locals, fromlist, level)
     if threading.current_thread().name == "lazygrad compiler" and len(sys.modules) != before:
-        found.append(name)
+        (guarded if background._imports._is_owned() else found).append(name)
     return module
 builtins.__import__ = noticed
 env = environment()
@@ -255,9 +256,37 @@ fast(x), fast(x)
 fast.wait()
 assert fast.is_native
 fast(x)
+assert "lazygrad.engine.cpu" in guarded
 print(found)
 """
     assert "[]\n" == forked(3, text)
+
+
+def test_a_fork_waits_for_what_the_thread_beside_imports() -> None:
+    """Both sides import the rest then, and compile."""
+    text = """
+import importlib.abc
+begun, slow = threading.Event(), []
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "lazygrad.engine.cpu.lower":
+            begun.set()
+            time.sleep(0.3)
+            slow.append(name)
+sys.meta_path.insert(0, Slow())
+fast = environment().compile(step)
+fast(x)
+begun.wait()
+pid = os.fork()
+assert slow
+fast.wait()
+assert fast.is_native
+if pid == 0:
+    os._exit(0)
+waited(pid)
+print("well")
+"""
+    assert "well\n" == forked(1, text)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on processes counts threads on Linux")

@@ -1,7 +1,7 @@
 """Work that is done beside the program: a thread that makes native code while NumPy runs the plan.
 
-Nothing waits for it: not the end of the process, nor a fork. A forked process has no such thread; what its parent had
-begun is not begun there, and is done when somebody asks for it.
+Nothing waits for it: not the end of the process, nor a fork, unless the thread is importing. A forked process has no
+such thread; what its parent had begun is not begun there, and is done when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Cancelled", "Job", "submit"]
+__all__ = ["Cancelled", "Job", "importing", "submit"]
+
+PATIENCE = 10.0  # seconds that a fork waits for an import; far more than any takes
 
 
 class Cancelled(Exception):
     """The job was given up."""
+
+
+def _nothing() -> None:
+    """Nothing has to be left."""
 
 
 class Job:
@@ -27,12 +33,14 @@ class Job:
 
     Args:
         work: what to do. It is given the job, and asks it now and then whether to go on.
-        leave: called from another thread where the work is given up while it is being done.
+
+    Attributes:
+        leave: called from another thread where the work is given up while it is being done; set by the work.
     """
 
-    def __init__(self, work: Callable[[Job], Any], leave: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, work: Callable[[Job], Any]) -> None:
         self._work = work
-        self._leave = leave
+        self.leave: Callable[[], None] = _nothing
         self.result: Any = None
         self.failure: BaseException | None = None
         self._is_done = self._is_cancelled = False
@@ -84,7 +92,7 @@ class Job:
             self.failure = Cancelled()
             self._end()
         elif not self._is_done:
-            self._leave()
+            self.leave()
 
     def wait(self) -> None:
         """Return when it is done; where no thread can be started, do it here."""
@@ -133,7 +141,7 @@ class _Thread:
             job._is_cancelled = True
         at = self._at
         if at is not None:
-            at._leave()
+            at.leave()
             at._open.acquire(timeout=0.2)  # better that it ends by itself than that it is cut short
 
 
@@ -141,9 +149,9 @@ _jobs: weakref.WeakSet[Job] = weakref.WeakSet()
 _thread = _Thread()
 
 
-def submit(work: Callable[[Job], Any], leave: Callable[[], None] = lambda: None) -> Job:
+def submit(work: Callable[[Job], Any]) -> Job:
     """Have work done beside the program."""
-    job = Job(work, leave)
+    job = Job(work)
     _thread.take(job)
     return job
 
@@ -161,6 +169,34 @@ def _end() -> None:
         _thread.leave()
 
 
+# A fork leaves the lock of a module that another thread imports locked for ever, so it waits for such an import.
+_imports = threading.RLock()  # a handler of a signal may fork in the middle of an import
+_are_held = False  # by a fork
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Modules may be imported in here, by a thread beside the program."""
+    with _imports:
+        yield
+
+
+def _wait_for_imports() -> None:
+    global _are_held
+    _are_held = _imports.acquire(timeout=PATIENCE)
+
+
+def _go_on() -> None:
+    if _are_held:
+        _imports.release()
+
+
+def _forked() -> None:
+    global _imports
+    _imports = threading.RLock()
+    _renew()
+
+
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on, after_in_child=_forked)

@@ -112,7 +112,7 @@ class Runner:
     was asked for and is ready.
     """
 
-    def __init__(self, plan: Plan, backend: Backend) -> None:
+    def __init__(self, plan: Plan, backend: Backend, native: Tier | None = None) -> None:
         check(plan)
         self.plan = plan
         self.backend = backend
@@ -122,7 +122,7 @@ class Runner:
         self.bindings: dict[int, Callable[..., Any]] = {}
         self.fixed: dict[int, Any] | None = None  # on a device: what is the same in every run, made there once
         self._sent: dict[int, tuple[Any, Any]] = {}  # constants, as they were given and as they lie on the device
-        self.native = Tier(plan, backend)
+        self.native = native
         self.touched: int | None = None  # bits of the variables it reads or changes, set by the environment
         self.flips = 0  # bits of those it changes
         self.input_nodes = sorted([*plan.placeholders.values(), *plan.constants])
@@ -148,17 +148,18 @@ class Runner:
             The arrays of the plan's values, which nothing will change any more.
         """
         self.runs += 1
-        if self.native.is_ready():
+        native = self.native
+        if native is not None and native.is_ready():
             try:
-                if self.native.checked:
-                    return self._compare(inputs, parity, live, spare, draw)
-                return self.native.run(inputs, parity, live, spare, draw)
+                if native.checked:
+                    return self._compare(native, inputs, parity, live, spare, draw)
+                return native.run(inputs, parity, live, spare, draw)
             except Refused:  # NumPy says why
-                return self._interpret(inputs, live(), spare(), draw, done=self.native.done)
+                return self._interpret(inputs, live(), spare(), draw, done=native.done)
             except BackendError:
                 raise
             except Exception as reason:
-                locate(reason, self.plan, self.native.at)
+                locate(reason, self.plan, native.at)
                 raise
         if self.backend.name != "numpy" or self.runs == 1 or len(self.plan.graph.nodes) > MAX_PROGRAM:
             return self._interpret(inputs, live(), spare(), draw)
@@ -193,7 +194,9 @@ class Runner:
             spare[name][...] = arrays[i]
         return [arrays[i].copy() for i in plan.values]
 
-    def _compare(self, inputs: Sequence[Any], parity: int, live: Any, spare: Any, draw: Any) -> Sequence[Any]:
+    def _compare(
+        self, native: Tier, inputs: Sequence[Any], parity: int, live: Any, spare: Any, draw: Any
+    ) -> Sequence[Any]:
         """The native run, after one on NumPy that must give the same.
 
         Raises:
@@ -208,7 +211,7 @@ class Runner:
 
         expected = run_on_numpy()
         nudged: list[list[Any]] = []
-        values = self.native.run(inputs, parity, live, spare, draw)
+        values = native.run(inputs, parity, live, spare, draw)
         found = [*values, *(array.copy() for array in spare().values())]
         if any(disagreement(a, b) for a, b in zip(found, expected, strict=True)):
             rng = np.random.default_rng(0)

@@ -8,18 +8,21 @@ can fail is done at the beginning of the next.
 from __future__ import annotations
 
 import importlib.util
-import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lazygrad import settings
 from lazygrad.backends.base import Backend
-from lazygrad.engine.background import Cancelled, Job, submit
+from lazygrad.engine.background import Cancelled, Job, importing, submit
+from lazygrad.engine.cpu.meter import Meter
 from lazygrad.engine.progress import Progress
 from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
-from lazygrad.plan import Plan
+from lazygrad.plan import NativeCode, Plan
+
+if TYPE_CHECKING:
+    from lazygrad.engine.cpu.making import Loaded, Made
 
 __all__ = ["Tier", "policy"]
 
@@ -39,44 +42,35 @@ def policy() -> str:
     return said
 
 
-class Described(NamedTuple):
-    """What a plan tells of its native code."""
-
-    nbytes: int
-    native: Any
-
-    def explain(self) -> str:
-        """Its kernels, in words."""
-        from lazygrad.engine.cpu.explain import explained
-
-        return explained(self.native)
-
-
 class Tier:
     """The native code of a plan: not asked for, being made, ready, or not to be had.
+
+    Args:
+        backend: on which the plan runs.
+        name: of the step, in what is said of it.
 
     Attributes:
         checked: whether every run is compared with one on NumPy, as ``LAZYGRAD_CHECK=1`` asks; not where a hook
             would be called twice.
     """
 
-    def __init__(self, plan: Plan, backend: Backend) -> None:
-        self.plan = plan
+    def __init__(self, backend: Backend, name: str) -> None:
         self.backend = backend
-        self.name = "a step"
-        self.loaded: Any = None
+        self.name = name
+        self.loaded: Loaded | None = None
         self.why_not = "it was not asked for"
-        self.checked = settings.is_checked() and all(n.op.pure or n.of(assign) for n in plan.graph.nodes)
+        self.checked = False
         self.done: dict[int, Any] = {}  # what hooks gave in the last run
         self.at = -1  # the node of the call back that is under way
-        self._is_wanted = False  # asked for, and not begun
+        self._wanted: Plan | None = None  # asked for, and not begun
         self._is_asked = False
         self._job: Job | None = None
-        self._meter: Any = None
+        self._meter: Meter | None = None
+        self._code: NativeCode | None = None
         self._bindings: dict[int, Any] = {}
 
-    def ask(self, wait: bool) -> None:
-        """Have native code made, beside the program or before this returns.
+    def ask(self, plan: Plan, wait: bool) -> None:
+        """Have native code made of the plan: before this returns, or after :meth:`begin`, beside the program.
 
         Raises:
             BackendError: ``LAZYGRAD_NATIVE`` says what it cannot.
@@ -91,7 +85,9 @@ class Tier:
                 self.why_not = "llvmlite is not installed"
             else:
                 self.why_not = "it is still being compiled"
-                self._is_wanted = True
+                self._wanted = plan
+            self.checked = settings.is_checked() and all(n.op.pure or n.of(assign) for n in plan.graph.nodes)
+            self._meter = Meter(self.name, len(plan.graph.nodes))
             self._is_asked = True
         if wait:
             try:
@@ -102,35 +98,22 @@ class Tier:
                 raise
 
     def begin(self) -> None:
-        """Begin with what was asked for, beside the program; it does not fail.
-
-        The first time in a process that is left to the next run, which imports the compiler first.
-        """
-        if self._is_wanted and "lazygrad.engine.cpu.making" in sys.modules:
-            self._begin()
-
-    def _begin(self) -> None:
-        from lazygrad.engine.cpu import cache_folder, llvm_process
-
-        if cache_folder.is_empty():
-            llvm_process.start()  # while the rest is imported
-        from lazygrad.engine.cpu import making
-
-        meter = self._meter = making.Meter(self.name, len(self.plan.graph.nodes))
-        self._job = submit(lambda job: self._make(job, meter), making.stop)
-        self._is_wanted = False
+        """Begin with what was asked for, beside the program; it does not fail."""
+        plan = self._wanted
+        if plan is not None:
+            self._job = submit(lambda job: self._make(job, plan))
+            self._wanted = None
 
     def wait(self) -> None:
         """Return when native code is in place, or cannot be had."""
-        if self._is_wanted:
-            self._begin()
+        self.begin()
         if self._job is not None:
             self._job.wait()
             self.is_ready()
 
     def give_up(self, why: str = "the plan was forgotten") -> None:
         """Stop compiling; the plan runs on NumPy."""
-        job, self._job, self._is_wanted = self._job, None, False
+        job, self._job, self._wanted = self._job, None, None
         if self.loaded is None and self._is_asked:
             self.why_not = why
         if job is not None:
@@ -138,17 +121,26 @@ class Tier:
 
     def progress(self) -> Progress:
         """How far the compilation is; of no kernels if nothing is compiled."""
-        return Progress(len(self.plan.graph.nodes), 0, 0, None) if self._meter is None else self._meter.progress()
+        return Progress(0, 0, 0, None) if self._meter is None else self._meter.progress()
 
-    def _make(self, job: Job, meter: Any) -> Any:
-        from lazygrad.engine.cpu.making import made
+    def _make(self, job: Job, plan: Plan) -> Made:
+        """The object code of the plan, in the thread beside the program.
 
-        return made(self.plan, meter, job.check)
+        The compiler, half of lazygrad, is imported here: whoever compiles nothing need not wait for that, and no first
+        result does (38 ms of 48 on an idle machine).
+        """
+        with importing():
+            from lazygrad.engine.cpu import cache_folder, llvm_process
+
+            if cache_folder.is_empty():
+                llvm_process.start()  # while the rest is imported
+            from lazygrad.engine.cpu import making
+        job.leave = making.stop
+        assert self._meter is not None
+        return making.made(plan, self._meter, job.check)
 
     def is_ready(self) -> bool:
         """Whether native code runs the plan from now on. It is put in place here, by the thread that runs the plan."""
-        if self._is_wanted:
-            self._begin()
         job = self._job
         if job is not None and job.is_done:
             failure = job.failure
@@ -162,12 +154,12 @@ class Tier:
                 self._say(failure)
         return self.loaded is not None
 
-    def _load(self, made: Any) -> None:
-        from lazygrad.engine.cpu.making import Loaded
+    def _load(self, made: Made) -> None:
+        self.loaded, self._code = made.load(self.backend.xp), made
 
-        native = made.native
-        self.loaded = Loaded(native, self.backend.xp, made.compiled)
-        self.plan.native = Described(native.nbytes, native)
+    def code(self) -> NativeCode | None:
+        """What a plan says of its native code, if that is in place."""
+        return self._code
 
     def _say(self, failure: BaseException) -> None:
         self.why_not = f"it could not be compiled: {type(failure).__name__}: {failure}"
@@ -200,11 +192,12 @@ class Tier:
         """
         bound = self._bindings.get(parity)
         if bound is None:
+            assert self.loaded is not None
             bound = self.loaded.bind(live(), spare(), draw)
             if len(self._bindings) >= BINDINGS:
                 self._bindings.clear()
             self._bindings[parity] = bound
         try:
-            return bound.step(*inputs)  # type: ignore[no-any-return]
+            return bound.step(*inputs)
         finally:
             self.at, self.done = bound.at, bound.done

@@ -16,7 +16,7 @@ import numpy as np
 from lazygrad.backends.base import Backend
 from lazygrad.engine.progress import Progress
 from lazygrad.engine.runner import Runner
-from lazygrad.engine.tier import policy
+from lazygrad.engine.tier import Tier, policy
 from lazygrad.errors import TraceError, report
 from lazygrad.graph.graph import Graph, freeze
 from lazygrad.graph.registry import here
@@ -48,6 +48,7 @@ class _Entry:
     """What is known of one signature."""
 
     runner: Runner
+    native: Tier
     sources: list[tuple[str, Any]]  # for each input: ("argument" or "constant", which), or ("feed", name)
     constants: Sequence[Any]
     pack: Callable[[Sequence[Any]], Any]  # makes what the step returns of the arrays
@@ -104,7 +105,7 @@ class Compiled:
     def _forget(self) -> None:
         """Let go of what it was compiled for; if it is called again, it is traced again."""
         for entry in self._entries.values():
-            entry.runner.native.give_up()
+            entry.native.give_up()
         self._entries.clear()
         self._quick = None
 
@@ -156,7 +157,7 @@ class Compiled:
         What is left for Python is to find the addresses for the side on which the variables lie, and to commit.
         """
         store, runner = self._store, entry.runner
-        native = runner.native
+        native = entry.native
         if native.checked or any(type(a) is not np.ndarray for a in args) or runner.plan.draws or not native.is_ready():
             return None
         sources = [which if kind == "argument" else entry.constants[which] for kind, which in entry.sources]
@@ -218,14 +219,14 @@ class Compiled:
 
         def traced_and_run() -> tuple[_Entry, Any]:
             result = context.call(self._step, args, kwargs)
-            runner = Runner(Plan(graph, context.asked(result)), self._store.backend)
-            runner.native.name = getattr(self._step, "__name__", "a step")
-            entry = self._entry(context, runner, result)
+            native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"))
+            plan = Plan(graph, context.asked(result), native=native.code)
+            entry = self._entry(context, Runner(plan, self._store.backend, native), native, result)
             self._signatures.add(args, kwargs, self._closure.kinds)
-            runner.native.ask(wait=self._wait or not run or policy() == "wait")
+            native.ask(plan, wait=self._wait or not run or policy() == "wait")
             if not run:
                 return entry, None
-            return entry, self._store.transact(runner, self._inputs(entry, arrays, feeds), entry.pack)
+            return entry, self._store.transact(entry.runner, self._inputs(entry, arrays, feeds), entry.pack)
 
         try:
             entry, result = env._write(graph, traced_and_run)
@@ -235,11 +236,11 @@ class Compiled:
         self._closure.settle(called(graph))
         key = (key[0], self._closure.key)
         entry.version = self._store.version
-        entry.runner.native.begin()  # after the run, so that the two do not slow each other down
+        entry.native.begin()  # after the run, so that the two do not slow each other down
         self._entries[key] = self._last = entry
         if len(self._entries) > MAX_SIGNATURES:
             _, forgotten = self._entries.popitem(last=False)
-            forgotten.runner.native.give_up()
+            forgotten.native.give_up()
         return result
 
     def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:
@@ -258,10 +259,10 @@ class Compiled:
                 self._first(key, args, kwargs, feeds or {}, arrays, run=False)
             else:
                 self._last = entry
-                entry.runner.native.ask(True)
+                entry.native.ask(entry.runner.plan, wait=True)
             return self.plan
 
-    def _entry(self, context: Context, runner: Runner, result: Any) -> _Entry:
+    def _entry(self, context: Context, runner: Runner, native: Tier, result: Any) -> _Entry:
         arguments = list(context._arguments)
         sources: list[tuple[str, Any]] = []
         for i in runner.input_nodes:
@@ -274,7 +275,7 @@ class Compiled:
                 sources.append(("feed", params["name"]))
         constants = [self._store.backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return _Entry(runner, sources, constants, _packer(result), feeds, set(arguments), self._store.version)
+        return _Entry(runner, native, sources, constants, _packer(result), feeds, set(arguments), self._store.version)
 
     def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
@@ -302,7 +303,7 @@ class Compiled:
     def wait(self) -> None:
         """Return when native code is in place for every signature there has been, or cannot be had."""
         for entry in list(self._entries.values()):
-            entry.runner.native.wait()
+            entry.native.wait()
 
     def cancel(self) -> None:
         """Stop compiling, at once, for every signature there has been: they run on NumPy from now on.
@@ -310,7 +311,7 @@ class Compiled:
         What is native already stays so, and new signatures are compiled.
         """
         for entry in list(self._entries.values()):
-            entry.runner.native.give_up("it was cancelled")
+            entry.native.give_up("it was cancelled")
 
     @property
     def progress(self) -> Progress:
@@ -319,12 +320,12 @@ class Compiled:
         Raises:
             TraceError: there was no call yet.
         """
-        return self._known().runner.native.progress()
+        return self._known().native.progress()
 
     @property
     def is_native(self) -> bool:
         """Whether the signature of the last call is run by native code from now on."""
-        return self._last is not None and self._last.runner.native.is_ready()
+        return self._last is not None and self._last.native.is_ready()
 
     @property
     def plan(self) -> Plan:
@@ -345,15 +346,16 @@ class Compiled:
         Raises:
             TraceError: there was no call yet; or no native code, and why.
         """
-        runner = self._known().runner
+        entry = self._known()
         if language == "python":
-            return runner.source()
+            return entry.runner.source()
         if language != "llvm":
             raise TraceError(report(f"cannot show source in {language!r}", at=here(), cure="Say 'python' or 'llvm'."))
-        runner.native.wait()
-        if not runner.native.is_ready():
-            raise TraceError(report("there is no native code", at=here(), cure=f"Why: {runner.native.why_not}."))
-        return str(runner.native.loaded.native.text())
+        native = entry.native
+        native.wait()
+        if not native.is_ready() or native.loaded is None:
+            raise TraceError(report("there is no native code", at=here(), cure=f"Why: {native.why_not}."))
+        return native.loaded.native.text()
 
     def _known(self) -> _Entry:
         if self._last is None:
@@ -443,7 +445,7 @@ def _forgotten() -> None:
     for compiled in list(_all):
         compiled._quick = None
         for entry in compiled._entries.values():
-            entry.runner.native.unbind()
+            entry.native.unbind()
 
 
 _all: WeakSet[Compiled] = WeakSet()

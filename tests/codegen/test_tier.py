@@ -79,6 +79,21 @@ def test_the_first_call_runs_at_once_and_native_code_takes_over(
     assert control["w"].tolist() == env["w"].tolist() == [7.0, 8.0, 9.0]
 
 
+def test_the_first_result_waits_for_no_compiler() -> None:
+    """What compiles is imported after it, by the thread beside."""
+    text = """
+import sys, numpy as np, lazygrad as lg
+seen = []
+fast = lg.VariableEnvironment().compile(
+    lambda ctx, x: lg.hook(x + 1, lambda y: seen.append("lazygrad.engine.cpu.making" in sys.modules))
+)
+fast(np.ones(3))
+fast.wait()
+print(seen, fast.is_native)
+"""
+    assert "[False] True" == script(text).strip()
+
+
 def test_waiting_is_for_all_signatures(env: lg.VariableEnvironment) -> None:
     """Each is native after it."""
     fast = env.compile(lambda ctx, x: x * 2)

@@ -1,21 +1,21 @@
 """Plan -> object code: what the thread beside the program does.
 
-Whoever asks for it imports this first, so that the thread imports nothing: a fork would leave the lock of a module that
-is being imported locked for ever. For the same reason, and because the plan's own kernels may do anything, the thread
-computes nothing: what is done with object code in this process (:class:`~lazygrad.engine.cpu.bound.Loaded`) is done by
-the thread that runs the step.
+The thread imports this, while forks wait. As they wait for nothing else, and because the plan's own kernels may do
+anything, the thread computes nothing: what is done with object code in this process
+(:class:`~lazygrad.engine.cpu.bound.Loaded`) is done by the thread that runs the step.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.bound import Loaded
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.compiler import Stopped, stop
+from lazygrad.engine.cpu.explain import explained
 from lazygrad.engine.cpu.llvm import machine
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.meter import Meter
@@ -30,6 +30,19 @@ class Made(NamedTuple):
 
     native: Native
     compiled: list[tuple[Module, bytes]]  # its modules with their object code
+
+    def load(self, xp: Any) -> Loaded:
+        """The code in memory; ``xp`` is the namespace with which calls back are made."""
+        return Loaded(self.native, xp, self.compiled)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arena."""
+        return self.native.nbytes
+
+    def explain(self) -> str:
+        """Its kernels, in words."""
+        return explained(self.native)
 
 
 def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
