@@ -38,8 +38,9 @@ from lazygrad import settings
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.llvm import Code, load, machine
 from lazygrad.engine.cpu.llvm_driver import driver_text
+from lazygrad.engine.cpu.llvm_repeats import repeats_text
 
-__all__ = ["COLUMNS", "bound", "compiled", "hire", "run", "run_address", "threads"]
+__all__ = ["COLUMNS", "bound", "compiled", "hire", "repeat_address", "run", "run_address", "threads"]
 
 COLUMNS = 4
 
@@ -105,7 +106,7 @@ def _python() -> dict[str, int]:
 @functools.cache
 def compiled() -> bytes:
     """The driver as object code."""
-    return object_code(driver_text(machine().triple, _pool(), bool(_python())))
+    return object_code(driver_text(machine().triple, _pool(), bool(_python())) + repeats_text())
 
 
 def _driver() -> _Driver:
@@ -117,7 +118,7 @@ def _driver() -> _Driver:
 def _made() -> _Driver:
     pool, python = _pool(), _python()
     names = [
-        "run",
+        *("run", "repeat", "either"),
         *(["serve", "reset", "wait", "pauses"] if pool else []),
         *(["held", "released"] if python else []),
     ]
@@ -159,6 +160,11 @@ def _check(table: NDArray[np.int64]) -> None:
 def run_address() -> int:
     """The address of ``i64 run(ptr table, i64 count)``, for native code that calls it."""
     return _driver().code.addresses["run"]
+
+
+def repeat_address(name: str = "repeat") -> int:
+    """The address of the kernel ``repeat`` or ``either``, whose first argument is a description of what it runs."""
+    return _driver().code.addresses[name]
 
 
 def run(table: NDArray[np.int64], count: int | None = None) -> int:
