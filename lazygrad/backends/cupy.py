@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
 from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import saturated
@@ -89,7 +90,7 @@ class CupyNamespace:
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
-        self.linalg = _Linalg(cupy)
+        self.linalg = Linalg(self, _Linalg(cupy))
         self._orders: dict[int, Any] = {}  # of derivatives, as arrays
 
     def __getattr__(self, name: str) -> Any:
@@ -245,8 +246,9 @@ class CupyNamespace:
             return xp.empty(b.shape, np.result_type(a.dtype, b.dtype))
         zero = xp.diagonal(a, 0, -2, -1) == 0
         if zero.any():
-            place = int(xp.argmax(zero)) % zero.shape[-1]
-            raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {place}")
+            *place, row = np.unravel_index(int(xp.argmax(zero)), zero.shape)
+            where = place_in_batch(tuple(map(int, place)), batch)
+            raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {row}{where}")
         return solve(a, b, lower=lower, trans=1 if transposed else 0, check_finite=False)
 
     def lu(self, a: Any) -> Any:
@@ -259,7 +261,7 @@ class CupyNamespace:
         parts = p, lower, upper = tuple(xp.zeros((*batch, *size), a.dtype) for size in ((m, m), (m, k), (k, n)))
         for place in np.ndindex(*batch):
             p[place], lower[place], upper[place] = factored(a[place], check_finite=False)
-        return parts
+        return tuple(nan_beside_nan(xp, a, y) for y in parts)
 
 
 for _name in COMPARED:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lazygrad.backends.base import SPECIAL
+from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
 from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import cast
@@ -27,7 +28,10 @@ def solve_triangular(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
     out = np.empty(b.shape, np.result_type(a, b))
     for place in np.ndindex(*batch):
         if b.shape[-1] and b.shape[-2]:
-            out[place] = solve(a[place], b[place], lower=lower, trans=1 if transposed else 0, check_finite=False)
+            try:
+                out[place] = solve(a[place], b[place], lower=lower, trans=1 if transposed else 0, check_finite=False)
+            except np.linalg.LinAlgError as reason:
+                raise np.linalg.LinAlgError(f"{reason}{place_in_batch(place, batch)}") from None
     return out
 
 
@@ -35,7 +39,7 @@ def lu(a: Any) -> Any:
     """Permutation, lower and upper triangular factor of each matrix."""
     from scipy.linalg import lu as factored
 
-    return factored(a, check_finite=False)
+    return tuple(nan_beside_nan(np, a, y) for y in factored(a, check_finite=False))
 
 
 def checked(x: Any, wrong: Any, say: Any) -> Any:
@@ -77,6 +81,9 @@ class NumpyNamespace:
     placed = staticmethod(placed)
     lu = staticmethod(lu)
     solve_triangular = staticmethod(solve_triangular)
+
+    def __init__(self) -> None:
+        self.linalg = Linalg(self, np.linalg)
 
     def __getattr__(self, name: str) -> Any:
         if name in SPECIAL or name in FUNCTIONS:

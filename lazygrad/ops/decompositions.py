@@ -16,13 +16,14 @@ from lazygrad.ops.solving import (
     _solve_triangular,
     as_floats,
     lapack,
-    nan_beside_nan,
     of_matrices,
     of_squares,
     symmetric,
 )
 
 __all__ = ["LUResult", "QRResult", "cholesky", "lu", "qr"]
+
+WRITTEN_OUT = 8  # rows up to which the derivative of a Cholesky factor is written with other ops
 
 
 class LUResult(NamedTuple):
@@ -51,11 +52,54 @@ def _congruent(lower: Tensor, x: Tensor, transposed: bool) -> Tensor:
     return _solve_triangular(lower, half.mT, lower=True, transposed=transposed).mT
 
 
-# Murray 2016, "Differentiation of the Cholesky decomposition", eqs. 8 and 10.
+def _push_cholesky(t: Tensor, y: Tensor) -> Tensor:
+    """The change of the factor ``y`` along symmetric changes ``t``: Murray 2016, eq. 8."""
+    return y @ _lower(_congruent(y, symmetric(t), transposed=False))
+
+
+def _pull_cholesky(g: Tensor, y: Tensor) -> Tensor:
+    """The cotangent of a matrix of that of its factor ``y``: Murray 2016, eq. 10, written out for small ones."""
+    if y.shape[-1] > WRITTEN_OUT:
+        return _cholesky_cotangent(y, g)
+    return symmetric(_congruent(y, _lower(y.mT @ g), transposed=True))
+
+
+def _pull_cotangent(g: Tensor, y: Tensor, factor: Tensor, h: Tensor) -> Tensor:
+    # With X = sym(g) and P = L⁻¹ X L⁻ᵀ the differential of L⁻ᵀ Φ(Lᵀ H) L⁻¹, transposed, is H Φ(P)ᵀ − 2 Y X L⁻ᵀ.
+    x = symmetric(g)
+    half = _solve_triangular(factor, x, lower=True, transposed=False)
+    inner = _solve_triangular(factor, half.mT, lower=True, transposed=False)
+    return tril(tril(h) @ _lower(inner).mT - 2 * (y @ half.mT))
+
+
+# Murray 2016, "Differentiation of the Cholesky decomposition", §4.2.
+@opaque(
+    shape=lambda factor, g: g,
+    vjp=(
+        lambda g, y, factor, h: _pull_cotangent(g, y, factor, h),
+        lambda g, y, factor, h: tril(_push_cholesky(g, factor)),
+    ),
+    dtype=lapack,
+)
+def _cholesky_cotangent(xp: Any, factor: Array, g: Array) -> Any:
+    """The symmetric cotangent of L Lᵀ, of that of the lower triangular L."""
+    return xp.linalg.cholesky_cotangent(factor, g)
+
+
+def _pull_inverse(g: Tensor, y: Tensor, factor: Tensor) -> Tensor:
+    return -tril((y @ (g + g.mT) @ y) @ factor)
+
+
+@opaque(shape=lambda factor: factor, vjp=_pull_inverse, dtype=lapack)
+def _cholesky_inverse(xp: Any, factor: Array) -> Any:
+    """(L Lᵀ)⁻¹ of lower triangular L."""
+    return xp.linalg.cholesky_inverse(factor)
+
+
 @opaque(
     shape=lambda a: (*of_squares(a), *a[-2:]),
-    vjp=lambda g, y, a: symmetric(_congruent(y, _lower(y.mT @ g), transposed=True)),
-    jvp=lambda t, y, a: y @ _lower(_congruent(y, symmetric(t), transposed=False)),
+    vjp=lambda g, y, a: _pull_cholesky(g, y),
+    jvp=lambda t, y, a: _push_cholesky(t, y),
     dtype=lapack,
 )
 def _cholesky(xp: Any, a: Array) -> Any:
@@ -95,13 +139,13 @@ def _pull_qr(g: Any, y: Any, a: Tensor) -> Tensor:
 @opaque(shape=_qr_shapes, vjp=_pull_qr, dtype=lapack)
 def _qr(xp: Any, a: Array) -> Any:
     """Q with orthonormal columns and upper triangular R, for matrices that are not wider than tall."""
-    return tuple(xp.linalg.qr(a))
+    return xp.linalg.qr(a)
 
 
 @opaque(shape=lambda a: [(*of_matrices(a), a[-2], a[-2]), a], dtype=lapack)
 def _qr_complete(xp: Any, a: Array) -> Any:
     """Q square and R in the shape of a."""
-    return tuple(xp.linalg.qr(a, mode="complete"))
+    return xp.linalg.qr(a, mode="complete")
 
 
 @function
@@ -159,7 +203,7 @@ def _lu(xp: Any, a: Array) -> Any:
     if not a.size:
         one = xp.broadcast_to(xp.eye(a.shape[-2], dtype=a.dtype), (*a.shape[:-1], a.shape[-2]))
         return one.copy(), a.copy(), xp.zeros((*a.shape[:-2], a.shape[-1], a.shape[-1]), a.dtype)
-    return tuple(nan_beside_nan(xp, a, y) for y in xp.lu(a))
+    return xp.lu(a)
 
 
 @function

@@ -43,8 +43,7 @@ def _each(x: Tensor) -> Tensor:
 )
 def _slogdet(xp: Any, a: Array) -> Any:
     """Sign of the determinant, and the logarithm of its absolute value."""
-    sign, logarithm = xp.linalg.slogdet(a)
-    return xp.where(xp.isnan(logarithm), logarithm, sign), logarithm
+    return xp.linalg.slogdet(a)
 
 
 @function

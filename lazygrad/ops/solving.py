@@ -61,17 +61,6 @@ def of_squares(a: Shape) -> Shape:
     return batch
 
 
-def nan_beside_nan(xp: Any, a: Array, y: Array) -> Any:
-    """What was solved with the matrices ``a``, and NaN where there is NaN in one.
-
-    All of an inverse depends on every element, but the search for pivots passes over NaN: some rows came out as if
-    it were not there.
-    """
-    if xp.isfinite(xp.sum(a)):  # one pass, and seldom more
-        return y
-    return xp.where(xp.any(xp.isnan(a), axis=(-2, -1), keepdims=True), np.nan, y)
-
-
 def symmetric(x: Tensor) -> Tensor:
     """Half of ``x`` plus its transpose."""
     return 0.5 * (x + x.mT)
@@ -94,7 +83,7 @@ def inv(xp: Any, a: Array) -> Any:
     Raises, when it is evaluated:
         numpy.linalg.LinAlgError: a matrix is singular.
     """
-    return nan_beside_nan(xp, a, xp.linalg.inv(a))
+    return xp.linalg.inv(a)
 
 
 def _solved(a: Shape, b: Shape) -> Shape:
@@ -117,7 +106,7 @@ def _solved(a: Shape, b: Shape) -> Shape:
 )
 def _solve(xp: Any, a: Array, b: Array) -> Any:
     """a⁻¹ b."""
-    return nan_beside_nan(xp, a, xp.linalg.solve(a, b))
+    return xp.linalg.solve(a, b)
 
 
 # The cotangent of a triangular matrix lies in the triangle that is read.

@@ -76,7 +76,7 @@ def _pull_eigh(g: Any, y: Any, a: Tensor) -> Tensor:
 @opaque(shape=lambda a: [(*of_squares(a), a[-1]), a], vjp=_pull_eigh, dtype=lapack)
 def _eigh(xp: Any, a: Array) -> Any:
     """Eigenvalues in increasing order, eigenvectors in columns."""
-    return tuple(xp.linalg.eigh(a))
+    return xp.linalg.eigh(a)
 
 
 def _pull_eigvalsh(g: Tensor, y: Tensor, a: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def _pull_svd(g: Any, y: Any, a: Tensor) -> Tensor:
 @opaque(shape=_svd_shapes, vjp=_pull_svd, dtype=lapack)
 def _svd(xp: Any, a: Array) -> Any:
     """Left singular vectors in columns, singular values, right singular vectors in rows."""
-    return tuple(xp.linalg.svd(a, full_matrices=False))
+    return xp.linalg.svd(a, full_matrices=False)
 
 
 @opaque(
@@ -152,7 +152,7 @@ def _svd(xp: Any, a: Array) -> Any:
 )
 def _svd_full(xp: Any, a: Array) -> Any:
     """As svd, with square matrices of singular vectors."""
-    return tuple(xp.linalg.svd(a, full_matrices=True))
+    return xp.linalg.svd(a, full_matrices=True)
 
 
 def _pull_svdvals(g: Tensor, y: Tensor, a: Tensor) -> Tensor:
