@@ -67,29 +67,20 @@ class Description:
         backwards: bool = False,
     ) -> None:
         count = ENDLESS if turns is None else turns
-        moving = [one for one in settings if one.amount]
-        rows = [*moving, *(one for one in settings if not one.amount)]
-        self._settings = np.array(rows, np.int64).reshape(-1, len(SETTING))
-        self._carries = np.array([(*one, 0, 0) for one in carries], np.int64).reshape(-1, len(CARRY))
-        begin, row = self._carries.ctypes.data, 8 * len(CARRY)
-        cells = (8 * CARRY.index("read"), 8 * CARRY.index("written"))
-        listed = [(begin + row * r.carry + cells[r.becomes], r.place, r.start) for r in reads]
-        self._reads = np.array(listed, np.int64).reshape(-1, len(READ))
-        self._table, self._condition = table, condition
+        ordered = sorted(settings, key=lambda one: not one.amount)
+        self._settings = _rows(ordered, len(SETTING))
+        self._carries = _rows([(*one, 0, 0) for one in carries], len(CARRY))
+        self._reads = _rows([(self._cell(read), read.place, read.start) for read in reads], len(READ))
+        self._tables = table, condition
         found = {
-            "table": table.ctypes.data,
-            "rows": len(table),
-            "condition": 0 if condition is None else condition.ctypes.data,
-            "conditions": 0 if condition is None else len(condition),
+            **_of("table", "rows", table),
+            **_of("condition", "conditions", condition),
+            **_of("settings", "setting_count", self._settings),
+            **_of("carries", "carry_count", self._carries),
+            **_of("reads", "read_count", self._reads),
+            "moving": sum(one.amount != 0 for one in settings),
             "flag": flag,
             "limit": count,
-            "settings": self._settings.ctypes.data,
-            "moving": len(moving),
-            "setting_count": len(rows),
-            "carries": begin,
-            "carry_count": len(carries),
-            "reads": self._reads.ctypes.data,
-            "read_count": len(reads),
             "elsewhere": int(condition is None and count % 2 == 0),
             "turn": 0,
             "first": count - 1 if backwards else 0,
@@ -97,6 +88,11 @@ class Description:
             "counted": counted,
         }
         self._words = np.array([found[name] for name in WORDS], np.int64)
+
+    def _cell(self, read: Read) -> int:
+        """The address of the number that says where a carry lies."""
+        column = CARRY.index("written" if read.becomes else "read")
+        return int(self._carries.ctypes.data) + 8 * (len(CARRY) * read.carry + column)
 
     @property
     def address(self) -> int:
@@ -107,3 +103,13 @@ class Description:
     def turn(self) -> int:
         """Where the number of the turn stands that is under way."""
         return self.address + 8 * WORDS.index("turn")
+
+
+def _rows(numbers: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
+    """A list as the driver goes through it."""
+    return np.array(numbers, np.int64).reshape(-1, columns)
+
+
+def _of(begin: str, count: str, rows: NDArray[np.int64] | None) -> dict[str, int]:
+    """Where rows begin, and how many they are."""
+    return {begin: 0, count: 0} if rows is None else {begin: rows.ctypes.data, count: len(rows)}
