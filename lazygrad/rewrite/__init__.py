@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazygrad.rewrite import arithmetic, corners, exponentials, folding, movement, sharing, stable, strong
+from lazygrad.rewrite import arithmetic, corners, exponentials, factored, folding, movement, sharing, stable, strong
 from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, share, simplify, stabilise, verify
 from lazygrad.rewrite.rules import RULES, Rule, rule
 
@@ -13,6 +13,7 @@ __all__ = [
     "arithmetic",
     "corners",
     "exponentials",
+    "factored",
     "fold",
     "folding",
     "merge",
