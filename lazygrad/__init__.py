@@ -45,6 +45,7 @@ from lazygrad.errors import FeedError as FeedError
 from lazygrad.errors import GradientError as GradientError
 from lazygrad.errors import GraphError as GraphError
 from lazygrad.errors import LazygradError as LazygradError
+from lazygrad.errors import LoopError as LoopError
 from lazygrad.errors import PlaceError as PlaceError
 from lazygrad.errors import SaveError as SaveError
 from lazygrad.errors import SpecError as SpecError
@@ -241,6 +242,7 @@ from lazygrad.ops.joining import repeat as repeat
 from lazygrad.ops.joining import rollaxis as rollaxis
 from lazygrad.ops.joining import vsplit as vsplit
 from lazygrad.ops.joining import vstack as vstack
+from lazygrad.ops.loops import scan as scan
 from lazygrad.ops.movement import astype as astype
 from lazygrad.ops.movement import atleast_1d as atleast_1d
 from lazygrad.ops.movement import atleast_2d as atleast_2d

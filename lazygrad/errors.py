@@ -11,6 +11,7 @@
     ├── FeedError(LookupError)       missing, unknown or misshapen feed
     ├── VariableError(KeyError)      unknown, duplicate or misnamed variable
     ├── TraceError(RuntimeError)     a value was asked for while the graph is being written
+    ├── LoopError(RuntimeError)      a loop takes more turns than it may
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
     ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
     └── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
@@ -36,6 +37,7 @@ __all__ = [
     "GradientError",
     "GraphError",
     "LazygradError",
+    "LoopError",
     "Origin",
     "PlaceError",
     "SaveError",
@@ -83,6 +85,10 @@ class VariableError(LazygradError, KeyError):
 
 class TraceError(LazygradError, RuntimeError):
     """A value was asked for where only the graph is known."""
+
+
+class LoopError(LazygradError, RuntimeError):
+    """A loop takes more turns than it may; nothing was changed."""
 
 
 class BackendError(LazygradError, RuntimeError):

@@ -6,13 +6,15 @@ holds no array of the environment, and none of the user's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from lazygrad.define.kinds import Declared, Source
+from lazygrad.define.region import Region
 from lazygrad.errors import DefinitionError, GraphError, Origin, report
+from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
@@ -84,7 +86,7 @@ class Plan:
         self.variables = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(variable)}
         self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(placeholder)}
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
-        self.draws = any(is_random(n) for n in nodes)
+        self.draws = any(is_random(n) for n in walked(self.graph))
         self.native = native
         self.last_use = self._last_use()
         self.dying = self._dying()
@@ -114,7 +116,7 @@ class Plan:
     def _static(self) -> bytearray:
         static = bytearray(len(self.graph.nodes))
         for i, node in enumerate(self.graph.nodes):
-            if is_random(node) or not node.op.pure:
+            if is_random(node) or not node.op.pure or isinstance(node.op, Region):
                 continue
             if isinstance(node.op, Source):
                 static[i] = not node.op.bound
@@ -192,6 +194,15 @@ class Plan:
 def last_reads(steps: Iterable[Iterable[int]]) -> dict[int, int]:
     """For everything that steps read, the number of the last that does."""
     return {read: number for number, reads in enumerate(steps) for read in reads}
+
+
+def walked(graph: Graph) -> Iterator[Node]:
+    """The nodes of a graph, and those of the bodies in it."""
+    for node in graph.nodes:
+        yield node
+        if isinstance(node.op, Region):
+            for body in bodies(node):
+                yield from walked(body.graph)
 
 
 def is_random(node: Node) -> bool:

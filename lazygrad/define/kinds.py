@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from lazygrad.errors import DefinitionError, GraphError, SpecError, report
+from lazygrad.errors import DefinitionError, SpecError, report
 from lazygrad.graph.casting import working
 from lazygrad.graph.graph import Graph, Op, Specs, current_graph
 from lazygrad.graph.guarded import dtypes_of, guarded, shapes_of
@@ -319,7 +319,8 @@ def graph_of(what: str, operands: Sequence[Any]) -> Graph:
     """The graph of the first tensor among ``operands``, else the one being written."""
     for operand in operands:
         if isinstance(operand, Tensor):
-            return operand.graph
+            graph = operand.graph
+            return graph if graph.inner is None else graph.innermost()
     return current_graph(what)
 
 
@@ -331,20 +332,13 @@ def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = Non
     """
     if isinstance(x, Tensor):
         if graph is not None and x.graph is not graph:
-            raise GraphError(
-                report(
-                    "cannot use tensors of two graphs together",
-                    at=here(),
-                    facts=[f"one:    {x!r}"],
-                    cure="Every call of a step writes its own graph. Make the tensor in the same call, "
-                    "or pass its value in as an array.",
-                )
-            )
+            x = graph.innermost().lifted(x)
         return x if dtype is None or x.spec.dtype == dtype else functions["astype"](x, dtype)
     graph = graph or current_graph("make a tensor")
     if isinstance(x, (bool, int, float, np.generic)):
         return functions["literal"](graph, x, dtype)
-    return functions["constant"](graph, x, dtype)
+    made = functions["constant"](graph, x, dtype)
+    return made if made.graph is graph else graph.innermost().lifted(made)
 
 
 def tensors(*xs: Any) -> list[Tensor]:
@@ -499,7 +493,7 @@ class Source(Declared):
 
     def __init__(self, kernel: Callable[..., Any], bound: bool) -> None:
         super().__init__(kernel, None, None, None)
-        self.bound = bound
+        self.bound = self.outside = bound
 
     def write(self, graph: Graph, **params: Any) -> Tensor:
         """The source as a tensor of ``graph``; all settings are given, in the order of the declaration."""
@@ -526,6 +520,7 @@ class _Item(Op):
 
     name = "item"
     random = False
+    outside = True
     view = "always"
 
     def kernel(self, xp: Any, ys: Sequence[Any], *, index: int) -> Any:

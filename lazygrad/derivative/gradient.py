@@ -12,6 +12,8 @@ from typing import Any, overload
 import numpy as np
 
 from lazygrad.define.kinds import Declared, Elementwise, flat, item, tensor
+from lazygrad.define.region import Region
+from lazygrad.derivative import regions
 from lazygrad.errors import GradientError, SpecError, report
 from lazygrad.graph.graph import Graph, Node, current_graph
 from lazygrad.graph.registry import here
@@ -228,6 +230,9 @@ def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tenso
         return [kept_cotangents[x.index] if x.index in kept_cotangents else zeros_like(x) for x in xs]
 
 
+_PASSES = regions.Passes(_reverse, lambda *given: _forward(*given), _path)
+
+
 def _accumulate(cotangents: dict[int, Any], index: int, g: Any) -> None:
     """Add to what has arrived; the cotangent of a node with several results is a dict, one entry a result."""
     before = cotangents.get(index)
@@ -244,6 +249,11 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
     """The cotangents of the operands of one node, from that of its result."""
     if node.of(item):
         yield node.inputs[0], {node.params["index"]: g}
+        return
+    if isinstance(node.op, Region):
+        given = {0: g} if isinstance(node.spec, Spec) else g
+        given = {k: plain(part) for k, part in given.items()}
+        yield from regions.pull(graph, node, given, depends, _PASSES, index)
         return
     op = node.op
     assert isinstance(op, Declared)
@@ -350,6 +360,10 @@ def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any
     """The tangent of the result of one node, from those of its operands."""
     if node.of(item):
         return tangents[node.inputs[0]].get(node.params["index"])
+    if isinstance(node.op, Region):
+        moving = {j: plain(tangents[j]) for j in node.inputs if j in tangents}
+        pushed = regions.push(graph, node, moving, _PASSES, index)
+        return pushed.get(0) if isinstance(node.spec, Spec) else pushed
     op = node.op
     assert isinstance(op, Declared)
     xs = [graph.tensor(j) for j in node.inputs]

@@ -9,14 +9,15 @@ import numpy as np
 
 from lazygrad.backends.base import Backend
 from lazygrad.define.kinds import Declared
+from lazygrad.define.region import Region
 from lazygrad.engine.agreement import NUDGES, disagreement, nudge
 from lazygrad.engine.checks.declarations import check
+from lazygrad.engine.machine import locate, region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.numpy.step import Program
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.tier import Tier
 from lazygrad.errors import BackendError, report
-from lazygrad.graph.guarded import misdeclared
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
 from lazygrad.values.foreign import on_device
@@ -30,7 +31,7 @@ def interpret(
     plan: Plan,
     backend: Backend,
     bound: dict[int, Any],
-    draw: Callable[[int], Any],
+    draw: Callable[..., Any],
     rounded: Callable[[Any], Any] | None = None,
     fixed: dict[int, Any] | None = None,
 ) -> list[Any]:
@@ -56,6 +57,8 @@ def interpret(
             if isinstance(op, Declared) and op.random:
                 y = op.kernel(draw(node.params["draw"]), *map(backend.to_numpy, operands), **node.params)
                 y = backend.asarray(y)
+            elif isinstance(op, Region):
+                y = region_kernel(plan, i, backend, draw)(*operands)
             else:
                 y = op.kernel(xp, *operands, **node.params)
             spec = node.spec
@@ -92,18 +95,6 @@ def _checked(plan: Plan, index: int, spec: Spec, y: Any, backend: Backend) -> An
     return y
 
 
-def locate(reason: BaseException, plan: Plan, index: int) -> None:
-    """Add to an exception from a kernel which node was being computed, and where the user wrote it."""
-    if 0 <= index < len(plan.graph.nodes):
-        node = plan.graph.nodes[index]
-        told = getattr(reason, "told", None)
-        if told is not None:  # an op is declared wrongly: the message says where it was used
-            reason.args = misdeclared(*told, at=plan.origin(index)).args
-            return
-        operands = ", ".join(str(plan.graph.nodes[j].spec) for j in node.inputs)
-        reason.add_note(f"while evaluating {node.op.name}({operands}), {plan.graph.origins[index]}")
-
-
 class Runner:
     """A plan with what it takes to run it again and again on one environment's arrays.
 
@@ -134,7 +125,7 @@ class Runner:
         parity: int,
         live: Callable[[], dict[str, Any]],
         spare: Callable[[], dict[str, Any]],
-        draw: Callable[[int], Any],
+        draw: Callable[..., Any],
     ) -> Sequence[Any]:
         """Compute values, and write updates into the spare arrays; nothing else is changed.
 

@@ -183,7 +183,7 @@ class Tier:
         parity: int,
         live: Callable[[], dict[str, Any]],
         spare: Callable[[], dict[str, Any]],
-        draw: Callable[[int], Any],
+        draw: Callable[..., Any],
     ) -> Sequence[Any]:
         """Run the native code; see :meth:`lazygrad.engine.runner.Runner.run`.
 

@@ -60,6 +60,7 @@ class Op:
     name: str
     kernel: Callable[..., Any]
     pure: bool = True
+    outside: bool = False  # whether its nodes stand where they were written, also while a body is being written
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Specs:
         """The spec of the result; raises :class:`Mismatch` with the reason where there is none."""
@@ -96,6 +97,7 @@ class Record(NamedTuple):
     end: int
     results: tuple[int, ...]
     reads: dict[str, int]
+    bodies: int
 
 
 class Graph:
@@ -110,6 +112,8 @@ class Graph:
     again, with its inferred spec, and :meth:`replay` copies whole stretches. The first difference ends
     it. A guide changes the time that writing takes and nothing else.
     """
+
+    what = ""  # of which loop it is the body
 
     def __init__(self, dtype: Any = np.float32, guides: Sequence[Graph] = ()) -> None:
         self.nodes: list[Node] = []
@@ -129,11 +133,51 @@ class Graph:
         self.plans: dict[Any, Any] = {}
         self._guides = tuple(guides)
         self.guide: Graph | None = self._guides[0] if guides else None
+        self.inner: Graph | None = None  # the body that is being written, inside of this graph
+        self.written: list[Graph] = []  # the bodies that were written, in order
+        self.numbered = 0  # of a body: how many inputs it has
+        self.same: dict[int, tuple[Graph, Sequence[int]]] = {}  # of a body: graphs whose tensors are nodes of it
+        self.body: Any = None  # what it became
+
+    @property
+    def outermost(self) -> Graph:
+        """The graph of the step."""
+        return self
+
+    def innermost(self) -> Graph:
+        """The graph that is being written: this one, or a body inside of it."""
+        graph = self
+        while graph.inner is not None:
+            graph = graph.inner
+        return graph
+
+    def lifted(self, x: Tensor) -> Tensor:
+        """A tensor of this graph, as it is. A body takes those of the graphs around it too.
+
+        Raises:
+            GraphError: it is of another graph.
+        """
+        if x.graph is self:
+            return x
+        if x.graph.what:
+            x.graph.check_open("use a tensor")
+        raise GraphError(
+            report(
+                "cannot use tensors of two graphs together",
+                at=here(),
+                facts=[f"one:    {x!r}"],
+                cure="Every call of a step writes its own graph. Make the tensor in the same call, "
+                "or pass its value in as an array.",
+            )
+        )
 
     def apply(self, op: Op, inputs: tuple[int, ...], params: dict[str, Any], key: Hashable = None) -> Tensor:
         """Append the node ``op(*inputs, **params)`` and return it as a tensor; ``key`` is that of ``params``."""
         if not self.open:
             self.check_open(op.name)
+        if self.inner is not None and not op.outside:
+            inner = self.innermost()
+            return inner.apply(op, tuple([inner.lifted(self.tensor(i)).index for i in inputs]), params, key)
         if key is None:
             key = self._key(op, inputs, params) if params else ()
         index = len(self.nodes)
@@ -172,6 +216,8 @@ class Graph:
 
         ``write`` must be a pure function of ``key``, of ``inputs`` and of the nodes so far.
         """
+        if self.inner is not None:  # it is written elsewhere
+            return list(write())
         start, call = len(self.nodes), (len(self.nodes), key, inputs)
         if self.guide is not None and not self.rules:
             record = self.guide.records.get(call)
@@ -181,12 +227,13 @@ class Graph:
                 self.impure += [i for i in self.guide.impure if start <= i < record.end]
                 self.reads.update(record.reads)
                 self.records[call] = record
+                self.written += self.guide.written[len(self.written) : record.bodies]
                 return [self.tensor(i) for i in record.results]
-        known, constants, draws = len(self.reads), len(self.constants), self.draws
+        known, apart = len(self.reads), (len(self.constants), self.draws, self.numbered)
         results = list(write())
-        if len(self.constants) == constants and self.draws == draws and not self.rules:
+        if (len(self.constants), self.draws, self.numbered) == apart and not self.rules:
             reads = dict(list(self.reads.items())[known:])
-            self.records[call] = Record(len(self.nodes), tuple(t.index for t in results), reads)
+            self.records[call] = Record(len(self.nodes), tuple(t.index for t in results), reads, len(self.written))
         return results
 
     def check_open(self, what: str) -> None:
@@ -207,6 +254,7 @@ class Graph:
         self.constants = []
         self.rules = {}
         self.context = None
+        self.inner = None
         self.guide = None
         self._guides = ()
 

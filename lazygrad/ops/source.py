@@ -173,6 +173,7 @@ def constant(graph: Graph, value: Any, dtype: Any = None, default: Any = None) -
 
     A variable is no constant: it is read, as ``ctx.variable`` reads it.
     """
+    graph = graph.outermost
     if isinstance(value, (Variable, Transposed)):
         return tensor(_read(graph, value), graph, None if dtype is None else checked_dtype(dtype))
     backend = None if graph.context is None else graph.context.env._store.backend

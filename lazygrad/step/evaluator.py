@@ -12,6 +12,7 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.source import numeric
+from lazygrad.ops.update import Update, group
 from lazygrad.values.missing import FILL, is_masked, odd_in
 
 if TYPE_CHECKING:
@@ -20,22 +21,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = ["Evaluator", "Update", "as_feed", "check_feeds", "group", "roots_of"]
-
-
-class Update:
-    """Assignments to be made together: an update op. Nothing happens until it is pushed and run."""
-
-    def __init__(self, assignments: Iterable[Tensor]) -> None:
-        self.assignments = tuple(assignments)
-
-    def __repr__(self) -> str:
-        names = ", ".join(t.graph.nodes[t.index].params["name"] for t in self.assignments)
-        return f"<Update of {names or 'nothing'}>"
-
-
-def group(*updates: Update) -> Update:
-    """One update op that makes the assignments of several."""
-    return Update([t for update in updates for t in update.assignments])
 
 
 def as_feed(name: str, array: Any, spec: Spec, backend: Any) -> Any:

@@ -22,11 +22,11 @@ class Draws:
         self._generator = np.random.Generator(self._bits)
         self._buffer = np.zeros(4, np.uint64)
 
-    def at(self, run: int, draw: int) -> Any:
-        """The generator, set to the beginning of a draw. Use it before asking for another."""
+    def at(self, run: int, draw: int, turn: int = 0) -> Any:
+        """The generator, set to the beginning of a draw, in a turn of a loop. Use it before asking for another."""
         self._bits.state = {
             "bit_generator": "Philox",
-            "state": {"counter": np.array([0, draw, run, 0], np.uint64), "key": self.key},
+            "state": {"counter": np.array([0, draw, run, turn], np.uint64), "key": self.key},
             "buffer": self._buffer,
             "buffer_pos": 4,
             "has_uint32": 0,

@@ -259,9 +259,9 @@ class Store:
         parity, runs, _ = self.state
         return State(parity ^ flips, runs, len(self.variables))
 
-    def draw(self, draw: int) -> Any:
-        """The generator of random numbers, at the beginning of a draw of the run that comes next."""
-        return self.draws.at(self.state[1], draw)
+    def draw(self, draw: int, turn: int = 0) -> Any:
+        """The generator of random numbers, at the beginning of a draw of the run that comes next, in a loop's turn."""
+        return self.draws.at(self.state[1], draw, turn)
 
     # Copies.
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.define.kinds import Declared, item
+from lazygrad.define.region import Region
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.arguments import expected
 from lazygrad.engine.cpu.cache import code, object_code
 from lazygrad.engine.cpu.native import Callback, Instruction, Module, Native
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
+from lazygrad.engine.machine import region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
@@ -70,7 +73,7 @@ class Loaded:
                 made[i] = result
         return made
 
-    def bind(self, live: Arrays, spare: Arrays, draw: Callable[[int], Any]) -> Bound:
+    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Bound:
         """The code on these arrays of the environment."""
         if self.is_shared:
             driver.hire()
@@ -85,7 +88,7 @@ class Bound:
         quick: runs the step on arrays that need no conversion, or is None if calls back are needed.
     """
 
-    def __init__(self, loaded: Loaded, live: Arrays, spare: Arrays, draw: Callable[[int], Any]) -> None:
+    def __init__(self, loaded: Loaded, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> None:
         self.loaded, self.native, self.draw = loaded, loaded.native, draw
         self.at = -1
         native = self.native
@@ -145,13 +148,15 @@ class Bound:
             (source,) = it.inputs
             return lambda arrays: np.copyto(self._array(node, arrays), arrays["results", source][params["index"]])
         operands = [self._operand(j) for j in it.inputs]
-        several = not isinstance(it.spec, Spec)
+        several, backend = not isinstance(it.spec, Spec), NumpyBackend()
 
         def called(arrays: Arrays) -> None:
             self.at = node
             values = [operand(arrays) for operand in operands]
             if isinstance(op, Declared) and op.random:
                 result = op.kernel(self.draw(params["draw"]), *values, **params)
+            elif isinstance(op, Region):
+                result = region_kernel(self.native.plan, node, backend, self.draw)(*values)
             else:
                 result = op.kernel(xp, *values, **params)
             if several:
@@ -162,7 +167,7 @@ class Bound:
                 self.native.plan.check(node, [result])
                 np.copyto(self._array(node, arrays), result)
             if not op.pure:
-                self.done[node] = result.copy()
+                self.done[node] = tuple(one.copy() for one in result) if several else result.copy()
             self.at = -1
 
         return called

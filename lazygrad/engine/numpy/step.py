@@ -12,7 +12,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.define.kinds import Declared, Elementwise, Movement, item
+from lazygrad.define.region import Region
+from lazygrad.engine.machine import region_kernel
 from lazygrad.engine.memory import Buffer, lay_out
 from lazygrad.engine.trace.recorder import OUT, Call, NotRecorded, Recorder, Value
 from lazygrad.engine.trace.tracing import NotTraced, traced
@@ -263,10 +266,18 @@ class Program:
     def _call_kernel(self, i: int, node: Node) -> None:
         """Call the kernel as it is; what it returns moves from run to run."""
         op, name = node.op, f"y{i}"
+        kernel: Callable[..., Any]
         operands = [self.names[j] for j in node.inputs]
         if isinstance(op, Declared) and op.random:
             kernel = functools.partial(op.kernel, **node.params)
             operands.insert(0, f"draw({node.params['draw']})")
+        elif isinstance(op, Region):
+            plan, backend = self.plan, NumpyBackend()
+            operands.insert(0, "draw")
+
+            def kernel(draw: Any, *arrays: Any) -> Any:
+                return region_kernel(plan, i, backend, draw)(*arrays)
+
         else:
             kernel = functools.partial(op.kernel, self.xp, **node.params)
         if isinstance(op, Declared) and not op.own:
@@ -298,7 +309,7 @@ class Program:
             lines.append(f"    {text:<60}  # {place}")
         return "\n".join(lines) + "\n"
 
-    def bind(self, live: Names, spare: Names, draw: Callable[[int], Any], arena: Any) -> Callable[..., Any]:
+    def bind(self, live: Names, spare: Names, draw: Callable[..., Any], arena: Any) -> Callable[..., Any]:
         """The function, over the arrays of the environment and ``arena``, a block of ``nbytes`` bytes."""
         names: Names = {**self.fixed, "_live": live, "_spare": spare, "_arena": arena}
         names.update(draw=draw, copyto=np.copyto, asarray=np.asarray)

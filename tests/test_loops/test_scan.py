@@ -1,0 +1,81 @@
+"""A scan computes what the loop written out computes: values, derivatives, in run and compile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+
+
+def unrolled(body: Any, init: Any, xs: Any, reverse: bool = False) -> Any:
+    """The loop written out, over one array of xs."""
+    carry, ys = init, {}
+    turns = range(xs.shape[0])
+    for turn in reversed(turns) if reverse else turns:
+        carry, ys[turn] = body(carry, xs[turn])
+    return carry, lg.stack([ys[turn] for turn in turns])
+
+
+def arrays() -> list[Any]:
+    """Numbers to go through, a carry, and weights."""
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(3, 3))]
+
+
+def recurrent(loop: Any, derivative: str, **settings: Any) -> Any:
+    """A step with a recurrent network, and a derivative of it."""
+
+    def step(ctx: Any, xs: Any, start: Any, w: Any) -> Any:
+        def body(h: Any, x: Any) -> Any:
+            h = lg.tanh(h @ w + x)
+            return h, lg.sum(h * x)
+
+        last, ys = loop(body, start, xs, **settings)
+        loss = lg.sum(last**2) + lg.sum(ys * lg.arange(5))
+        wanted = [xs, start, w]
+        if derivative == "forward":
+            return last, ys, lg.jvp(loss, wanted, [lg.cos(x) for x in wanted])
+        grads = lg.grad(loss, wanted)
+        if derivative == "second":
+            grads = lg.grad(sum(lg.sum(lg.sin(g)) for g in grads), wanted)
+        return last, ys, grads
+
+    return step
+
+
+def listed(result: Any) -> list[Any]:
+    """The arrays in what a step gives."""
+    return [np.asarray(a) for part in result for a in (part if isinstance(part, list) else [part])]
+
+
+@pytest.mark.parametrize("derivative", ["first", "second", "forward"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_and_its_derivatives_are_those_of_the_loop_written_out(derivative: str, reverse: bool) -> None:
+    """In run and compile; only sums of the second order are added in another order."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    expected = listed(env.run(recurrent(unrolled, derivative, reverse=reverse), *arrays()))
+    step = recurrent(lg.scan, derivative, reverse=reverse)
+    compiled = env.compile(step, wait=True)
+    for found in (env.run(step, *arrays()), env.run(step, *arrays()), compiled(*arrays()), compiled(*arrays())):
+        for a, b in zip(listed(found), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_a_scan_reads_variables_and_keeps_a_nesting() -> None:
+    """What a body reads outside becomes an input of the loop; tuples, dicts and None stay what they were."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    env.name("w").set(2.0)
+
+    def step(ctx: Any) -> Any:
+        def body(carry: Any, _: None) -> Any:
+            n, kept = carry["n"], carry["kept"][0]
+            return {"n": n + 1, "kept": (kept * ctx.variable("w"),)}, None
+
+        carry, ys = lg.scan(body, {"n": 0, "kept": (1.0,)}, length=4)
+        assert ys is None
+        return carry
+
+    assert env.run(step) == {"n": 4, "kept": (16.0,)}
