@@ -175,8 +175,8 @@ class Compiled:
             side = state[0] & touched
             run = sides.get(side)
             if run is None:
-                bound = native.bound(side)
-                run = None if bound is None else bound.quick(sources)
+                binding = native.binding(side)
+                run = None if binding is None else binding.quick(sources)
                 if run is None:
                     return None, None
                 sides[side] = run

@@ -8,10 +8,10 @@ from collections import Counter
 from typing import Any
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.native import Callback, Native
+from lazygrad.engine.cpu.native import Native, NumpyCall
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Kernel, Part
-from lazygrad.engine.lower.reuse import Form
+from lazygrad.engine.lower.reuse import Numbered
 from lazygrad.engine.lower.ways import Way
 
 __all__ = ["explained"]
@@ -19,7 +19,7 @@ __all__ = ["explained"]
 
 def explained(native: Native) -> str:
     """A line a kernel, product or call back, in the order in which they run; then what each kernel computes."""
-    calls = [step for step in native.program if isinstance(step, Callback)]
+    calls = [step for step in native.program if isinstance(step, NumpyCall)]
     kernels = len(native.program) - len(calls)
     lines = [
         f"{kernels} kernels, {len(native.functions)} of them distinct, and {len(calls)} calls back to NumPy; "
@@ -28,7 +28,7 @@ def explained(native: Native) -> str:
     ]
     for number, entry in enumerate(native.entries):
         own = [step for step in native.program if step.entry == number]
-        chunks = max((step.chunks for step in own if not isinstance(step, Callback)), default=1)
+        chunks = max((step.chunks for step in own if not isinstance(step, NumpyCall)), default=1)
         what, over, read, wrote, operations = _row(native, entry)
         lines.append(f"{number:>4}  {what:<44.44} {over:<22} {chunks:>6} {read:>14,} {wrote:>14,} {operations:>14,}")
     return "\n".join([*lines, _ways(native), *_descriptions(native)])
@@ -48,7 +48,7 @@ def _descriptions(native: Native) -> list[str]:
     lines, seen = [], set[Any]()
     for number, entry in enumerate(native.entries):
         if isinstance(entry, Kernel):
-            key = Form(entry).key
+            key = Numbered(entry).key
             if key not in seen:
                 lines += [f"kernel {number}", textwrap.indent(str(entry), "  ")]
             seen.add(key)

@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Slot, layout, taking
-from lazygrad.engine.cpu.native import Callback, Instruction, Native, Results, key_of
+from lazygrad.engine.cpu.arguments import Moving, layout, taking
+from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Results, key_of
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
 from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import describe
-from lazygrad.engine.lower.fuse import Entry, Rows, fused
+from lazygrad.engine.lower.fuse import Draft, Entry, fused
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Part, Spare
-from lazygrad.engine.lower.reuse import Form
+from lazygrad.engine.lower.reuse import Numbered
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.memory import Buffer, lay_out
 from lazygrad.graph.spec import Spec
@@ -49,23 +49,23 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
     look()
     results = _results(plan, ways)
     entries = fused(ways)
-    entries += [Rows(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
+    entries += [Draft(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
     lives = _lives(plan, ways, entries)
     target = cpu(target) if isinstance(target, int) else target
-    code = _Code(ways, target)
+    code = _Lowering(ways, target)
     for number, entry in enumerate(entries):
         look()
         code.write(number, entry, lives.stored)
     buffers = {**code.scratch, **_buffers(plan, ways, code.program, lives, results)}
     nbytes = lay_out(list(buffers.values()))
     inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
-    block, slots = _arguments(ways, code.program, results, inputs)
+    block, moving = _arguments(ways, code.program, results, inputs)
     found = layout()
-    if slots and found is not None:
-        code.functions["take"] = taking(list(slots.values()), found)
+    if moving and found is not None:
+        code.functions["take"] = taking(list(moving.values()), found)
     return Native(
         plan, target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions, results,
-        buffers, nbytes, inputs, block, slots, found,
+        buffers, nbytes, inputs, block, moving, found,
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _lives(plan: Plan, ways: Ways, entries: Sequence[Entry]) -> _Lives:
     stored = {*plan.values, *plan.updates.values()} & ways.stored
     for number, (entry, read) in enumerate(zip(entries, reads, strict=True)):
         anywhere = (
-            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Rows) else []
+            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Draft) else []
         )
         stored |= {node for node in read if maker.get(node) != number or node in anywhere}
     return _Lives(maker, last_reads(reads), frozenset(stored), len(entries))
@@ -117,7 +117,7 @@ def _lives(plan: Plan, ways: Ways, entries: Sequence[Entry]) -> _Lives:
 
 def _made(entry: Entry) -> list[int]:
     """The nodes that an entry makes, whole or in part."""
-    if not isinstance(entry, Rows):
+    if not isinstance(entry, Draft):
         return [entry.node]
     made = [s for s in entry.statements if not isinstance(s.target, Spare)]
     return [s.target.node if isinstance(s.target, Part) else s.node for s in made]
@@ -125,7 +125,7 @@ def _made(entry: Entry) -> list[int]:
 
 def _read(ways: Ways, entry: Entry) -> list[int]:
     """The nodes in memory that an entry reads."""
-    if isinstance(entry, Rows):
+    if isinstance(entry, Draft):
         return [read.node for s in entry.statements for read in s.reads]
     node = ways.nodes[entry.node]
     if node.op is item:
@@ -134,12 +134,12 @@ def _read(ways: Ways, entry: Entry) -> list[int]:
 
 
 def _buffers(
-    plan: Plan, ways: Ways, program: Iterable[Instruction | Callback], lives: _Lives, results: Results
+    plan: Plan, ways: Ways, program: Iterable[Instruction | NumpyCall], lives: _Lives, results: Results
 ) -> dict[Any, Buffer]:
     """What lies in the arena: every buffer lives from the entry that writes it to the last that reads it."""
     found: dict[Any, Buffer] = {}
     for step in program:
-        for node in [step.node] if isinstance(step, Callback) else step.arguments:
+        for node in [step.node] if isinstance(step, NumpyCall) else step.arguments:
             if not isinstance(node, int) or node not in lives.maker or node in found:
                 continue
             spec = ways.nodes[node].spec
@@ -152,7 +152,9 @@ def _buffers(
     return found
 
 
-def _arguments(ways: Ways, program: Iterable[Instruction | Callback], results: Results, inputs: tuple[int, ...]) -> Any:
+def _arguments(
+    ways: Ways, program: Iterable[Instruction | NumpyCall], results: Results, inputs: tuple[int, ...]
+) -> Any:
     """The arguments of all kernels in one row, and what arrays given at a call become of them."""
     places: dict[Any, list[tuple[int, int]]] = {i: [] for i in (*inputs, *results.outputs)}
     block: list[tuple[Any, int]] = []
@@ -166,7 +168,7 @@ def _arguments(ways: Ways, program: Iterable[Instruction | Callback], results: R
             if key in places:
                 places[key].append((len(block), start))
             block.append((key, start))
-    return tuple(block), {key: Slot(ways.spec(key), tuple(found)) for key, found in places.items()}
+    return tuple(block), {key: Moving(ways.spec(key), tuple(found)) for key, found in places.items()}
 
 
 # Code.
@@ -189,7 +191,7 @@ class _Known(NamedTuple):
         return replace(self.text, definitions={}, arguments=arguments, grown=grown)
 
 
-class _Multiplied(NamedTuple):
+class _ProductCode(NamedTuple):
     """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
 
     kernel: Written
@@ -199,7 +201,7 @@ class _Multiplied(NamedTuple):
     copied: int = 0
 
 
-def _multiplied(product: Product, width: int) -> _Multiplied:
+def _multiplied(product: Product, width: int) -> _ProductCode:
     w = Writer(width)
     found = turned(product, w)
     copy = None if found is None else Written(w.body(), dict(w.definitions), [], found.plan.chunks)
@@ -207,8 +209,8 @@ def _multiplied(product: Product, width: int) -> _Multiplied:
     plan = write(product if found is None else found.product, w)
     kernel = Written(w.body(), dict(w.definitions), [], plan.chunks)
     if found is None:
-        return _Multiplied(kernel, plan.scratch)
-    return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
+        return _ProductCode(kernel, plan.scratch)
+    return _ProductCode(kernel, plan.scratch, copy, found.operand, found.size)
 
 
 def _form(ways: Ways, node: int) -> Product:
@@ -229,7 +231,7 @@ def _form(ways: Ways, node: int) -> Product:
     return Product(batch, m, n, k, ways.spec(node).dtype, strides(a), strides(b), strides(c))
 
 
-class _Code:
+class _Lowering:
     """The code of entries, written one after the other.
 
     Attributes:
@@ -241,32 +243,32 @@ class _Code:
     def __init__(self, ways: Ways, target: Target) -> None:
         self._ways, self._target = ways, target
         self._known: dict[Any, _Known] = {}
-        self._products: dict[Product, _Multiplied] = {}
+        self._products: dict[Product, _ProductCode] = {}
         self.entries: list[Kernel | Entry] = []
-        self.program: list[Instruction | Callback] = []
+        self.program: list[Instruction | NumpyCall] = []
         self.functions: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
         self.scratch: dict[Any, Buffer] = {}
 
     def write(self, number: int, entry: Entry, stored: frozenset[int]) -> None:
         """Write an entry; ``stored`` are the nodes that must lie in memory."""
-        if isinstance(entry, Rows):
+        if isinstance(entry, Draft):
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
         self.entries.append(entry)
         if entry.kind is Way.PRODUCT:
             self._product(number, entry.node)
         else:
-            self.program.append(Callback(entry.node, number))
+            self.program.append(NumpyCall(entry.node, number))
 
     def _rows(self, number: int, kernel: Kernel) -> Kernel:
-        form = Form(kernel)
-        known = self._known.get(form.key)
+        numbered = Numbered(kernel)
+        known = self._known.get(numbered.key)
         if known is None:
             text = written(kernel, self._target)
-            self._known[form.key] = _Known(text, form.names)
+            self._known[numbered.key] = _Known(text, numbered.names)
         else:
-            text = known.renamed(form.names)
+            text = known.renamed(numbered.names)
         self._append(text, text.arguments, number)
         for key in dict.fromkeys(text.arguments):
             if isinstance(key, Partial):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Layout, Slot
+from lazygrad.engine.cpu.arguments import Layout, Moving
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Spare
@@ -21,7 +21,7 @@ from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.memory import Buffer
 from lazygrad.plan import Plan
 
-__all__ = ["Callback", "Instruction", "Module", "Native", "Results"]
+__all__ = ["NumpyCall", "Instruction", "Module", "Native", "Results"]
 
 MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
 
@@ -44,7 +44,7 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Callback:
+class NumpyCall:
     """A call back to NumPy."""
 
     node: int
@@ -83,7 +83,7 @@ class Native:
         nbytes: bytes of the arena.
         inputs: nodes whose arrays are given at every call.
         block: the arguments of all instructions in one row: the key of a buffer, and where in it, in bytes.
-        slots: what arrays that are given or made at a call must be, and which arguments they become.
+        moving: what arrays that are given or made at a call must be, and which arguments they become.
         layout: of array objects, if it is known.
     """
 
@@ -91,7 +91,7 @@ class Native:
     width: int
     ways: Ways
     entries: tuple[Kernel | Entry, ...]
-    program: tuple[Instruction | Callback, ...]
+    program: tuple[Instruction | NumpyCall, ...]
     functions: Mapping[str, str]
     definitions: Mapping[str, str]
     results: Results
@@ -99,7 +99,7 @@ class Native:
     nbytes: int
     inputs: tuple[int, ...]
     block: tuple[tuple[Any, int], ...]
-    slots: Mapping[Any, Slot]
+    moving: Mapping[Any, Moving]
     layout: Layout | None
 
     @property
@@ -124,7 +124,7 @@ class Native:
     def called_views(self) -> Iterator[View]:
         """What calls back read."""
         for step in self.program:
-            if isinstance(step, Callback) and self.ways.nodes[step.node].op is not item:
+            if isinstance(step, NumpyCall) and self.ways.nodes[step.node].op is not item:
                 for j in self.ways.nodes[step.node].inputs:
                     view = self.ways.view(j) if self.ways.way[j] is not Way.NUMBER else None
                     if view is not None:

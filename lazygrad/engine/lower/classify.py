@@ -14,7 +14,7 @@ from lazygrad.engine.lanes.scalar import Scalars
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
-from lazygrad.engine.trace.reading import Folded, Multiplied, Scattered, Taken, read
+from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
@@ -117,7 +117,7 @@ class Classified:
             return Way.PRODUCT
         if not op.own:
             return Way.CALLBACK
-        if isinstance(what, Taken):
+        if isinstance(what, Gathered):
             return Way.LAZY
         if isinstance(what, Scattered) and self._is_segments(node, what):
             return Way.SCATTER

@@ -14,7 +14,7 @@ from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import NATIVE, Classified, Way
 from lazygrad.engine.lower.index import Affine, Index, View, in_order
-from lazygrad.engine.trace.reading import Taken
+from lazygrad.engine.trace.reading import Gathered
 from lazygrad.graph.graph import Node
 from lazygrad.plan import Plan
 
@@ -75,7 +75,7 @@ class Ways(Classified):
                 self._weigh(i, node)
 
     def _lazy(self, i: int, node: Node) -> None:
-        if isinstance(self.reading.get(i), Taken):
+        if isinstance(self.reading.get(i), Gathered):
             self._need_view(node.inputs[0])
         elif isinstance(node.op, Movement) and node.op.view == "contiguous":
             if self.is_split(i):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lazygrad.engine.trace.tracing import NotTraced, Stand, traced
 
-__all__ = ["Folded", "Multiplied", "Scattered", "Taken", "read"]
+__all__ = ["Folded", "Multiplied", "Scattered", "Gathered", "read"]
 
 
 class Folded(NamedTuple):
@@ -23,7 +23,7 @@ class Multiplied(NamedTuple):
     """A product of matrices."""
 
 
-class Taken(NamedTuple):
+class Gathered(NamedTuple):
     """Elements of operand 0 at ``pattern``, where operands stand for themselves."""
 
     pattern: tuple[Any, ...]
@@ -65,9 +65,9 @@ class _Reading:
         """A product."""
         return Multiplied() if (a.number, b.number) == (0, 1) else None
 
-    def elements(self, x: Operand, pattern: tuple[Any, ...]) -> Taken | None:
+    def elements(self, x: Operand, pattern: tuple[Any, ...]) -> Gathered | None:
         """Elements that are taken."""
-        return Taken(pattern) if x.number == 0 else None
+        return Gathered(pattern) if x.number == 0 else None
 
     def added(self, x: Operand, pattern: tuple[Any, ...], values: Operand) -> Scattered | None:
         """An addition."""
@@ -80,4 +80,4 @@ def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
         found = traced(op, _Reading(params), map(Operand, range(operands)), params)
     except NotTraced:
         return None
-    return found if isinstance(found, (Folded, Multiplied, Scattered, Taken)) else None
+    return found if isinstance(found, (Folded, Multiplied, Scattered, Gathered)) else None
