@@ -16,7 +16,7 @@ from lazygrad.engine.cpu.native import NumpyCall
 from lazygrad.engine.lanes.registers import F32
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.numpy.step import Program
-from lazygrad.engine.trace.reading import Operand
+from lazygrad.engine.trace.reading import Whole
 from lazygrad.engine.trace.recorder import Recorder, Value
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.spec import Spec
@@ -33,7 +33,7 @@ def register() -> Any:
 
 
 STANDS: dict[str, Callable[[], Any]] = {
-    "operand": lambda: Operand(0),
+    "operand": lambda: Whole(0),
     "value": lambda: Value(Recorder(np), Spec((2, 3), F32)),
     "register": register,
 }
@@ -103,4 +103,4 @@ def test_a_kernel_of_the_users_may_do_anything_and_is_called_as_it_is() -> None:
     op = next(node.op for node in plan.graph.nodes if node.op.name == "reaching")
     assert [op] == [plan.graph.nodes[i].op for i in calls]
     with pytest.raises(NotTraced, match="flags"):
-        traced(op, np, [Operand(0)], {})
+        traced(op, np, [Whole(0)], {})
