@@ -85,6 +85,8 @@ from lazygrad.ops.arithmetic import subtract as subtract
 from lazygrad.ops.arithmetic import trunc as trunc
 from lazygrad.ops.bessel import i0 as i0
 from lazygrad.ops.bessel import i1 as i1
+from lazygrad.ops.choices import checkpoint as checkpoint
+from lazygrad.ops.choices import cond as cond
 from lazygrad.ops.comparison import bitwise_and as bitwise_and
 from lazygrad.ops.comparison import bitwise_invert as bitwise_invert
 from lazygrad.ops.comparison import bitwise_left_shift as bitwise_left_shift
@@ -242,7 +244,9 @@ from lazygrad.ops.joining import repeat as repeat
 from lazygrad.ops.joining import rollaxis as rollaxis
 from lazygrad.ops.joining import vsplit as vsplit
 from lazygrad.ops.joining import vstack as vstack
+from lazygrad.ops.loops import fori_loop as fori_loop
 from lazygrad.ops.loops import scan as scan
+from lazygrad.ops.loops import while_loop as while_loop
 from lazygrad.ops.movement import astype as astype
 from lazygrad.ops.movement import atleast_1d as atleast_1d
 from lazygrad.ops.movement import atleast_2d as atleast_2d

@@ -19,10 +19,28 @@ from lazygrad.ops.source import assign
 from lazygrad.ops.update import Update
 from lazygrad.trees import leaves, rebuilt, structure
 
-__all__ = ["Nest", "Turn", "fail", "nested", "node", "sealed", "turn", "write"]
+__all__ = [
+    "Nest",
+    "Turn",
+    "check_nesting",
+    "fail",
+    "is_leaf",
+    "names",
+    "nested",
+    "node",
+    "sealed",
+    "shown",
+    "turn",
+    "write",
+]
 
 T = TypeVar("T")
 WEAK = (bool, int, float)
+
+
+def is_leaf(x: Any) -> bool:
+    """Whether a tensor can be made of it: anything but text, functions and nothing at all."""
+    return x is not None and not callable(x) and not isinstance(x, (str, bytes, dict, Update))
 
 
 class Nest(NamedTuple):
@@ -99,13 +117,13 @@ class Ys(NamedTuple):
     tree: Any
     tensors: list[Tensor]
 
-    def stacked(self, new: Sequence[Tensor], names: Sequence[str], changed: Sequence[Tensor]) -> Any:
+    def stacked(self, new: Sequence[Tensor], variables: Sequence[str], changed: Sequence[Tensor]) -> Any:
         """The same nesting with the ys of all turns, and with update ops for the variables as they are at last."""
-        rest, after = iter(new), dict(zip(names, changed, strict=True))
+        rest, after = iter(new), dict(zip(variables, changed, strict=True))
 
         def leaf(x: Any) -> Any:
             if isinstance(x, Update):
-                return Update([assign(after[name], name=name) for name in _names(x)])
+                return Update([assign(after[name], name=name) for name in names(x)])
             return None if x is None else next(rest)
 
         return rebuilt(self.tree, [leaf(x) for _, x in leaves(self.tree)])
@@ -122,7 +140,8 @@ class Turn(NamedTuple):
     widened: list[np.dtype[Any]] | None  # the dtypes to begin with, where a number of Python's was too narrow
 
 
-def _names(update: Update) -> list[str]:
+def names(update: Update) -> list[str]:
+    """The variables that an update op changes."""
     return [t.graph.nodes[t.index].params["name"] for t in update.assignments]
 
 
@@ -143,16 +162,21 @@ def turn(what: str, inner: BodyGraph, graph: Graph, carry: Nest, returned: Any, 
     return Turn(given, carried, ys, names, assigned, widened)
 
 
+def check_nesting(what: str, before: Any, after: Any) -> None:
+    """Raise SpecError unless the carry that a body returned is nested as it was given."""
+    if structure(after) != structure(before) or _nones(after) != _nones(before):
+        facts = [f"given:     {shown(before)}", f"returned:  {shown(after)}"]
+        cure = "A carry keeps its nesting: return it as it was given."
+        fail(SpecError, f"cannot {what}: the body returns a carry of another structure", facts, cure)
+
+
 def _carried(what: str, inner: BodyGraph, carry: Nest, after: Any) -> tuple[list[Tensor], list[np.dtype[Any]] | None]:
     """The leaves of the carry that the body returned; the dtypes to begin with instead, where numbers were too narrow.
 
     Raises:
         SpecError: the nesting, a shape or a dtype is not what it was.
     """
-    if structure(after) != structure(carry.tree) or _nones(after) != _nones(carry.tree):
-        facts = [f"given:     {_shown(carry.tree)}", f"returned:  {_shown(after)}"]
-        cure = "A carry keeps its nesting: return it as it was given."
-        fail(SpecError, f"cannot {what}: the body returns a carry of another structure", facts, cure)
+    check_nesting(what, carry.tree, after)
     found = [leaf for _, leaf in leaves(after) if leaf is not None]
     listed, dtypes, wider = [], [], False
     for path, before, weak, leaf in zip(carry.paths, carry.tensors, carry.weak, found, strict=True):
@@ -179,12 +203,12 @@ def _nones(tree: Any) -> list[bool]:
     return [leaf is None for _, leaf in leaves(tree)]
 
 
-def _shown(tree: Any) -> str:
+def shown(tree: Any) -> str:
     """A nesting with specs in place of tensors, on one line."""
     if isinstance(tree, dict):
-        return "{" + ", ".join(f"{key!r}: {_shown(item)}" for key, item in tree.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {shown(item)}" for key, item in tree.items()) + "}"
     if isinstance(tree, (tuple, list)):
-        inside = ", ".join(map(_shown, tree))
+        inside = ", ".join(map(shown, tree))
         return f"[{inside}]" if isinstance(tree, list) else f"({inside}{',' if len(tree) == 1 else ''})"
     return str(tree.spec) if isinstance(tree, Tensor) else type(tree).__name__ if tree is not None else "None"
 

@@ -9,15 +9,16 @@ import numpy as np
 
 from lazygrad.define.kinds import tensor
 from lazygrad.define.region import BodyGraph
-from lazygrad.errors import SpecError
+from lazygrad.errors import GraphError, SpecError
 from lazygrad.graph.graph import Graph, current_graph
 from lazygrad.graph.registry import function
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
-from lazygrad.ops.bodies import Nest, Turn, fail, nested, node, sealed, turn, write
-from lazygrad.ops.control import SCAN, SCAN_ACTING
+from lazygrad.ops.bodies import Nest, Turn, check_nesting, fail, is_leaf, nested, node, sealed, turn, write
+from lazygrad.ops.control import SCAN, SCAN_ACTING, WHILE, WHILE_ACTING
+from lazygrad.ops.source import literal
 
-__all__ = ["scan"]
+__all__ = ["fori_loop", "scan", "while_loop"]
 
 
 @function
@@ -53,8 +54,14 @@ def scan(
     """
     graph = current_graph("scan")
     over = nested(xs, graph)
-    turns = _length(over, length)
-    carry, written, it = _turn_written("scan", graph, nested(init, graph), over, body)
+    return _scanned("scan", graph, nested(init, graph), over, _length(over, length), bool(reverse), body)
+
+
+def _scanned(
+    what: str, graph: Graph, init: Nest, over: Nest, length: int, reverse: bool, body: Callable[[Any, Any], Any]
+) -> tuple[Any, Any]:
+    """The last carry and the ys of a new scan."""
+    carry, written, it = _turn_written(what, graph, init, over, body)
     count, first = len(carry.tensors), [*carry.tensors, *[outer for outer, _, _ in it.assigned]]
     captured = list(written.captures.items())
     held = [t.index for t in it.given[:count]] + [own.index for _, own, _ in it.assigned]
@@ -68,8 +75,8 @@ def scan(
         body=sealed(written, inputs, [t.index for t in after]),
         carries=len(first),
         xs=len(over.tensors),
-        length=turns,
-        reverse=bool(reverse),
+        length=length,
+        reverse=reverse,
     )
     ys = it.ys.stacked(made[len(first) :], it.names, made[count : len(first)])
     return carry.with_leaves(made[:count]), ys
@@ -116,3 +123,114 @@ def _length(xs: Nest, length: int | None) -> int:
         cure = "All are gone through together: their first axes are equal, and equal to length where that is given."
         fail(SpecError, "cannot scan over xs of several lengths", facts, cure)
     return sizes[0]
+
+
+# Loops with a condition, and with a counter.
+
+
+@function
+def while_loop(
+    condition: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int | None = None
+) -> Any:
+    """A carry, handed from turn to turn as long as ``condition(carry)`` holds.
+
+    It is ``while condition(carry): carry = body(carry)``, as one node of the graph. Both functions are called once.
+
+    Args:
+        condition: of the carry a single boolean.
+        body: of the carry the next one, of the same nesting, shapes and dtypes.
+        init: the first carry: tensors, arrays and numbers in tuples, lists and dicts, in any nesting.
+        max_steps: how many turns there may be. It is needed for a gradient, which keeps room for so many.
+
+    Returns:
+        The first carry for which the condition does not hold.
+
+    Raises:
+        SpecError: a carry changes its nesting, a shape or a dtype; or the condition is no single boolean.
+        LoopError: when it is run, the condition still holds after ``max_steps`` turns.
+    """
+    graph = current_graph("loop")
+    steps = None if max_steps is None else _whole("max_steps", max_steps)
+    carry, written, it = _turn_written("loop", graph, nested(init, graph), nested(None, graph), _paired(body))
+    if it.assigned:
+        cure = "Carry the value, and assign it after the loop; or scan, which makes updates in every turn."
+        fail(GraphError, "cannot loop: the body of a while_loop updates a variable", cure=cure)
+    specs, count = [t.spec for t in carry.tensors], len(carry.tensors)
+    asked, (given, holds) = write(
+        "while_loop", graph, specs, lambda inner, given: (given, _holds(inner, condition(carry.with_leaves(given))))
+    )
+    operands = list(carry.tensors)
+    sealing = []
+    for inner, given_, outs in ((asked, given, [holds]), (written, it.given, it.carry)):
+        captured = list(inner.captures.items())
+        inputs = [*[t.index for t in given_], *[own for _, own in captured]]
+        sealing.append(sealed(inner, inputs, [t.index for t in outs]))
+        operands += [graph.tensor(i) for i, _ in captured]
+    settings = {"condition": sealing[0], "body": sealing[1], "carries": count, "max_steps": steps}
+    return carry.with_leaves(node(WHILE, WHILE_ACTING, graph, operands, **settings)[:count])
+
+
+def _paired(body: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda carry, _: (body(carry), None)
+
+
+def _holds(inner: BodyGraph, found: Any) -> Tensor:
+    """What a condition returned, as a tensor of its body.
+
+    Raises:
+        SpecError: it is no single boolean.
+    """
+    t = inner.lifted(tensor(found, inner)) if is_leaf(found) else None
+    if t is None or t.shape or t.dtype != np.bool_:
+        got = str(t.spec) if t is not None else f"a {type(found).__name__}"
+        facts = [f"condition:  {t.spec}   {inner.describe(t.index)}"] if t is not None else []
+        cure = "Compare numbers, and combine what is compared with lg.all or lg.any, so that one bool[] comes out."
+        fail(SpecError, f"cannot loop while {got}: a condition is a single boolean", facts, cure)
+    return t
+
+
+@function
+def fori_loop(start: Any, stop: Any, body: Callable[[Any, Any], Any], init: Any) -> Any:
+    """A carry, handed from turn to turn for every whole number from ``start`` up to but not including ``stop``.
+
+    It is ``for i in range(start, stop): carry = body(i, carry)``, as one node of the graph.
+
+    Args:
+        start, stop: whole numbers, or tensors of one. Where one is a tensor it is a :func:`while_loop`, which has no
+            gradient in reverse.
+        body: ``body(i, carry) -> carry``, of the same nesting, shapes and dtypes; ``i`` is an int64 tensor.
+        init: the first carry: tensors, arrays and numbers in tuples, lists and dicts, in any nesting.
+
+    Raises:
+        SpecError: a bound is no whole number; or a carry changes its nesting, a shape or a dtype.
+    """
+    graph = current_graph("loop")
+
+    def counted(carry: Any, _: Any = None) -> Any:
+        after = body(*carry)
+        check_nesting("loop", init, after)
+        return carry[0] + 1, after
+
+    if all(isinstance(bound, (int, np.integer)) and not isinstance(bound, bool) for bound in (start, stop)):
+        begun = nested(init, graph)
+        tensors = [literal(graph, int(start), np.int64), *begun.tensors]
+        pair = Nest((0, init), ["", *begun.paths], tensors, [False, *begun.weak])
+        length = max(0, int(stop) - int(start))
+        done = _scanned("loop", graph, pair, nested(None, graph), length, False, lambda c, _: (counted(c), None))
+        return done[0][1]
+    bounds = []
+    for name, bound in (("start", start), ("stop", stop)):
+        t = tensor(bound) if is_leaf(bound) else None
+        if t is None or t.shape or t.dtype.kind not in "iu":
+            got = t.spec if t is not None else type(bound).__name__
+            fail(SpecError, f"cannot loop: {name} is {got}", cure="Bounds are whole numbers, or tensors of one.")
+        bounds.append(tensor(t, dtype=np.dtype(np.int64)))
+    return while_loop(lambda carry: carry[0] < bounds[1], counted, (bounds[0], init))[1]
+
+
+def _whole(name: str, value: Any) -> int:
+    """A setting that is a whole number and not negative."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        cure = "It is a whole number that is not negative."
+        fail(SpecError, f"cannot loop with {name}={value!r:.40}", cure=cure)
+    return int(value)
