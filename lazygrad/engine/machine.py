@@ -43,10 +43,10 @@ class BodyPlan(Plan):
         effects: likewise; they happen in every turn.
     """
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, shared: bool = False) -> None:
         wanted = Graph(body.graph.dtype)
         wanted.nodes, wanted.origins = body.graph.nodes, body.graph.origins
-        super().__init__(wanted, [*body.inputs, *body.outputs, *body.effects], shared=False)
+        super().__init__(wanted, [*body.inputs, *body.outputs, *body.effects], shared=shared)
         roots = self.graph.roots
         first, last = len(body.inputs), len(body.inputs) + len(body.outputs)
         self.inputs, self.outputs, self.effects = roots[:first], roots[first:last], roots[last:]

@@ -40,17 +40,17 @@ __all__ = [
 ]
 
 
-@source(given=True)
+@source(bound=True)
 def variable(xp: Any, *, name: str, shape: Shape, dtype: Any) -> Any:
     """The value that a variable of the environment had before the run."""
 
 
-@source(given=True)
+@source(bound=True)
 def placeholder(xp: Any, *, name: str, shape: Shape, dtype: Any) -> Any:
     """An array that is fed when the graph is evaluated."""
 
 
-@source(given=True)
+@source(bound=True)
 def _constant(xp: Any, *, number: int, shape: Shape, dtype: Any) -> Any:
     """An array that lies beside the graph."""
 

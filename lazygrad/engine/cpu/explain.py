@@ -5,33 +5,69 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.native import Native, NumpyCall
+from lazygrad.engine.cpu.native import Callback, Instruction, Native, Repeat, Step
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Kernel, Part
-from lazygrad.engine.lower.reuse import Numbered
+from lazygrad.engine.lower.regions import looped
+from lazygrad.engine.lower.reuse import Form
 from lazygrad.engine.lower.ways import Way
+from lazygrad.graph.graph import Node
 
 __all__ = ["explained"]
 
 
 def explained(native: Native) -> str:
-    """A line a kernel, product or call back, in the order in which they run; then what each kernel computes."""
-    calls = [step for step in native.program if isinstance(step, NumpyCall)]
-    kernels = len(native.program) - len(calls)
+    """A line a kernel, product, repeat or call back, in the order in which they run; then what each kernel computes.
+
+    Below a repeat stands what its bodies run, indented.
+    """
+    every = list(_everything(native))
+    calls = sum(isinstance(step, Callback) for step in every)
+    kernels = sum(isinstance(step, Instruction) for step in every)
     lines = [
-        f"{kernels} kernels, {len(native.functions)} of them distinct, and {len(calls)} calls back to NumPy; "
+        f"{kernels} kernels, {len(native.functions)} of them distinct, and {calls} calls back to NumPy; "
         f"an arena of {native.nbytes:,} bytes",
         f"{'':>4}  {'what':<44} {'over':<22} {'chunks':>6} {'bytes read':>14} {'written':>14} {'operations':>14}",
+        *_table(native, ""),
     ]
+    return "\n".join([*lines, _ways(native), *_descriptions(native, "", set())])
+
+
+def _everything(native: Native) -> Iterator[Step]:
+    """What is run, in bodies too."""
+    for step in native.program:
+        yield step
+        for use in step.uses if isinstance(step, Repeat) else ():
+            yield from _everything(use.native)
+
+
+def _inside(native: Native, number: int) -> list[tuple[str, Native]]:
+    """The bodies of the entry of a number, with what each is called."""
+    repeats = [step for step in native.program if step.entry == number and isinstance(step, Repeat)]
+    found = []
+    for step in repeats:
+        names = ["condition"] if step.condition is not None else []
+        names += ["if true", "if false"] if len(step.bodies) > 1 else ["body"]
+        found += [(name, use.native) for name, use in zip(names, step.uses, strict=True)]
+    return found
+
+
+def _table(native: Native, indent: str) -> list[str]:
+    """The lines of what is run."""
+    lines = []
     for number, entry in enumerate(native.entries):
         own = [step for step in native.program if step.entry == number]
-        chunks = max((step.chunks for step in own if not isinstance(step, NumpyCall)), default=1)
+        chunks = max((step.chunks for step in own if isinstance(step, Instruction)), default=1)
         what, over, read, wrote, operations = _row(native, entry)
+        what = indent + what
         lines.append(f"{number:>4}  {what:<44.44} {over:<22} {chunks:>6} {read:>14,} {wrote:>14,} {operations:>14,}")
-    return "\n".join([*lines, _ways(native), *_descriptions(native)])
+        for name, body in _inside(native, number):
+            lines += [f"{'':>4}  {indent}  {name}", *_table(body, indent + "    ")]
+    return lines
 
 
 def _ways(native: Native) -> str:
@@ -43,15 +79,17 @@ def _ways(native: Native) -> str:
     return f"ways of nodes: {said}; {stored} of the lazy ones are stored"
 
 
-def _descriptions(native: Native) -> list[str]:
+def _descriptions(native: Native, within: str, seen: set[Any]) -> list[str]:
     """What every distinct kernel computes, once."""
-    lines, seen = [], set[Any]()
+    lines = []
     for number, entry in enumerate(native.entries):
         if isinstance(entry, Kernel):
-            key = Numbered(entry).key
+            key = Form(entry).key
             if key not in seen:
-                lines += [f"kernel {number}", textwrap.indent(str(entry), "  ")]
+                lines += [f"kernel {within}{number}", textwrap.indent(str(entry), "  ")]
             seen.add(key)
+        for name, body in _inside(native, number):
+            lines += _descriptions(body, f"{within}{number}, {name} ", seen)
     return lines
 
 
@@ -70,7 +108,26 @@ def _called(native: Native, entry: Entry) -> tuple[str, str, int, int, int]:
         a, b = (ways.spec(j) for j in node.inputs)
         m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
         return f"product {m} × {k} × {n}", str(specs[0]), read, made, 2 * k * specs[0].size
-    return f"NumPy: {node.op.name}", str(specs[0]), read, made, 0
+    if entry.kind is Way.REPEAT:
+        return _loop(native, node), "", read, made, _operations(native, entry.node)
+    why = ways.refused.get(entry.node)
+    return f"NumPy: {node.op.name}" + (f" ({why})" if why else ""), str(specs[0]), read, made, 0
+
+
+def _loop(native: Native, node: Node) -> str:
+    """A repeat in words."""
+    loop = looped(node)
+    assert loop is not None
+    if loop.condition is not None:
+        return f"{node.op.name}, " + ("any number of turns" if loop.turns is None else f"at most {loop.turns:,} turns")
+    return f"{node.op.name}, {loop.turns:,} turns" if loop.turns != 1 else node.op.name
+
+
+def _operations(native: Native, node: int) -> int:
+    """Of all turns of a repeat, where their number is known; else of one."""
+    (step,) = [step for step in native.program if isinstance(step, Repeat) and step.node == node]
+    turns = step.loop.turns if step.condition is None and step.loop.turns is not None else 1
+    return turns * sum(_row(use.native, entry)[-1] for use in step.uses for entry in use.native.entries)
 
 
 def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:

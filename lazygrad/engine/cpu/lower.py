@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Moving, layout, taking
-from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Results, key_of
+from lazygrad.engine.cpu.arguments import Slot, layout, taking
+from lazygrad.engine.cpu.native import Callback, Instruction, Native, Results, Step, key_of
+from lazygrad.engine.cpu.repeats import repeat
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
 from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import describe
-from lazygrad.engine.lower.fuse import Draft, Entry, fused
+from lazygrad.engine.lower.fuse import Entry, Rows, fused
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Part, Spare
-from lazygrad.engine.lower.reuse import Numbered
+from lazygrad.engine.lower.reuse import Form
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
+from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, last_reads
@@ -47,36 +49,41 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
     look()
     ways = Ways(plan)
     look()
-    results = _results(plan, ways)
+    code = _Code(ways, cpu(target) if isinstance(target, int) else target, look)
+    inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
+    native = _native(code, _results(ways, plan.updates, plan.values), inputs)
+    if native.slots and native.layout is not None:
+        code.functions["take"] = taking(list(native.slots.values()), native.layout)
+    return native
+
+
+def _native(code: _Code, results: Results, inputs: tuple[int, ...], given: Mapping[Any, Spec] | None = None) -> Native:
+    """The native code of a plan or of a body; ``given`` are arrays outside of it, beside its inputs and outputs."""
+    ways, plan = code.ways, code.ways.plan
     entries = fused(ways)
-    entries += [Draft(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
+    entries += [Rows(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
     lives = _lives(plan, ways, entries)
-    target = cpu(target) if isinstance(target, int) else target
-    code = _Lowering(ways, target)
     for number, entry in enumerate(entries):
-        look()
+        code.look()
         code.write(number, entry, lives.stored)
     buffers = {**code.scratch, **_buffers(plan, ways, code.program, lives, results)}
     nbytes = lay_out(list(buffers.values()))
-    inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
-    block, moving = _arguments(ways, code.program, results, inputs)
-    found = layout()
-    if moving and found is not None:
-        code.functions["take"] = taking(list(moving.values()), found)
+    outside = {**{i: ways.spec(i) for i in (*inputs, *results.outputs)}, **(given or {})}
+    block, slots = _arguments(ways, code.program, results, outside)
     return Native(
-        plan, target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions, results,
-        buffers, nbytes, inputs, block, moving, found,
+        plan, code.target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions,
+        results, buffers, nbytes, inputs, block, slots, layout(),
     )  # fmt: skip
 
 
 # Where things lie.
 
 
-def _results(plan: Plan, ways: Ways) -> Results:
+def _results(ways: Ways, updates: Mapping[Any, int], values: Sequence[int]) -> Results:
     """Where what is returned and assigned is computed: variables whose new value lies elsewhere already get a copy."""
-    spares: dict[int, str] = {}
+    spares: dict[int, str | int] = {}
     copied, foreign = [], []
-    for name, i in plan.updates.items():
+    for name, i in updates.items():
         lies = i in ways.stored or (ways.way[i] is Way.CALLBACK and ways.nodes[i].op is not item)
         if lies and i not in spares:
             spares[i] = name
@@ -84,9 +91,7 @@ def _results(plan: Plan, ways: Ways) -> Results:
             foreign.append((name, i))
         elif ways.spec(i).size:
             copied.append((name, i))
-    outputs = [
-        i for i in dict.fromkeys(plan.values) if i in ways.stored and i not in spares and ways.spec(i).nbytes > LARGE
-    ]
+    outputs = [i for i in dict.fromkeys(values) if i in ways.stored and i not in spares and ways.spec(i).nbytes > LARGE]
     return Results(spares, tuple(copied), tuple(foreign), tuple(outputs))
 
 
@@ -103,29 +108,29 @@ def _lives(plan: Plan, ways: Ways, entries: Sequence[Entry]) -> _Lives:
     """A node must lie in memory if it is returned or assigned, or if another entry reads it, or any element of it."""
     maker: dict[int, int] = {}
     for number, entry in enumerate(entries):
-        for node in _made(entry):
+        for node in _made(ways, entry):
             maker.setdefault(node, number)
     reads = [_read(ways, entry) for entry in entries]
     stored = {*plan.values, *plan.updates.values()} & ways.stored
     for number, (entry, read) in enumerate(zip(entries, reads, strict=True)):
         anywhere = (
-            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Draft) else []
+            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Rows) else []
         )
         stored |= {node for node in read if maker.get(node) != number or node in anywhere}
     return _Lives(maker, last_reads(reads), frozenset(stored), len(entries))
 
 
-def _made(entry: Entry) -> list[int]:
+def _made(ways: Ways, entry: Entry) -> list[int]:
     """The nodes that an entry makes, whole or in part."""
-    if not isinstance(entry, Draft):
-        return [entry.node]
+    if not isinstance(entry, Rows):
+        return [entry.node, *ways.results.get(entry.node, {}).values()]
     made = [s for s in entry.statements if not isinstance(s.target, Spare)]
     return [s.target.node if isinstance(s.target, Part) else s.node for s in made]
 
 
 def _read(ways: Ways, entry: Entry) -> list[int]:
     """The nodes in memory that an entry reads."""
-    if isinstance(entry, Draft):
+    if isinstance(entry, Rows):
         return [read.node for s in entry.statements for read in s.reads]
     node = ways.nodes[entry.node]
     if node.op is item:
@@ -133,13 +138,11 @@ def _read(ways: Ways, entry: Entry) -> list[int]:
     return [view.buffer for j in node.inputs if (view := ways.view(j)) is not None]
 
 
-def _buffers(
-    plan: Plan, ways: Ways, program: Iterable[Instruction | NumpyCall], lives: _Lives, results: Results
-) -> dict[Any, Buffer]:
+def _buffers(plan: Plan, ways: Ways, program: Iterable[Step], lives: _Lives, results: Results) -> dict[Any, Buffer]:
     """What lies in the arena: every buffer lives from the entry that writes it to the last that reads it."""
     found: dict[Any, Buffer] = {}
     for step in program:
-        for node in [step.node] if isinstance(step, NumpyCall) else step.arguments:
+        for node in [step.node] if isinstance(step, Callback) else step.arguments:
             if not isinstance(node, int) or node not in lives.maker or node in found:
                 continue
             spec = ways.nodes[node].spec
@@ -152,14 +155,12 @@ def _buffers(
     return found
 
 
-def _arguments(
-    ways: Ways, program: Iterable[Instruction | NumpyCall], results: Results, inputs: tuple[int, ...]
-) -> Any:
+def _arguments(ways: Ways, program: Iterable[Step], results: Results, outside: Mapping[Any, Spec]) -> Any:
     """The arguments of all kernels in one row, and what arrays given at a call become of them."""
-    places: dict[Any, list[tuple[int, int]]] = {i: [] for i in (*inputs, *results.outputs)}
+    places: dict[Any, list[tuple[int, int]]] = {key: [] for key in outside}
     block: list[tuple[Any, int]] = []
     for step in program:
-        for argument in step.arguments if isinstance(step, Instruction) else ():
+        for argument in () if isinstance(step, Callback) else step.arguments:
             start, key = 0, argument
             if isinstance(argument, View):
                 start = argument.start * ways.spec(argument.buffer).dtype.itemsize
@@ -168,7 +169,7 @@ def _arguments(
             if key in places:
                 places[key].append((len(block), start))
             block.append((key, start))
-    return tuple(block), {key: Moving(ways.spec(key), tuple(found)) for key, found in places.items()}
+    return tuple(block), {key: Slot(outside[key], tuple(found)) for key, found in places.items()}
 
 
 # Code.
@@ -191,7 +192,7 @@ class _Known(NamedTuple):
         return replace(self.text, definitions={}, arguments=arguments, grown=grown)
 
 
-class _ProductCode(NamedTuple):
+class _Multiplied(NamedTuple):
     """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
 
     kernel: Written
@@ -201,7 +202,7 @@ class _ProductCode(NamedTuple):
     copied: int = 0
 
 
-def _multiplied(product: Product, width: int) -> _ProductCode:
+def _multiplied(product: Product, width: int) -> _Multiplied:
     w = Writer(width)
     found = turned(product, w)
     copy = None if found is None else Written(w.body(), dict(w.definitions), [], found.plan.chunks)
@@ -209,8 +210,8 @@ def _multiplied(product: Product, width: int) -> _ProductCode:
     plan = write(product if found is None else found.product, w)
     kernel = Written(w.body(), dict(w.definitions), [], plan.chunks)
     if found is None:
-        return _ProductCode(kernel, plan.scratch)
-    return _ProductCode(kernel, plan.scratch, copy, found.operand, found.size)
+        return _Multiplied(kernel, plan.scratch)
+    return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
 
 
 def _form(ways: Ways, node: int) -> Product:
@@ -231,7 +232,7 @@ def _form(ways: Ways, node: int) -> Product:
     return Product(batch, m, n, k, ways.spec(node).dtype, strides(a), strides(b), strides(c))
 
 
-class _Lowering:
+class _Code:
     """The code of entries, written one after the other.
 
     Attributes:
@@ -240,50 +241,62 @@ class _Lowering:
         scratch: memory that a single entry needs.
     """
 
-    def __init__(self, ways: Ways, target: Target) -> None:
-        self._ways, self._target = ways, target
+    def __init__(self, ways: Ways, target: Target, look: Callable[[], None]) -> None:
+        self.ways, self.target, self.look = ways, target, look
         self._known: dict[Any, _Known] = {}
-        self._products: dict[Product, _ProductCode] = {}
+        self._products: dict[Product, _Multiplied] = {}
         self.entries: list[Kernel | Entry] = []
-        self.program: list[Instruction | NumpyCall] = []
+        self.program: list[Step] = []
         self.functions: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
         self.scratch: dict[Any, Buffer] = {}
 
     def write(self, number: int, entry: Entry, stored: frozenset[int]) -> None:
         """Write an entry; ``stored`` are the nodes that must lie in memory."""
-        if isinstance(entry, Draft):
+        if isinstance(entry, Rows):
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
         self.entries.append(entry)
         if entry.kind is Way.PRODUCT:
             self._product(number, entry.node)
+        elif entry.kind is Way.REPEAT:
+            step, scratch = repeat(self.ways, number, entry.node, self._inside)
+            self.program.append(step)
+            self.scratch.update(scratch)
         else:
-            self.program.append(NumpyCall(entry.node, number))
+            self.program.append(Callback(entry.node, number))
+
+    def _inside(self, ways: Ways) -> Native:
+        """The native code of a body, which shares the text of its kernels with what is around it."""
+        code, plan = _Code(ways, self.target, self.look), cast(BodyPlan, ways.plan)
+        code._known, code._products = self._known, self._products
+        code.functions, code.definitions = self.functions, self.definitions
+        given = {Spare(k): ways.spec(i) for k, i in enumerate(plan.outputs)}
+        return _native(code, _results(ways, dict(enumerate(plan.outputs)), ()), tuple(plan.inputs), given)
 
     def _rows(self, number: int, kernel: Kernel) -> Kernel:
-        numbered = Numbered(kernel)
-        known = self._known.get(numbered.key)
+        form = Form(kernel)
+        known = self._known.get(form.key)
         if known is None:
-            text = written(kernel, self._target)
-            self._known[numbered.key] = _Known(text, numbered.names)
+            text = written(kernel, self.target)
+            self._known[form.key] = _Known(text, form.names)
         else:
-            text = known.renamed(numbered.names)
+            text = known.renamed(form.names)
         self._append(text, text.arguments, number)
         for key in dict.fromkeys(text.arguments):
             if isinstance(key, Partial):
                 s = kernel.made[key.node]
                 self.scratch[key] = Buffer(Spec((key.chunks, *s.spec.shape), s.spec.dtype), number, number)
-                w, arguments = total_of_chunks(s, key, self._target)
+                w, arguments = total_of_chunks(s, key, self.target)
                 self._append(Written(w.body(), dict(w.definitions), arguments), arguments, number)
         return replace(kernel, stored=kernel.stored | text.grown)
 
     def _product(self, number: int, node: int) -> None:
-        product = _form(self._ways, node)
+        product = _form(self.ways, node)
         made = self._products.get(product)
         if made is None:
-            made = self._products[product] = _multiplied(product, self._target.lanes)
-        operands: list[Any] = [self._ways.view(j) for j in self._ways.nodes[node].inputs]
+            made = self._products[product] = _multiplied(product, self.target.lanes)
+        operands: list[Any] = [self.ways.view(j) for j in self.ways.nodes[node].inputs]
         if made.copy is not None:
             copied = ("copied", node)
             self.scratch[copied] = Buffer(Spec((made.copied,), product.dtype), number, number)

@@ -10,18 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Layout, Moving
+from lazygrad.engine.cpu.arguments import Layout, Slot
+from lazygrad.engine.cpu.described import Carry, Read, Setting
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Spare
+from lazygrad.engine.lower.regions import Looped
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.memory import Buffer
 from lazygrad.plan import Plan
 
-__all__ = ["NumpyCall", "Instruction", "Module", "Native", "Results"]
+__all__ = ["Callback", "Inside", "Instruction", "Module", "Native", "Repeat", "Results", "Step"]
 
 MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
 
@@ -43,12 +45,57 @@ class Instruction:
     entry: int
 
 
+@dataclass(frozen=True, eq=False)
+class Inside:
+    """A body of a repeat.
+
+    Attributes:
+        native: its code.
+        settings, reads: how those of its arguments are found that lie outside of it; their places are counted among
+            the arguments.
+    """
+
+    native: Native
+    settings: tuple[Setting, ...]
+    reads: tuple[Read, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Repeat:
+    """A stretch that the driver runs again and again, or one of two.
+
+    Attributes:
+        arguments: the key of its description, then its arrays.
+        loop: what it is a form of.
+        condition, bodies: what is run.
+        carries: the arguments in which every carry lies.
+        counted: the argument that is told the number of turns; 0: none.
+    """
+
+    node: int
+    entry: int
+    arguments: tuple[Any, ...]
+    loop: Looped
+    condition: Inside | None
+    bodies: tuple[Inside, ...]
+    carries: tuple[Carry, ...]
+    counted: int
+
+    @property
+    def uses(self) -> tuple[Inside, ...]:
+        """All bodies, that of the condition first."""
+        return self.bodies if self.condition is None else (self.condition, *self.bodies)
+
+
 @dataclass(frozen=True)
-class NumpyCall:
+class Callback:
     """A call back to NumPy."""
 
     node: int
     entry: int
+
+
+Step: TypeAlias = Instruction | Repeat | Callback
 
 
 @dataclass(frozen=True)
@@ -56,14 +103,15 @@ class Results:
     """Where what a plan returns and assigns is computed.
 
     Attributes:
-        spares: nodes that are computed straight into the new array of a variable, with its name.
-        copied: variables that are given a copy of a node, made by a kernel.
+        spares: nodes that are computed straight into the new array of a variable, with its name; or, in a body, to
+            where its output of a number goes.
+        copied: variables and outputs that are given a copy of a node, made by a kernel.
         foreign: the same of what has no native dtype, made by NumPy.
         outputs: nodes that are computed straight into the arrays that are returned.
     """
 
-    spares: Mapping[int, str]
-    copied: tuple[tuple[str, int], ...]
+    spares: Mapping[int, str | int]
+    copied: tuple[tuple[str | int, int], ...]
     foreign: tuple[tuple[str, int], ...]
     outputs: tuple[int, ...]
 
@@ -74,8 +122,8 @@ class Native:
 
     Attributes:
         ways: how each node of the plan is computed.
-        entries: what is run, in order: kernels, products and calls back.
-        program: the same as instructions and calls.
+        entries: what is run, in order: kernels, products, repeats and calls back.
+        program: the same as instructions, repeats and calls.
         functions: the text of every kernel, by name.
         definitions: the text of functions and tables beside them, by name.
         results: where what is returned and assigned is computed.
@@ -83,7 +131,7 @@ class Native:
         nbytes: bytes of the arena.
         inputs: nodes whose arrays are given at every call.
         block: the arguments of all instructions in one row: the key of a buffer, and where in it, in bytes.
-        moving: what arrays that are given or made at a call must be, and which arguments they become.
+        slots: what arrays that are given or made at a call must be, and which arguments they become.
         layout: of array objects, if it is known.
     """
 
@@ -91,7 +139,7 @@ class Native:
     width: int
     ways: Ways
     entries: tuple[Kernel | Entry, ...]
-    program: tuple[Instruction | NumpyCall, ...]
+    program: tuple[Step, ...]
     functions: Mapping[str, str]
     definitions: Mapping[str, str]
     results: Results
@@ -99,11 +147,11 @@ class Native:
     nbytes: int
     inputs: tuple[int, ...]
     block: tuple[tuple[Any, int], ...]
-    moving: Mapping[Any, Moving]
+    slots: Mapping[Any, Slot]
     layout: Layout | None
 
     @property
-    def spares(self) -> Mapping[int, str]:
+    def spares(self) -> Mapping[int, str | int]:
         """Nodes that are computed straight into the new array of a variable, with its name."""
         return self.results.spares
 
@@ -111,6 +159,15 @@ class Native:
     def foreign(self) -> tuple[tuple[str, int], ...]:
         """Variables that NumPy gives a copy of a node."""
         return self.results.foreign
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several threads may work on an instruction, here or in a body."""
+        return any(
+            any(use.native.is_shared for use in step.uses) if isinstance(step, Repeat) else step.chunks > 1
+            for step in self.program
+            if not isinstance(step, Callback)
+        )
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -124,7 +181,7 @@ class Native:
     def called_views(self) -> Iterator[View]:
         """What calls back read."""
         for step in self.program:
-            if isinstance(step, NumpyCall) and self.ways.nodes[step.node].op is not item:
+            if isinstance(step, Callback) and self.ways.nodes[step.node].op is not item:
                 for j in self.ways.nodes[step.node].inputs:
                     view = self.ways.view(j) if self.ways.way[j] is not Way.NUMBER else None
                     if view is not None:

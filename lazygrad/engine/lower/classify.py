@@ -8,17 +8,19 @@ from typing import Any, cast
 
 import numpy as np
 
-from lazygrad.define.kinds import Declared, Elementwise, Movement, Opaque, Reduction, item
+from lazygrad.define.kinds import Declared, Elementwise, Movement, Opaque, Reduction, Source, item
+from lazygrad.define.region import Region
 from lazygrad.engine.lanes.registers import Register
 from lazygrad.engine.lanes.scalar import Scalars
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
-from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
+from lazygrad.engine.lower.regions import looped, native_plan
+from lazygrad.engine.trace.reading import Folded, Multiplied, Scattered, Taken, read
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
-from lazygrad.ops.source import _full, _literal, assign, placeholder, variable
+from lazygrad.ops.source import _full, _literal, assign
 from lazygrad.plan import Plan
 
 __all__ = ["NATIVE", "Classified", "Way"]
@@ -44,6 +46,10 @@ class Way(enum.StrEnum):
     """Its operands are copied to where they go, and the rest is zero."""
     PRODUCT = "product"
     """A product of matrices of floats, which has a kernel of its own."""
+    REPEAT = "repeat"
+    """A region: its bodies have tables of their own, which are run as often as there are turns."""
+    RESULT = "result"
+    """One of several results of such a region, which lies in memory."""
     CALLBACK = "callback"
     """It has no native form: the op's kernel is called with NumPy."""
 
@@ -55,6 +61,9 @@ class Classified:
         way: by node.
         reading: what the kernel was seen to do, of nodes whose kernel takes whole arrays; for ``COPIES``, where in the
             result each operand goes.
+        inside: of every region that is a repeat how the nodes of its bodies are computed, that of a condition first.
+        refused: of other regions why they are called back.
+        results: of every such region with several results the nodes that they are, by number.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -63,6 +72,9 @@ class Classified:
         self._specs: list[Spec] = [cast(Spec, node.spec) for node in self.nodes]
         self._costs: dict[Any, int | None] = {}
         self.reading: dict[int, Any] = {}
+        self.inside: dict[int, tuple[Any, ...]] = {}
+        self.refused: dict[int, str] = {}
+        self.results: dict[int, dict[int, int]] = {}
         way = [self._way(i, node) for i, node in enumerate(self.nodes)]
         for i in self._numbers_in_memory(way):
             way[i] = Way.LEAF
@@ -76,7 +88,7 @@ class Classified:
         """Numbers that must lie in memory after all: operands of products, and what rows are added to, unless 0."""
         found: list[int] = []
         for i, node in enumerate(self.nodes):
-            if way[i] is Way.PRODUCT:
+            if way[i] in (Way.PRODUCT, Way.REPEAT):
                 found += node.inputs
             elif way[i] is Way.SCATTER and self.nodes[node.inputs[0]].params.get("value"):
                 found.append(node.inputs[0])
@@ -86,23 +98,32 @@ class Classified:
         op = node.op
         if node.of(_literal) or node.of(_full):
             return Way.NUMBER
-        if node.of(variable) or node.of(placeholder) or i in self.plan.constants or self.plan.static[i]:
+        if (isinstance(op, Source) and op.bound) or self.plan.static[i]:
             return Way.LEAF
         if node.of(assign):
             return Way.LAZY
-        if op is item or not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
+        if op is item:
+            return self._result(i, node)
+        if isinstance(op, Region):
+            return self._region(i, node)
+        if not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
             return Way.CALLBACK
         specs = [self.nodes[j].spec for j in node.inputs]
         if any(not isinstance(s, Spec) or s.dtype not in NATIVE for s in (*specs, node.spec)):
             return Way.CALLBACK
         if not node.spec.size or any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK  # every loop runs at least once
+        return self._kind(i, node, op, cast("list[Spec]", specs))
+
+    def _kind(self, i: int, node: Node, op: Declared, specs: list[Spec]) -> Way:
+        """The way of a node whose operands and result are arrays of native dtypes, not empty."""
+        assert isinstance(node.spec, Spec)
         if isinstance(op, Elementwise):
             return Way.LAZY if self.instructions(node, specs) is not None else Way.CALLBACK
         if isinstance(op, Movement):
             if op.looks(node.key, tuple(specs), node.spec):
                 return Way.LAZY
-            shapes = tuple(s.shape for s in specs)  # type: ignore[union-attr]
+            shapes = tuple(s.shape for s in specs)
             found = indexing.placed(op, shapes, node.params, node.key)
             if found is not None and not op.own and not _within(found, shapes, node.spec.size):
                 found = None
@@ -112,16 +133,41 @@ class Classified:
             return Way.CALLBACK  # never looked into
         what = self.reading[i] = read(op, len(node.inputs), node.params)
         if isinstance(op, Reduction) and isinstance(what, Folded):
-            return self._fold(node, what, specs[0])  # type: ignore[arg-type]
+            return self._fold(node, what, specs[0])
         if isinstance(op, Opaque) and isinstance(what, Multiplied) and self._is_product(node):
             return Way.PRODUCT
         if not op.own:
             return Way.CALLBACK
-        if isinstance(what, Gathered):
+        if isinstance(what, Taken):
             return Way.LAZY
         if isinstance(what, Scattered) and self._is_segments(node, what):
             return Way.SCATTER
         return Way.CALLBACK
+
+    def _region(self, i: int, node: Node) -> Way:
+        """A region is a repeat if nothing in its bodies must be called back."""
+        loop = looped(node)
+        specs = [*(self.nodes[j].spec for j in node.inputs), *self.plan.specs(i)]
+        if loop is None or not node.op.pure or any(not isinstance(s, Spec) or s.dtype not in NATIVE for s in specs):
+            return Way.CALLBACK
+        if any(not s.size for s in specs):  # type: ignore[union-attr]
+            return Way.CALLBACK
+        inside = tuple([self.__class__(native_plan(use.body)) for use in loop.uses])
+        for ways in inside:
+            if Way.CALLBACK in ways.way:
+                called = ways.way.index(Way.CALLBACK)
+                self.refused[i] = ways.refused.get(called, f"calls back {ways.nodes[called].op.name}")
+                return Way.CALLBACK
+        self.inside[i] = inside
+        return Way.REPEAT
+
+    def _result(self, i: int, node: Node) -> Way:
+        (source,) = node.inputs
+        if source not in self.inside:
+            return Way.CALLBACK
+        of = self.results.setdefault(source, {})
+        assert of.setdefault(node.params["index"], i) == i, "equal nodes are one"
+        return Way.RESULT
 
     def _fold(self, node: Node, what: Folded, spec: Spec) -> Way:
         op = node.op

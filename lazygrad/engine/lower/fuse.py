@@ -25,7 +25,7 @@ from lazygrad.engine.lower.kernels import Kernel, Part, Statement
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.graph.spec import Shape
 
-__all__ = ["Draft", "Entry", "fused"]
+__all__ = ["Entry", "Rows", "fused"]
 
 SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
 MOST = 24  # statements of a kernel
@@ -35,13 +35,13 @@ FEW = 64  # rows; a kernel of much work is not made to have fewer, as rows are w
 
 @dataclass(eq=False)
 class Entry:
-    """Something that is run: a kernel, a product, or a call back to NumPy."""
+    """Something that is run: a kernel, a product, a repeat, or a call back to NumPy."""
 
     kind: Way
     node: int
 
 
-class Draft(Entry):
+class Rows(Entry):
     """A kernel that statements may still join; see :class:`lazygrad.engine.lower.kernels.Kernel`."""
 
     def __init__(self, statement: Statement) -> None:
@@ -119,8 +119,10 @@ class _Fusion:
         self._readers: dict[int, int] = {}  # the last kernel that reads a node
         for i in range(len(ways.nodes)):
             way = ways.way[i]
-            if way in (Way.PRODUCT, Way.CALLBACK):
+            if way in (Way.PRODUCT, Way.CALLBACK, Way.REPEAT):
                 self._append(Entry(way, i))
+            elif way is Way.RESULT:
+                self.place[i] = self.place[ways.nodes[i].inputs[0]]
             elif way is Way.SCATTER:
                 self._add(describe.segmented(ways, i))
             elif way is Way.COPIES:
@@ -138,7 +140,7 @@ class _Fusion:
         earliest = -1
         if sum(ways.spec(j).size for j in inputs) < ways.spec(i).size:
             everywhere = Affine((0,), (contiguous(shape),))
-            self._append(Draft(describe.zeros(ways, i, Part(i, everywhere))))
+            self._append(Rows(describe.zeros(ways, i, Part(i, everywhere))))
             earliest = len(self.entries)
         last = 0
         for j, place in zip(inputs, ways.reading[i], strict=True):
@@ -155,12 +157,12 @@ class _Fusion:
         alone = statement.segments is not None and statement.spec.size > 32
         for place in [] if alone else self._candidates(statement, earliest):
             kernel = self.entries[place]
-            if isinstance(kernel, Draft):
+            if isinstance(kernel, Rows):
                 rank = kernel.fits(statement)
                 if rank is not None:
                     kernel.join(statement, rank)
                     return self._placed(statement, place)
-        self.entries.append(Draft(statement))
+        self.entries.append(Rows(statement))
         return self._placed(statement, len(self.entries) - 1)
 
     def _placed(self, statement: Statement, place: int) -> int:

@@ -96,6 +96,11 @@ class View(NamedTuple):
         steps = contiguous(self.shape)
         return all(n == 1 or a == b for a, b, n in zip(self.steps, steps, self.shape, strict=True))
 
+    @property
+    def first(self) -> View:
+        """The first slice along the first axis."""
+        return View(self.buffer, self.start, self.steps[1:], self.shape[1:])
+
 
 @functools.lru_cache(maxsize=4096)
 def contiguous(shape: Shape) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ __all__ = [
     "Moved",
     "Number",
     "Part",
-    "Access",
+    "Read",
     "Spare",
     "Statement",
     "Taken",
@@ -166,9 +166,9 @@ class Part(NamedTuple):
 
 
 class Spare(NamedTuple):
-    """The array of a variable that is given its new value."""
+    """The array of a variable that is given its new value, by its name; or that of a body's output, by its number."""
 
-    name: str
+    name: str | int
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Fold:
         return self.combine.kernel(xp, a, b).astype(self.dtype)
 
 
-class Access(NamedTuple):
+class Read(NamedTuple):
     """An element that is read of what is stored: its index, if it has one, and its place, if that is affine."""
 
     node: int
@@ -271,16 +271,16 @@ class Statement:
         return self.leading or self.axes[0]
 
     @_Once
-    def reads(self) -> list[Access]:
+    def reads(self) -> list[Read]:
         """What is read of what is stored, and where."""
-        found: list[Access] = []
+        found: list[Read] = []
         for e in self.elements:
             if isinstance(e, Load):
-                found.append(Access(e.node, e.at, e.place))
+                found.append(Read(e.node, e.at, e.place))
             elif isinstance(e, Viewed):
-                found.append(Access(e.array, None, e.place))
+                found.append(Read(e.array, None, e.place))
             elif isinstance(e, Anywhere):
-                found.append(Access(e.view.buffer, None, None))
+                found.append(Read(e.view.buffer, None, None))
         return found
 
     @_Once
@@ -304,7 +304,8 @@ class Statement:
             return f"n{self.node}"
         if isinstance(self.target, Part):
             return f"n{self.node} as a part of n{self.target.node}"
-        return f"n{self.node} as variable {self.target.name!r}"
+        name = self.target.name
+        return f"n{self.node} as " + (f"variable {name!r}" if isinstance(name, str) else f"output {name}")
 
     @property
     def begins_with(self) -> View | None:

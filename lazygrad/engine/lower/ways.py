@@ -14,8 +14,10 @@ from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import NATIVE, Classified, Way
 from lazygrad.engine.lower.index import Affine, Index, View, in_order
-from lazygrad.engine.trace.reading import Gathered
+from lazygrad.engine.lower.regions import looped
+from lazygrad.engine.trace.reading import Taken
 from lazygrad.graph.graph import Node
+from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
 
 __all__ = ["NATIVE", "Way", "Ways"]
@@ -24,7 +26,7 @@ DEAR = 10  # instructions; what costs as much is stored rather than computed twi
 BROADCAST = 4  # the same for what would be computed again along an axis
 DEEP = 60  # nodes; a chain of lazy ones is stored from time to time, as it is written by recursion
 LONG = 1000  # instructions; as much is stored, so that a kernel can be cut there
-_STORED = (Way.FOLD, Way.PRODUCT, Way.SCATTER, Way.COPIES)
+_STORED = (Way.FOLD, Way.PRODUCT, Way.SCATTER, Way.COPIES, Way.RESULT)
 
 
 class Ways(Classified):
@@ -46,6 +48,7 @@ class Ways(Classified):
             for j in dict.fromkeys(node.inputs):
                 self.users[j].append(i)
         self.stored = {i for i, way in enumerate(self.way) if way in _STORED}
+        self.stored |= {i for i in self.inside if isinstance(self.nodes[i].spec, Spec)}
         self.cost = [0] * len(self.nodes)
         self.own = [0] * len(self.nodes)
         self._depth = [0] * len(self.nodes)
@@ -69,13 +72,25 @@ class Ways(Classified):
             if self.way[i] in (Way.PRODUCT, Way.CALLBACK) and node.op is not item:
                 for j in node.inputs:
                     self._need_view(j)
+            elif self.way[i] is Way.REPEAT:
+                self._given(node)
             elif self.way[i] is Way.LAZY:
                 self._lazy(i, node)
             if self.way[i] is Way.LAZY:
                 self._weigh(i, node)
 
+    def _given(self, node: Node) -> None:
+        """Operands of a repeat lie in order; of one that it goes through, every slice does."""
+        loop = looped(node)
+        assert loop is not None
+        for number, j in enumerate(node.inputs):
+            self._need_view(j)
+            view = self.view(j)
+            if view is not None and not (view.first if number in loop.sliced else view).is_contiguous:
+                self._need(j)
+
     def _lazy(self, i: int, node: Node) -> None:
-        if isinstance(self.reading.get(i), Gathered):
+        if isinstance(self.reading.get(i), Taken):
             self._need_view(node.inputs[0])
         elif isinstance(node.op, Movement) and node.op.view == "contiguous":
             if self.is_split(i):

@@ -14,7 +14,8 @@ from lazygrad.define.region import Region
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.arguments import expected
 from lazygrad.engine.cpu.cache import code, object_code
-from lazygrad.engine.cpu.native import Instruction, Module, Native, NumpyCall
+from lazygrad.engine.cpu.native import Callback, Module, Native
+from lazygrad.engine.cpu.stretches import describe, row, statics
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.machine import region_kernel
@@ -22,7 +23,7 @@ from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Binding", "Loaded"]
+__all__ = ["Bound", "Loaded"]
 
 Arrays = dict[Any, Any]
 
@@ -43,44 +44,19 @@ class Loaded:
             compiled = [(module, object_code(module.text)) for module in native.modules()]
         self.codes = [code(module.text, module.names, {}, made=made) for module, made in compiled]
         self.addresses = {name: address for one in self.codes for name, address in one.addresses.items()}
-        self.is_shared = any(isinstance(step, Instruction) and step.chunks > 1 for step in native.program)
+        self.is_shared = native.is_shared
         self.arena = aligned(native.nbytes)
-        self.statics = self._statics()
+        self.all_statics = statics(native, xp)
+        self.statics = self.all_statics[native]
 
-    def _statics(self) -> Arrays:
-        """What kernels and calls read that no input changes, computed once."""
-        native, plan = self.native, self.native.plan
-        nodes = plan.graph.nodes
-        wanted = {key for key, _ in native.block} | {view.buffer for view in native.called_views()}
-        wanted |= set(plan.values)
-        needed = bytearray(len(nodes))
-        for i in range(len(nodes) - 1, -1, -1):
-            if plan.static[i] and i not in plan.constants and (i in wanted or needed[i]):
-                needed[i] = 1
-                for j in nodes[i].inputs:
-                    needed[j] = 1
-        made: Arrays = {}
-        for i, node in enumerate(nodes):
-            if needed[i]:
-                op = node.op
-                with np.errstate(all="ignore"):
-                    result = op.kernel(self.xp, *[made[j] for j in node.inputs], **node.params)
-                if isinstance(node.spec, Spec):
-                    result = np.array(result, order="C")
-                    plan.check(i, [result])
-                else:
-                    plan.check(i, result)
-                made[i] = result
-        return made
-
-    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Binding:
+    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Bound:
         """The code on these arrays of the environment."""
         if self.is_shared:
             driver.hire()
-        return Binding(self, live, spare, draw)
+        return Bound(self, live, spare, draw)
 
 
-class Binding:
+class Bound:
     """The table with its addresses filled in.
 
     Attributes:
@@ -107,35 +83,35 @@ class Binding:
         """The rows of the table, in stretches between calls back."""
         native = self.native
         addresses = {key: array.ctypes.data for key, array in self.arrays.items() if isinstance(array, np.ndarray)}
-        moving = native.moving
+        moving, codes = native.slots, self.loaded.addresses
+        self.kept = describe(native.program, addresses, codes, self.loaded.all_statics)
         self.block = np.array([start + addresses.get(key, 0) for key, start in native.block] or [0], np.int64)
         missing = [key for key, _ in native.block if key not in addresses and key not in moving]
         assert not missing, missing
-        codes, begin = self.loaded.addresses, self.block.ctypes.data
-        stretches: list[list[list[int]] | NumpyCall] = [[]]
+        begin = int(self.block.ctypes.data)
+        stretches: list[list[list[int]] | Callback] = [[]]
         if "take" in native.functions:
             self.row = np.array([*[0] * len(moving), *expected(list(moving.values()))], np.int64)
             self.taken = np.array([self.row.ctypes.data, begin], np.int64)
             stretches = [[[codes["take"], self.taken.ctypes.data, 1, 0]]]
         for step in native.program:
-            if isinstance(step, NumpyCall):
+            if isinstance(step, Callback):
                 stretches.append(step)
                 continue
-            if isinstance(stretches[-1], NumpyCall):
+            if isinstance(stretches[-1], Callback):
                 stretches.append([])
             rows = stretches[-1]
-            assert isinstance(step, Instruction)
             assert isinstance(rows, list)
-            rows.append([codes[step.name], begin, step.chunks, int(step.chunks > 1)])
+            rows.append(row(step, codes, begin))
             begin += 8 * len(step.arguments)
-        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, NumpyCall)]
+        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, Callback)]
         tables = iter(self.tables)
         self.program: list[tuple[Callable[[], int] | None, Any]] = []
         for stretch in stretches:
-            if isinstance(stretch, NumpyCall):
+            if isinstance(stretch, Callback):
                 self.program.append((None, self._callback(stretch.node)))
             elif (table := next(tables)) is not None:
-                self.program.append((driver.caller(table, self.block, self.loaded, self), None))
+                self.program.append((driver.bound(table, self.block, self.loaded, self), None))
 
     # Calls back.
 
@@ -191,14 +167,14 @@ class Binding:
             return np.lib.stride_tricks.as_strided(array.reshape(-1)[view.start :], view.shape, steps)
 
         key = self.native.key(view.buffer)
-        if key in self.native.moving:
+        if key in self.native.slots:
             return lambda arrays: looked(arrays[key])
         fixed = looked(self.arrays[key])
         return lambda arrays: fixed
 
     def _array(self, node: int, arrays: Arrays) -> Any:
         key = self.native.key(node)
-        return arrays[key] if key in self.native.moving else self.arrays[key]
+        return arrays[key] if key in self.native.slots else self.arrays[key]
 
     def _value(self, i: int, again: bool) -> Callable[[Arrays], Any]:
         """How to find what is returned for a node, as an array of the caller's own, also if it is returned again."""
@@ -209,7 +185,7 @@ class Binding:
             spec = ways.spec(i)
             return lambda arrays: np.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
         key = self.native.key(i)
-        if key in self.native.moving:
+        if key in self.native.slots:
             return lambda arrays: arrays[key].copy()
         array = self.arrays[key]
         return lambda arrays: array.copy()
@@ -229,14 +205,14 @@ class Binding:
         for i in native.outputs:
             arrays[i] = np.empty(*native.ways.spec(i))
         if native.layout is None:
-            for key, array in native.moving.items():
+            for key, slot in native.slots.items():
                 address = arrays[key].ctypes.data
-                for place, start in array.places:
+                for place, start in slot.places:
                     self.block[place] = address + start
         else:
-            for number, (key, array) in enumerate(native.moving.items()):
-                if arrays[key].dtype is not array.spec.dtype:  # equal, but not the same object
-                    arrays[key] = arrays[key].view(array.spec.dtype)
+            for number, (key, slot) in enumerate(native.slots.items()):
+                if arrays[key].dtype is not slot.spec.dtype:  # equal, but not the same object
+                    arrays[key] = arrays[key].view(slot.spec.dtype)
                 self.row[number] = id(arrays[key])
         for run, call in self.program:
             if run is None:
@@ -256,12 +232,12 @@ class Binding:
         native = self.native
         if len(self.program) != 1 or native.layout is None or native.outputs or native.foreign:
             return None
-        if any(native.key(i) in native.moving for i in native.plan.values):
+        if any(native.key(i) in native.slots for i in native.plan.values):
             return None
         run, _ = self.program[0]
         if run is None:  # a call back to NumPy, and nothing else
             return None
-        row = self.row if native.moving else np.zeros(1, np.int64)
+        row = self.row if native.slots else np.zeros(1, np.int64)
         kept = []
         order: list[tuple[int, int]] = []
         for number, source in enumerate(sources):

@@ -1,0 +1,109 @@
+"""A region as a stretch of the table that is run again and again: its bodies, and where all their arrays lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.engine.cpu.described import Carry, Read, Setting
+from lazygrad.engine.cpu.native import Inside, Native, Repeat
+from lazygrad.engine.lower.index import View, in_order
+from lazygrad.engine.lower.kernels import Spare
+from lazygrad.engine.lower.regions import Carried, Flag, Looped, Place, Slice, Use, looped
+from lazygrad.engine.lower.ways import Ways
+from lazygrad.engine.memory import Buffer
+from lazygrad.graph.spec import Spec
+
+__all__ = ["repeat"]
+
+BYTE = np.dtype(np.uint8)
+
+
+def repeat(ways: Ways, number: int, node: int, lower: Callable[[Ways], Native]) -> tuple[Repeat, dict[Any, Buffer]]:
+    """The repeat that a region becomes, and the memory that it needs beside operands and results.
+
+    Args:
+        ways: how the nodes around it are computed.
+        number: of the entry that it is.
+        node: the region.
+        lower: makes native code of a body.
+    """
+    loop = looped(ways.nodes[node])
+    assert loop is not None
+    specs = ways.plan.specs(node)
+    views = [ways.view(j) for j in ways.nodes[node].inputs]
+    operands = [view for view in views if view is not None]
+    assert len(operands) == len(views)
+    results = _results(ways, node)
+    others = [("other", node, k) for k in range(loop.carries)]
+    arguments = (("description", node), *operands, *results, *others, ("flag", node))
+    final, other = 1 + len(operands), 1 + len(operands) + len(results)
+    carries = [Carry(1 + k, final + k, other + k, specs[k].nbytes) for k in range(loop.carries)]
+    arrays = _Arrays(loop, [*[_steps(ways, view) for view in operands], *map(_strides, specs)], len(arguments) - 1)
+    inside = [arrays.used(use, lower(own)) for use, own in zip(loop.uses, ways.inside[node], strict=True)]
+    scratch: dict[Any, Buffer] = {key: Buffer(spec, number, number) for key, spec in zip(others, specs, strict=False)}
+    scratch |= {key: Buffer(specs[k], number, number) for k, key in enumerate(results) if isinstance(key, tuple)}
+    scratch["flag", node] = Buffer(Spec((1,), BYTE), number, number)
+    scratch["arena", node] = Buffer(Spec((max(use.native.nbytes for use in inside),), BYTE), number, number)
+    condition = None if loop.condition is None else inside.pop(0)
+    counted = 0 if loop.counted is None else 1 + loop.counted
+    made = Repeat(node, number, arguments, loop, condition, tuple(inside), tuple(carries), counted)
+    return made, scratch
+
+
+def _results(ways: Ways, node: int) -> list[Any]:
+    """What the results are computed into; of those that nobody reads, memory for nothing else."""
+    if isinstance(ways.nodes[node].spec, Spec):
+        return [node]
+    known = ways.results.get(node, {})
+    return [known.get(k, ("result", node, k)) for k in range(len(ways.plan.specs(node)))]
+
+
+def _steps(ways: Ways, view: View) -> int:
+    """Bytes from one slice of an operand to the next."""
+    return view.steps[0] * ways.spec(view.buffer).dtype.itemsize if view.steps else 0
+
+
+def _strides(spec: Spec) -> int:
+    """The same of a result."""
+    return in_order(spec.shape).steps[0] * spec.dtype.itemsize if spec.shape else 0
+
+
+class _Arrays:
+    """Where the inputs and outputs of a body lie.
+
+    Args:
+        loop: what it is the body of.
+        amounts: for every array of the region the bytes from one slice to the next.
+        flag: the number of the argument in which a condition says 0 or 1.
+    """
+
+    def __init__(self, loop: Looped, amounts: list[int], flag: int) -> None:
+        self._loop, self._amounts, self._flag = loop, amounts, flag
+
+    def used(self, use: Use, native: Native) -> Inside:
+        """A body, with how the arguments of its kernels are found."""
+        keys = [*native.inputs, *[Spare(k) for k in range(len(use.outputs))]]
+        settings: list[Setting] = []
+        reads: list[Read] = []
+        for key, place in zip(keys, (*use.inputs, *use.outputs), strict=True):
+            for argument, start in native.slots[key].places:
+                if isinstance(place, Carried):
+                    reads.append(Read(place.number, place.becomes, argument, start))
+                else:
+                    settings.append(self._setting(place, argument, start))
+        return Inside(native, tuple(settings), tuple(reads))
+
+    def _setting(self, place: Place, argument: int, start: int) -> Setting:
+        if isinstance(place, Flag):
+            return Setting(self._flag, argument, start)
+        assert not isinstance(place, Carried)
+        if not isinstance(place, Slice):
+            return Setting(1 + place.number, argument, start)
+        amount = self._amounts[place.number]
+        if self._loop.backwards:
+            assert self._loop.turns is not None
+            return Setting(1 + place.number, argument, start + amount * (self._loop.turns - 1), -amount)
+        return Setting(1 + place.number, argument, start, amount)
