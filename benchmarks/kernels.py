@@ -177,7 +177,8 @@ def table(native: Any) -> str:
             continue
         places = [f"{_place(native, key)}+{start}" for key, start in (next(block) for _ in step.arguments)]
         lines.append(f"{step.entry}: {step.name} in {step.chunks} of {', '.join(places)}")
-    lines += [f"given {key}: {slot.spec} {slot.places}" for key, slot in native.slots.items()]
+    given = native.moving if hasattr(native, "moving") else native.slots  # which it was called before
+    lines += [f"given {key}: {array.spec} {array.places}" for key, array in given.items()]
     lines += [f"outputs {list(native.outputs)}, foreign {list(native.foreign)}"]
     return "\n".join(lines)
 

@@ -364,8 +364,8 @@ class VariableEnvironment:
         """
         document = serialize.read(path, None if dtype is None else _floating(dtype))
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
-        for entry in document.entries:
-            env._store.add(env, entry.path, env._store.backend.asarray(entry.array), entry.trainable)
+        for record in document.records:
+            env._store.add(env, record.path, env._store.backend.asarray(record.array), record.trainable)
         env._store.state = State(0, document.runs, len(env))
         return env
 
@@ -399,12 +399,12 @@ class VariableEnvironment:
 
     def _taken_up(self, document: serialize.Document) -> None:
         arrays = []
-        for entry in document.entries:
-            variable = self._store.variables.get(entry.path)
+        for record in document.records:
+            variable = self._store.variables.get(record.path)
             if variable is not None:
-                arrays.append((variable, self._store.backend.asarray(entry.array)))
-            elif not entry.trainable:
-                self._store.add(self, entry.path, self._store.backend.asarray(np.array(entry.array)), False)
+                arrays.append((variable, self._store.backend.asarray(record.array)))
+            elif not record.trainable:
+                self._store.add(self, record.path, self._store.backend.asarray(np.array(record.array)), False)
         draws = self._store.draws if document.seed is None else Draws(document.seed)
         before = self._store.draws
         try:
@@ -416,8 +416,8 @@ class VariableEnvironment:
 
     def _document(self) -> serialize.Document:
         parity, runs, _ = self._store.state
-        entries = [serialize.Entry(v.path, self._store.backend.to_numpy(v.live(parity)), v.trainable) for v in self]
-        return serialize.Document(entries, np.dtype(self.dtype), self._store.draws.seed, runs)
+        records = [serialize.Record(v.path, self._store.backend.to_numpy(v.live(parity)), v.trainable) for v in self]
+        return serialize.Document(records, np.dtype(self.dtype), self._store.draws.seed, runs)
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"

@@ -119,7 +119,7 @@ class Plan:
             if is_random(node) or not node.op.pure or isinstance(node.op, Region):
                 continue
             if isinstance(node.op, Source):
-                static[i] = not node.op.bound
+                static[i] = not node.op.given
             else:
                 static[i] = all(static[j] for j in node.inputs)
         return static

@@ -96,7 +96,7 @@ def test_the_ends_of_the_whole_numbers_return(dtype: str, path: Path) -> None:
     assert [info.min, info.min + 1, 0, info.max - 1, info.max] == json.loads(path.read_text())["variables"][0]["data"]
 
 
-def through_text(entry: document.Entry) -> document.Document:
+def through_text(entry: document.Record) -> document.Document:
     """What is read of the text of a file of one variable."""
     text = b"".join(document.pieces(document.Document([entry], np.dtype("float32"), 0, 0)))
     return serialize.understood(io.BytesIO(text), None, {})
@@ -105,8 +105,8 @@ def through_text(entry: document.Entry) -> document.Document:
 @given(hnp.arrays(st.sampled_from([np.dtype(d) for d in DTYPES]), hnp.array_shapes(min_dims=0, min_side=0)))
 def test_any_array_returns(array: Any) -> None:
     """Whatever numbers hypothesis thinks of return, through the text of a file."""
-    entry = document.Entry("x", array, True)
-    (back,) = through_text(entry).entries
+    entry = document.Record("x", array, True)
+    (back,) = through_text(entry).records
     assert same_bits(array, back.array)
 
 
@@ -114,8 +114,8 @@ def test_any_array_returns(array: Any) -> None:
 def test_any_bits_of_float32_return(patterns: list[int]) -> None:
     """The shortest decimals, read as doubles and rounded, give back every pattern of bits."""
     array = np.array(patterns, np.uint32).view(np.float32)
-    entry = document.Entry("x", array, True)
-    assert array.tobytes() == through_text(entry).entries[0].array.tobytes()
+    entry = document.Record("x", array, True)
+    assert array.tobytes() == through_text(entry).records[0].array.tobytes()
 
 
 def test_all_float16_return(path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_file_with_any_byte_changed_is_refused_or_read_without_harm(path: Path
             path.write_bytes(changed)
             assert expected == snapshot(Env.load(path))
             harmless |= {place} if changed != whole else set()
-            assert 2 == len(read.entries)
+            assert 2 == len(read.records)
     assert harmless <= set(range(whole.index(b'"checksum"') + 10, len(whole)))  # white space after it
 
 
@@ -639,7 +639,7 @@ def test_the_page_names_the_limits() -> None:
 
 def test_a_file_is_read_once_and_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not yet understood is never longer than a row and a piece; so time and memory are linear."""
-    entries = [document.Entry(f"v{k}", np.full(500, k / 7), True) for k in range(100)]
+    entries = [document.Record(f"v{k}", np.full(500, k / 7), True) for k in range(100)]
     text = b"".join(document.pieces(document.Document(entries, np.dtype("float32"), 0, 0)))
     read, kept = [], []
 
@@ -655,7 +655,7 @@ def test_a_file_is_read_once_and_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
         kept.append(len(self._text))
 
     monkeypatch.setattr(Reader, "_let_go", noted)
-    assert 100 == len(serialize.understood(File(text), None, {}).entries)
+    assert 100 == len(serialize.understood(File(text), None, {}).records)
     assert {1 << 16} == set(read)
     assert (len(text) >> 16) + 2 == len(read)
     assert max(kept) < (1 << 16) + 15_000

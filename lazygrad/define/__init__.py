@@ -174,12 +174,12 @@ def opaque(
     )
 
 
-def source(*, bound: bool = False) -> Callable[[Callable[..., Any]], Source]:
+def source(*, given: bool = False) -> Callable[[Callable[..., Any]], Source]:
     """An op without operands, whose spec is its settings ``shape`` and ``dtype``.
 
-    A ``bound`` source has no numbers of its own: whoever runs the plan gives it its array.
+    A ``given`` source has no numbers of its own: whoever runs the plan gives it its array.
     """
-    return lambda kernel: Source(kernel, bound)
+    return lambda kernel: Source(kernel, given)
 
 
 _publish(__name__, "lg.define", advised=False)  # ")

@@ -489,15 +489,15 @@ class Opaque(Declared):
 
 
 class Source(Declared):
-    """Has no operands. A bound source has no kernel: its array is given to the plan."""
+    """Has no operands. A given source has no kernel: its array is given to the plan."""
 
-    def __init__(self, kernel: Callable[..., Any], bound: bool) -> None:
+    def __init__(self, kernel: Callable[..., Any], given: bool) -> None:
         super().__init__(kernel, None, None, None)
-        self.bound = self.outside = bound
+        self.given = self.outside = given
 
     def write(self, graph: Graph, **params: Any) -> Tensor:
         """The source as a tensor of ``graph``; all settings are given, in the order of the declaration."""
-        if self.bound:  # its settings come from a spec, and are hashable as they are
+        if self.given:  # its settings come from a spec, and are hashable as they are
             return graph.apply(self, (), params, tuple(params.values()))
         try:
             params["shape"] = sized(params["shape"])

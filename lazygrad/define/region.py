@@ -26,7 +26,7 @@ from lazygrad.graph.tensor import Tensor
 __all__ = ["BodyGraph", "Machine", "Region", "extract", "inside", "is_effect", "parameter", "results"]
 
 
-@source(bound=True)
+@source(given=True)
 def _parameter(xp: Any, *, shape: Shape, dtype: Any, number: int) -> Any:
     """What a body is given."""
 

@@ -27,7 +27,7 @@ from lazygrad.ops.strong import cotangent, plain, strong_multiply
 from lazygrad.store.variables import Variable
 from lazygrad.trees import aligned, leaves, rebuilt
 
-__all__ = ["Part", "differentiable", "gathered", "grad", "jvp", "tensors_of"]
+__all__ = ["Section", "differentiable", "gathered", "grad", "jvp", "tensors_of"]
 
 
 def gathered(xs: Any) -> Any:
@@ -134,7 +134,7 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     if seeds is not None:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *(seeds or [])])
-    with Part(graph, "gradient"):
+    with Section(graph, "gradient"):
         result = graph.replay(("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds))
     return rebuilt(xs, result)
 
@@ -147,7 +147,7 @@ def _seed(y: Tensor, g: TensorLike) -> Tensor:
     return g
 
 
-class Part:
+class Section:
     """While it lasts, nodes are marked as belonging to a part of the step, at the user's line."""
 
     def __init__(self, graph: Graph, part: str) -> None:
@@ -156,7 +156,7 @@ class Part:
         self.part = self.before.part if self.before is not None and self.before.part == "update" else part
         self.origin = (self.before or here())._replace(part=self.part)
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> Section:
         self.graph.origin = self.origin
         return self
 
@@ -207,7 +207,7 @@ def _varies(graph: Graph, index: int, path: set[int]) -> bool:
 
 def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor] | None) -> list[Tensor]:
     depends, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
-    part = Part(graph, "gradient")
+    part = Section(graph, "gradient")
     cotangents: dict[int, Any] = {}
     for k, y in enumerate(ys):
         if y.index in depends:
@@ -333,7 +333,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     differentiable("with respect to", x_list)
     seeds = [_seed(x, t) for x, t in zip(x_list, moved, strict=True)]
     used = tuple(t.index for t in [*y_list, *x_list, *seeds])
-    with Part(graph, "gradient"):
+    with Section(graph, "gradient"):
         result = graph.replay(("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds))
     return rebuilt(ys, result)
 
@@ -341,7 +341,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
 def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:
     _, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
     tangents: dict[int, Any] = {}
-    part = Part(graph, "gradient")
+    part = Section(graph, "gradient")
     with part:
         for x, t in zip(xs, seeds, strict=True):
             tangents[x.index] = t if x.index not in tangents else add(tangents[x.index], t)

@@ -147,7 +147,7 @@ def _is_same(node: Node, same: set[int]) -> bool:
     """Whether a node has the same value in every turn."""
     op = node.op
     if isinstance(op, Source):
-        return not op.bound and not op.random
+        return not op.given and not op.random
     return bool(node.inputs) and op.pure and not _draws(node) and same.issuperset(node.inputs)
 
 

@@ -30,7 +30,7 @@ MAX_PROGRAM = 20_000  # nodes; longer plans are interpreted, as Python's compile
 def interpret(
     plan: Plan,
     backend: Backend,
-    bound: dict[int, Any],
+    given: dict[int, Any],
     draw: Callable[..., Any],
     rounded: Callable[[Any], Any] | None = None,
     fixed: dict[int, Any] | None = None,
@@ -45,7 +45,7 @@ def interpret(
     """
     xp = backend.xp
     arrays: list[Any] = [None] * len(plan.graph.nodes)
-    for i, array in bound.items():
+    for i, array in given.items():
         arrays[i] = array
     i = -1
     try:
@@ -173,12 +173,12 @@ class Runner:
         done: dict[int, Any] | None = None,
     ) -> Sequence[Any]:
         plan = self.plan
-        bound = dict(zip(self.input_nodes, inputs, strict=True))
-        bound.update({i: live[name] for name, i in plan.variables.items()})
-        bound.update(done or {})
-        bound.update(self.fixed or {})
+        given = dict(zip(self.input_nodes, inputs, strict=True))
+        given.update({i: live[name] for name, i in plan.variables.items()})
+        given.update(done or {})
+        given.update(self.fixed or {})
         fixed: dict[int, Any] | None = {} if self.backend.name != "numpy" and self.fixed is None else None
-        arrays = interpret(plan, self.backend, bound, draw, rounded, fixed)
+        arrays = interpret(plan, self.backend, given, draw, rounded, fixed)
         if fixed is not None:
             self.fixed = fixed
         for name, i in plan.updates.items():

@@ -169,7 +169,7 @@ class Tier:
         what = f"a step runs on NumPy, as it could not be compiled ({type(failure).__name__}: {text})"
         warnings.warn(what, RuntimeWarning, stacklevel=3)
 
-    def bound(self, parity: int) -> Any:
+    def binding(self, parity: int) -> Any:
         """The code on the arrays that ``parity`` names, if it has been run on them."""
         return self._bindings.get(parity)
 
@@ -190,14 +190,14 @@ class Tier:
         Raises:
             Refused: the step fails, and NumPy knows why.
         """
-        bound = self._bindings.get(parity)
-        if bound is None:
+        binding = self._bindings.get(parity)
+        if binding is None:
             assert self.loaded is not None
-            bound = self.loaded.bind(live(), spare(), draw)
+            binding = self.loaded.bind(live(), spare(), draw)
             if len(self._bindings) >= BINDINGS:
                 self._bindings.clear()
-            self._bindings[parity] = bound
+            self._bindings[parity] = binding
         try:
-            return bound.step(*inputs)
+            return binding.step(*inputs)
         finally:
-            self.at, self.done = bound.at, bound.done
+            self.at, self.done = binding.at, binding.done

@@ -28,7 +28,7 @@ __all__ = [
     "VERSION",
     "VERSIONS",
     "Document",
-    "Entry",
+    "Record",
     "Rows",
     "distinct",
     "from_members",
@@ -61,7 +61,7 @@ _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 _CHUNK = 3 << 18  # bytes that are written in base64 at once; a multiple of three
 
 
-class Entry(NamedTuple):
+class Record(NamedTuple):
     """One variable in a file."""
 
     path: str
@@ -75,11 +75,11 @@ class Document(NamedTuple):
     ``training`` is what a checkpoint holds beyond the environment: arrays by name. None if it is no checkpoint.
     """
 
-    entries: list[Entry]
+    records: list[Record]
     dtype: np.dtype[Any]
     seed: int | None
     runs: int
-    training: list[Entry] | None = None
+    training: list[Record] | None = None
     version: int = VERSION
 
 
@@ -123,25 +123,25 @@ def _unsigned(document: Document) -> Iterator[str]:
     if document.training is not None:  # first, so that a checkpoint is known by its beginning
         yield from _rows("training", document.training)
         yield ",\n"
-    yield from _rows("variables", document.entries)
+    yield from _rows("variables", document.records)
     yield ",\n "
 
 
-def _rows(key: str, entries: list[Entry]) -> Iterator[str]:
+def _rows(key: str, records: list[Record]) -> Iterator[str]:
     yield f' "{key}": ['
-    for place, entry in enumerate(entries):
+    for place, record in enumerate(records):
         yield ",\n  " if place else "\n  "
-        yield from _row(entry)
+        yield from _row(record)
     yield "\n ]"
 
 
-def _row(entry: Entry) -> Iterator[str]:
-    array = entry.array
+def _row(record: Record) -> Iterator[str]:
+    array = record.array
     head = {
-        "name": entry.path,
+        "name": record.path,
         "dtype": NAMES[array.dtype],
         "shape": list(array.shape),
-        "trainable": entry.trainable,
+        "trainable": record.trainable,
     }
     data = _decimals(array)
     if data is not None:
@@ -169,23 +169,23 @@ def _decimals(array: Any) -> list[Any] | None:
 class Rows(NamedTuple):
     """A list of variables as it was read."""
 
-    entries: list[Entry]
+    records: list[Record]
     wrong: str = ""  # what is wrong with the first that is
 
     @classmethod
     def of(cls, items: Iterable[Any], what: str, letters: int) -> Rows:
         """All items, one at a time; those after a wrong one are not kept."""
-        entries: list[Entry] = []
+        records: list[Record] = []
         wrong = ""
         for place, row in enumerate(items):
             if not wrong:
                 try:
                     if place == MOST_VARIABLES:
                         raise ValueError(f"it has more than {MOST_VARIABLES} of '{what}', the most that are read")
-                    entries.append(_entry(row, f"{_ONE[what]} {place}", letters))
+                    records.append(_record(row, f"{_ONE[what]} {place}", letters))
                 except ValueError as reason:
                     wrong = str(reason)
-        return cls([] if wrong else entries, wrong)
+        return cls([] if wrong else records, wrong)
 
 
 _ONE = {"variables": "variable", "training": "state"}
@@ -201,18 +201,18 @@ def from_members(content: Mapping[str, Any]) -> Document:
     seed, runs = (member(random, key, int, "the random state") for key in ("seed", "runs"))
     if seed < 0 or not 0 <= runs < _MOST_RUNS:
         raise ValueError("the random state is out of range")
-    entries = _sound(member(content, "variables", Rows, "the file"))
+    records = _sound(member(content, "variables", Rows, "the file"))
     training = _sound(member(content, "training", Rows, "the file")) if "training" in content else None
-    return Document(entries, dtype, seed, runs, training, content["version"])
+    return Document(records, dtype, seed, runs, training, content["version"])
 
 
-def _sound(rows: Rows) -> list[Entry]:
+def _sound(rows: Rows) -> list[Record]:
     if rows.wrong:
         raise ValueError(rows.wrong)
-    return distinct(rows.entries)
+    return distinct(rows.records)
 
 
-def _entry(row: Any, of: str, letters: int) -> Entry:
+def _record(row: Any, of: str, letters: int) -> Record:
     name = usable(member(row, "name", str, of), letters)
     of = f"variable {name!r}"
     dtype, shape = _dtype(row, of), shape_of(row, "shape", of)
@@ -224,7 +224,7 @@ def _entry(row: Any, of: str, letters: int) -> Entry:
         raw = _bytes(member(row, "base64", str, of), dtype, of)
         del row["base64"]  # so that a large array and its text are in memory together no longer than they must
         array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
-    return Entry(name, shaped(array, shape, of), member(row, "trainable", bool, of))
+    return Record(name, shaped(array, shape, of), member(row, "trainable", bool, of))
 
 
 def member(owner: Any, key: str, kind: type, of: str) -> Any:
@@ -248,14 +248,14 @@ def usable(name: str, letters: int = MOST_LETTERS) -> str:
         raise ValueError(f"{reprlib.repr(name)} cannot be the name of a variable") from None
 
 
-def distinct(entries: list[Entry]) -> list[Entry]:
-    """The entries, no two of which have the same name."""
+def distinct(records: list[Record]) -> list[Record]:
+    """The records, no two of which have the same name."""
     seen: set[str] = set()
-    for entry in entries:
-        if entry.path in seen:
-            raise ValueError(f"variable {entry.path!r} stands there twice")
-        seen.add(entry.path)
-    return entries
+    for record in records:
+        if record.path in seen:
+            raise ValueError(f"variable {record.path!r} stands there twice")
+        seen.add(record.path)
+    return records
 
 
 def _dtype(owner: Any, of: str) -> np.dtype[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.files.document import Document, Entry, distinct, member, numbers, shape_of, shaped, usable
+from lazygrad.files.document import Document, Record, distinct, member, numbers, shape_of, shaped, usable
 from lazygrad.graph.spec import Spec
 
 __all__ = ["from_rust", "is_rust"]
@@ -40,13 +40,13 @@ def from_rust(content: dict[str, Any], dtype: np.dtype[Any] | None, mine: Mappin
             raise ValueError(f"array {place} has two names")
         names[place] = namespace, name
     found = dtype or _dtype_of_decimals(arrays)
-    entries = []
+    records = []
     for place, (namespace, name) in sorted(names.items()):
         path = usable(f"{namespace}/{name}" if namespace else name)
         known = mine[path].dtype if path in mine and mine[path].dtype.kind == "f" else found
         array = numbers(arrays[place].ravel().tolist(), known, f"variable {path!r}").reshape(arrays[place].shape)
-        entries.append(Entry(path, array, not _is_state(place, names, arrays)))
-    return Document(distinct(entries), found, None, 0)
+        records.append(Record(path, array, not _is_state(place, names, arrays)))
+    return Document(distinct(records), found, None, 0)
 
 
 def _is_state(place: int, names: Mapping[int, tuple[str, str]], arrays: list[Any]) -> bool:

@@ -21,7 +21,7 @@ from lazygrad.files.document import (
     NAMES,
     VERSIONS,
     Document,
-    Entry,
+    Record,
     Rows,
     from_members,
     pieces,
@@ -32,7 +32,7 @@ from lazygrad.files.rust import from_rust, is_rust
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Document", "Entry", "check_fits", "read", "write"]
+__all__ = ["Document", "Record", "check_fits", "read", "write"]
 
 MOST_BYTES = 2**40  # of a file
 
@@ -70,21 +70,21 @@ def write(path: Any, document: Document, keep: int = 1) -> None:
 
 def _check_can_be_held(document: Document) -> None:
     """Raise SaveError at what could not be read again."""
-    for entries, letters in [(document.entries, MOST_LETTERS), (document.training or [], 2 * MOST_LETTERS)]:
-        if len(entries) > MOST_VARIABLES:
-            what, cure = f"cannot save {len(entries)} variables", f"A file holds at most {MOST_VARIABLES}."
+    for records, letters in [(document.records, MOST_LETTERS), (document.training or [], 2 * MOST_LETTERS)]:
+        if len(records) > MOST_VARIABLES:
+            what, cure = f"cannot save {len(records)} variables", f"A file holds at most {MOST_VARIABLES}."
             raise SaveError(report(what, at=here(), cure=cure))
-        for entry in entries:
-            if entry.array.dtype not in NAMES:
-                what = f"cannot save variable {reprlib.repr(entry.path)} of {entry.array.dtype}"
+        for record in records:
+            if record.array.dtype not in NAMES:
+                what = f"cannot save variable {reprlib.repr(record.path)} of {record.array.dtype}"
                 cure = "Its bits mean other numbers on other machines: register the variable as float64."
-                if entry.array.dtype.kind not in "biuf":
+                if record.array.dtype.kind not in "biuf":
                     cure = "A file holds numbers and booleans."
                 raise SaveError(report(what, at=here(), cure=cure))
             try:
-                usable(entry.path, letters)
+                usable(record.path, letters)
             except ValueError as reason:
-                what = f"cannot save variable {reprlib.repr(entry.path)}"
+                what = f"cannot save variable {reprlib.repr(record.path)}"
                 cure = "A name is printable text without spaces at its ends; '/' divides namespaces."
                 raise SaveError(report(what, at=here(), facts=[f"{reason}."], cure=cure)) from None
     if document.seed is not None and document.seed >= 10**MOST_DIGITS:
@@ -216,14 +216,14 @@ def check_fits(path: Any, document: Document, mine: Mapping[str, Spec], strict: 
     """Raise SaveError unless the variables in the file are those of the environment."""
     what = f"cannot restore {_shown(path)}"
     cure = "Use strict=False to take only what fits."
-    theirs = {entry.path: entry for entry in document.entries}
-    for name, entry in theirs.items():
-        got = Spec(entry.array.shape, entry.array.dtype)
+    theirs = {record.path: record for record in document.records}
+    for name, record in theirs.items():
+        got = Spec(record.array.shape, record.array.dtype)
         if name in mine and mine[name] != got:
             facts = [f"environment:  {mine[name]}", f"file:         {got}"]
             other = f"{what}: variable {name!r} is another"
             raise SaveError(report(other, at=here(), facts=facts, cure="The file belongs to another model."))
-        if strict and name not in mine and entry.trainable:
+        if strict and name not in mine and record.trainable:
             lacking = f"{what}: the environment has no variable {name!r}"
             raise SaveError(report(lacking, at=here(), facts=[nearest(name, mine)], cure=cure))
     missing = [name for name in mine if name not in theirs]

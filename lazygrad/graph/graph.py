@@ -91,7 +91,7 @@ class Node:
         return self.op is op
 
 
-class Record(NamedTuple):
+class Memo(NamedTuple):
     """What one memoised stretch of writing appended: nodes up to ``end``, and its results."""
 
     end: int
@@ -129,7 +129,7 @@ class Graph:
         self.open = True
         self.context: Any = None
         self.origin: Origin | None = None
-        self.records: dict[Any, Record] = {}
+        self.memos: dict[Any, Memo] = {}
         self.plans: dict[Any, Any] = {}
         self._guides = tuple(guides)
         self.guide: Graph | None = self._guides[0] if guides else None
@@ -220,20 +220,20 @@ class Graph:
             return list(write())
         start, call = len(self.nodes), (len(self.nodes), key, inputs)
         if self.guide is not None and not self.rules:
-            record = self.guide.records.get(call)
+            record = self.guide.memos.get(call)
             if record is not None:
                 self.nodes += self.guide.nodes[start : record.end]
                 self.origins += self.guide.origins[start : record.end]
                 self.impure += [i for i in self.guide.impure if start <= i < record.end]
                 self.reads.update(record.reads)
-                self.records[call] = record
+                self.memos[call] = record
                 self.written += self.guide.written[len(self.written) : record.bodies]
                 return [self.tensor(i) for i in record.results]
         known, apart = len(self.reads), (len(self.constants), self.draws, self.numbered)
         results = list(write())
         if (len(self.constants), self.draws, self.numbered) == apart and not self.rules:
             reads = dict(list(self.reads.items())[known:])
-            self.records[call] = Record(len(self.nodes), tuple(t.index for t in results), reads, len(self.written))
+            self.memos[call] = Memo(len(self.nodes), tuple(t.index for t in results), reads, len(self.written))
         return results
 
     def check_open(self, what: str) -> None:

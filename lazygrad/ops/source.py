@@ -40,17 +40,17 @@ __all__ = [
 ]
 
 
-@source(bound=True)
+@source(given=True)
 def variable(xp: Any, *, name: str, shape: Shape, dtype: Any) -> Any:
     """The value that a variable of the environment had before the run."""
 
 
-@source(bound=True)
+@source(given=True)
 def placeholder(xp: Any, *, name: str, shape: Shape, dtype: Any) -> Any:
     """An array that is fed when the graph is evaluated."""
 
 
-@source(bound=True)
+@source(given=True)
 def _constant(xp: Any, *, number: int, shape: Shape, dtype: Any) -> Any:
     """An array that lies beside the graph."""
 

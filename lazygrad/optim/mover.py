@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from lazygrad.define.kinds import tensor
-from lazygrad.derivative.gradient import Part, gathered, grad
+from lazygrad.derivative.gradient import Section, gathered, grad
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import GradientError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.graph.casting import working
@@ -125,7 +125,7 @@ class Mover:
             changes = self._changes(context, targets, gradients, loss)
             return [t for target, new in changes for t in context.assign(target, new).assignments]
 
-        with Part(graph, "update"):
+        with Section(graph, "update"):
             return Update(graph.replay(self._key(), used, write))
 
     def _changes(

@@ -50,7 +50,7 @@ class _Table:
 _table = functools.lru_cache(maxsize=16)(_Table)
 
 
-class Operand(Tensor):
+class Matched(Tensor):
     """A tensor as a rule sees it: equal to another if both are the same node of the graph being written.
 
     Nothing is written twice there, so that is to ask whether two expressions are the same. A rule that means to
@@ -128,9 +128,9 @@ class Rewriting(Graph):
             place = self._place(Node(op, inputs, params, key, spec), identity)
         return self.tensor(place)
 
-    def tensor(self, index: int) -> Operand:
+    def tensor(self, index: int) -> Matched:
         """The tensor of node ``index``."""
-        return Operand(self, index, cast(Spec, self.nodes[index].spec))
+        return Matched(self, index, cast(Spec, self.nodes[index].spec))
 
     def _place(self, node: Node, identity: Any) -> int:
         """Where the node is written, or what stands for it. Hooks and the like are never taken for each other."""

@@ -36,7 +36,7 @@ FUNCTIONS = 128  # that are looked through
 SIMPLE = (int, float, complex, str, bytes, type(None), np.generic, np.dtype, Enum)
 
 
-class Place(NamedTuple):
+class Beside(NamedTuple):
     """Where the step reads something."""
 
     name: str  # as messages have it
@@ -106,7 +106,7 @@ class _Walk:
     """Every place that a step reads, found function by function."""
 
     def __init__(self, step: Any, apart: frozenset[types.CodeType]) -> None:
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, Beside] = {}
         self._seen: set[Any] = set()
         self._apart = apart
         self._home = _top(step)
@@ -191,7 +191,7 @@ class _Walk:
             given = self.places.get(name)
             if given is not None and (given.owner is not owner or not code):  # of the same name in another function
                 name = f"{name} ({len(self.places)})"
-            self.places[name] = Place(name, code, owner, value)
+            self.places[name] = Beside(name, code, owner, value)
         self._into(value)
 
 
@@ -260,7 +260,7 @@ class Closure:
 
 
 def _comparison(
-    places: Sequence[Place], keys: dict[str, Hashable], variables: dict[str, Any]
+    places: Sequence[Beside], keys: dict[str, Hashable], variables: dict[str, Any]
 ) -> Callable[[], bool] | None:
     """A function that says whether every place holds what it held.
 

@@ -44,7 +44,7 @@ MAX_BOUND = 64  # steps with settings given for good, likewise
 
 
 @dataclass
-class _Entry:
+class _Traced:
     """What is known of one signature."""
 
     runner: Runner
@@ -70,8 +70,8 @@ class Compiled:
         self._env, self._store = env, env._store
         self._step = step
         self._wait = bool(wait)
-        self._entries: OrderedDict[Any, _Entry] = OrderedDict()
-        self._last: _Entry | None = None
+        self._entries: OrderedDict[Any, _Traced] = OrderedDict()
+        self._last: _Traced | None = None
         self._signatures = Signatures(step)
         self._closure = Closure(step)
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
@@ -151,7 +151,7 @@ class Compiled:
         arrays, key = _signature(args, kwargs, feeds, self._store.backend)
         return arrays, (key, closure.key)
 
-    def _quickly(self, entry: _Entry, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
+    def _quickly(self, entry: _Traced, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
         """The way of a call like the last one, where native code does all of it.
 
         What is left for Python is to find the addresses for the side on which the variables lie, and to commit.
@@ -175,8 +175,8 @@ class Compiled:
             side = state[0] & touched
             run = sides.get(side)
             if run is None:
-                bound = native.bound(side)
-                run = None if bound is None else bound.quick(sources)
+                binding = native.binding(side)
+                run = None if binding is None else binding.quick(sources)
                 if run is None:
                     return None, None
                 sides[side] = run
@@ -217,7 +217,7 @@ class Compiled:
         graph = Graph(env.dtype)
         context = Context(env, graph, feeds, tracing=True)
 
-        def traced_and_run() -> tuple[_Entry, Any]:
+        def traced_and_run() -> tuple[_Traced, Any]:
             result = context.call(self._step, args, kwargs)
             native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"))
             plan = Plan(graph, context.asked(result), native=native.code)
@@ -262,7 +262,7 @@ class Compiled:
                 entry.native.ask(entry.runner.plan, wait=True)
             return self.plan
 
-    def _entry(self, context: Context, runner: Runner, native: Tier, result: Any) -> _Entry:
+    def _entry(self, context: Context, runner: Runner, native: Tier, result: Any) -> _Traced:
         arguments = list(context._arguments)
         sources: list[tuple[str, Any]] = []
         for i in runner.input_nodes:
@@ -275,9 +275,9 @@ class Compiled:
                 sources.append(("feed", params["name"]))
         constants = [self._store.backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return _Entry(runner, native, sources, constants, _packer(result), feeds, set(arguments), self._store.version)
+        return _Traced(runner, native, sources, constants, _packer(result), feeds, set(arguments), self._store.version)
 
-    def _inputs(self, entry: _Entry, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
+    def _inputs(self, entry: _Traced, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
         inputs = []
         backend = self._store.backend
         own = backend.xp.ndarray  # an array of another library is taken over
@@ -357,7 +357,7 @@ class Compiled:
             raise TraceError(report("there is no native code", at=here(), cure=f"Why: {native.why_not}."))
         return native.loaded.native.text()
 
-    def _known(self) -> _Entry:
+    def _known(self) -> _Traced:
         if self._last is None:
             cure = "Call the compiled step once: it is planned for the arguments it is called with."
             raise TraceError(report("the step has not been compiled yet", at=here(), cure=cure))

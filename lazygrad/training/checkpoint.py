@@ -19,7 +19,7 @@ import numpy as np
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import SaveError, report
 from lazygrad.files import serialize
-from lazygrad.files.document import Document, Entry, is_checkpoint
+from lazygrad.files.document import Document, Record, is_checkpoint
 from lazygrad.files.jsontext import MOST_DIGITS
 from lazygrad.files.replacing import generation
 from lazygrad.graph.registry import here
@@ -113,11 +113,11 @@ class Checkpoint:
         arrays["stopped"] = _coded(history.stopped)
         for number, callback in enumerate(self.callbacks):
             arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
-        training = [Entry(key, self.env._store.backend.to_numpy(value), False) for key, value in arrays.items()]
+        training = [Record(key, self.env._store.backend.to_numpy(value), False) for key, value in arrays.items()]
         with self.env._store.lock:
             self.env._store.alone("it is being saved", lambda: self._write(training))
 
-    def _write(self, training: list[Entry]) -> None:
+    def _write(self, training: list[Record]) -> None:
         serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
 
     def read(self) -> tuple[History, int]:
@@ -242,7 +242,7 @@ class Checkpoint:
 
     def _fits(self, shown: str, document: Document, history: History) -> None:
         """Raise SaveError unless the variables are those that the training has, or will have."""
-        theirs = {entry.path for entry in document.entries}
+        theirs = {record.path for record in document.records}
         begun = history.epochs > 0
         now = self.env._store.variables
         mine = {p: spec for p, spec in self.fingerprint.variables.items() if begun or p in now or p in theirs}
@@ -258,7 +258,7 @@ class Checkpoint:
         self, shown: str, arrays: Mapping[str, Any], document: Document, history: History
     ) -> list[dict[str, Any]]:
         """The state of every callback, found right by it."""
-        variables = {entry.path: Spec(entry.array.shape, entry.array.dtype) for entry in document.entries}
+        variables = {record.path: Spec(record.array.shape, record.array.dtype) for record in document.records}
         numbers = {key.split("/")[1] for key in arrays if key.startswith("callback/")}
         odd = numbers - {str(number) for number in range(len(self.callbacks))}
         cure = "Train with the callbacks of the checkpoint, in the same order, or choose another file."

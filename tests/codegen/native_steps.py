@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.llvm import machine
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.native import Instruction, Native

@@ -9,7 +9,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad.engine.agreement import TOLERANCE, disagreement, nudge
-from lazygrad.engine.cpu.bound import Bound
+from lazygrad.engine.cpu.binding import Binding
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -145,9 +145,9 @@ def test_wrong_native_code_is_an_error(
     env: lg.VariableEnvironment, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
     """A float, a place, or a variable; the message names it, and nothing is committed."""
-    run = Bound.step
+    run = Binding.step
 
-    def spoilt(self: Bound, *inputs: Any) -> Any:
+    def spoilt(self: Binding, *inputs: Any) -> Any:
         values = run(self, *inputs)
         if wrong == 2:
             next(a for k, a in self.arrays.items() if type(k).__name__ == "Spare")[0] += 1
@@ -155,7 +155,7 @@ def test_wrong_native_code_is_an_error(
             values[wrong] = values[wrong] + 1
         return values
 
-    monkeypatch.setattr(Bound, "step", spoilt)
+    monkeypatch.setattr(Binding, "step", spoilt)
     fast = env.compile(step)
     name = ["tanh", "argmax", "variable 'w'"][wrong]
     with pytest.raises(lg.errors.BackendError, match=f"native code and NumPy disagree[^$]*{name}"):
@@ -168,8 +168,8 @@ def test_without_the_check_native_code_is_not_compared(
 ) -> None:
     """Which shows that the check is what finds it."""
     monkeypatch.delenv("LAZYGRAD_CHECK")
-    run = Bound.step
-    monkeypatch.setattr(Bound, "step", lambda self, *inputs: [v + 1 for v in run(self, *inputs)])
+    run = Binding.step
+    monkeypatch.setattr(Binding, "step", lambda self, *inputs: [v + 1 for v in run(self, *inputs)])
     assert 2 == env.compile(step)(X)[1]
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import lazygrad as lg
 from lazygrad.engine.cpu import arguments, lower
-from lazygrad.engine.cpu.arguments import Slot, expected, layout, taking
-from lazygrad.engine.cpu.bound import Bound
+from lazygrad.engine.cpu.arguments import Moving, expected, layout, taking
+from lazygrad.engine.cpu.binding import Binding
 from lazygrad.graph.spec import Spec
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
@@ -278,15 +278,15 @@ def test_a_layout_that_is_not_the_known_one_is_refused(monkeypatch: pytest.Monke
 
 def test_what_is_compared_is_listed_beside_the_arrays() -> None:
     """The type, and the dtypes."""
-    slots = [Slot(Spec((2,), np.dtype("float32")), ()), Slot(Spec((), np.dtype("int64")), ())]
-    assert [id(np.ndarray), id(np.dtype("float32")), id(np.dtype("int64"))] == expected(slots)
+    moving = [Moving(Spec((2,), np.dtype("float32")), ()), Moving(Spec((), np.dtype("int64")), ())]
+    assert [id(np.ndarray), id(np.dtype("float32")), id(np.dtype("int64"))] == expected(moving)
 
 
 def test_the_kernel_writes_an_address_wherever_it_is_read() -> None:
     """Moved by a view's start."""
     found = layout()
     assert found is not None
-    text = taking([Slot(Spec((2, 3), np.dtype("float32")), ((0, 0), (4, 24)))], found)
+    text = taking([Moving(Spec((2, 3), np.dtype("float32")), ((0, 0), (4, 24)))], found)
     assert 2 == text.count("store ptr")
     assert "i64 24" in text
 
@@ -298,7 +298,7 @@ def test_native_code_refuses_an_array_that_is_not_what_it_was_made_for(env: lg.V
     for _ in range(3):
         fast(FLOATS)
     bound = next(iter(fast._last.runner.native._bindings.values()))  # type: ignore[union-attr]
-    assert isinstance(bound, Bound)
+    assert isinstance(bound, Binding)
     quick = bound.quick([0])
     assert quick is not None
     given = GIVEN[name](FLOATS)

@@ -215,7 +215,7 @@ def test_several_threads_run_tables_at_once() -> None:
         for _ in range(100):
             call()
 
-    threads = [threading.Thread(target=work, args=(driver.bound(plan.table),)) for plan in plans]
+    threads = [threading.Thread(target=work, args=(driver.caller(plan.table),)) for plan in plans]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -227,7 +227,7 @@ def test_several_threads_run_tables_at_once() -> None:
 def test_a_bound_function_runs_its_table(release: bool) -> None:
     """It returns what the run returns."""
     plan = Plan(("add", 3, False), ("refuse", 4, False))
-    call = driver.bound(plan.table, release=release)
+    call = driver.caller(plan.table, release=release)
     assert [2, 2] == [call(), call()]
     assert [0, 2, 2, 2] == plan.numbers[0].tolist()
 
@@ -235,7 +235,7 @@ def test_a_bound_function_runs_its_table(release: bool) -> None:
 @pytest.mark.parametrize("release", [True, False])
 def test_a_bound_function_takes_no_arguments(release: bool) -> None:
     """As with any function of Python, others raise."""
-    call = driver.bound(Plan().table, release=release)
+    call = driver.caller(Plan().table, release=release)
     with pytest.raises(TypeError):
         call(1)  # type: ignore[call-arg]
 
@@ -249,7 +249,7 @@ def test_a_bound_function_keeps_what_it_is_given_and_no_longer(release: bool) ->
 
     thing = Thing()
     plan = Plan(("add", 1, False))
-    call = driver.bound(plan.table, thing, release=release)
+    call = driver.caller(plan.table, thing, release=release)
     seen = weakref.ref(thing)
     del thing
     for _ in range(1000):
@@ -270,7 +270,7 @@ def test_a_cycle_through_a_bound_function_is_collected() -> None:
         call: Callable[[], int]
 
     step = Step()
-    step.call = driver.bound(Plan().table, step)
+    step.call = driver.caller(Plan().table, step)
     seen = weakref.ref(step)
     del step
     gc.collect()
@@ -282,7 +282,7 @@ def test_calls_without_the_interface_of_python_work_too(monkeypatch: pytest.Monk
     found = driver._driver()._replace(held=None, released=None)
     monkeypatch.setattr(driver, "_driver", lambda: found)
     plan = Plan(("add", 3, False), ("refuse", 4, False))
-    assert 2 == driver.bound(plan.table, plan)()
+    assert 2 == driver.caller(plan.table, plan)()
     assert [0, 1, 1, 1] == plan.numbers[0].tolist()
 
 
@@ -324,7 +324,7 @@ def test_python_ends_cleanly_while_workers_wait(pause: float) -> None:
 def test_python_ends_cleanly_when_bound_functions_are_left() -> None:
     """What modules hold until the very end may be freed after the driver's module."""
     text = (
-        "driver.hire(2); plan = Plan(('add', 9, True)); call = driver.bound(plan.table, plan); sys.kept = call; call()"
+        "driver.hire(2); plan = Plan(('add', 9, True)); call = driver.caller(plan.table, plan); sys.kept = call; call()"
     )
     assert "" == script(text)
 
@@ -334,7 +334,7 @@ def test_python_ends_cleanly_while_a_thread_runs_a_table(release: bool) -> None:
     """A thread that is left behind in the midst of shared rows neither holds the process up nor crashes it."""
     text = (
         "driver.hire(2); plan = Plan(*[('linger', 8, True)] * 4)\n"
-        f"call = driver.bound(plan.table, plan, release={release})\n"
+        f"call = driver.caller(plan.table, plan, release={release})\n"
         "def work():\n    while True: call()\n"
         "threading.Thread(target=work, daemon=True).start(); threading.Event().wait(0.05); print('end')\n"
     )

@@ -11,7 +11,7 @@ from native_steps import plan_of, random_floats, whole
 
 import lazygrad as lg
 from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.lower.fuse import MOST, Rows, fused
+from lazygrad.engine.lower.fuse import MOST, Draft, fused
 from lazygrad.engine.lower.index import Index, View, identity
 from lazygrad.engine.lower.kernels import Anywhere, Load, Statement
 from lazygrad.engine.lower.ways import Ways
@@ -104,7 +104,7 @@ def test_everything_that_is_read_is_made_before_or_in_the_same_kernel() -> None:
     ways = Ways(plan_of(step, LARGE))
     made: set[int] = {i for i, way in enumerate(ways.way) if way == "leaf"}
     for entry in fused(ways):
-        if not isinstance(entry, Rows):
+        if not isinstance(entry, Draft):
             views = [ways.view(j) for j in ways.nodes[entry.node].inputs if ways.way[j] != "number"]
             assert {v.buffer for v in views if v is not None} <= made
             made.add(entry.node)
@@ -139,7 +139,7 @@ def test_a_place_of_an_extreme_folds_no_rows() -> None:
 
 def test_a_statement_does_not_join_rows_it_does_not_have() -> None:
     """Shapes must begin alike."""
-    kernel = Rows(Statement(0, (300, 50), 0))
+    kernel = Draft(Statement(0, (300, 50), 0))
     assert kernel.fits(Statement(1, (400, 50), 1)) is None
     assert 1 == kernel.fits(Statement(1, (300, 60), 1))
     assert 2 == kernel.fits(Statement(1, (300, 50), 1))
@@ -147,7 +147,7 @@ def test_a_statement_does_not_join_rows_it_does_not_have() -> None:
 
 def test_a_statement_that_reads_another_row_comes_in_a_later_kernel() -> None:
     """What is made of a row can be read in it alone."""
-    kernel = Rows(Statement(0, (300, 50), 0))
+    kernel = Draft(Statement(0, (300, 50), 0))
     spec = Spec((300, 50), np.dtype(np.float32))
     loops = identity((300, 50), range(2))
 

@@ -12,7 +12,7 @@ from native_steps import agree, case, plan_of, random_floats, whole
 import lazygrad as lg
 from lazygrad.engine.cpu.llvm import compiled
 from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Callback, Instruction
+from lazygrad.engine.cpu.native import Instruction, NumpyCall
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -98,7 +98,7 @@ def test_a_new_value_is_computed_where_the_variable_takes_it_from() -> None:
 def test_what_is_called_back_stands_between_the_kernels() -> None:
     """In the order of the plan."""
     native = lowered(plan_of(lambda ctx, x: lg.cumulative_sum(lg.exp(x), axis=0) * 2, X), 8)
-    assert [Instruction, Callback, Instruction] == [type(step) for step in native.program]
+    assert [Instruction, NumpyCall, Instruction] == [type(step) for step in native.program]
 
 
 def test_hooks_are_called_in_the_order_they_were_written() -> None:

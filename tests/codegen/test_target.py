@@ -13,7 +13,7 @@ from native_steps import random_floats, traced, whole
 from programs import exact_program
 
 import lazygrad as lg
-from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import ADDRESS, BOOL, I8, I64, Register, literal, scalar_type

@@ -20,7 +20,7 @@ from native_steps import case, random_floats, script
 
 import lazygrad as lg
 from benchmarks import threads
-from lazygrad.engine.cpu import bound
+from lazygrad.engine.cpu import binding
 from lazygrad.engine.emit.products import turn
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,8 +34,8 @@ class Cuts:
         self.random = np.random.default_rng(seed) if seed is not None else None
         self.batches = 0
 
-    def bound(self, table: Any, *kept: Any) -> Callable[[], int]:
-        """In place of :func:`lazygrad.engine.cpu.driver.bound`."""
+    def caller(self, table: Any, *kept: Any) -> Callable[[], int]:
+        """In place of :func:`lazygrad.engine.cpu.driver.caller`."""
 
         def run(_: Any = kept) -> int:
             for address, arguments, chunks, shared in table.tolist():
@@ -60,7 +60,7 @@ class Cuts:
 def results(compute: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, seed: int | None) -> tuple[Any, int]:
     """What ``compute`` gives when rows are cut so, and into how many batches in all."""
     cuts = Cuts(seed)
-    monkeypatch.setattr(bound.driver, "bound", cuts.bound)
+    monkeypatch.setattr(binding.driver, "caller", cuts.caller)
     return compute(), cuts.batches
 
 

@@ -221,7 +221,7 @@ def test_without_memory_for_the_arena_numpy_goes_on(
     def full(nbytes: int) -> Any:
         raise MemoryError("no memory")
 
-    monkeypatch.setattr("lazygrad.engine.cpu.bound.aligned", full)
+    monkeypatch.setattr("lazygrad.engine.cpu.binding.aligned", full)
     fast = env.compile(training, wait=True)
     with pytest.warns(RuntimeWarning, match="MemoryError: no memory"):
         fast(X)
@@ -307,7 +307,7 @@ def test_the_peak_is_known_before_the_first_run_and_is_that_of_the_arena(
         sizes.append(block.nbytes)
         return block
 
-    monkeypatch.setattr("lazygrad.engine.cpu.bound.aligned", counted)
+    monkeypatch.setattr("lazygrad.engine.cpu.binding.aligned", counted)
     fast = env.compile(lambda ctx, x: lg.sum(lg.cumulative_sum(x @ x.T, axis=0) @ x), wait=True)
     plan = fast.prepare(np.ones((100, 50)))
     # A plan of another test may be compiled beside this one.

@@ -12,7 +12,7 @@ from native_steps import plan_of, whole
 import lazygrad as lg
 from lazygrad.define import elementwise
 from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Callback
+from lazygrad.engine.cpu.native import NumpyCall
 from lazygrad.engine.lanes.registers import F32
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.numpy.step import Program
@@ -99,7 +99,7 @@ def _reaching(xp: Any, x: Any) -> Any:
 def test_a_kernel_of_the_users_may_do_anything_and_is_called_as_it_is() -> None:
     """It knows nothing of tracing."""
     plan = plan_of(lambda ctx, x: _reaching(x) + 1, X)
-    calls = [step.node for step in lowered(plan, 8).program if isinstance(step, Callback)]
+    calls = [step.node for step in lowered(plan, 8).program if isinstance(step, NumpyCall)]
     op = next(node.op for node in plan.graph.nodes if node.op.name == "reaching")
     assert [op] == [plan.graph.nodes[i].op for i in calls]
     with pytest.raises(NotTraced, match="flags"):

@@ -227,7 +227,7 @@ def test_a_cell_holds_what_a_loop_comes_to(width: int) -> None:
     total = w.cell(w.constant(0.0, F32, wide=True))
     with w.loop(0, 10 * width, width) as i:
         total.set(total.get() + w.load(w.argument(0), i, F32, wide=True))
-    w.store(w.fold("add", total.get()), w.argument(1), 0)
+    w.store(w.across("add", total.get()), w.argument(1), 0)
     run(w, x, y)
     assert float(x.sum()) == y[0]
 

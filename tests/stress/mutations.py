@@ -73,7 +73,7 @@ def original() -> tuple[bytes, Training]:
 def contents(document: serialize.Document) -> Any:
     """All that is in a file."""
     rows = [[(e.path, e.trainable, str(e.array.dtype), e.array.shape, e.array.tobytes()) for e in entries]
-            for entries in (document.entries, document.training or [])]  # fmt: skip
+            for entries in (document.records, document.training or [])]  # fmt: skip
     return rows, str(document.dtype), document.seed, document.runs
 
 

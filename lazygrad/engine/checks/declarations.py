@@ -85,7 +85,7 @@ def seen(op: Declared, node: Node, specs: Sequence[Spec]) -> bool:
     elif isinstance(op, Reduction):
         _reduction(op, node, specs[0])
     elif isinstance(op, Source):
-        if not op.bound:
+        if not op.given:
             same(op, [], {**node.params, "shape": tuple([min(n, 4) for n in node.params["shape"]])})
     else:
         _opaque(op, node, specs)

@@ -18,7 +18,7 @@ import numpy as np
 
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Layout", "Slot", "expected", "layout", "taking"]
+__all__ = ["Layout", "Moving", "expected", "layout", "taking"]
 
 CONTIGUOUS = 0x0001 | 0x0100  # NumPy's flags C_CONTIGUOUS and ALIGNED
 
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
     flags: int
 
 
-class Slot(NamedTuple):
+class Moving(NamedTuple):
     """An array that is given at every call: what it must be, and which arguments it becomes, at which offset."""
 
     spec: Spec
@@ -70,12 +70,12 @@ def _matches(found: Layout, array: Any) -> bool:
     )
 
 
-def expected(slots: Sequence[Slot]) -> list[int]:
+def expected(moving: Sequence[Moving]) -> list[int]:
     """What stands behind the addresses of the arrays, for :func:`taking` to compare with."""
-    return [id(np.ndarray), *(id(slot.spec.dtype) for slot in slots)]
+    return [id(np.ndarray), *(id(array.spec.dtype) for array in moving)]
 
 
-class _Text:
+class _Taking:
     """The text of the kernel that takes arrays over."""
 
     def __init__(self) -> None:
@@ -109,33 +109,33 @@ class _Text:
         self.lines.extend([f"  br i1 {total}, label %{then}, label %wrong", f"{then}:"])
 
 
-def taking(slots: Sequence[Slot], found: Layout) -> str:
+def taking(moving: Sequence[Moving], found: Layout) -> str:
     """The body of a kernel that takes arrays over; it returns 1 if one is not what it must be.
 
     Its arguments are the addresses of a row of addresses (of the arrays, then those of :func:`expected`), and of
     the arguments of the other kernels.
     """
-    count, t = len(slots), _Text()
+    count, t = len(moving), _Taking()
     objects = [t.read("%row", 8 * k, "ptr") for k in range(count)]
     kind = t.read("%row", 8 * count, "ptr")
     t.all_hold([t.equal("ptr", t.read(one, found.kind, "ptr"), kind) for one in objects], "arrays")
     conditions, shapes = [], []
-    for k, (one, slot) in enumerate(zip(objects, slots, strict=True)):
+    for k, (one, array) in enumerate(zip(objects, moving, strict=True)):
         dtype = t.read("%row", 8 * (count + 1 + k), "ptr")
         conditions.append(t.equal("ptr", t.read(one, found.dtype, "ptr"), dtype))
-        conditions.append(t.equal("i32", t.read(one, found.rank, "i32"), slot.spec.ndim))
+        conditions.append(t.equal("i32", t.read(one, found.rank, "i32"), array.spec.ndim))
         flags = t.new(f"and i32 {t.read(one, found.flags, 'i32')}, {CONTIGUOUS}")
         conditions.append(t.equal("i32", flags, CONTIGUOUS))
         shapes.append(t.read(one, found.shape, "ptr"))
     t.all_hold(conditions, "ranks")
     conditions = []
-    for sizes, slot in zip(shapes, slots, strict=True):
-        for axis, size in enumerate(slot.spec.shape):
+    for sizes, array in zip(shapes, moving, strict=True):
+        for axis, size in enumerate(array.spec.shape):
             conditions.append(t.equal("i64", t.read(sizes, 8 * axis, "i64"), size))
     t.all_hold(conditions, "right")
-    for one, slot in zip(objects, slots, strict=True):
+    for one, array in zip(objects, moving, strict=True):
         data = t.read(one, found.data, "ptr")
-        for place, start in slot.places:
+        for place, start in array.places:
             moved = t.new(f"getelementptr i8, ptr {data}, i64 {start}") if start else data
             target = t.new(f"getelementptr ptr, ptr %block, i64 {place}")
             t.lines.append(f"  store ptr {moved}, ptr {target}")

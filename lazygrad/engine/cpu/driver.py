@@ -40,7 +40,7 @@ from lazygrad.engine.cpu.llvm import Code, load, machine
 from lazygrad.engine.cpu.llvm_driver import driver_text
 from lazygrad.engine.cpu.llvm_repeats import repeats_text
 
-__all__ = ["COLUMNS", "bound", "compiled", "hire", "repeat_address", "run", "run_address", "threads"]
+__all__ = ["COLUMNS", "caller", "compiled", "hire", "repeat_address", "run", "run_address", "threads"]
 
 COLUMNS = 4
 
@@ -177,7 +177,7 @@ def run(table: NDArray[np.int64], count: int | None = None) -> int:
     return _driver().run(table.ctypes.data, len(table) if count is None else count)
 
 
-def bound(table: NDArray[np.int64], *kept: Any, release: bool = True) -> Callable[[], int]:
+def caller(table: NDArray[np.int64], *kept: Any, release: bool = True) -> Callable[[], int]:
     """A function of nothing that runs a table, quicker to call than :func:`run`.
 
     Args:

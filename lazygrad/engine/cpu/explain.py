@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.native import Callback, Instruction, Native, Repeat, Step
+from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Kernel, Part
 from lazygrad.engine.lower.regions import looped
-from lazygrad.engine.lower.reuse import Form
+from lazygrad.engine.lower.reuse import Numbered
 from lazygrad.engine.lower.ways import Way
 from lazygrad.graph.graph import Node
 
@@ -26,7 +26,7 @@ def explained(native: Native) -> str:
     Below a repeat stands what its bodies run, indented.
     """
     every = list(_everything(native))
-    calls = sum(isinstance(step, Callback) for step in every)
+    calls = sum(isinstance(step, NumpyCall) for step in every)
     kernels = sum(isinstance(step, Instruction) for step in every)
     lines = [
         f"{kernels} kernels, {len(native.functions)} of them distinct, and {calls} calls back to NumPy; "
@@ -84,7 +84,7 @@ def _descriptions(native: Native, within: str, seen: set[Any]) -> list[str]:
     lines = []
     for number, entry in enumerate(native.entries):
         if isinstance(entry, Kernel):
-            key = Form(entry).key
+            key = Numbered(entry).key
             if key not in seen:
                 lines += [f"kernel {within}{number}", textwrap.indent(str(entry), "  ")]
             seen.add(key)

@@ -30,7 +30,7 @@ except (ImportError, OSError) as reason:  # OSError: its library cannot be loade
 else:
     _missing = None
 
-__all__ = ["PIPELINE", "Code", "Machine", "Unavailable", "compiled", "end", "load", "machine", "versions"]
+__all__ = ["PIPELINE", "Code", "Host", "Unavailable", "compiled", "end", "load", "machine", "versions"]
 
 PIPELINE = 1  # another number whenever the same text is compiled in another way
 
@@ -45,7 +45,7 @@ class Unavailable(RuntimeError):
     """This process cannot make native code; the message says why."""
 
 
-class Machine(NamedTuple):
+class Host(NamedTuple):
     """What code is compiled for."""
 
     triple: str
@@ -75,7 +75,7 @@ def versions() -> str:
 
 
 @functools.cache
-def machine() -> Machine:
+def machine() -> Host:
     """This machine.
 
     Raises:
@@ -92,9 +92,9 @@ def machine() -> Machine:
         try:
             features = binding.get_host_cpu_features()
         except RuntimeError:  # LLVM cannot ask every kind of processor; the name alone is then enough
-            return Machine(triple, cpu, "", 4)
+            return Host(triple, cpu, "", 4)
         width = 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
-        return Machine(triple, cpu, features.flatten(), width)
+        return Host(triple, cpu, features.flatten(), width)
 
 
 @functools.cache
@@ -143,7 +143,7 @@ _LOADS = 64
 
 
 class Code:
-    """Machine code in memory; it stays there as long as this does.
+    """Host code in memory; it stays there as long as this does.
 
     Attributes:
         addresses: where its functions begin, by name.

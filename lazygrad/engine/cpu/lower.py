@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Slot, layout, taking
-from lazygrad.engine.cpu.native import Callback, Instruction, Native, Results, Step, key_of
+from lazygrad.engine.cpu.arguments import Moving, layout, taking
+from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Results, Step, key_of
 from lazygrad.engine.cpu.repeats import repeat
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
@@ -19,10 +19,10 @@ from lazygrad.engine.emit.totals import Partial, total_of_chunks
 from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import describe
-from lazygrad.engine.lower.fuse import Entry, Rows, fused
+from lazygrad.engine.lower.fuse import Draft, Entry, fused
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Part, Spare
-from lazygrad.engine.lower.reuse import Form
+from lazygrad.engine.lower.reuse import Numbered
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
@@ -49,19 +49,21 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
     look()
     ways = Ways(plan)
     look()
-    code = _Code(ways, cpu(target) if isinstance(target, int) else target, look)
+    code = _Lowering(ways, cpu(target) if isinstance(target, int) else target, look)
     inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
     native = _native(code, _results(ways, plan.updates, plan.values), inputs)
-    if native.slots and native.layout is not None:
-        code.functions["take"] = taking(list(native.slots.values()), native.layout)
+    if native.moving and native.layout is not None:
+        code.functions["take"] = taking(list(native.moving.values()), native.layout)
     return native
 
 
-def _native(code: _Code, results: Results, inputs: tuple[int, ...], given: Mapping[Any, Spec] | None = None) -> Native:
+def _native(
+    code: _Lowering, results: Results, inputs: tuple[int, ...], given: Mapping[Any, Spec] | None = None
+) -> Native:
     """The native code of a plan or of a body; ``given`` are arrays outside of it, beside its inputs and outputs."""
     ways, plan = code.ways, code.ways.plan
     entries = fused(ways)
-    entries += [Rows(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
+    entries += [Draft(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
     lives = _lives(plan, ways, entries)
     for number, entry in enumerate(entries):
         code.look()
@@ -69,10 +71,10 @@ def _native(code: _Code, results: Results, inputs: tuple[int, ...], given: Mappi
     buffers = {**code.scratch, **_buffers(plan, ways, code.program, lives, results)}
     nbytes = lay_out(list(buffers.values()))
     outside = {**{i: ways.spec(i) for i in (*inputs, *results.outputs)}, **(given or {})}
-    block, slots = _arguments(ways, code.program, results, outside)
+    block, moving = _arguments(ways, code.program, results, outside)
     return Native(
         plan, code.target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions,
-        results, buffers, nbytes, inputs, block, slots, layout(),
+        results, buffers, nbytes, inputs, block, moving, layout(),
     )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def _lives(plan: Plan, ways: Ways, entries: Sequence[Entry]) -> _Lives:
     stored = {*plan.values, *plan.updates.values()} & ways.stored
     for number, (entry, read) in enumerate(zip(entries, reads, strict=True)):
         anywhere = (
-            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Rows) else []
+            [r.node for s in entry.statements for r in s.reads if r.at is None] if isinstance(entry, Draft) else []
         )
         stored |= {node for node in read if maker.get(node) != number or node in anywhere}
     return _Lives(maker, last_reads(reads), frozenset(stored), len(entries))
@@ -122,7 +124,7 @@ def _lives(plan: Plan, ways: Ways, entries: Sequence[Entry]) -> _Lives:
 
 def _made(ways: Ways, entry: Entry) -> list[int]:
     """The nodes that an entry makes, whole or in part."""
-    if not isinstance(entry, Rows):
+    if not isinstance(entry, Draft):
         return [entry.node, *ways.results.get(entry.node, {}).values()]
     made = [s for s in entry.statements if not isinstance(s.target, Spare)]
     return [s.target.node if isinstance(s.target, Part) else s.node for s in made]
@@ -130,7 +132,7 @@ def _made(ways: Ways, entry: Entry) -> list[int]:
 
 def _read(ways: Ways, entry: Entry) -> list[int]:
     """The nodes in memory that an entry reads."""
-    if isinstance(entry, Rows):
+    if isinstance(entry, Draft):
         return [read.node for s in entry.statements for read in s.reads]
     node = ways.nodes[entry.node]
     if node.op is item:
@@ -142,7 +144,7 @@ def _buffers(plan: Plan, ways: Ways, program: Iterable[Step], lives: _Lives, res
     """What lies in the arena: every buffer lives from the entry that writes it to the last that reads it."""
     found: dict[Any, Buffer] = {}
     for step in program:
-        for node in [step.node] if isinstance(step, Callback) else step.arguments:
+        for node in [step.node] if isinstance(step, NumpyCall) else step.arguments:
             if not isinstance(node, int) or node not in lives.maker or node in found:
                 continue
             spec = ways.nodes[node].spec
@@ -160,7 +162,7 @@ def _arguments(ways: Ways, program: Iterable[Step], results: Results, outside: M
     places: dict[Any, list[tuple[int, int]]] = {key: [] for key in outside}
     block: list[tuple[Any, int]] = []
     for step in program:
-        for argument in () if isinstance(step, Callback) else step.arguments:
+        for argument in () if isinstance(step, NumpyCall) else step.arguments:
             start, key = 0, argument
             if isinstance(argument, View):
                 start = argument.start * ways.spec(argument.buffer).dtype.itemsize
@@ -169,7 +171,7 @@ def _arguments(ways: Ways, program: Iterable[Step], results: Results, outside: M
             if key in places:
                 places[key].append((len(block), start))
             block.append((key, start))
-    return tuple(block), {key: Slot(outside[key], tuple(found)) for key, found in places.items()}
+    return tuple(block), {key: Moving(outside[key], tuple(found)) for key, found in places.items()}
 
 
 # Code.
@@ -192,7 +194,7 @@ class _Known(NamedTuple):
         return replace(self.text, definitions={}, arguments=arguments, grown=grown)
 
 
-class _Multiplied(NamedTuple):
+class _ProductCode(NamedTuple):
     """The kernel of a product, with the bytes of its scratch memory, and that which copies an operand before."""
 
     kernel: Written
@@ -202,7 +204,7 @@ class _Multiplied(NamedTuple):
     copied: int = 0
 
 
-def _multiplied(product: Product, width: int) -> _Multiplied:
+def _multiplied(product: Product, width: int) -> _ProductCode:
     w = Writer(width)
     found = turned(product, w)
     copy = None if found is None else Written(w.body(), dict(w.definitions), [], found.plan.chunks)
@@ -210,8 +212,8 @@ def _multiplied(product: Product, width: int) -> _Multiplied:
     plan = write(product if found is None else found.product, w)
     kernel = Written(w.body(), dict(w.definitions), [], plan.chunks)
     if found is None:
-        return _Multiplied(kernel, plan.scratch)
-    return _Multiplied(kernel, plan.scratch, copy, found.operand, found.size)
+        return _ProductCode(kernel, plan.scratch)
+    return _ProductCode(kernel, plan.scratch, copy, found.operand, found.size)
 
 
 def _form(ways: Ways, node: int) -> Product:
@@ -232,7 +234,7 @@ def _form(ways: Ways, node: int) -> Product:
     return Product(batch, m, n, k, ways.spec(node).dtype, strides(a), strides(b), strides(c))
 
 
-class _Code:
+class _Lowering:
     """The code of entries, written one after the other.
 
     Attributes:
@@ -244,7 +246,7 @@ class _Code:
     def __init__(self, ways: Ways, target: Target, look: Callable[[], None]) -> None:
         self.ways, self.target, self.look = ways, target, look
         self._known: dict[Any, _Known] = {}
-        self._products: dict[Product, _Multiplied] = {}
+        self._products: dict[Product, _ProductCode] = {}
         self.entries: list[Kernel | Entry] = []
         self.program: list[Step] = []
         self.functions: dict[str, str] = {}
@@ -253,7 +255,7 @@ class _Code:
 
     def write(self, number: int, entry: Entry, stored: frozenset[int]) -> None:
         """Write an entry; ``stored`` are the nodes that must lie in memory."""
-        if isinstance(entry, Rows):
+        if isinstance(entry, Draft):
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
         self.entries.append(entry)
@@ -264,24 +266,24 @@ class _Code:
             self.program.append(step)
             self.scratch.update(scratch)
         else:
-            self.program.append(Callback(entry.node, number))
+            self.program.append(NumpyCall(entry.node, number))
 
     def _inside(self, ways: Ways) -> Native:
         """The native code of a body, which shares the text of its kernels with what is around it."""
-        code, plan = _Code(ways, self.target, self.look), cast(BodyPlan, ways.plan)
+        code, plan = _Lowering(ways, self.target, self.look), cast(BodyPlan, ways.plan)
         code._known, code._products = self._known, self._products
         code.functions, code.definitions = self.functions, self.definitions
         given = {Spare(k): ways.spec(i) for k, i in enumerate(plan.outputs)}
         return _native(code, _results(ways, dict(enumerate(plan.outputs)), ()), tuple(plan.inputs), given)
 
     def _rows(self, number: int, kernel: Kernel) -> Kernel:
-        form = Form(kernel)
-        known = self._known.get(form.key)
+        numbered = Numbered(kernel)
+        known = self._known.get(numbered.key)
         if known is None:
             text = written(kernel, self.target)
-            self._known[form.key] = _Known(text, form.names)
+            self._known[numbered.key] = _Known(text, numbered.names)
         else:
-            text = known.renamed(form.names)
+            text = known.renamed(numbered.names)
         self._append(text, text.arguments, number)
         for key in dict.fromkeys(text.arguments):
             if isinstance(key, Partial):

@@ -2,7 +2,7 @@
 
 The thread imports this, while forks wait. As they wait for nothing else, and because the plan's own kernels may do
 anything, the thread computes nothing: what is done with object code in this process
-(:class:`~lazygrad.engine.cpu.bound.Loaded`) is done by the thread that runs the step.
+(:class:`~lazygrad.engine.cpu.binding.Loaded`) is done by the thread that runs the step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lazygrad.engine.cpu import driver
-from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.compiler import Stopped, stop
 from lazygrad.engine.cpu.explain import explained

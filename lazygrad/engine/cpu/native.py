@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Layout, Slot
+from lazygrad.engine.cpu.arguments import Layout, Moving
 from lazygrad.engine.cpu.described import Carry, Read, Setting
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.index import View
@@ -23,7 +23,7 @@ from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.memory import Buffer
 from lazygrad.plan import Plan
 
-__all__ = ["Callback", "Inside", "Instruction", "Module", "Native", "Repeat", "Results", "Step"]
+__all__ = ["NumpyCall", "Inside", "Instruction", "Module", "Native", "Repeat", "Results", "Step"]
 
 MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
 
@@ -88,14 +88,14 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class Callback:
+class NumpyCall:
     """A call back to NumPy."""
 
     node: int
     entry: int
 
 
-Step: TypeAlias = Instruction | Repeat | Callback
+Step: TypeAlias = Instruction | Repeat | NumpyCall
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Native:
         nbytes: bytes of the arena.
         inputs: nodes whose arrays are given at every call.
         block: the arguments of all instructions in one row: the key of a buffer, and where in it, in bytes.
-        slots: what arrays that are given or made at a call must be, and which arguments they become.
+        moving: what arrays that are given or made at a call must be, and which arguments they become.
         layout: of array objects, if it is known.
     """
 
@@ -147,7 +147,7 @@ class Native:
     nbytes: int
     inputs: tuple[int, ...]
     block: tuple[tuple[Any, int], ...]
-    slots: Mapping[Any, Slot]
+    moving: Mapping[Any, Moving]
     layout: Layout | None
 
     @property
@@ -166,7 +166,7 @@ class Native:
         return any(
             any(use.native.is_shared for use in step.uses) if isinstance(step, Repeat) else step.chunks > 1
             for step in self.program
-            if not isinstance(step, Callback)
+            if not isinstance(step, NumpyCall)
         )
 
     @property
@@ -181,7 +181,7 @@ class Native:
     def called_views(self) -> Iterator[View]:
         """What calls back read."""
         for step in self.program:
-            if isinstance(step, Callback) and self.ways.nodes[step.node].op is not item:
+            if isinstance(step, NumpyCall) and self.ways.nodes[step.node].op is not item:
                 for j in self.ways.nodes[step.node].inputs:
                     view = self.ways.view(j) if self.ways.way[j] is not Way.NUMBER else None
                     if view is not None:

@@ -89,7 +89,7 @@ class _Arrays:
         settings: list[Setting] = []
         reads: list[Read] = []
         for key, place in zip(keys, (*use.inputs, *use.outputs), strict=True):
-            for argument, start in native.slots[key].places:
+            for argument, start in native.moving[key].places:
                 if isinstance(place, Carried):
                     reads.append(Read(place.number, place.becomes, argument, start))
                 else:

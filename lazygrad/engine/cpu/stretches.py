@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.described import Description
-from lazygrad.engine.cpu.native import Callback, Inside, Instruction, Native, Repeat, Step
+from lazygrad.engine.cpu.native import Inside, Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.graph.spec import Spec
 
 __all__ = ["describe", "row", "statics"]
@@ -104,14 +104,14 @@ class _Stretch:
         addresses = {key: base + buffer.offset for key, buffer in native.buffers.items()}
         addresses |= {key: x.ctypes.data for key, x in known[native].items() if isinstance(x, np.ndarray)}
         self._kept = describe(native.program, addresses, codes, known), known
-        missing = [key for key, _ in native.block if key not in addresses and key not in native.slots]
+        missing = [key for key, _ in native.block if key not in addresses and key not in native.moving]
         assert not missing, missing
         self._block = np.array([start + addresses.get(key, 0) for key, start in native.block] or [0], np.int64)
         begin, rows = int(self._block.ctypes.data), []
         self.settings = [s._replace(place=begin + 8 * s.place) for s in use.settings]
         self.reads = [r._replace(place=begin + 8 * r.place) for r in use.reads]
         for step in native.program:
-            assert not isinstance(step, Callback)
+            assert not isinstance(step, NumpyCall)
             rows.append(row(step, codes, begin))
             begin += 8 * len(step.arguments)
         self.table: NDArray[np.int64] = np.array(rows, np.int64).reshape(-1, driver.COLUMNS)

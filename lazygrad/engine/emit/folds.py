@@ -31,7 +31,7 @@ class Folds:
 
     def across(self, s: Statement, x: Register) -> Register:
         """The lanes of a register, combined."""
-        return self._writer.fold(lambda a, b: self.combined(s, a, b), x)
+        return self._writer.across(lambda a, b: self.combined(s, a, b), x)
 
     def masked(self, s: Statement, x: Register) -> Register:
         """``x``, neutral in lanes that do not count."""

@@ -35,10 +35,10 @@ class Written:
 
 def written(kernel: Kernel, target: Target) -> Written:
     """The code of ``kernel``."""
-    return _Writing(kernel, scheduled(kernel, target), target).text()
+    return _RowsText(kernel, scheduled(kernel, target), target).text()
 
 
-class _Writing:
+class _RowsText:
     def __init__(self, kernel: Kernel, schedule: Schedule, target: Target) -> None:
         self.kernel, self.schedule = kernel, schedule
         self.elements = Elements(kernel, schedule, target.writer())

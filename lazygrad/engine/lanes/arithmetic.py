@@ -189,7 +189,7 @@ class Arithmetic(Lanes):
             how = "zext" if x.dtype.kind in "ub" else "sext"
         return self.instruction(f"{how} {source} {x.name} to {target}", dtype, x)
 
-    def fold(self, what: str | Callable[[Register, Register], Register], x: Register) -> Register:
+    def across(self, what: str | Callable[[Register, Register], Register], x: Register) -> Register:
         """The lanes of ``x`` made one number by halves, so that the order is fixed: ``add``, ``mul``, …
 
         ``what`` is an operation of :meth:`binary`, or a function of two registers.

@@ -16,7 +16,7 @@ from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
-from lazygrad.engine.trace.reading import Folded, Multiplied, Scattered, Taken, read
+from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
@@ -98,7 +98,7 @@ class Classified:
         op = node.op
         if node.of(_literal) or node.of(_full):
             return Way.NUMBER
-        if (isinstance(op, Source) and op.bound) or self.plan.static[i]:
+        if (isinstance(op, Source) and op.given) or self.plan.static[i]:
             return Way.LEAF
         if node.of(assign):
             return Way.LAZY
@@ -138,7 +138,7 @@ class Classified:
             return Way.PRODUCT
         if not op.own:
             return Way.CALLBACK
-        if isinstance(what, Taken):
+        if isinstance(what, Gathered):
             return Way.LAZY
         if isinstance(what, Scattered) and self._is_segments(node, what):
             return Way.SCATTER

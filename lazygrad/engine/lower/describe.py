@@ -26,8 +26,7 @@ from lazygrad.engine.lower.kernels import (
     Viewed,
 )
 from lazygrad.engine.lower.ways import Way, Ways
-from lazygrad.engine.trace.reading import Folded
-from lazygrad.engine.trace.reading import Taken as TakenPattern
+from lazygrad.engine.trace.reading import Folded, Gathered
 
 __all__ = ["copy", "definition", "folded", "limits", "segmented", "zeros"]
 
@@ -35,7 +34,7 @@ __all__ = ["copy", "definition", "folded", "limits", "segmented", "zeros"]
 def definition(ways: Ways, i: int) -> Statement:
     """The statement that computes a node by its definition."""
     shape = ways.spec(i).shape
-    described = _Elements(ways)
+    described = _Described(ways)
     described.add((i, ()), described.defined(i, _loops(shape)))
     return _statement(ways, i, i, described)
 
@@ -47,7 +46,7 @@ def zeros(ways: Ways, i: int, target: Part) -> Statement:
 
 def copy(ways: Ways, i: int, target: Part | Spare) -> Statement:
     """The statement that copies a node to a target."""
-    described = _Elements(ways)
+    described = _Described(ways)
     described.element(i, _loops(ways.spec(i).shape))
     return _statement(ways, i, i, described, target=target)
 
@@ -57,7 +56,7 @@ def folded(ways: Ways, i: int) -> Statement:
     node, how = ways.nodes[i], ways.reading[i]
     assert isinstance(how, Folded)
     (j,) = node.inputs
-    described = _Elements(ways)
+    described = _Described(ways)
     described.element(j, _loops(ways.spec(j).shape))
     whole = how.how.startswith("arg")
     axes, dtype = tuple(node.params["axis"]), ways.spec(i).dtype
@@ -74,7 +73,7 @@ def folded(ways: Ways, i: int) -> Statement:
 def segmented(ways: Ways, i: int) -> Statement:
     """The statement of a sum by segments."""
     start, values, segments = ways.nodes[i].inputs
-    described = _Elements(ways)
+    described = _Described(ways)
     loops = _loops(ways.spec(values).shape)
     result = described.element(values, loops)
     which, begin = described.element(segments, loops[:1]), None
@@ -92,14 +91,14 @@ def _loops(shape: tuple[int, ...]) -> Indices:
     return identity(shape, range(len(shape)))
 
 
-def _statement(ways: Ways, i: int, j: int, described: _Elements, result: int | None = None, **more: Any) -> Statement:
+def _statement(ways: Ways, i: int, j: int, described: _Described, result: int | None = None, **more: Any) -> Statement:
     """A statement of node ``i`` whose source is node ``j``: by default, the last element described."""
     elements = tuple(described.elements)
     result = len(elements) - 1 if result is None else result
     return Statement(i, ways.spec(j).shape, j, elements=elements, result=result, spec=ways.spec(i), **more)
 
 
-class _Elements:
+class _Described:
     """A list of elements being written, each once."""
 
     def __init__(self, ways: Ways) -> None:
@@ -180,7 +179,7 @@ def _joint_axes(ways: Ways, i: int) -> tuple[slice, list[tuple[Any, int | None]]
     pattern stands for: (part, axis of the result) for slices, (part, None) for index arrays.
     """
     node, reading = ways.nodes[i], ways.reading[i]
-    assert isinstance(reading, TakenPattern)
+    assert isinstance(reading, Gathered)
     pattern = reading.pattern
     arrays = [k for k, part in enumerate(pattern) if not (part is None or isinstance(part, slice))]
     together = arrays == list(range(arrays[0], arrays[0] + len(arrays)))

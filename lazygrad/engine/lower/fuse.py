@@ -25,7 +25,7 @@ from lazygrad.engine.lower.kernels import Kernel, Part, Statement
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.graph.spec import Shape
 
-__all__ = ["Entry", "Rows", "fused"]
+__all__ = ["Draft", "Entry", "fused"]
 
 SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
 MOST = 24  # statements of a kernel
@@ -41,7 +41,7 @@ class Entry:
     node: int
 
 
-class Rows(Entry):
+class Draft(Entry):
     """A kernel that statements may still join; see :class:`lazygrad.engine.lower.kernels.Kernel`."""
 
     def __init__(self, statement: Statement) -> None:
@@ -140,7 +140,7 @@ class _Fusion:
         earliest = -1
         if sum(ways.spec(j).size for j in inputs) < ways.spec(i).size:
             everywhere = Affine((0,), (contiguous(shape),))
-            self._append(Rows(describe.zeros(ways, i, Part(i, everywhere))))
+            self._append(Draft(describe.zeros(ways, i, Part(i, everywhere))))
             earliest = len(self.entries)
         last = 0
         for j, place in zip(inputs, ways.reading[i], strict=True):
@@ -157,12 +157,12 @@ class _Fusion:
         alone = statement.segments is not None and statement.spec.size > 32
         for place in [] if alone else self._candidates(statement, earliest):
             kernel = self.entries[place]
-            if isinstance(kernel, Rows):
+            if isinstance(kernel, Draft):
                 rank = kernel.fits(statement)
                 if rank is not None:
                     kernel.join(statement, rank)
                     return self._placed(statement, place)
-        self.entries.append(Rows(statement))
+        self.entries.append(Draft(statement))
         return self._placed(statement, len(self.entries) - 1)
 
     def _placed(self, statement: Statement, place: int) -> int:

@@ -33,7 +33,7 @@ __all__ = [
     "Moved",
     "Number",
     "Part",
-    "Read",
+    "Access",
     "Spare",
     "Statement",
     "Taken",
@@ -196,7 +196,7 @@ class Fold:
         return self.combine.kernel(xp, a, b).astype(self.dtype)
 
 
-class Read(NamedTuple):
+class Access(NamedTuple):
     """An element that is read of what is stored: its index, if it has one, and its place, if that is affine."""
 
     node: int
@@ -271,16 +271,16 @@ class Statement:
         return self.leading or self.axes[0]
 
     @_Once
-    def reads(self) -> list[Read]:
+    def reads(self) -> list[Access]:
         """What is read of what is stored, and where."""
-        found: list[Read] = []
+        found: list[Access] = []
         for e in self.elements:
             if isinstance(e, Load):
-                found.append(Read(e.node, e.at, e.place))
+                found.append(Access(e.node, e.at, e.place))
             elif isinstance(e, Viewed):
-                found.append(Read(e.array, None, e.place))
+                found.append(Access(e.array, None, e.place))
             elif isinstance(e, Anywhere):
-                found.append(Read(e.view.buffer, None, None))
+                found.append(Access(e.view.buffer, None, None))
         return found
 
     @_Once

@@ -21,10 +21,10 @@ from lazygrad.engine.lower.kernels import (
     Viewed,
 )
 
-__all__ = ["Form"]
+__all__ = ["Numbered"]
 
 
-class Form:
+class Numbered:
     """All that the code of a kernel depends on: its nodes are numbered in the order of their first mention.
 
     Attributes:

@@ -15,7 +15,7 @@ from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import NATIVE, Classified, Way
 from lazygrad.engine.lower.index import Affine, Index, View, in_order
 from lazygrad.engine.lower.regions import looped
-from lazygrad.engine.trace.reading import Taken
+from lazygrad.engine.trace.reading import Gathered
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
@@ -90,7 +90,7 @@ class Ways(Classified):
                 self._need(j)
 
     def _lazy(self, i: int, node: Node) -> None:
-        if isinstance(self.reading.get(i), Taken):
+        if isinstance(self.reading.get(i), Gathered):
             self._need_view(node.inputs[0])
         elif isinstance(node.op, Movement) and node.op.view == "contiguous":
             if self.is_split(i):

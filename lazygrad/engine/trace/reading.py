@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lazygrad.engine.trace.tracing import NotTraced, Stand, traced
 
-__all__ = ["Folded", "Multiplied", "Scattered", "Taken", "read"]
+__all__ = ["Folded", "Multiplied", "Scattered", "Gathered", "read"]
 
 
 class Folded(NamedTuple):
@@ -23,20 +23,20 @@ class Multiplied(NamedTuple):
     """A product of matrices."""
 
 
-class Taken(NamedTuple):
+class Gathered(NamedTuple):
     """Elements of operand 0 at ``pattern``, where operands stand for themselves."""
 
     pattern: tuple[Any, ...]
 
 
 class Scattered(NamedTuple):
-    """Operand 0 with operand ``values`` added at ``pattern``."""
+    """Whole 0 with operand ``values`` added at ``pattern``."""
 
     values: int
     pattern: tuple[Any, ...]
 
 
-class Operand(Stand):
+class Whole(Stand):
     """Stands for the operand of that number."""
 
     def __init__(self, number: int) -> None:
@@ -53,7 +53,7 @@ class _Reading:
         if name not in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin"):
             raise NotTraced(f"xp.{name} of whole arrays has no native form")
 
-        def folded(x: Operand, axis: Any, keepdims: Any) -> Folded | None:
+        def folded(x: Whole, axis: Any, keepdims: Any) -> Folded | None:
             axes = self.params.get("axis", axis)
             same = axis in (axes, (axes,)) or (axis,) == axes
             same = same and bool(self.params.get("keepdims", keepdims)) == bool(keepdims)
@@ -61,15 +61,15 @@ class _Reading:
 
         return folded
 
-    def matmul(self, a: Operand, b: Operand) -> Multiplied | None:
+    def matmul(self, a: Whole, b: Whole) -> Multiplied | None:
         """A product."""
         return Multiplied() if (a.number, b.number) == (0, 1) else None
 
-    def elements(self, x: Operand, pattern: tuple[Any, ...]) -> Taken | None:
+    def elements(self, x: Whole, pattern: tuple[Any, ...]) -> Gathered | None:
         """Elements that are taken."""
-        return Taken(pattern) if x.number == 0 else None
+        return Gathered(pattern) if x.number == 0 else None
 
-    def added(self, x: Operand, pattern: tuple[Any, ...], values: Operand) -> Scattered | None:
+    def added(self, x: Whole, pattern: tuple[Any, ...], values: Whole) -> Scattered | None:
         """An addition."""
         return Scattered(values.number, pattern) if x.number == 0 else None
 
@@ -77,7 +77,7 @@ class _Reading:
 def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
     """What the kernel of ``op`` does, or None if it has no native form."""
     try:
-        found = traced(op, _Reading(params), map(Operand, range(operands)), params)
+        found = traced(op, _Reading(params), map(Whole, range(operands)), params)
     except NotTraced:
         return None
-    return found if isinstance(found, (Folded, Multiplied, Scattered, Taken)) else None
+    return found if isinstance(found, (Folded, Multiplied, Scattered, Gathered)) else None

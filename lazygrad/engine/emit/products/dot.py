@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lazygrad.engine.emit.products.tile import Lanes
+from lazygrad.engine.emit.products.tile import OtherLanes
 from lazygrad.engine.lanes.registers import I64, Register
 
 __all__ = ["dots", "folded"]
 
 
-def folded(lanes: Lanes, sums: list[str | None]) -> str:
+def folded(lanes: OtherLanes, sums: list[str | None]) -> str:
     """The totals of ``width`` registers, the total of register i in lane i.
 
     Each step halves the partial sums and makes one register of two, so 2·log₂ shuffles serve all of them.
@@ -38,7 +38,7 @@ def folded(lanes: Lanes, sums: list[str | None]) -> str:
     return sums[0]
 
 
-def dots(lanes: Lanes, a: Register, b: Register, column: int, k: int, columns: int) -> str:
+def dots(lanes: OtherLanes, a: Register, b: Register, column: int, k: int, columns: int) -> str:
     """Dot products of a row of A with some columns of B, one a lane.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from lazygrad.engine.emit.products.tile import Lanes
+from lazygrad.engine.emit.products.tile import OtherLanes
 from lazygrad.engine.lanes.registers import ADDRESS, I64, Register
 from lazygrad.engine.lanes.writer import Writer
 
@@ -13,7 +13,7 @@ __all__ = ["SQUARE", "pack", "transpose"]
 SQUARE = 8  # registers that are transposed at once; more need more instructions a number
 
 
-def transpose(lanes: Lanes, rows: list[str]) -> list[str]:
+def transpose(lanes: OtherLanes, rows: list[str]) -> list[str]:
     """A square of registers with rows and columns exchanged: of 2 × 2 blocks first, then 4 × 4, and so on."""
     size = len(rows)
     kind = lanes.type(size)
@@ -32,7 +32,7 @@ def transpose(lanes: Lanes, rows: list[str]) -> list[str]:
 
 
 def pack(
-    lanes: Lanes, b: Register, strides: tuple[int, int], n: int, length: int, whole: bool, ks: Register,
+    lanes: OtherLanes, b: Register, strides: tuple[int, int], n: int, length: int, whole: bool, ks: Register,
     first: Register, columns: Register, to: Register,
 ) -> None:  # fmt: skip
     """Call a function that copies a block of B, written once for all panels.
@@ -55,7 +55,7 @@ def pack(
         Register(inner, name, dtype, False, 0)
         for name, dtype in (("%b", ADDRESS), ("%ks", I64), ("%first", I64), ("%columns", I64), ("%to", ADDRESS))
     ]
-    _write(Lanes(inner, lanes.dtype), strides, n, length, whole, *parameters)
+    _write(OtherLanes(inner, lanes.dtype), strides, n, length, whole, *parameters)
     body = inner.body()
     name = f"@pack.{zlib.crc32(body.encode()):08x}"
     w.definitions.update(inner.definitions)
@@ -65,7 +65,7 @@ def pack(
 
 
 def _write(
-    lanes: Lanes, strides: tuple[int, int], n: int, length: int, whole: bool, b: Register,
+    lanes: OtherLanes, strides: tuple[int, int], n: int, length: int, whole: bool, b: Register,
     ks: Register, first: Register, columns: Register, to: Register,
 ) -> None:  # fmt: skip
     w, dtype = lanes.w, lanes.memory

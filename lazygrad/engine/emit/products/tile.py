@@ -11,10 +11,10 @@ from lazygrad.engine.emit.products.shape import Piece
 from lazygrad.engine.lanes.registers import BOOL, I8, I64, Register, scalar_type
 from lazygrad.engine.lanes.writer import Writer
 
-__all__ = ["Lanes", "Tile"]
+__all__ = ["OtherLanes", "Tile"]
 
 
-class Lanes:
+class OtherLanes:
     """Instructions on registers of a number of lanes other than the writer's."""
 
     def __init__(self, w: Writer, dtype: np.dtype[Any]) -> None:
@@ -118,7 +118,7 @@ class Lanes:
 class Tile:
     """Sums of a tile of C, from zero or from what C holds to what is stored."""
 
-    def __init__(self, lanes: Lanes, rows: int, pieces: Sequence[Piece]) -> None:
+    def __init__(self, lanes: OtherLanes, rows: int, pieces: Sequence[Piece]) -> None:
         self.lanes, self.w, self.rows, self.pieces = lanes, lanes.w, rows, pieces
         self.parts = [(row, piece) for row in range(rows) for piece in pieces]
         self.sums = ["zeroinitializer"] * len(self.parts)

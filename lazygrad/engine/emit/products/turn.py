@@ -14,7 +14,7 @@ from typing import NamedTuple
 from lazygrad.engine.emit.products.form import Product, formed, offset
 from lazygrad.engine.emit.products.pack import SQUARE, pack
 from lazygrad.engine.emit.products.shape import Needs
-from lazygrad.engine.emit.products.tile import Lanes
+from lazygrad.engine.emit.products.tile import OtherLanes
 from lazygrad.engine.lanes.registers import I64
 from lazygrad.engine.lanes.target import cpu
 from lazygrad.engine.lanes.writer import Writer
@@ -75,7 +75,7 @@ def turned(product: Product, w: Writer) -> Turned | None:
         source = w.at(w.argument(0), offset(w, *zip(index, batch), (first, row)), product.dtype)
         to = w.at(w.argument(1), offset(w, *zip(index, steps), (first, length)), product.dtype)
         whole, ks = w.constant(k, I64), last - first
-        pack(Lanes(w, product.dtype), source, (row, column), k, length, True, ks, w.constant(0, I64), whole, to)
+        pack(OtherLanes(w, product.dtype), source, (row, column), k, length, True, ks, w.constant(0, I64), whole, to)
     if operand:
         on_copy = product._replace(b=(steps, 1, length))
     else:

@@ -10,7 +10,7 @@ from lazygrad.engine.emit.products.dot import dots as dots_of
 from lazygrad.engine.emit.products.form import Form, Place, Product, formed, offset
 from lazygrad.engine.emit.products.pack import SQUARE, pack
 from lazygrad.engine.emit.products.shape import Cut, Needs, Piece, pieces, shape
-from lazygrad.engine.emit.products.tile import Lanes, Tile
+from lazygrad.engine.emit.products.tile import OtherLanes, Tile
 from lazygrad.engine.lanes.registers import I8, I64, Register
 from lazygrad.engine.lanes.writer import Writer
 
@@ -40,16 +40,16 @@ def write(
     form = formed(product)
     if not (form.items and form.m and form.n):
         return Needs(1, 0)
-    return _Kernel(form, w, finish, accumulate, cut or shape(form, w.width)).write()
+    return _ProductText(form, w, finish, accumulate, cut or shape(form, w.width)).write()
 
 
 _Range = tuple[Register, Register, Register | None]  # from, up to, and whether it is the last one
 
 
-class _Kernel:
+class _ProductText:
     def __init__(self, form: Form, w: Writer, finish: Finish | None, accumulate: bool, cut: Cut) -> None:
         self.form, self.w, self.finish, self.accumulate, self.cut = form, w, finish, accumulate, cut
-        self.lanes = Lanes(w, form.dtype)
+        self.lanes = OtherLanes(w, form.dtype)
         self.memory = self.lanes.memory
         self.a, self.b, self.c, self.scratch = (w.argument(i) for i in range(4))
         if form.turned:

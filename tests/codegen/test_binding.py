@@ -11,7 +11,7 @@ import pytest
 from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
-from lazygrad.engine.cpu.bound import Loaded
+from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.native import Instruction
 

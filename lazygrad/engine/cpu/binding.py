@@ -14,7 +14,7 @@ from lazygrad.define.region import Region
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.arguments import expected
 from lazygrad.engine.cpu.cache import code, object_code
-from lazygrad.engine.cpu.native import Callback, Module, Native
+from lazygrad.engine.cpu.native import Module, Native, NumpyCall
 from lazygrad.engine.cpu.stretches import describe, row, statics
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
@@ -23,7 +23,7 @@ from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Bound", "Loaded"]
+__all__ = ["Binding", "Loaded"]
 
 Arrays = dict[Any, Any]
 
@@ -49,14 +49,14 @@ class Loaded:
         self.all_statics = statics(native, xp)
         self.statics = self.all_statics[native]
 
-    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Bound:
+    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Binding:
         """The code on these arrays of the environment."""
         if self.is_shared:
             driver.hire()
-        return Bound(self, live, spare, draw)
+        return Binding(self, live, spare, draw)
 
 
-class Bound:
+class Binding:
     """The table with its addresses filled in.
 
     Attributes:
@@ -83,35 +83,35 @@ class Bound:
         """The rows of the table, in stretches between calls back."""
         native = self.native
         addresses = {key: array.ctypes.data for key, array in self.arrays.items() if isinstance(array, np.ndarray)}
-        moving, codes = native.slots, self.loaded.addresses
+        moving, codes = native.moving, self.loaded.addresses
         self.kept = describe(native.program, addresses, codes, self.loaded.all_statics)
         self.block = np.array([start + addresses.get(key, 0) for key, start in native.block] or [0], np.int64)
         missing = [key for key, _ in native.block if key not in addresses and key not in moving]
         assert not missing, missing
         begin = int(self.block.ctypes.data)
-        stretches: list[list[list[int]] | Callback] = [[]]
+        stretches: list[list[list[int]] | NumpyCall] = [[]]
         if "take" in native.functions:
             self.row = np.array([*[0] * len(moving), *expected(list(moving.values()))], np.int64)
             self.taken = np.array([self.row.ctypes.data, begin], np.int64)
             stretches = [[[codes["take"], self.taken.ctypes.data, 1, 0]]]
         for step in native.program:
-            if isinstance(step, Callback):
+            if isinstance(step, NumpyCall):
                 stretches.append(step)
                 continue
-            if isinstance(stretches[-1], Callback):
+            if isinstance(stretches[-1], NumpyCall):
                 stretches.append([])
             rows = stretches[-1]
             assert isinstance(rows, list)
             rows.append(row(step, codes, begin))
             begin += 8 * len(step.arguments)
-        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, Callback)]
+        self.tables = [np.array(s, np.int64) if s else None for s in stretches if not isinstance(s, NumpyCall)]
         tables = iter(self.tables)
         self.program: list[tuple[Callable[[], int] | None, Any]] = []
         for stretch in stretches:
-            if isinstance(stretch, Callback):
+            if isinstance(stretch, NumpyCall):
                 self.program.append((None, self._callback(stretch.node)))
             elif (table := next(tables)) is not None:
-                self.program.append((driver.bound(table, self.block, self.loaded, self), None))
+                self.program.append((driver.caller(table, self.block, self.loaded, self), None))
 
     # Calls back.
 
@@ -167,14 +167,14 @@ class Bound:
             return np.lib.stride_tricks.as_strided(array.reshape(-1)[view.start :], view.shape, steps)
 
         key = self.native.key(view.buffer)
-        if key in self.native.slots:
+        if key in self.native.moving:
             return lambda arrays: looked(arrays[key])
         fixed = looked(self.arrays[key])
         return lambda arrays: fixed
 
     def _array(self, node: int, arrays: Arrays) -> Any:
         key = self.native.key(node)
-        return arrays[key] if key in self.native.slots else self.arrays[key]
+        return arrays[key] if key in self.native.moving else self.arrays[key]
 
     def _value(self, i: int, again: bool) -> Callable[[Arrays], Any]:
         """How to find what is returned for a node, as an array of the caller's own, also if it is returned again."""
@@ -185,7 +185,7 @@ class Bound:
             spec = ways.spec(i)
             return lambda arrays: np.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
         key = self.native.key(i)
-        if key in self.native.slots:
+        if key in self.native.moving:
             return lambda arrays: arrays[key].copy()
         array = self.arrays[key]
         return lambda arrays: array.copy()
@@ -205,14 +205,14 @@ class Bound:
         for i in native.outputs:
             arrays[i] = np.empty(*native.ways.spec(i))
         if native.layout is None:
-            for key, slot in native.slots.items():
+            for key, array in native.moving.items():
                 address = arrays[key].ctypes.data
-                for place, start in slot.places:
+                for place, start in array.places:
                     self.block[place] = address + start
         else:
-            for number, (key, slot) in enumerate(native.slots.items()):
-                if arrays[key].dtype is not slot.spec.dtype:  # equal, but not the same object
-                    arrays[key] = arrays[key].view(slot.spec.dtype)
+            for number, (key, array) in enumerate(native.moving.items()):
+                if arrays[key].dtype is not array.spec.dtype:  # equal, but not the same object
+                    arrays[key] = arrays[key].view(array.spec.dtype)
                 self.row[number] = id(arrays[key])
         for run, call in self.program:
             if run is None:
@@ -232,12 +232,12 @@ class Bound:
         native = self.native
         if len(self.program) != 1 or native.layout is None or native.outputs or native.foreign:
             return None
-        if any(native.key(i) in native.slots for i in native.plan.values):
+        if any(native.key(i) in native.moving for i in native.plan.values):
             return None
         run, _ = self.program[0]
         if run is None:  # a call back to NumPy, and nothing else
             return None
-        row = self.row if native.slots else np.zeros(1, np.int64)
+        row = self.row if native.moving else np.zeros(1, np.int64)
         kept = []
         order: list[tuple[int, int]] = []
         for number, source in enumerate(sources):
