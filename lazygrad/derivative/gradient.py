@@ -14,6 +14,7 @@ import numpy as np
 from lazygrad.define.kinds import Declared, Elementwise, flat, item, tensor
 from lazygrad.define.region import Region
 from lazygrad.derivative import regions
+from lazygrad.derivative.joint import Passes
 from lazygrad.errors import GradientError, SpecError, report
 from lazygrad.graph.graph import Graph, Node, current_graph
 from lazygrad.graph.registry import here
@@ -230,7 +231,7 @@ def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tenso
         return [kept_cotangents[x.index] if x.index in kept_cotangents else zeros_like(x) for x in xs]
 
 
-_PASSES = regions.Passes(_reverse, lambda *given: _forward(*given), _path)
+_PASSES = Passes(_reverse, lambda *given: _forward(*given), _path)
 
 
 def _accumulate(cotangents: dict[int, Any], index: int, g: Any) -> None:
@@ -251,9 +252,7 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
         yield node.inputs[0], {node.params["index"]: g}
         return
     if isinstance(node.op, Region):
-        given = {0: g} if isinstance(node.spec, Spec) else g
-        given = {k: plain(part) for k, part in given.items()}
-        yield from regions.pull(graph, node, given, depends, _PASSES, index)
+        yield from regions.pull(graph, index, node, g, depends, _PASSES)
         return
     op = node.op
     assert isinstance(op, Declared)
@@ -273,9 +272,7 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
             if x.index in depends and pulled[k] is not None:
                 yield x.index, _fitted(op, pulled[k], x)
         return
-    for k, x in enumerate(xs):
-        if x.index not in depends:
-            continue
+    for k, x in [(k, x) for k, x in enumerate(xs) if x.index in depends]:
         rule = None if rules is None else rules[k]
         if rule is None:
             raise GradientError(_no_derivative(graph, index, node, k))
@@ -361,9 +358,7 @@ def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any
     if node.of(item):
         return tangents[node.inputs[0]].get(node.params["index"])
     if isinstance(node.op, Region):
-        moving = {j: plain(tangents[j]) for j in node.inputs if j in tangents}
-        pushed = regions.push(graph, node, moving, _PASSES, index)
-        return pushed.get(0) if isinstance(node.spec, Spec) else pushed
+        return regions.push(graph, index, node, tangents, _PASSES)
     op = node.op
     assert isinstance(op, Declared)
     xs = [graph.tensor(j) for j in node.inputs]

@@ -19,6 +19,9 @@ from lazygrad.graph.spec import Spec
 __all__ = ["Call", "Cond", "Scan", "While", "one_or_all"]
 
 
+COUNT = Spec((), np.dtype(np.int64))  # of a number of turns
+
+
 def one_or_all(found: Sequence[Any]) -> Any:
     """What a kernel returns: an array, or a tuple of several."""
     return found[0] if len(found) == 1 else tuple(found)
@@ -29,13 +32,17 @@ class Scan(Region):
 
     Operands are the carries as they are at first, then ``xs``, whose leading axis is the turn, then what the body
     captures. Results are the last carries, then what each turn gives beside them, stacked.
+
+    A ``limited`` scan has before all these an operand that says how many turns there are, at most ``length``: it goes
+    through the first slices, in the one order or the other, and the ys of the others are zeros. The derivative of a
+    loop with a condition is such.
     """
 
     def takes(self, params: dict[str, Any]) -> list[Spec]:
         """The carries, the xs as a whole, the captured."""
         specs, first, last = params["body"].takes, params["carries"], params["carries"] + params["xs"]
         whole = [Spec((params["length"], *spec.shape), spec.dtype) for spec in specs[first:last]]
-        return [*specs[:first], *whole, *specs[last:]]
+        return [*[COUNT] * params["limited"], *specs[:first], *whole, *specs[last:]]
 
     def gives(self, params: dict[str, Any]) -> list[Spec]:
         """The carries, then the ys of all turns."""
@@ -43,13 +50,24 @@ class Scan(Region):
         return [*specs[:carries], *[Spec((params["length"], *s.shape), s.dtype) for s in specs[carries:]]]
 
     def kernel(
-        self, machine: Machine, *operands: Any, body: Body, carries: int, xs: int, length: int, reverse: bool
+        self,
+        machine: Machine,
+        *operands: Any,
+        body: Body,
+        carries: int,
+        xs: int,
+        length: int,
+        reverse: bool,
+        limited: bool,
     ) -> Any:
         """Turn by turn."""
+        turns = range(int(operands[0]) if limited else length)
+        operands = operands[limited:]
         carry, slices = list(operands[:carries]), operands[carries : carries + xs]
         run = machine.bound(body, operands[carries + xs :])
-        stacked = [machine.xp.empty((length, *s.shape), dtype=s.dtype) for s in body.gives[carries:]]
-        for turn in reversed(range(length)) if reverse else range(length):
+        made = machine.xp.zeros if limited else machine.xp.empty
+        stacked = [made((length, *s.shape), dtype=s.dtype) for s in body.gives[carries:]]
+        for turn in reversed(turns) if reverse else turns:
             found = run(turn, carry + [x[turn, ...] for x in slices])
             carry = found[:carries]
             for y, value in zip(stacked, found[carries:], strict=True):
@@ -71,7 +89,7 @@ class While(Region):
 
     def gives(self, params: dict[str, Any]) -> list[Spec]:
         """The carries, and the number of turns."""
-        return [*params["body"].gives, Spec((), np.dtype(np.int64))]
+        return [*params["body"].gives, COUNT]
 
     def kernel(
         self,

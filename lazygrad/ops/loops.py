@@ -77,6 +77,7 @@ def _scanned(
         xs=len(over.tensors),
         length=length,
         reverse=reverse,
+        limited=False,
     )
     ys = it.ys.stacked(made[len(first) :], it.names, made[count : len(first)])
     return carry.with_leaves(made[:count]), ys
