@@ -36,6 +36,12 @@ def spread_out(rng: np.random.Generator, shape: Any, dtype: Any) -> Any:
     return (0.3 * rng.uniform(-1, 1, shape) + np.eye(*shape[-2:]) * np.arange(1.0, shape[-1] + 1)).astype(dtype)
 
 
+def directed(w: Any, v: Any) -> Any:
+    """Eigenvectors with the sign that the op's description says."""
+    along = np.einsum("...ij,i->...j", v, 2 + np.cos(np.arange(v.shape[-2])))
+    return w, v * np.where(along < 0, -1, 1).astype(v.dtype)[..., None, :]
+
+
 REGULAR = (regular, (2, 3, 3))
 POSITIVE = (positive, (2, 3, 3))
 TALL = (spread_out, (4, 3))
@@ -52,7 +58,8 @@ LINALG = [
     row("linalg.qr", la.qr, np.linalg.qr, TALL, ulps=ROUNDED),
     row("linalg.qr", lambda a: la.qr(a, mode="complete")[1], lambda a: np.linalg.qr(a, mode="complete")[1], TALL,
         label="complete", order=0, ulps=ROUNDED),
-    row("linalg.eigh", lambda a: la.eigh(symmetric(a)), lambda a: np.linalg.eigh(symmetric(a)), POSITIVE, ulps=ROUNDED),
+    row("linalg.eigh", lambda a: la.eigh(symmetric(a)), lambda a: directed(*np.linalg.eigh(symmetric(a))), POSITIVE,
+        ulps=ROUNDED),
     row("linalg.eigvalsh", lambda a: la.eigvalsh(symmetric(a)), lambda a: np.linalg.eigvalsh(symmetric(a)), POSITIVE,
         ulps=ROUNDED),
     row("linalg.svd", la.svd, np.linalg.svd, TALL, label="full", order=0, ulps=ROUNDED),

@@ -20,9 +20,11 @@ from lazygrad.graph.spec import Shape
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import abs
 from lazygrad.ops.comparison import less_equal, where
+from lazygrad.ops.elementary import cos
 from lazygrad.ops.movement import expand_dims
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import lapack, of_matrices, of_squares, of_triangle, symmetric
+from lazygrad.ops.source import arange
 
 __all__ = ["EighResult", "SVDResult", "eigh", "eigvalsh", "svd", "svdvals"]
 
@@ -95,18 +97,30 @@ def _eigvalsh(xp: Any, a: Array) -> Any:
     return xp.linalg.eigvalsh(a)
 
 
+def _directed(v: Tensor) -> Tensor:
+    """Vectors in columns, each with that of its two signs for which the sum of its elements · (2 + cos i) is positive.
+
+    As e to the power of the imaginary unit is transcendental (Lindemann 1882), no vector of algebraic numbers but zero
+    has a sum of 0; so what is chosen does not hang on rounding where vectors are simple, such as (1, −1) / √2.
+    """
+    weights = 2 + cos(arange(v.shape[-2], dtype=v.dtype))
+    along = sum(v * _column(weights), axis=-2, keepdims=True)
+    return where(along < 0, -v, v)
+
+
 @function
 def eigh(a: TensorLike) -> EighResult:
     """Eigenvalues ``(..., n)``, in increasing order, and orthonormal eigenvectors, in columns ``(..., n, n)``.
 
     Of the symmetric ``a`` only the lower triangle is read. The gradient is symmetric: it is the one along
-    symmetric changes. For equal eigenvalues see the top of this module.
+    symmetric changes. Of the two signs of a vector v that is taken for which Σ (2 + cos i)·vᵢ is positive, i from 0 on.
+    For equal eigenvalues see the top of this module.
 
     Raises:
         SpecError: ``a`` is not square.
     """
     w, v = _eigh(a)
-    return EighResult(w, v)
+    return EighResult(w, _directed(v))
 
 
 @function

@@ -114,7 +114,7 @@ def test_hooks_are_called_in_the_order_they_were_written() -> None:
 
 def test_results_of_an_op_with_several_are_taken_apart() -> None:
     """As of a decomposition."""
-    x = random_floats((6, 4), "float64")
+    x = random_floats((12, 10), "float64")
     this = case(lambda ctx, x: (lg.linalg.qr(x)[1] * 2, lg.linalg.svd(x, full_matrices=False)[1] + 1), x)
     agree(this, units=16)
     assert {"qr", "svd"} <= {name.strip("_") for name in this.calls}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lazygrad.engine.emit.loops import Loops
 from lazygrad.engine.lanes.arithmetic import Arithmetic
+from lazygrad.engine.lanes.blocks import Block, Blocks
 from lazygrad.engine.lanes.registers import I64, Cell, Register
 from lazygrad.engine.lanes.scalar import Scalars
 from lazygrad.engine.lower.index import Index, in_order
@@ -19,11 +22,13 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
+    Small,
     Statement,
     Taken,
     Viewed,
 )
 from lazygrad.engine.lower.schedule import Schedule
+from lazygrad.engine.lower.small import blocks_of
 from lazygrad.graph.spec import Shape, Spec
 
 __all__ = ["Elements"]
@@ -36,16 +41,18 @@ class Elements:
         arguments: nodes, targets and partial totals whose memory the kernel works on.
         rooms: memory of the kernel's own for what a row needs later, by node.
         by_rows: whether lanes are rows.
+        rank: axes of the rows.
         bad: what says that the step fails, if it can.
     """
 
     def __init__(self, kernel: Kernel, schedule: Schedule, writer: Arithmetic) -> None:
         self.writer = writer
         self.writer.calls = schedule.calls
-        self.loops = Loops(self.writer, schedule.unrolled, schedule.masked)
+        self.loops = Loops(self.writer, schedule.unrolled, schedule.masked, schedule.slid)
         self.scalars = Scalars(self.writer, self.refuse)
+        self.blocks = Blocks(self.scalars)
         self.by_rows = schedule.by_rows
-        self._made, self._rank, self._stored = kernel.made, kernel.rank, schedule.stored
+        self._made, self.rank, self._stored = kernel.made, kernel.rank, schedule.stored
         self.arguments: list[Any] = []
         self._places: dict[Any, int] = {}
         self.bad: Cell | None = None
@@ -65,7 +72,7 @@ class Elements:
             return known
         if isinstance(e, Load) and e.node in self._made:  # it may change, so it is not remembered
             if e.node in self.rooms:
-                return self.from_room(e.node, e.spec, index[self._rank :])
+                return self.from_room(e.node, e.spec, index[self.rank :])
             return self.loops.load(self.argument(e.node), at(e.place, loops), e.spec.dtype, fixed=False)
         x = self.computed(s, e, loops)
         self.writer.remember((e.node, index), x)
@@ -82,12 +89,32 @@ class Elements:
             return self.value(s, e.operand, loops).astype(e.dtype)
         if isinstance(e, Taken):
             return self._taken(s, e, loops)
+        if isinstance(e, Small):
+            return self._small(s, e, loops)
         assert isinstance(e, Apply)
         operands = [self.value(s, operand, loops) for operand in e.operands]
         result = e.op.kernel(self.scalars, *operands, **e.params)
         if not isinstance(result, Register):
             return self.writer.constant(result, e.dtype)
         return result.astype(e.dtype)
+
+    def _small(self, s: Statement, e: Small, loops: Indices) -> Register:
+        """An element of what is made of small matrices; all others are remembered."""
+        index, w = moved(e.at, loops), self.writer
+        row, inner = index[: e.rows], index[e.rows :]
+        if w.recall((Small, e.base, e.result, row, inner)) is None:
+            given = [
+                Block(shape, [self.value(s, number, loops) for number in numbers])
+                for numbers, shape in zip(e.operands, e.shapes, strict=True)
+            ]
+            results = blocks_of(e.op.kernel(self.blocks, *given, **e.params))
+            assert results is not None
+            for number, block in enumerate(results):
+                for place, x in zip(np.ndindex(*block.shape), block.elements, strict=True):
+                    w.remember((Small, e.base, number, row, tuple([Index(k) for k in place])), x)
+        found = w.recall((Small, e.base, e.result, row, inner))
+        assert found is not None
+        return found
 
     def _taken(self, s: Statement, e: Taken, loops: Indices) -> Register:
         """An element that is named by indices; one that does not exist ends the step."""
@@ -157,7 +184,7 @@ class Elements:
 
     def _into_room(self, s: Statement, index: Indices, x: Register) -> None:
         w, loops, room = self.writer, self.loops, self.rooms[s.node]
-        place = in_order(s.spec.shape[self._rank :]).place(index[self._rank :])
+        place = in_order(s.spec.shape[self.rank :]).place(index[self.rank :])
         if self.by_rows:
             w.store(x, room, loops.register(place) * w.width, wide=True)
             return
@@ -166,7 +193,7 @@ class Elements:
 
     def from_room(self, node: int, spec: Spec, inner: Indices) -> Register:
         """An element that a row keeps."""
-        place = in_order(spec.shape[self._rank :]).place(inner)
+        place = in_order(spec.shape[self.rank :]).place(inner)
         if self.by_rows:
             offset = self.loops.register(place) * self.writer.width
             return self.writer.load(self.rooms[node], offset, spec.dtype, wide=True, fixed=False)

@@ -35,7 +35,10 @@ class Folds:
 
     def masked(self, s: Statement, x: Register) -> Register:
         """``x``, neutral in lanes that do not count."""
-        w, mask = self._writer, self._loops.mask
+        over_rows = self._elements.rank > 0 and s.leading > 0
+        w, mask = self._writer, self._loops.fresh if over_rows else self._loops.mask
+        if mask is None:
+            mask = self._loops.mask
         if mask is None:
             return x
         x = w.widened(x)

@@ -24,16 +24,20 @@ class Loops:
         writer: what writes them.
         unrolled: turns; a loop of as many is written out.
         masked: whether one loop asks in every turn which lanes count, so that its body stands there once.
+        slid: whether the last turn of the wide loop begins earlier, so that all lanes are there; what some compute was
+            computed before.
 
     Attributes:
         wide: the number of the loop that counts lanes, if one is open.
         mask: the lanes that count, if not all do.
+        fresh: the lanes that no earlier turn has computed, if not all are; only a fold over the turns minds.
     """
 
-    def __init__(self, writer: Arithmetic, unrolled: int, masked: bool) -> None:
-        self.writer, self._unrolled, self._masked = writer, unrolled, masked
+    def __init__(self, writer: Arithmetic, unrolled: int, masked: bool, slid: bool) -> None:
+        self.writer, self._unrolled, self._masked, self._slid = writer, unrolled, masked, slid
         self.wide: int | None = None
         self.mask: Register | None = None
+        self.fresh: Register | None = None
         self._counters: dict[int, Register] = {}  # of each loop, by its number
 
     def nest(self, sizes: Sequence[int], wide: bool, body: Callable[[Indices], None]) -> None:
@@ -73,6 +77,8 @@ class Loops:
         w, width, is_fixed = self.writer, self.writer.width, isinstance(begin, int)
         if whole or (is_fixed and (end - begin) % width == 0):
             self._whole(begin, end, body)
+        elif self._slid:
+            self._sliding(begin, end, body)
         elif self._masked:
             with w.loop(begin, end, width) as counter:
                 last = end if isinstance(end, Register) else w.constant(end, I64)
@@ -93,6 +99,16 @@ class Loops:
         """Turns in which all lanes count."""
         with self.writer.loop(begin, end, self.writer.width) as counter:
             body(self._counted(counter, wide=True))
+
+    def _sliding(self, begin: Any, end: Any, body: Callable[[Index], None]) -> None:
+        """Turns of which the last begins so early that all its lanes are there."""
+        w = self.writer
+        last = end - w.width if isinstance(end, Register) else w.constant(end - w.width, I64)
+        with w.loop(begin, end, w.width) as counter:
+            first = w.select(counter < last, counter, last)
+            self.fresh = w.lanes() >= w.widened(counter - first)
+            body(self._counted(first, wide=True))
+            self.fresh = None
 
     def _partly(self, mask: Register, counter: Register, body: Callable[[Index], None]) -> None:
         """A turn in which lanes count that ``mask`` says."""

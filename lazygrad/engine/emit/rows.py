@@ -41,7 +41,9 @@ def written(kernel: Kernel, target: Target) -> Written:
 class _RowsText:
     def __init__(self, kernel: Kernel, schedule: Schedule, target: Target) -> None:
         self.kernel, self.schedule = kernel, schedule
-        self.elements = Elements(kernel, schedule, target.writer())
+        writer = target.writer()
+        writer.width = schedule.lanes
+        self.elements = Elements(kernel, schedule, writer)
         self.writer, self.loops = self.elements.writer, self.elements.loops
         self.folds = Folds(self.elements)
         self.totals = Totals(kernel, self.elements, self.folds, schedule.chunks[0])

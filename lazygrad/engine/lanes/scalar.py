@@ -6,7 +6,7 @@ compute one element, or as many as a register has lanes. A kernel that calls wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -330,3 +330,32 @@ class Scalars:
         """``x``; where ``wrong`` holds the step fails, and NumPy is asked to say why."""
         self.refuse(wrong)
         return x
+
+    # What small matrices need beside.
+
+    def full_like(self, x: Register, value: Any) -> Register:
+        """A number in the dtype of ``x``."""
+        return self.writer.constant(value, x.dtype)
+
+    def repeated(
+        self, most: int, state: Sequence[Register], turn: Callable[[list[Register]], tuple[list[Register], Register]]
+    ) -> tuple[list[Register], Register]:
+        """``state`` after turns of a loop: at most so many, and none after one in which no lane asked for another.
+
+        Args:
+            most: turns.
+            state: registers, as they are at first.
+            turn: writes what they become, and in which lanes another turn is wanted.
+
+        Returns:
+            The registers, and the lanes in which another turn was wanted last.
+        """
+        w = self.writer
+        cells = [w.cell(x) for x in w.even(*state)]
+        going = w.cell(w.constant(True, BOOL, wide=cells[0].wide))
+        with w.loop(0, most), w.when(w.any(going.get())):
+            after, again = turn([cell.get() for cell in cells])
+            for cell, x in zip(cells, after, strict=True):
+                cell.set(x)
+            going.set(again)
+        return [cell.get() for cell in cells], going.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
+from lazygrad.engine.lower.small import FEW, Settings, Unrolled, is_small, written
 from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.graph import Node
@@ -50,6 +52,10 @@ class Way(enum.StrEnum):
     """A region: its bodies have tables of their own, which are run as often as there are turns."""
     RESULT = "result"
     """One of several results of such a region, which lies in memory."""
+    SMALL = "small"
+    """Linear algebra of small matrices, written out: a row of a kernel is a matrix of the batch."""
+    SEVERAL = "several"
+    """Several results of such, each of which is a node of its own."""
     CALLBACK = "callback"
     """It has no native form: the op's kernel is called with NumPy."""
 
@@ -59,6 +65,7 @@ class Classified:
 
     Attributes:
         way: by node.
+        small: of linear algebra of small matrices, how it is written out.
         reading: what the kernel was seen to do, of nodes whose kernel takes whole arrays; for ``COPIES``, where in the
             result each operand goes.
         inside: of every region that is a repeat how the nodes of its bodies are computed, that of a condition first.
@@ -75,6 +82,7 @@ class Classified:
         self.inside: dict[int, tuple[Any, ...]] = {}
         self.refused: dict[int, str] = {}
         self.results: dict[int, dict[int, int]] = {}
+        self.small: dict[int, Unrolled] = {}
         way = [self._way(i, node) for i, node in enumerate(self.nodes)]
         for i in self._numbers_in_memory(way):
             way[i] = Way.LEAF
@@ -106,7 +114,11 @@ class Classified:
             return self._result(i, node)
         if isinstance(op, Region):
             return self._region(i, node)
-        if not isinstance(op, Declared) or op.random or not op.pure or not isinstance(node.spec, Spec):
+        if not isinstance(op, Declared) or op.random or not op.pure:
+            return Way.CALLBACK
+        if self._is_small(i, node):
+            return Way.SMALL if isinstance(node.spec, Spec) else Way.SEVERAL
+        if not isinstance(node.spec, Spec):
             return Way.CALLBACK
         specs = [self.nodes[j].spec for j in node.inputs]
         if any(not isinstance(s, Spec) or s.dtype not in NATIVE for s in (*specs, node.spec)):
@@ -121,14 +133,7 @@ class Classified:
         if isinstance(op, Elementwise):
             return Way.LAZY if self.instructions(node, specs) is not None else Way.CALLBACK
         if isinstance(op, Movement):
-            if op.looks(node.key, tuple(specs), node.spec):
-                return Way.LAZY
-            shapes = tuple(s.shape for s in specs)
-            found = indexing.placed(op, shapes, node.params, node.key)
-            if found is not None and not op.own and not _within(found, shapes, node.spec.size):
-                found = None
-            self.reading[i] = found
-            return Way.COPIES if found is not None else Way.CALLBACK
+            return self._moved(i, node, specs)
         if not (op.own or op.recorded):
             return Way.CALLBACK  # never looked into
         what = self.reading[i] = read(op, len(node.inputs), node.params)
@@ -163,11 +168,26 @@ class Classified:
 
     def _result(self, i: int, node: Node) -> Way:
         (source,) = node.inputs
+        if source in self.small:
+            self.small[i] = self.small[source]
+            return Way.SMALL
         if source not in self.inside:
             return Way.CALLBACK
         of = self.results.setdefault(source, {})
         assert of.setdefault(node.params["index"], i) == i, "equal nodes are one"
         return Way.RESULT
+
+    def _moved(self, i: int, node: Node, specs: Any) -> Way:
+        op, spec = node.op, cast(Spec, node.spec)
+        assert isinstance(op, Movement)
+        if op.looks(node.key, tuple(specs), spec):
+            return Way.LAZY
+        shapes = tuple(s.shape for s in specs)
+        found = indexing.placed(op, shapes, node.params, node.key)
+        if found is not None and not op.own and not _within(found, shapes, spec.size):
+            found = None
+        self.reading[i] = found
+        return Way.COPIES if found is not None else Way.CALLBACK
 
     def _fold(self, node: Node, what: Folded, spec: Spec) -> Way:
         op = node.op
@@ -179,6 +199,22 @@ class Classified:
             trailing = axes == (spec.ndim - 1,)
             return Way.FOLD if trailing and spec.dtype != np.bool_ and spec.shape[-1] < 2**31 else Way.CALLBACK
         return Way.FOLD if what.how in ("all", "any") or spec.dtype != np.bool_ or what.how == "sum" else Way.CALLBACK
+
+    def _is_small(self, i: int, node: Node) -> bool:
+        """Whether a node is linear algebra of small matrices; of products, one of each of many."""
+        op = node.op
+        specs = [self.nodes[j].spec for j in node.inputs]
+        results = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
+        if not (isinstance(op, Opaque) and op.own) or any(not is_small(s) for s in specs):
+            return False
+        if isinstance(read(op, len(specs), node.params), Multiplied):
+            b = cast(Spec, specs[1])
+            if not self._is_product(node) or math.prod(b.shape[:-2]) < FEW:
+                return False
+        found = written(op, tuple(specs), tuple(results), Settings(node.params), node.key)
+        if found is not None:
+            self.small[i] = found
+        return found is not None
 
     def _is_product(self, node: Node) -> bool:
         """Whether both operands are matrices, of floats of the result's dtype."""

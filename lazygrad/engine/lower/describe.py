@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define.kinds import Declared, Movement, Reduction
+from lazygrad.define.kinds import Declared, Movement, Reduction, item
 from lazygrad.engine.lanes.registers import BOOL
 from lazygrad.engine.lower.index import Index, View, identity
 from lazygrad.engine.lower.kernels import (
@@ -20,6 +20,7 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
+    Small,
     Spare,
     Statement,
     Taken,
@@ -27,6 +28,7 @@ from lazygrad.engine.lower.kernels import (
 )
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.trace.reading import Folded, Gathered
+from lazygrad.graph.spec import Shape
 
 __all__ = ["copy", "definition", "folded", "limits", "segmented", "zeros"]
 
@@ -127,6 +129,8 @@ class _Described:
     def defined(self, i: int, index: Indices) -> Element:
         """The element at ``index`` of a node by its definition; what it is computed of is appended."""
         ways, node, dtype = self.ways, self.ways.nodes[i], self.ways.spec(i).dtype
+        if i in ways.small:
+            return self._small(i, index)
         if i in ways.reading:
             return self._taken(i, index)
         if ways.is_split(i):
@@ -140,6 +144,27 @@ class _Described:
             return Moved(i, index, operands[0], dtype)
         assert isinstance(node.op, Declared)
         return Apply(i, index, node.op, node.params, node.key, operands, dtype, ways.own[i])
+
+    def _small(self, i: int, index: Indices) -> Small:
+        ways, how = self.ways, self.ways.small[i]
+        base, result = i, 0
+        if ways.nodes[i].op is item:
+            (base,), result = ways.nodes[i].inputs, ways.nodes[i].params["index"]
+        node = ways.nodes[base]
+        operands, shapes = list[tuple[int, ...]](), list[Shape]()
+        for j in node.inputs:
+            shape = ways.spec(j).shape
+            batch, inner = shape[:-2], shape[-2:]
+            row = index[how.rows - len(batch) : how.rows]
+            row = tuple([Index() if n == 1 else at for n, at in zip(batch, row, strict=True)])
+            places = [(*row, Index(k), Index(m)) for k in range(inner[0]) for m in range(inner[1])]
+            operands.append(tuple([self.element(j, at) for at in places]))
+            shapes.append(inner)
+        assert isinstance(node.op, Declared)
+        return Small(
+            i, index, how.rows, base, node.op, node.params, node.key, tuple(operands), tuple(shapes), result,
+            how.inner, ways.spec(i).dtype, how.length,
+        )  # fmt: skip
 
     def _number(self, i: int) -> Number:
         node = self.ways.nodes[i]

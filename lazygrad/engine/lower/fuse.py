@@ -27,6 +27,7 @@ from lazygrad.graph.spec import Shape
 
 __all__ = ["Draft", "Entry", "fused"]
 
+SHORT = 64  # elements of a row that are written out beside small matrices
 SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
 MOST = 24  # statements of a kernel
 LONGEST = 4000  # instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones
@@ -62,6 +63,8 @@ class Draft(Entry):
 
     def fits(self, statement: Statement) -> int | None:
         """The rank with which ``statement`` can join, or None."""
+        if statement.small is not None or any(s.small is not None for s in self.statements):
+            return self._fits_small(statement)
         if len(self.statements) >= MOST or self.length + statement.length > LONGEST:
             return None
         if self.statements[0].segments is not None and statement.segments is None:
@@ -84,6 +87,25 @@ class Draft(Entry):
             return rank
         if rank == 0 or (rank < self.rank and math.prod(self.rows[:rank]) < FEW):
             return None
+        return rank
+
+    def _fits_small(self, statement: Statement) -> int | None:
+        """The rank with which a statement can join one whose rows are small matrices, or one of these another."""
+        everything = [*self.statements, statement]
+        ranks = {s.small.rows for s in everything if s.small is not None}
+        (rank, *others) = ranks
+        if others or self.rank < rank or statement.rank < rank or self.rows[:rank] != statement.shape[:rank]:
+            return None
+        if any(s.segments is not None or math.prod(s.shape[rank:]) > SHORT for s in everything):
+            return None
+        if sum(s.length * (1 if s.small is not None else math.prod(s.shape[rank:])) for s in everything) > LONGEST:
+            return None
+        parts = {s.target.node for s in self.statements if isinstance(s.target, Part)}
+        for node, index, _ in statement.reads:
+            maker = self.made.get(node)
+            apart = maker is not None and ((maker.leading and rank) or index is None)
+            if node in parts or apart or (maker is not None and _aligned(index or (), statement.shape, rank) < rank):
+                return None
         return rank
 
     def join(self, statement: Statement, rank: int) -> None:
@@ -119,7 +141,9 @@ class _Fusion:
         self._readers: dict[int, int] = {}  # the last kernel that reads a node
         for i in range(len(ways.nodes)):
             way = ways.way[i]
-            if way in (Way.PRODUCT, Way.CALLBACK, Way.REPEAT):
+            if way is Way.SEVERAL:
+                pass
+            elif way in (Way.PRODUCT, Way.CALLBACK, Way.REPEAT):
                 self._append(Entry(way, i))
             elif way is Way.RESULT:
                 self.place[i] = self.place[ways.nodes[i].inputs[0]]

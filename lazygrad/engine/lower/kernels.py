@@ -19,6 +19,7 @@ import numpy as np
 
 from lazygrad.define.kinds import Declared
 from lazygrad.engine.lower.index import Affine, Index, View
+from lazygrad.engine.lower.small import Small
 from lazygrad.graph.spec import Shape, Spec
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Number",
     "Part",
     "Access",
+    "Small",
     "Spare",
     "Statement",
     "Taken",
@@ -155,7 +157,7 @@ class Taken(NamedTuple):
         return f"%{self.source} at {' + '.join([str(self.place), *(f'{step}·%{k}' for k, _, step in self.named)])}"
 
 
-Element = Number | Load | Viewed | Anywhere | Apply | Moved | Taken
+Element = Number | Load | Viewed | Anywhere | Apply | Moved | Taken | Small
 
 
 class Part(NamedTuple):
@@ -266,9 +268,17 @@ class Statement:
     @property
     def rank(self) -> int:
         """How many axes its rows may have at most."""
+        if self.small is not None:
+            return self.small.rows
         if not self.axes:
             return len(self.shape)
         return self.leading or self.axes[0]
+
+    @property
+    def small(self) -> Small | None:
+        """What it computes, if that is linear algebra of small matrices."""
+        result = self.elements[self.result] if self.elements else None
+        return result if isinstance(result, Small) else None
 
     @_Once
     def reads(self) -> list[Access]:
@@ -286,12 +296,14 @@ class Statement:
     @_Once
     def cost(self) -> int:
         """A measure of the work for one element."""
+        if self.small is not None:
+            return max(1, self.length // math.prod(self.small.inner[self.small.result]))
         return 1 + 2 * len([e for e in self.elements if isinstance(e, (Apply, Moved, Taken, Viewed))])
 
     @_Once
     def length(self) -> int:
         """About how many instructions are written for one element."""
-        return 4 + sum([e.length for e in self.elements if isinstance(e, (Load, Apply, Taken))])
+        return 4 + sum([e.length for e in self.elements if isinstance(e, (Load, Apply, Taken, Small))])
 
     @_Once
     def memory(self) -> set[np.dtype[Any]]:
@@ -350,6 +362,11 @@ class Kernel:
     def length(self) -> int:
         """About how many instructions are written for an element of each statement."""
         return sum(s.length for s in self.statements)
+
+    @property
+    def small(self) -> bool:
+        """Whether its rows are small matrices, whose elements are all written out."""
+        return any(s.small is not None for s in self.statements)
 
     @property
     def made(self) -> dict[int, Statement]:

@@ -24,6 +24,7 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
+    Small,
     Statement,
     Taken,
     Viewed,
@@ -105,6 +106,14 @@ def _element(e: Element, values: list[Any], at: Counters, memory: Memory, xp: An
             return values[e.operand]
         case Apply():
             return cast(np.asarray(e.op.kernel(xp, *[values[k] for k in e.operands], **e.params)), e.dtype).reshape(1)
+        case Small():
+            given = [
+                np.concatenate([values[k] for k in numbers]).reshape(shape)
+                for numbers, shape in zip(e.operands, e.shapes, strict=True)
+            ]
+            found = e.op.kernel(xp, *given, **e.params)
+            found = found[e.result] if len(e.inner) > 1 else found
+            return np.asarray(found)[tuple([_count(along, at) for along in e.at[e.rows :]])].reshape(1)
         case Taken():
             steps = [_wrapped(int(values[k][0]), n) * step for k, n, step in e.named]
             return _read(values[e.source], _count(e.place, at) + sum(steps))

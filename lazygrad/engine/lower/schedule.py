@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lazygrad.engine.lanes.target import Target
-from lazygrad.engine.lower.fuse import LONGEST
+from lazygrad.engine.lower.fuse import LONGEST, SHORT
 from lazygrad.engine.lower.index import Index, identity, in_order
 from lazygrad.engine.lower.kernels import Kernel, Part, Statement
 from lazygrad.graph.spec import Shape, Spec
@@ -47,6 +47,8 @@ class Schedule:
         unrolled: turns; a loop of as many is written out.
         calls: whether long functions are called rather than written out.
         masked: whether one loop asks in every turn which lanes count, so that its body stands there once.
+        slid: whether its last turn begins earlier instead, so that all lanes count.
+        lanes: of a wide register.
     """
 
     groups: tuple[Group, ...]
@@ -58,12 +60,16 @@ class Schedule:
     unrolled: int
     calls: bool
     masked: bool
+    slid: bool
+    lanes: int
 
 
 def scheduled(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of a kernel."""
     groups = _grouped(kernel)
     runs = _runs(kernel)
+    if kernel.small:
+        return _of_matrices(kernel, groups, runs, target)
     by_rows = _goes_by_rows(kernel, target) and bool(runs)
     rooms, stored = _rooms(kernel, groups, by_rows, target)
     calls = kernel.length >= LONG
@@ -72,7 +78,23 @@ def scheduled(kernel: Kernel, target: Target) -> Schedule:
     masked = calls and all(map(takes_masks, statements))
     chunks = _chunks(kernel, runs, by_rows, target)
     unrolled = 1 if is_long else UNROLLED
-    return Schedule(groups, by_rows, runs, chunks, rooms, stored, unrolled, calls, masked)
+    return Schedule(groups, by_rows, runs, chunks, rooms, stored, unrolled, calls, masked, False, target.lanes)
+
+
+def _of_matrices(
+    kernel: Kernel, groups: tuple[Group, ...], runs: tuple[tuple[int, ...], ...], target: Target
+) -> Schedule:
+    """The schedule of a kernel whose rows are small matrices: a lane is a row, and all else is written out.
+
+    A register has no more lanes than there are rows; so every turn of the wide loop can be a whole one, if the last
+    begins where the rows end less its lanes.
+    """
+    size = max(dtype.itemsize for s in kernel.statements for dtype in s.memory)
+    most = max(1, 4 * target.lanes // size)
+    rows = math.prod(kernel.rows[a] for a in runs[-1]) if runs else 1
+    lanes = min(most, 1 << (rows.bit_length() - 1))
+    chunks = _chunks(kernel, runs, True, target)
+    return Schedule(groups, True, runs, chunks, {}, kernel.stored, SHORT, False, False, True, lanes)
 
 
 def _written_out(s: Statement) -> int:

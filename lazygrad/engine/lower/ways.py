@@ -26,7 +26,7 @@ DEAR = 10  # instructions; what costs as much is stored rather than computed twi
 BROADCAST = 4  # the same for what would be computed again along an axis
 DEEP = 60  # nodes; a chain of lazy ones is stored from time to time, as it is written by recursion
 LONG = 1000  # instructions; as much is stored, so that a kernel can be cut there
-_STORED = (Way.FOLD, Way.PRODUCT, Way.SCATTER, Way.COPIES, Way.RESULT)
+_STORED = (Way.FOLD, Way.PRODUCT, Way.SMALL, Way.SCATTER, Way.COPIES, Way.RESULT)
 
 
 class Ways(Classified):
