@@ -15,10 +15,10 @@ from lazygrad.ops.arithmetic import add
 from lazygrad.ops.control import SCAN, SCAN_ACTING, WHILE, WHILE_ACTING, Scan
 from lazygrad.ops.source import zeros_like
 
-__all__ = ["Loop", "pull_scan", "push_scan", "push_while"]
+__all__ = ["Course", "pull_scan", "push_scan", "push_while"]
 
 
-class Loop(NamedTuple):
+class Course(NamedTuple):
     """A scan, or a loop with a condition seen as a scan over as many turns as it took."""
 
     body: Body
@@ -30,7 +30,7 @@ class Loop(NamedTuple):
     inputs: tuple[int, ...]  # the operands that the body takes
 
     @classmethod
-    def of(cls, graph: Graph, node: Node, index: int) -> Loop:
+    def of(cls, graph: Graph, node: Node, index: int) -> Course:
         """The loop that a node is.
 
         Raises:
@@ -75,7 +75,7 @@ class Loop(NamedTuple):
         return list(self.body.inputs[self.carries + self.xs :])
 
 
-def _varying(joint: Joint, loop: Loop, wanted: Sequence[int], passes: Passes) -> tuple[set[int], set[int]]:
+def _varying(joint: Joint, loop: Course, wanted: Sequence[int], passes: Passes) -> tuple[set[int], set[int]]:
     """The carries that change with the wanted operands, and the nodes that do, in some turn."""
     inputs, outputs = loop.body.inputs, loop.body.outputs
     found = {k for k in wanted if k < loop.carries}
@@ -96,7 +96,7 @@ class Cotangents(NamedTuple):
     through: list[int]  # what they reach
 
     @classmethod
-    def of(cls, joint: Joint, loop: Loop, given: Sequence[int], wanted: Sequence[int], passes: Passes) -> Cotangents:
+    def of(cls, joint: Joint, loop: Course, given: Sequence[int], wanted: Sequence[int], passes: Passes) -> Cotangents:
         """From the results that have one to the wanted operands."""
         inputs, outputs = loop.body.inputs, loop.body.outputs
         varying, path = _varying(joint, loop, wanted, passes)
@@ -113,7 +113,7 @@ class Cotangents(NamedTuple):
 
 
 def pull_scan(
-    graph: Graph, loop: Loop, g: dict[int, Tensor], wanted: Sequence[int], passes: Passes
+    graph: Graph, loop: Course, g: dict[int, Tensor], wanted: Sequence[int], passes: Passes
 ) -> Iterator[tuple[int, Tensor]]:
     """The cotangents of the wanted operands of a loop, from those of some of its results.
 
@@ -149,7 +149,7 @@ def pull_scan(
     yield from ((k, t) for k, t in got if k in wanted)
 
 
-def _zeros_of(graph: Graph, loop: Loop, k: int) -> Tensor:
+def _zeros_of(graph: Graph, loop: Course, k: int) -> Tensor:
     """Zeros like an operand."""
     return zeros_like(graph.tensor(loop.inputs[k]))
 
@@ -165,7 +165,7 @@ class Derived(NamedTuple):
     reverse: bool
 
 
-def _derived_scan(graph: Graph, loop: Loop, joint: Joint, derived: Derived) -> list[Tensor]:
+def _derived_scan(graph: Graph, loop: Course, joint: Joint, derived: Derived) -> list[Tensor]:
     """The results of the scan that the derivative is; the scan itself is written anew if something must be kept."""
     extra = joint.captured()
     joint.graph.close()
@@ -189,7 +189,7 @@ def _derived_scan(graph: Graph, loop: Loop, joint: Joint, derived: Derived) -> l
 
 
 def _kept(
-    graph: Graph, loop: Loop, joint: Joint, kept: Sequence[int], extra: Sequence[tuple[int, int]]
+    graph: Graph, loop: Course, joint: Joint, kept: Sequence[int], extra: Sequence[tuple[int, int]]
 ) -> list[Tensor]:
     """What the derivative reads of the loop, stacked: the loop once more, with more ys.
 
@@ -234,7 +234,7 @@ def _longer(joint: Joint, outputs: Sequence[int], extra: Sequence[int]) -> tuple
     return Body(made, tuple(inputs), tuple([moved[i] for i in outputs]), body.effects), set(used)
 
 
-def push_scan(graph: Graph, loop: Loop, moved: dict[int, Tensor], passes: Passes) -> dict[int, Tensor]:
+def push_scan(graph: Graph, loop: Course, moved: dict[int, Tensor], passes: Passes) -> dict[int, Tensor]:
     """The tangents of the results of a scan, those that are not zero: those of carries go along with these."""
     body, carries = loop.body, loop.carries
     inputs, outputs = body.inputs, body.outputs
@@ -272,7 +272,7 @@ def push_while(graph: Graph, node: Node, moved: dict[int, Tensor], passes: Passe
     body, condition, carries = node.params["body"], node.params["condition"], node.params["carries"]
     asked = len(condition.inputs)
     operands = (*node.inputs[:carries], *node.inputs[asked:])
-    loop = Loop(body, carries, 0, 0, False, (), operands)
+    loop = Course(body, carries, 0, 0, False, (), operands)
     moved = {k if k < carries else k - asked + carries: t for k, t in moved.items() if k < carries or k >= asked}
     joint = Joint(body, graph)
     held = sorted(_varying(joint, loop, list(moved), passes)[0])

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from lazygrad.derivative.branches import pull_branches, push_branches
 from lazygrad.derivative.joint import Passes, floats
-from lazygrad.derivative.loops import Loop, pull_scan, push_scan, push_while
+from lazygrad.derivative.loops import Course, pull_scan, push_scan, push_while
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
@@ -31,12 +31,12 @@ def pull(
     given = {k: cast(Tensor, plain(part)) for k, part in ({0: g} if isinstance(node.spec, Spec) else g).items()}
     wanted = [k for k, j in enumerate(node.inputs) if j in depends and floats(graph.nodes[j].spec)]
     if isinstance(node.op, (Scan, While)):
-        loop = Loop.of(graph, node, index)
+        loop = Course.of(graph, node, index)
         places = loop.places(node)
         inside = [places.index(k) for k in wanted if k in places]
-        pulled = ((places[k], t) for k, t in pull_scan(graph, loop, given, inside, passes))
+        pulled = [(places[k], t) for k, t in pull_scan(graph, loop, given, inside, passes)]
     else:
-        pulled = pull_branches(graph, node, given, wanted, passes)
+        pulled = list(pull_branches(graph, node, given, wanted, passes))
     for k, cotangent in pulled:
         yield node.inputs[k], cotangent
 
@@ -46,7 +46,7 @@ def push(graph: Graph, index: int, node: Node, tangents: dict[int, Any], passes:
     inputs = [(k, j) for k, j in enumerate(node.inputs) if j in tangents and floats(graph.nodes[j].spec)]
     moved = {k: cast(Tensor, plain(tangents[j])) for k, j in inputs}
     if isinstance(node.op, Scan):
-        loop = Loop.of(graph, node, index)
+        loop = Course.of(graph, node, index)
         pushed = push_scan(graph, loop, {k - len(loop.turns): t for k, t in moved.items()}, passes)
     else:
         pushed = (push_while if isinstance(node.op, While) else push_branches)(graph, node, moved, passes)
