@@ -16,7 +16,7 @@ import lazygrad as lg
 from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.llvm import machine
 from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction, Native
+from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall
 from lazygrad.engine.runner import interpret
 from lazygrad.plan import Plan
 
@@ -65,7 +65,7 @@ class Case(NamedTuple):
     def calls(self) -> list[str]:
         """The ops that are called back on NumPy."""
         nodes = self.native.plan.graph.nodes
-        return [nodes[step.node].op.name for step in self.native.program if not isinstance(step, Instruction)]
+        return [nodes[step.node].op.name for step in self.native.program if isinstance(step, NumpyCall)]
 
 
 def case(step: Step, *arguments: Any, width: int | None = None, **variables: Any) -> Case:
