@@ -11,8 +11,11 @@ from benchmarks.workloads.convolution import Convolution
 from benchmarks.workloads.dense import Dense
 from benchmarks.workloads.elementwise import Elementwise
 from benchmarks.workloads.gaussian_process import GaussianProcess
+from benchmarks.workloads.kalman import Kalman
 from benchmarks.workloads.kmeans import KMeans
+from benchmarks.workloads.leaves import Leaves
 from benchmarks.workloads.lstm import LSTM
+from benchmarks.workloads.pendulum import Pendulum
 from benchmarks.workloads.transformer import Transformer
 
 __all__ = ["CHAINS", "WORKLOADS", "Workload"]
@@ -34,6 +37,11 @@ WORKLOADS: dict[str, Workload] = {
         LSTM("lstm", 28, 28, 64, 10, 64, aim=1.0),
         GaussianProcess("gp", 500, 3, aim=1.0),
         Transformer("transformer", 64, 128, 4, 16, aim=1.0),
+        Pendulum("rk4", 1_000, aim=0.15),
+        Kalman("kalman", 4, 2, 1_000, aim=0.2),
+        Kalman("kalman60", 4, 2, 60, unrolled=True, aim=0.5),
+        Leaves("leaves", 20, 614, aim=0.02),
+        LSTM("lstm200", 200, 32, 64, 10, 32, aim=0.6),
     )
 }
 
