@@ -10,7 +10,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from rows import CUBE, FLOATS, Case, X, apart, away, elementwise, grid, real, row, whole
 
 import lazygrad as lg
-from lazygrad.nn.layers.recurrent import _steps
 from lazygrad.nn.recursion import _backward, _forward
 
 nn = lg.nn
@@ -190,7 +189,6 @@ NN = [
         ulps=ROUNDED),
     row("nn.conv2d", nn.conv2d, _correlated, IMAGES, (real(), (4, 3, 3, 3)), ulps=64),
     row("nn.conv2d_transpose", nn.conv2d_transpose, _full, (real(), (2, 3, 3, 3)), (real(), (3, 2, 2, 2)), ulps=64),
-    row("_steps", _steps, lambda x: list(x), CUBE),
     row("nn.windows", lambda x: nn.windows(x, 2), lambda x: _windows(x, 2), CUBE),
     row("nn.fold", lambda c: nn.fold(c, (4, 4)), _folded, (real(), (3, 3, 2, 2)), ulps=4),
     row("nn.max_pool2d", lambda x: nn.max_pool2d(x, 2), lambda x: _windows(x, 2)[..., ::2, ::2, :, :].max((-2, -1)),
