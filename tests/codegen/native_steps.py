@@ -30,9 +30,11 @@ def plan_of(step: Step, *arguments: Any, **variables: Any) -> Plan:
     return traced(step, arguments, variables)[1]
 
 
-def traced(step: Step, arguments: Any, variables: Any) -> tuple[lg.VariableEnvironment, Plan, list[Any]]:
+def traced(
+    step: Step, arguments: Any, variables: Any, env: lg.VariableEnvironment | None = None
+) -> tuple[lg.VariableEnvironment, Plan, list[Any]]:
     """An environment with these variables, the plan of a step in it, and the arrays of its inputs."""
-    env = lg.VariableEnvironment(seed=0)
+    env = lg.VariableEnvironment(seed=0) if env is None else env
     for name, array in variables.items():
         env.name(name).set(array)
     compiled = env.compile(step)

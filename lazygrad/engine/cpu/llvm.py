@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import ctypes
 import functools
 import itertools
@@ -30,7 +31,7 @@ except (ImportError, OSError) as reason:  # OSError: its library cannot be loade
 else:
     _missing = None
 
-__all__ = ["PIPELINE", "Code", "Host", "Unavailable", "compiled", "end", "load", "machine", "versions"]
+__all__ = ["PIPELINE", "Code", "Host", "Unavailable", "compiled", "end", "load", "locked", "machine", "versions"]
 
 PIPELINE = 1  # another number whenever the same text is compiled in another way
 
@@ -39,6 +40,11 @@ _OLDEST = (0, 45)
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def locked() -> contextlib.AbstractContextManager[Any]:
+    """While it lasts no other thread is in LLVM, and no fork finds it at work."""
+    return _lock
 
 
 class Unavailable(RuntimeError):

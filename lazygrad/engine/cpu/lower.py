@@ -259,7 +259,7 @@ class _Lowering:
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
         self.entries.append(entry)
-        if entry.kind is Way.PRODUCT:
+        if entry.kind is Way.PRODUCT and self.target.multiplies:
             self._product(number, entry.node)
         elif entry.kind is Way.REPEAT:
             step, scratch = repeat(self.ways, number, entry.node, self._inside)

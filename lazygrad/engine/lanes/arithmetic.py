@@ -218,3 +218,15 @@ class Arithmetic(Lanes):
         """A call of another function of the module, which must be in :attr:`definitions`."""
         listed = ", ".join(f"{x.type} {x.name}" for x in operands)
         return self.instruction(f"call {self.type(result, wide)} {name}({listed})", result, *operands, wide=wide)
+
+    def alone(self, name: str, x: Register, results: Sequence[np.dtype[Any]]) -> list[Register]:
+        """What a function of the module makes of each lane of ``x`` by itself.
+
+        ``name(place, count)`` finds ``count`` numbers at ``place``, and leaves there so many results of each kind, one
+        kind after the other; all numbers have the size of ``x``.
+        """
+        width = self.width if x.wide else 1
+        place = self.room(len(results) * width, x.dtype)
+        self.store(x, place, 0, wide=x.wide)
+        self.call(name, I64, [place, self.constant(width, I64)])
+        return [self.load(place, k * width, dtype, wide=x.wide, fixed=False) for k, dtype in enumerate(results)]

@@ -26,6 +26,7 @@ __all__ = [
     "I16",
     "I32",
     "I64",
+    "U32",
     "U64",
     "Cell",
     "Register",
@@ -35,7 +36,7 @@ __all__ = [
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 I8, I16, I32, I64 = (np.dtype(f"i{n}") for n in (1, 2, 4, 8))
-U64 = np.dtype(np.uint64)
+U32, U64 = np.dtype(np.uint32), np.dtype(np.uint64)
 BOOL = np.dtype(np.bool_)
 ADDRESS = np.dtype(object)  # a pointer; it stands for no array
 

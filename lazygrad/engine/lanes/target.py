@@ -27,6 +27,8 @@ class Target:
         panel: bytes of such a panel that is packed.
         far: bytes of an operand from which on it is read from memory.
         page: bytes of memory that lie together.
+        calls: whether long functions of long kernels are called rather than written out.
+        multiplies: whether products are kernels of its own, rather than calls of a library.
     """
 
     lanes: int
@@ -39,6 +41,8 @@ class Target:
     panel: int = 1 << 19
     far: int = 1 << 20
     page: int = 4096
+    calls: bool = True
+    multiplies: bool = True
 
 
 @functools.cache

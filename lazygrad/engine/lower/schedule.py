@@ -72,7 +72,7 @@ def scheduled(kernel: Kernel, target: Target) -> Schedule:
         return _of_matrices(kernel, groups, runs, target)
     by_rows = _goes_by_rows(kernel, target) and bool(runs)
     rooms, stored = _rooms(kernel, groups, by_rows, target)
-    calls = kernel.length >= LONG
+    calls = target.calls and kernel.length >= LONG
     statements = kernel.statements
     is_long = sum(map(_written_out, statements)) > LONGEST and all(s.segments is None for s in statements)
     masked = calls and all(map(takes_masks, statements))

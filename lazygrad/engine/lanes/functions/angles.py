@@ -127,12 +127,8 @@ def far(a: Register, doublings: int, quarter: bool = False) -> tuple[Register, R
     its last digit; ``n`` is int64. To be called where the writer is within a ``when``.
     """
     writer = a.writer
-    width = writer.width if a.wide else 1
     name = f"@reduced_{doublings}{'q' if quarter else ''}"
     if name not in writer.definitions:
         writer.definitions.update(_definition(name, doublings, quarter))
-    place = writer.room(2 * width, F64)
-    writer.store(a, place, 0, wide=a.wide)
-    writer.call(name, I64, [place, writer.constant(width, I64)])
-    r = writer.load(place, 0, F64, wide=a.wide, fixed=False)
-    return r, writer.load(place, width, I64, wide=a.wide, fixed=False)
+    r, n = writer.alone(name, a, (F64, I64))
+    return r, n

@@ -1,0 +1,164 @@
+"""Kernels for threads of a GPU, run by an emulator: the bits of the CPU's code of 32 lanes, the numbers of NumPy."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ptx_text
+import pytest
+from codegen.native_steps import plan_of, random_floats, whole
+from emulated import Emulated, emulated, module_of
+from programs import exact_program
+
+import lazygrad as lg
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cuda.llvm import assembled, ptx, ptxas
+from lazygrad.engine.cuda.target import GPU
+from lazygrad.engine.cuda.threads import Threads
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+
+KERNELS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "maps": (lambda ctx, x: ((x + 1) * x, x > 0, lg.where(x > 0, x, -x)), whole((9, 30))),
+    "folds": (lambda ctx, x: (lg.max(x, axis=1), lg.sum(x, axis=0), lg.sum(x)), whole((37, 50))),
+    "products of rows": (lambda ctx, x: lg.prod(x, axis=-1), whole((5, 7))),
+    "in chunks": (lambda ctx, x: (lg.sum(x), lg.sum(x, axis=0)), whole((600, 40))),
+    "rooms": (lambda ctx, x: x * x - lg.sum(x * x, axis=1, keepdims=True), whole((30, 50))),
+    "rows in lanes": (lambda ctx, x: x - lg.max(x, axis=1, keepdims=True), whole((200, 3))),
+    "totals in rooms": (lambda ctx, x: x - lg.sum(x, axis=(1, 3), keepdims=True), whole((2, 3, 4, 40))),
+    "places": (lambda ctx, x: (lg.argmax(x, axis=-1), lg.argmin(x, axis=-1)), whole((20, 7))),
+    "segments": (lambda ctx, x: lg.at(lg.ones((3, 5)))[np.array([0, 2, -1, 0])].add(x), whole((4, 5))),
+    "many segments": (lambda ctx, x: lg.at(lg.zeros((50, 5)))[np.array([0, 49, -1, 7])].add(x), whole((4, 5))),
+    "indices": (lambda ctx, x: x[np.array([[0, -1], [2, 0]]), 1:], whole((4, 5))),
+    "casts": (lambda ctx, x: (lg.astype(x * 1.5, "int32"), lg.astype(x, "bool"), lg.astype(x, "float64")), whole(9)),
+    "whole numbers": (lambda ctx, x: (x // 3, x % 3, x * x, lg.sum(x)), whole((70,), np.int64)),
+    "booleans": (lambda ctx, x: (lg.any(x, axis=0), lg.all(x, axis=1), ~x), whole((20, 40), np.bool_)),
+    "doubles": (lambda ctx, x: (lg.sum(x, axis=1), lg.max(x)), whole((20, 40), np.float64)),
+    "bytes": (lambda ctx, x: (x + x, lg.max(x, axis=1)), whole((9, 40), np.int8)),
+}
+
+
+def agree(this: Emulated, units: float = 0) -> None:
+    """The bits of the host, and the numbers of NumPy up to ``units`` roundings of the largest."""
+    for found, host, expected in zip(this.found, this.host, this.expected, strict=True):
+        assert (expected.shape, expected.dtype) == (found.shape, found.dtype)
+        assert host.tobytes() == found.tobytes()
+        if not units or expected.dtype.kind != "f":
+            np.testing.assert_array_equal(found, expected)
+        else:
+            scale = max(1.0, float(np.max(np.abs(expected), initial=0)))
+            np.testing.assert_allclose(found, expected, rtol=0, atol=units * np.finfo(expected.dtype).eps * scale)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kind_of_kernel_computes_the_same(name: str) -> None:
+    """Of whole numbers, bit for bit as NumPy."""
+    step, x = KERNELS[name]
+    agree(emulated(step, x))
+
+
+@pytest.mark.parametrize("name", ["folds", "totals in rooms", "rows in lanes", "many segments", "places"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_threads_may_run_in_any_order(name: str, seed: int) -> None:
+    """Between the places where a warp meets; a few rows, as one thread after the other takes long."""
+    step, x = KERNELS[name]
+    agree(emulated(step, x[:4], seed=seed))
+
+
+FUNCTIONS = [lg.exp, lg.log, lg.sin, lg.tanh, lg.sqrt, lg.log1p, lg.erf, lg.atan, lg.cosh, lg.expm1, lg.gammaln]
+
+
+@pytest.mark.thinned(4)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_give_the_bits_of_the_cpu(function: Any, dtype: Any) -> None:
+    """They are written with the same primitives, and no product and sum is rounded together."""
+    x = np.abs(random_floats((40,), dtype)) * np.logspace(-6, 4, 40).astype(dtype)
+    x = np.minimum(x, 80) if function in (lg.exp, lg.cosh, lg.expm1) else x
+    this = emulated(lambda ctx, x: function(x), x)
+    assert this.host[0].tobytes() == this.found[0].tobytes()
+    np.testing.assert_allclose(this.found[0], this.expected[0], rtol=8 * np.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.thinned(8)
+@pytest.mark.parametrize("seed", range(48))
+def test_a_random_program_computes_the_same(seed: int) -> None:
+    """On whole numbers, which no order of summation rounds."""
+    made = exact_program(random.Random(seed))
+    function = made.function()
+
+    def step(ctx: Any, *arguments: Any) -> Any:
+        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
+        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
+        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
+        return [values[name] for name in made.outputs], updates
+
+    agree(emulated(step, *made.arguments, **{"abc"[k]: value for k, value in enumerate(made.variables)}))
+
+
+OPTIMIZERS = ["SGD", "Adam", "AdamW", "RMSprop", "AdaGrad", "Lion", "NAdam", "RAdam", "Lamb", "Adafactor", "Muon"]
+
+
+@pytest.mark.thinned(5)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_training_step_computes_the_same(name: str) -> None:
+    """A network with a loss, its gradient and an optimizer; products of matrices are calls of a library."""
+    env = lg.VariableEnvironment(seed=0)
+    layers = [lg.nn.Linear(env, 5, 8), lg.nn.Linear(env, 8, 3)]
+    optimizer = getattr(lg.optim, name)(env, 0.01)
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        loss = lg.mean(lg.nn.cross_entropy(layers[1](lg.nn.gelu(layers[0](x))), y))
+        return loss, optimizer.minimize(loss)
+
+    x, y = random_floats((16, 5)), whole((16,), np.int64, 0, 3)
+    agree(_of_environment(env, step, x, y), units=64)
+
+
+def _of_environment(env: lg.VariableEnvironment, step: Any, *arguments: Any) -> Emulated:
+    """A step on the emulator, in an environment that has its variables already."""
+    env.run(step, *arguments)  # the optimizer makes its own
+    return emulated(step, *arguments, environment=env)
+
+
+@pytest.mark.thinned(4)
+@pytest.mark.skipif(ptxas() is None, reason="there is no ptxas: the wheel nvidia-cuda-nvcc brings it")
+@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kind_of_kernel_assembles_without_spills(name: str, architecture: str) -> None:
+    """With at most 64 registers a thread; of fewer the assembler may lay a word aside, as it sees fit."""
+    step, x = KERNELS[name]
+    native = lowered(plan_of(step, x), GPU)
+    if not module_of(native).launches:
+        return
+    code, usages = assembled(ptx(module_of(native).text, architecture), architecture)
+    assert code[:4] == b"\x7fELF"
+    assert usages.keys() == module_of(native).launches.keys()
+    assert [] == [(key, usage) for key, usage in usages.items() if usage.registers > 64 or usage.spilled > 16]
+
+
+def test_memory_is_global_and_what_does_not_change_is_read_as_such() -> None:
+    """No load or store of a map goes by generic addresses."""
+    native = lowered(plan_of(lambda ctx, x: x * 2, whole((300,))), GPU)
+    text = ptx(module_of(native).text)
+    code = [i.line for k in ptx_text.read(text).kernels.values() for i in k.code if i.name[0] in ("ld", "st")]
+    assert [] == [line for line in code if line.startswith(("ld.b", "st.b"))]
+    assert any(line.startswith("ld.global.nc") for line in code)
+
+
+def test_without_meetings_some_order_of_threads_gives_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the orders that are tried would show a meeting that is missing."""
+    step, x = KERNELS["totals in rooms"]
+    agree(emulated(step, x, seed=0))
+    monkeypatch.setattr(Threads, "meet", lambda self: None)
+    wrong = [emulated(step, x, seed=seed) for seed in range(4)]
+    assert any(this.host[0].tobytes() != this.found[0].tobytes() for this in wrong)
+
+
+def test_an_index_out_of_range_sets_the_word_that_ends_the_step() -> None:
+    """As on the CPU, where the kernel's status does."""
+    with pytest.raises(IndexError):
+        emulated(lambda ctx, x, i: x[i], whole((4, 5)), np.array([0, 9]))
