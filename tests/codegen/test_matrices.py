@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from native_steps import Case, agree, case, random_floats
+from test_meaning import all_agree
 
 import lazygrad as lg
 from lazygrad.engine.lanes import matrices
 from lazygrad.engine.lower.ways import Way
+from lazygrad.ops.decompositions import _cholesky_cotangent, _cholesky_inverse
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -131,3 +133,215 @@ def test_an_op_of_small_matrices_agrees_with_numpy(name: str, dtype: str, n: int
     this = case(step, made((37,), n, dtype))
     all_small(this)
     agree(this, units=200)
+
+
+def loss(f: Step) -> Step:
+    """The gradient of a function of one argument whose result is weighed, so that all of it matters."""
+
+    def step(ctx: Any, a: Any) -> Any:
+        results = f(ctx, a)
+        results = results if isinstance(results, tuple) else (results,)
+        return lg.grad(lg.add_n([lg.sum(lg.sin(y + 0.3)) for y in results]), [a])
+
+    return step
+
+
+def twice(f: Step) -> Step:
+    """The gradient of the size of the gradient."""
+
+    def step(ctx: Any, a: Any) -> Any:
+        (slope,) = loss(f)(ctx, a)
+        return lg.grad(lg.sum(lg.square(slope)), [a])
+
+    return step
+
+
+DERIVED = [name for name in OPS if name != "complete qr"]  # whose columns beyond those of A are an arbitrary choice
+
+
+@pytest.mark.parametrize("name", DERIVED)
+@pytest.mark.parametrize("n", [1, 2, 3, *[pytest.param(n, marks=pytest.mark.thinned(5)) for n in (4, 5, 6, 7, 8)]])
+def test_gradients_agree_with_numpy(name: str, n: int) -> None:
+    """Of every op, in float64; those of determinants of four rows and more take singular values, on NumPy."""
+    step, made = OPS[name]
+    this = case(loss(step), made((19,), n))
+    assert {"svd", "item"} >= {call.strip("_") for call in this.calls}
+    agree(this, units=20_000)
+
+
+@pytest.mark.parametrize("name", DERIVED)
+@pytest.mark.parametrize("n", [2, 3, *[pytest.param(n, marks=pytest.mark.slow) for n in (5, 8)]])
+def test_second_derivatives_agree_with_numpy(name: str, n: int) -> None:
+    """Of every op, in float64."""
+    step, made = OPS[name]
+    agree(case(twice(step), made((11,), n)), units=2_000_000)
+
+
+BATCHES = [(), (1,), (2,), (3,), (7,), (8,), (9,), (16,), (33,), (2, 3), (5, 1, 7), (3, 40), (0,)]
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_batch_may_have_any_size(batch: tuple[int, ...], dtype: str) -> None:
+    """None at all, one matrix, fewer than lanes, and what lanes do not divide; sums over all count each once."""
+
+    def step(ctx: Any, a: Any) -> Any:
+        y = lg.linalg.inv(a)
+        return y, lg.sum(y), lg.sum(y, axis=(-1, -2)), lg.sum(y, axis=-2), lg.max(y, axis=-1)
+
+    agree(case(step, regular(batch, 3, dtype)), units=100)
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_registers_of_any_width_give_the_same(width: int) -> None:
+    """Lanes are matrices; what one of them is does not hang on the others."""
+    f = loss(OPS["solve"][0])
+    this = case(f, regular((21,), 4), width=width)
+    np.testing.assert_array_equal(this.found[0], case(f, regular((21,), 4)).found[0])
+
+
+def test_batches_broadcast() -> None:
+    """One matrix for many right sides, many for one, and axes of size 1."""
+    a, b = regular((4, 1), 3), random_floats((5, 3, 2), "float64")
+    this = case(lambda ctx, a, b: (lg.linalg.solve(a, b), a @ b, a[0, 0] @ b, b.mT @ a), a, b)
+    agree(this, units=100)
+    assert [] == this.calls
+
+
+VIEWS: dict[str, Step] = {
+    "transposed": lambda ctx, a: lg.linalg.inv(a.mT),
+    "axes of the batch behind": lambda ctx, a: lg.linalg.inv(lg.moveaxis(a, 0, -1)[:3, :3].T),
+    "every second": lambda ctx, a: lg.linalg.inv(a[::2, ::-1]),
+    "a part": lambda ctx, a: lg.linalg.inv(a[:, 1:, 1:]),
+    "from a wide array": lambda ctx, a: lg.linalg.inv(lg.reshape(a, (20, 8, 4))[:, 2:5, 1:]),
+    "computed": lambda ctx, a: lg.linalg.inv(lg.exp(a / 9) * a + lg.sum(a, axis=0) / 99),
+    "a number": lambda ctx, a: lg.linalg.solve(a, lg.ones((40, 4, 2))),
+    "a diagonal": lambda ctx, a: lg.linalg.inv(a) * lg.eye(4) + lg.expand_dims(lg.linalg.diagonal(a), 1),
+    "taken": lambda ctx, a: lg.linalg.inv(a[np.array([3, -1, 0])]),
+    "joined": lambda ctx, a: lg.concat([lg.linalg.inv(a), a], axis=-1),
+    "joined before": lambda ctx, a: lg.linalg.inv(lg.concat([a[..., 2:], a[..., :2]], axis=-1)),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_matrices_are_read_wherever_they_lie(name: str) -> None:
+    """Views, what is computed beside, and what is made of the result."""
+    this = case(VIEWS[name], regular((40,), 4))
+    agree(this, units=2_000)
+    assert [] == this.calls
+
+
+@pytest.mark.parametrize("name", ["inv", "solve", "cholesky", "qr", "eigh", "det", "lower"])
+def test_a_kernel_of_small_matrices_means_what_it_computes(name: str) -> None:
+    """The plain interpreter of descriptions gives the same."""
+    step, made = OPS[name]
+    all_agree(loss(step), made((5,), 2), exact=False)
+
+
+def test_a_gradient_is_one_kernel() -> None:
+    """A solution, what is made of it, and both gradients go over the matrices once."""
+
+    def step(ctx: Any, a: Any, b: Any) -> Any:
+        total = lg.sum(lg.square(lg.linalg.solve(a, b)))
+        return total, lg.grad(total, [a, b])
+
+    this = case(step, regular((50,), 3), random_floats((50, 3, 1), "float64"))
+    agree(this, units=1000)
+    assert 1 == len(this.native.entries)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_log_likelihood_with_its_gradient_is_written_out(n: int) -> None:
+    """Whose passes make the derivative of a Cholesky factor of an inverse, or of a cotangent."""
+
+    def step(ctx: Any, a: Any, b: Any) -> Any:
+        factor = lg.linalg.cholesky(a)
+        half = lg.linalg.solve_triangular(factor, b, lower=True)
+        total = lg.sum(lg.log(lg.linalg.diagonal(factor))) + 0.5 * lg.sum(lg.square(half))
+        return total, lg.grad(total, [a, b])
+
+    this = case(step, definite((12,), n), random_floats((12, n, 1), "float64"))
+    agree(this, units=2000)
+    assert [] == this.calls
+
+
+@pytest.mark.parametrize("n", [1, 3, 6])
+def test_the_derivatives_of_a_cholesky_factor_agree_with_numpy(n: int) -> None:
+    """The inverse and the cotangent of the product, of a lower triangle whatever stands above it."""
+    a, g = regular((10,), n), random_floats((10, n, n), "float64")
+    np.einsum("...ii->...i", a)[...] += 5
+    this = case(lambda ctx, a, g: (_cholesky_inverse(lg.tril(a)), _cholesky_cotangent(lg.tril(a), g)), a, g)
+    agree(this, units=100)
+    assert [] == this.calls
+
+
+# What fails.
+
+
+BAD = {
+    "inv": (lambda ctx, a: lg.linalg.inv(a), lambda a: a * 0),
+    "solve": (lambda ctx, a: lg.linalg.solve(a, a), lambda a: a * 0 + 1),
+    "cholesky": (lambda ctx, a: lg.linalg.cholesky(a), lambda a: -a),
+    "lower": (lambda ctx, a: lg.linalg.solve_triangular(a, a, lower=True), lambda a: a * 0),
+    "eigh": (lambda ctx, a: lg.linalg.eigh(a).eigenvectors, lambda a: a * np.nan),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in BAD if name != "eigh"])
+def test_a_matrix_that_has_no_result_ends_the_step(name: str) -> None:
+    """As on NumPy: the error names its place, and variables and what else was computed are as before."""
+    f, spoil = BAD[name]
+    a = definite((23,), 3)
+    bad = a.copy()
+    bad[17] = spoil(a[17])
+    env = lg.VariableEnvironment(seed=0)
+    env.name("count").set(np.zeros(()))
+
+    step = env.compile(lambda ctx, a: (f(ctx, a), ctx.assign("count", ctx.variable("count") + 1)), wait=True)
+    step(a)
+    step(a)
+    with pytest.raises(np.linalg.LinAlgError) as raised:
+        step(bad)
+    assert "17" in "".join([str(raised.value), *getattr(raised.value, "__notes__", [])])
+    assert 2 == env["count"]
+    step(a)
+    assert 3 == env["count"]
+
+
+@pytest.mark.parametrize("name", ["inv", "solve", "det", "slogdet", "qr", "lower", "eigh", "eigvalsh"])
+def test_nan_and_zeros_come_out_as_from_numpy(name: str) -> None:
+    """NaN in one matrix leaves the others alone; the determinant of a singular one is 0."""
+    step, made = OPS[name]
+    a = made((9,), 3)
+    a[4, 1, 0] = np.nan
+    if name.endswith("det"):
+        a[2, :, 1] = 0
+        a[3] = 0
+    try:
+        this = case(step, a)
+    except np.linalg.LinAlgError:  # what NumPy says of NaN differs between versions of LAPACK
+        assert name.startswith("eig")
+        return
+    agree(this, units=100)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150, 1e300])
+@pytest.mark.parametrize("name", ["inv", "det", "slogdet", "qr", "eigh"])
+def test_large_and_small_numbers_come_out_as_from_numpy(name: str, scale: float) -> None:
+    """Nothing overflows on the way that does not in the result."""
+    step, made = OPS[name]
+    this = case(step, made((9,), 3) * scale)
+    for found, expected in zip(this.found, this.expected, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13 * float(np.max(np.abs(expected))))
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_checked_steps_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With LAZYGRAD_CHECK=1 every run is compared with one on NumPy, eigenvectors with their signs too."""
+    monkeypatch.setenv("LAZYGRAD_CHECK", "1")
+    step, made = OPS[name]
+    env = lg.VariableEnvironment(seed=0)
+    fast = env.compile(lambda ctx, a: (step(ctx, a), loss(step)(ctx, a)), wait=True)
+    for seed in range(3):
+        fast(made((40,), 3, "float32", seed))
+        fast(made((40,), 3, "float64", seed))

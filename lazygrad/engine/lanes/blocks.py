@@ -6,6 +6,8 @@ before the matrices' own are not seen: a lane is a matrix.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,12 +42,6 @@ def _matrix(rows: list[list[Any]]) -> Block:
     return Block((len(rows), len(rows[0])), [x for row in rows for x in row])
 
 
-class _Unknown(Stand):
-    """Something about all matrices of a batch, of which a lane sees one: nothing is known of it."""
-
-    __slots__ = ()
-
-
 class _Linalg:
     """The functions of ``xp.linalg``."""
 
@@ -55,25 +51,39 @@ class _Linalg:
     def __getattr__(self, name: str) -> Any:
         raise NotTraced(f"xp.linalg.{name} is not written out")
 
+    def _beside_nan(self, a: Block, y: Block) -> Block:
+        """What was solved with a matrix; NaN if there is NaN in that, which the search for pivots passes over."""
+        wrong = functools.reduce(operator.or_, [self._xp.isnan(x) for x in a.elements])
+        return Block(y.shape, [self._xp.where(wrong, np.nan, x) for x in y.elements])
+
     def inv(self, a: Block) -> Block:
         """A⁻¹."""
-        return _matrix(matrices.inverse(self._xp, a.rows))
+        return self._beside_nan(a, _matrix(matrices.inverse(self._xp, a.rows)))
 
     def solve(self, a: Block, b: Block) -> Block:
         """A⁻¹·B."""
-        return _matrix(matrices.solve(self._xp, a.rows, b.rows))
+        return self._beside_nan(a, _matrix(matrices.solve(self._xp, a.rows, b.rows)))
 
     def cholesky(self, a: Block) -> Block:
         """L with L·Lᵀ = A."""
         return _matrix(matrices.cholesky(self._xp, a.rows))
+
+    def cholesky_inverse(self, factor: Block) -> Block:
+        """(L·Lᵀ)⁻¹."""
+        return _matrix(matrices.cholesky_inverse(self._xp, factor.rows))
+
+    def cholesky_cotangent(self, factor: Block, g: Block) -> Block:
+        """The symmetric cotangent of L·Lᵀ, of that of L."""
+        return _matrix(matrices.cholesky_cotangent(self._xp, factor.rows, g.rows))
 
     def det(self, a: Block) -> Block:
         """The determinant."""
         return Block((), [matrices.det(self._xp, a.rows)])
 
     def slogdet(self, a: Block) -> tuple[Block, Block]:
-        """Sign and logarithm of the determinant."""
+        """Sign and logarithm of the determinant; both NaN, or none."""
         sign, logarithm = matrices.slogdet(self._xp, a.rows)
+        sign = self._xp.where(self._xp.isnan(logarithm), logarithm, sign)
         return Block((), [sign]), Block((), [logarithm])
 
     def qr(self, a: Block, mode: str = "reduced") -> tuple[Block, Block]:
@@ -111,45 +121,3 @@ class Blocks:
     def solve_triangular(self, a: Block, b: Block, lower: bool, transposed: bool) -> Block:
         """A⁻¹·B or A⁻ᵀ·B, where one triangle of A is read."""
         return _matrix(matrices.solve_triangular(self._xp, a.rows, b.rows, lower, transposed))
-
-    # What kernels do about NaN.
-
-    def sum(self, x: Block) -> _Unknown:
-        """The sum over all matrices."""
-        return _Unknown()
-
-    def isfinite(self, x: _Unknown) -> bool:
-        """Whether that is finite: one has to look."""
-        if not isinstance(x, _Unknown):
-            raise NotTraced("asks whether elements are finite")
-        return False
-
-    def isnan(self, x: Block) -> Block:
-        """Where there is NaN."""
-        return Block(x.shape, [self._xp.isnan(e) for e in x.elements])
-
-    def any(self, x: Block, axis: tuple[int, ...], keepdims: bool) -> Block:
-        """Whether it holds anywhere in a matrix."""
-        if axis != (-2, -1) or not keepdims or len(x.shape) != 2:
-            raise NotTraced("asks for a part of a matrix")
-        found = x.elements[0]
-        for e in x.elements[1:]:
-            found = found | e
-        return Block((1, 1), [found])
-
-    def where(self, condition: Block, a: Any, b: Any) -> Block:
-        """``a`` where the condition holds, else ``b``: of arrays of one shape, or numbers."""
-        shapes = [x.shape for x in (a, b) if isinstance(x, Block)]
-        shape = max(shapes, key=np.prod)
-        size = int(np.prod(shape))
-        if len(condition.shape) != len(shape) or any(len(s) != len(shape) for s in shapes):
-            raise NotTraced("chooses between arrays of other ranks")
-        wide = [self._spread(x, size) for x in (condition, a, b)]
-        return Block(shape, [self._xp.where(*chosen) for chosen in zip(*wide, strict=True)])
-
-    def _spread(self, x: Any, size: int) -> list[Any]:
-        """So many elements of what has as many, or one."""
-        elements = x.elements if isinstance(x, Block) else [x]
-        if len(elements) not in (1, size):
-            raise NotTraced("chooses between arrays of other shapes")
-        return elements * (size // len(elements))

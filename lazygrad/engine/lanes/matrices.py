@@ -17,7 +17,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cholesky", "det", "eigh", "inverse", "product", "qr", "slogdet", "solve", "solve_triangular"]
+__all__ = [
+    "cholesky",
+    "cholesky_cotangent",
+    "cholesky_inverse",
+    "det",
+    "eigh",
+    "inverse",
+    "product",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+]
 
 SWEEPS = 30  # of Jacobi's method at most; 4 to 7 are needed, and LAPACK iterates 30 times at most for a value
 
@@ -47,6 +59,10 @@ def _minus(x: Any, xs: Sequence[Any], ys: Sequence[Any]) -> Any:
 def _of(xp: Any, a: Rows, number: float) -> Any:
     """A number in the dtype of the elements of a matrix."""
     return xp.full_like(a[0][0], number)
+
+
+def _transposed(a: Rows) -> Rows:
+    return [list(column) for column in zip(*a, strict=True)]
 
 
 def _identity(xp: Any, a: Rows) -> Rows:
@@ -99,7 +115,7 @@ def inverse(xp: Any, a: Rows) -> Rows:
 def solve_triangular(xp: Any, a: Rows, b: Rows, lower: bool, transposed: bool) -> Rows:
     """The X with A·X = B, or Aᵀ·X = B, where one triangle of A is read. A diagonal element of 0 fails."""
     if transposed:
-        a, lower = [list(column) for column in zip(*a, strict=True)], not lower
+        a, lower = _transposed(a), not lower
     return _substituted(xp, a, b, lower)
 
 
@@ -166,6 +182,29 @@ def cholesky(xp: Any, a: Rows) -> Rows:
         lower[i][i] = xp.sqrt(xp.checked(pivot, ~(pivot > 0)))
         scales.append(1 / lower[i][i])
     return lower
+
+
+def cholesky_inverse(xp: Any, factor: Rows) -> Rows:
+    """(L·Lᵀ)⁻¹ = L⁻ᵀ·L⁻¹ of lower triangular L."""
+    inverse = _substituted(xp, factor, _identity(xp, factor), lower=True)
+    return product(xp, _transposed(inverse), inverse)
+
+
+def cholesky_cotangent(xp: Any, factor: Rows, g: Rows) -> Rows:
+    """The symmetric cotangent of L·Lᵀ, of that of the lower triangular L; lower triangles are read.
+
+    ½·(X + Xᵀ) with X = L⁻ᵀ·Φ(Lᵀ·G)·L⁻¹, where Φ keeps the lower triangle and halves the diagonal: Murray 2016,
+    "Differentiation of the Cholesky decomposition", eq. 10.
+    """
+    n = len(factor)
+    inner = [[_of(xp, factor, 0.0)] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(i + 1):
+            inner[i][j] = _dot([factor[k][i] for k in range(i, n)], [g[k][j] for k in range(i, n)])
+        inner[i][i] = inner[i][i] * 0.5
+    half = solve_triangular(xp, factor, inner, lower=True, transposed=True)
+    x = solve_triangular(xp, factor, _transposed(half), lower=True, transposed=True)
+    return [[0.5 * (x[i][j] + x[j][i]) for j in range(n)] for i in range(n)]
 
 
 def qr(xp: Any, a: Rows, complete: bool = False) -> tuple[Rows, Rows]:
