@@ -13,10 +13,10 @@ from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Node
 from lazygrad.ops.control import Call, Cond, Scan, While
 
-__all__ = ["Carried", "Flag", "Looped", "Place", "Slice", "Use", "Same", "looped", "native_plan"]
+__all__ = ["Carried", "Flag", "Looped", "Place", "Slice", "Use", "Constant", "looped", "native_plan"]
 
 
-class Same(NamedTuple):
+class Constant(NamedTuple):
     """An array of the region, the same in every turn."""
 
     number: int
@@ -39,7 +39,7 @@ class Flag(NamedTuple):
     """What a condition says."""
 
 
-Place: TypeAlias = Same | Slice | Carried | Flag
+Place: TypeAlias = Constant | Slice | Carried | Flag
 
 
 class Use(NamedTuple):
@@ -110,7 +110,7 @@ def _carries(count: int, becomes: bool = False) -> tuple[Place, ...]:
 
 def _scan(body: Body, carries: int, xs: int, operands: int, length: int, reverse: bool) -> Looped:
     gone = tuple([Slice(carries + k) for k in range(xs)])
-    captured = tuple([Same(k) for k in range(carries + xs, operands)])
+    captured = tuple([Constant(k) for k in range(carries + xs, operands)])
     made = tuple([Slice(operands + k) for k in range(carries, len(body.outputs))])
     use = Use(body, (*_carries(carries), *gone, *captured), (*_carries(carries, True), *made))
     return Looped((use,), carries=carries, turns=length, backwards=reverse)
@@ -118,8 +118,8 @@ def _scan(body: Body, carries: int, xs: int, operands: int, length: int, reverse
 
 def _while(condition: Body, body: Body, carries: int, operands: int, most: int | None) -> Looped:
     first = len(condition.inputs)
-    asked = tuple([Same(k) for k in range(carries, first)])
-    captured = tuple([Same(k) for k in range(first, operands)])
+    asked = tuple([Constant(k) for k in range(carries, first)])
+    captured = tuple([Constant(k) for k in range(first, operands)])
     return Looped(
         (Use(body, (*_carries(carries), *captured), _carries(carries, True)),),
         condition=Use(condition, (*_carries(carries), *asked), (Flag(),)),
@@ -130,5 +130,5 @@ def _while(condition: Body, body: Body, carries: int, operands: int, most: int |
 
 
 def _once(body: Body, first: int, operands: int) -> Use:
-    made = tuple([Same(operands + k) for k in range(len(body.outputs))])
-    return Use(body, tuple([Same(k) for k in range(first, operands)]), made)
+    made = tuple([Constant(operands + k) for k in range(len(body.outputs))])
+    return Use(body, tuple([Constant(k) for k in range(first, operands)]), made)
