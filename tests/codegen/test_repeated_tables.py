@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import numpy as np
@@ -109,12 +108,12 @@ def alone(description: Description, *arrays: NDArray[Any], name: str = "repeat")
     return driver.run(table)
 
 
-def stepping(table: Table, turns: int, backwards: bool = False) -> Description:
+def stepping(table: Table, turns: int, backwards: bool = False, **more: Any) -> Description:
     """The repeat of ``step``; its arrays are: initial value, final value, another place, xs, ys."""
     start, amount = (8 * (turns - 1), -8) if backwards else (0, 8)
     settings = [Setting(4, table.place(0), start, amount), Setting(5, table.place(3), start, amount)]
     reads = [Read(0, False, table.place(1), 0), Read(0, True, table.place(2), 0)]
-    return Description(table.rows, turns, settings, [Carry(1, 2, 3, 8)], reads, backwards=backwards)
+    return Description(table.rows, turns, settings, [Carry(1, 2, 3, 8)], reads, backwards=backwards, **more)
 
 
 def expected(initial: int, xs: NDArray[np.int64]) -> tuple[int, list[int]]:
@@ -254,11 +253,15 @@ def test_rows_of_a_body_are_shared(workers: int) -> None:
     assert np.array_equal(numbers, np.full(1000, 600))
 
 
-@pytest.mark.parametrize(("backwards", "last"), [(False, 5), (True, -1)])
-def test_the_turn_is_counted(backwards: bool, last: int) -> None:
-    """Kernels may read the number of the turn; backwards it counts down."""
-    inner = Table(("spread", 1, 1))
-    description = Description(inner.rows, 5, [Setting(1, inner.place(0), 0)], [], [], backwards=backwards)
-    assert alone(description, np.zeros(1, np.int64)) == 0
-    found = ctypes.c_int64.from_address(description.turn)
-    assert found.value == last
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("turns", [0, 1, 3, 4])
+def test_an_array_may_say_that_fewer_turns_are_made(turns: int, backwards: bool) -> None:
+    """Then the first slices are gone through, in either order, and what is made of the others is zero."""
+    table = Table(("step", 4, 1))
+    whole = stepping(table, 4, backwards, limited=6, cleared=[(5, 32)])
+    initial, final, other, said = (np.array([n]) for n in (5, -1, -1, turns))
+    xs, ys = np.array([4, 1, 3, 9]), np.full(4, 77)
+    assert alone(whole, initial, final, other, xs, ys, said) == 0
+    order = -1 if backwards else 1
+    c, listed = expected(5, xs[:turns][::order])
+    assert (final[0], ys.tolist()) == (c, [*listed[::order], *[0] * (4 - turns)])

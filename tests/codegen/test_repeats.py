@@ -167,6 +167,20 @@ def test_derivatives_of_loops_are_repeats(width: int) -> None:
     agree(this, 50)
 
 
+@pytest.mark.parametrize("most", [0.5, 3, 90])
+def test_the_derivative_of_a_loop_with_a_condition_is_native(most: float) -> None:
+    """It goes back over as many turns as there were, none at the least."""
+
+    def step(ctx: Any, x: Any, most: Any) -> Any:
+        last = lg.while_loop(lambda c: lg.max(c) < most, lambda c: c * 2 + 1, x, max_steps=9)
+        loss = lg.sum(last * last)
+        return loss, *lg.grad(loss, [x])
+
+    this = case(step, np.ones(3, np.float32), np.float32(most))
+    assert this.calls == []
+    agree(this)
+
+
 def test_what_is_recomputed_is_native() -> None:
     """checkpoint is a repeat of one turn."""
 

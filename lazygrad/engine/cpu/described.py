@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lazygrad.engine.cpu.llvm_repeats import CARRY, READ, SETTING, WORDS
+from lazygrad.engine.cpu.llvm_repeats import CARRY, CLEARED, READ, SETTING, WORDS
 
 __all__ = ["Carry", "Description", "Read", "Setting"]
 
@@ -51,7 +51,9 @@ class Description:
         settings, carries, reads: how the arguments depend on the turn.
         condition: the table that leaves 0 or 1 in the byte at ``flag``, if there is one.
         counted: the number of the array that is told how many turns there were; 0 if none is.
-        backwards: whether turns are counted from the last to the first.
+        limited: the number of the array that says how many of the turns are made; 0 if all are.
+        backwards: whether arrays move from their ends.
+        cleared: numbers of arrays that begin as zeros, with their bytes.
     """
 
     def __init__(
@@ -64,13 +66,16 @@ class Description:
         condition: NDArray[np.int64] | None = None,
         flag: int = 0,
         counted: int = 0,
+        limited: int = 0,
         backwards: bool = False,
+        cleared: Sequence[tuple[int, int]] = (),
     ) -> None:
         count = ENDLESS if turns is None else turns
         ordered = sorted(settings, key=lambda one: not one.amount)
         self._settings = _rows(ordered, len(SETTING))
         self._carries = _rows([(*one, 0, 0) for one in carries], len(CARRY))
         self._reads = _rows([(self._cell(read), read.place, read.start) for read in reads], len(READ))
+        self._cleared = _rows(cleared, len(CLEARED))
         self._tables = table, condition
         found = {
             **_of("table", "rows", table),
@@ -78,14 +83,14 @@ class Description:
             **_of("settings", "setting_count", self._settings),
             **_of("carries", "carry_count", self._carries),
             **_of("reads", "read_count", self._reads),
+            **_of("cleared", "cleared_count", self._cleared),
             "moving": sum(one.amount != 0 for one in settings),
             "flag": flag,
             "limit": count,
             "elsewhere": int(condition is None and count % 2 == 0),
-            "turn": 0,
-            "first": count - 1 if backwards else 0,
-            "step": -1 if backwards else 1,
             "counted": counted,
+            "limited": limited,
+            "backwards": int(backwards),
         }
         self._words = np.array([found[name] for name in WORDS], np.int64)
 
@@ -98,11 +103,6 @@ class Description:
     def address(self) -> int:
         """Where the numbers begin."""
         return int(self._words.ctypes.data)
-
-    @property
-    def turn(self) -> int:
-        """Where the number of the turn stands that is under way."""
-        return self.address + 8 * WORDS.index("turn")
 
 
 def _rows(numbers: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:

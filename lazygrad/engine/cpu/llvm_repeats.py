@@ -11,6 +11,7 @@ of the body, that of the condition, and how the arguments of both depend on the 
                                                    arguments[to]; after each: read = written, and written = the other
                                                    one of arguments[to] and arguments[other]
     reads      (cell, place, start)                at every turn: *place = *cell + start, of cells ``read``, ``written``
+    cleared    (number, bytes)                     before the first turn arguments[number] is filled with zeros
 
 So nothing is copied from turn to turn. After the last one what lies elsewhere than in ``arguments[to]`` is moved there:
 the initial value where there was no turn, and what a number of turns that was not foreseen left in the other array.
@@ -19,8 +20,8 @@ right one.
 
 A condition is a table that leaves 0 or 1 in a byte. Without one there are ``limit`` turns; with one there are as many
 as it says, and more than ``limit`` are a failure, as is one of a kernel: the repeat then returns 1, and whoever runs
-the step again on NumPy learns in which turn. ``turn`` counts in steps of ``step`` from ``first`` on; kernels may read
-it.
+the step again on NumPy learns in which turn. Fewer than ``limit`` turns are made if the number at
+``arguments[limited]`` says so; what moves ``backwards`` then begins as much later.
 
 ``either`` has two descriptions, and its second argument is the byte that chooses: 0 the second, else the first.
 """
@@ -29,15 +30,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["CARRY", "READ", "SETTING", "WORDS", "repeats_text"]
+__all__ = ["CARRY", "CLEARED", "READ", "SETTING", "WORDS", "repeats_text"]
 
 WORDS = (
     *("table", "rows", "condition", "conditions", "flag", "limit", "settings", "moving", "setting_count"),
-    *("carries", "carry_count", "reads", "read_count", "elsewhere", "turn", "first", "step", "counted"),
+    *("carries", "carry_count", "reads", "read_count", "cleared", "cleared_count"),
+    *("elsewhere", "counted", "limited", "backwards"),
 )
 SETTING = ("number", "place", "start", "amount")
 CARRY = ("from", "to", "other", "bytes", "read", "written")
 READ = ("cell", "place", "start")
+CLEARED = ("number", "bytes")
 
 _TURNS = """
 define i64 @repeat(ptr %its, i64 %begin, i64 %end) {
@@ -66,11 +69,12 @@ entry:
   LOAD ptr condition d
   LOAD i64 conditions d
   LOAD i64 limit d
-  LOAD i64 step d
-  LOAD i64 first d
-  PLACE turn d
-  store i64 %first, ptr %turn.place
-  call void @set(ptr %d, ptr %its)
+  LOAD i64 backwards d
+  %most = call i64 @turns_at_most(ptr %d, ptr %its)
+  %fewer = sub i64 %limit, %most
+  %skipped = mul i64 %fewer, %backwards
+  call void @clear(ptr %d, ptr %its)
+  call void @set(ptr %d, ptr %its, i64 %skipped)
   call void @enter(ptr %d, ptr %its)
   call void @find(ptr %d)
   %asked = icmp sgt i64 %conditions, 0
@@ -96,7 +100,7 @@ bounded:
   br i1 %allowed, label %body, label %fail
 
 count:
-  %left = icmp slt i64 %done, %limit
+  %left = icmp slt i64 %done, %most
   br i1 %left, label %body, label %leave
 
 body:
@@ -106,9 +110,6 @@ body:
 
 more:
   %next = add i64 %done, 1
-  %at = load i64, ptr %turn.place
-  %at1 = add i64 %at, %step
-  store i64 %at1, ptr %turn.place
   call void @move(ptr %d)
   call void @exchange(ptr %d, ptr %its)
   call void @find(ptr %d)
@@ -139,16 +140,44 @@ define internal ptr @argument(ptr %its, i64 %number) {
   ret ptr %found
 }
 
+define internal i64 @turns_at_most(ptr %d, ptr %its) {
+entry:
+  LOAD i64 limit d
+  LOAD i64 limited d
+  %told = icmp sgt i64 %limited, 0
+  br i1 %told, label %look, label %all
+look:
+  %where = call ptr @argument(ptr %its, i64 %limited)
+  %said = load i64, ptr %where
+  %low = call i64 @llvm.smax.i64(i64 %said, i64 0)
+  %few = call i64 @llvm.smin.i64(i64 %low, i64 %limit)
+  ret i64 %few
+all:
+  ret i64 %limit
+}
+
+declare i64 @llvm.smax.i64(i64, i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+"""
+
+_CLEAR = """
+  LOAD i64 number r
+  LOAD i64 bytes r
+  %where = call ptr @argument(ptr %its, i64 %number)
+  call void @llvm.memset.p0.i64(ptr %where, i8 0, i64 %bytes, i1 false)
 """
 
 _SET = """
   LOAD i64 number r
   LOAD ptr place r
   LOAD i64 start r
+  LOAD i64 amount r
   %from = call ptr @argument(ptr %its, i64 %number)
   %moved = getelementptr i8, ptr %from, i64 %start
-  store ptr %moved, ptr %place
+  %later = mul i64 %amount, %skipped
+  %begun = getelementptr i8, ptr %moved, i64 %later
+  store ptr %begun, ptr %place
 """
 
 _MOVE = """
@@ -263,7 +292,8 @@ def repeats_text() -> str:
     return "".join(
         [
             _expanded(_TURNS, ()),
-            _each("set", both, "settings", "setting_count", SETTING, _SET),
+            _each("clear", both, "cleared", "cleared_count", CLEARED, _CLEAR),
+            _each("set", both + ", i64 %skipped", "settings", "setting_count", SETTING, _SET),
             _each("move", "ptr %d", "settings", "moving", SETTING, _MOVE),
             _each("enter", both, "carries", "carry_count", CARRY, _ENTER),
             _each("exchange", both, "carries", "carry_count", CARRY, _EXCHANGE),

@@ -70,6 +70,8 @@ class Repeat:
         condition, bodies: what is run.
         carries: the arguments in which every carry lies.
         counted: the argument that is told the number of turns; 0: none.
+        limited: the argument that says how many are made; 0: all.
+        cleared: arguments that begin as zeros, with their bytes.
     """
 
     node: int
@@ -80,6 +82,8 @@ class Repeat:
     bodies: tuple[Inside, ...]
     carries: tuple[Carry, ...]
     counted: int
+    limited: int
+    cleared: tuple[tuple[int, int], ...]
 
     @property
     def uses(self) -> tuple[Inside, ...]:

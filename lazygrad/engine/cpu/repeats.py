@@ -40,7 +40,7 @@ def repeat(ways: Ways, number: int, node: int, lower: Callable[[Ways], Native]) 
     others = [("other", node, k) for k in range(loop.carries)]
     arguments = (("description", node), *operands, *results, *others, ("flag", node))
     final, other = 1 + len(operands), 1 + len(operands) + len(results)
-    carries = [Carry(1 + k, final + k, other + k, specs[k].nbytes) for k in range(loop.carries)]
+    carries = [Carry(1 + loop.first + k, final + k, other + k, specs[k].nbytes) for k in range(loop.carries)]
     arrays = _Arrays(loop, [*[_steps(ways, view) for view in operands], *map(_strides, specs)], len(arguments) - 1)
     inside = [arrays.used(use, lower(own)) for use, own in zip(loop.uses, ways.inside[node], strict=True)]
     scratch: dict[Any, Buffer] = {key: Buffer(spec, number, number) for key, spec in zip(others, specs, strict=False)}
@@ -49,7 +49,11 @@ def repeat(ways: Ways, number: int, node: int, lower: Callable[[Ways], Native]) 
     scratch["arena", node] = Buffer(Spec((max(use.native.nbytes for use in inside),), BYTE), number, number)
     condition = None if loop.condition is None else inside.pop(0)
     counted = 0 if loop.counted is None else 1 + loop.counted
-    made = Repeat(node, number, arguments, loop, condition, tuple(inside), tuple(carries), counted)
+    limited = 0 if loop.limited is None else 1 + loop.limited
+    cleared = [(final + k, spec.nbytes) for k, spec in enumerate(specs) if limited and k >= loop.carries]
+    made = Repeat(
+        node, number, arguments, loop, condition, tuple(inside), tuple(carries), counted, limited, tuple(cleared)
+    )
     return made, scratch
 
 

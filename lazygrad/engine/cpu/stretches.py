@@ -82,18 +82,18 @@ def describe(program: Sequence[Step], addresses: Addresses, codes: Code, known: 
 
 def _descriptions(step: Repeat, stretches: Sequence[_Stretch], flag: int) -> list[Description]:
     """That of a loop, or those of the bodies of which one is chosen."""
-    loop = step.loop
+    more: dict[str, Any] = {
+        "counted": step.counted,
+        "limited": step.limited,
+        "backwards": step.loop.backwards,
+        "cleared": step.cleared,
+    }
+    turns = step.loop.turns
     if step.condition is not None:
         asked, body = stretches
         settings, reads = [*asked.settings, *body.settings], [*asked.reads, *body.reads]
-        return [
-            Description(
-                body.table, loop.turns, settings, step.carries, reads, asked.table, flag, step.counted, loop.backwards
-            )
-        ]
-    return [
-        Description(s.table, loop.turns, s.settings, step.carries, s.reads, backwards=loop.backwards) for s in stretches
-    ]
+        return [Description(body.table, turns, settings, step.carries, reads, asked.table, flag, **more)]
+    return [Description(s.table, turns, s.settings, step.carries, s.reads, **more) for s in stretches]
 
 
 class _Stretch:

@@ -56,10 +56,11 @@ class Looped(NamedTuple):
     Attributes:
         bodies: one, or the two of which a predicate, operand 0, chooses the first where it is true.
         condition: of a loop that goes on as long as it holds.
-        carries: how many carries there are: operand *k* is where carry *k* begins, and result *k* where it ends.
+        carries: how many carries there are: result *k* is where carry *k* ends.
         turns: how many, or how many at most with a condition; None: as many as that says.
         backwards: whether from the last slice to the first.
         counted: the result that is the number of turns.
+        limited: the operand that says how many turns are made, the first slices; what is made of the others is zero.
     """
 
     bodies: tuple[Use, ...]
@@ -68,6 +69,12 @@ class Looped(NamedTuple):
     turns: int | None = 1
     backwards: bool = False
     counted: int | None = None
+    limited: int | None = None
+
+    @property
+    def first(self) -> int:
+        """The operand where the first carry begins."""
+        return 0 if self.limited is None else self.limited + 1
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -93,7 +100,7 @@ def looped(node: Node) -> Looped | None:
     """A region as a loop, with one turn where it is none; None for what is no region."""
     op, params, operands = node.op, node.params, len(node.inputs)
     if isinstance(op, Scan):
-        return _scan(params["body"], params["carries"], params["xs"], operands, params["length"], params["reverse"])
+        return _scan(node)
     if isinstance(op, While):
         return _while(params["condition"], params["body"], params["carries"], operands, params["max_steps"])
     if isinstance(op, Cond):
@@ -108,12 +115,15 @@ def _carries(count: int, becomes: bool = False) -> tuple[Place, ...]:
     return tuple([Carried(k, becomes) for k in range(count)])
 
 
-def _scan(body: Body, carries: int, xs: int, operands: int, length: int, reverse: bool) -> Looped:
-    gone = tuple([Slice(carries + k) for k in range(xs)])
-    captured = tuple([Constant(k) for k in range(carries + xs, operands)])
+def _scan(node: Node) -> Looped:
+    body, carries, limited = node.params["body"], node.params["carries"], node.params["limited"]
+    operands, first = len(node.inputs), int(limited) + carries
+    gone = tuple([Slice(first + k) for k in range(node.params["xs"])])
+    captured = tuple([Constant(k) for k in range(first + len(gone), operands)])
     made = tuple([Slice(operands + k) for k in range(carries, len(body.outputs))])
     use = Use(body, (*_carries(carries), *gone, *captured), (*_carries(carries, True), *made))
-    return Looped((use,), carries=carries, turns=length, backwards=reverse)
+    turns, backwards = node.params["length"], node.params["reverse"]
+    return Looped((use,), carries=carries, turns=turns, backwards=backwards, limited=0 if limited else None)
 
 
 def _while(condition: Body, body: Body, carries: int, operands: int, most: int | None) -> Looped:
