@@ -45,14 +45,14 @@ class Beside(NamedTuple):
     value: Any
 
 
-class Same:
+class ByIdentity:
     """An object as a key that only the object itself equals."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.value is other.value
+        return isinstance(other, ByIdentity) and self.value is other.value
 
     def __hash__(self) -> int:
         return id(self.value)
@@ -66,7 +66,7 @@ def content(value: Any) -> Hashable:
     try:
         return _content(value, [LEAVES])
     except OverflowError:
-        return Same(value)
+        return ByIdentity(value)
 
 
 def _content(value: Any, left: list[int]) -> Hashable:
@@ -84,7 +84,7 @@ def _content(value: Any, left: list[int]) -> Hashable:
         return (kind, *[(key, _content(item, left)) for key, item in list(value.items())])
     if kind is set or kind is frozenset:
         return (kind, frozenset([_content(item, left) for item in list(value)]))
-    return Same(value)
+    return ByIdentity(value)
 
 
 def _changes(value: Any) -> bool:
@@ -96,7 +96,7 @@ def _changes(value: Any) -> bool:
 
 def _is_value(key: Any) -> bool:
     """Whether a key is of values alone, so that it may come again."""
-    return not isinstance(key, Same) and (type(key) not in (tuple, frozenset) or all(map(_is_value, key)))
+    return not isinstance(key, ByIdentity) and (type(key) not in (tuple, frozenset) or all(map(_is_value, key)))
 
 
 # Where it is read.
@@ -280,7 +280,7 @@ def _comparison(
         if code:
             near = owner is variables and name.isidentifier() and not keyword.iskeyword(name)
             are.append(f"{name if near else code.format(given(owner))} is {given(value)}")
-        if _changes(value) and not isinstance(keys[name], Same):
+        if _changes(value) and not isinstance(keys[name], ByIdentity):
             hold.append(f"{given(content)}({given(value)}) == {given(keys[name])}")
     named = ", ".join([f"_lazygrad_{k}" for k in range(len(known))])
     gone = "NameError, KeyError, AttributeError, ValueError"  # what was read is not there any more

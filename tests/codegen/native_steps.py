@@ -17,6 +17,7 @@ from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.llvm import machine
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall
+from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.runner import interpret
 from lazygrad.plan import Plan
 
@@ -70,10 +71,10 @@ class Case(NamedTuple):
         return [nodes[step.node].op.name for step in self.native.program if isinstance(step, NumpyCall)]
 
 
-def case(step: Step, *arguments: Any, width: int | None = None, **variables: Any) -> Case:
+def case(step: Step, *arguments: Any, width: int | None = None, target: Target | None = None, **variables: Any) -> Case:
     """Run a step natively and node by node. Memory that native code must write is full of rubbish before."""
     env, plan, inputs = traced(step, arguments, variables)
-    native = lowered(plan, width or machine().width)
+    native = lowered(plan, target or width or machine().width)
     loaded = Loaded(native, env._store.backend.xp)
     live = {name: env._store.find(name).live(0) for name in plan.variables}
     spare = {name: np.full_like(env._store.find(name).live(0), 77) for name in plan.updates}

@@ -11,18 +11,20 @@ from native_steps import plan_of, random_floats, whole
 
 import lazygrad as lg
 from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.lanes.target import cpu
 from lazygrad.engine.lower.fuse import MOST, Draft, fused
 from lazygrad.engine.lower.index import Index, View, identity
 from lazygrad.engine.lower.kernels import Anywhere, Load, Statement
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.graph.spec import Spec
 
+TARGET = cpu(8)
 LARGE = whole((200, 100))
 
 
 def entries(step: Callable[..., Any], *arguments: Any, **variables: Any) -> list[Any]:
     """The kernels, products and calls back of a step."""
-    return fused(Ways(plan_of(step, *arguments, **variables)))
+    return fused(Ways(plan_of(step, *arguments, **variables)), TARGET)
 
 
 def softmax(x: Any) -> Any:
@@ -103,7 +105,7 @@ def test_everything_that_is_read_is_made_before_or_in_the_same_kernel() -> None:
 
     ways = Ways(plan_of(step, LARGE))
     made: set[int] = {i for i, way in enumerate(ways.way) if way == "leaf"}
-    for entry in fused(ways):
+    for entry in fused(ways, TARGET):
         if not isinstance(entry, Draft):
             views = [ways.view(j) for j in ways.nodes[entry.node].inputs if ways.way[j] != "number"]
             assert {v.buffer for v in views if v is not None} <= made
@@ -140,9 +142,9 @@ def test_a_place_of_an_extreme_folds_no_rows() -> None:
 def test_a_statement_does_not_join_rows_it_does_not_have() -> None:
     """Shapes must begin alike."""
     kernel = Draft(Statement(0, (300, 50), 0))
-    assert kernel.fits(Statement(1, (400, 50), 1)) is None
-    assert 1 == kernel.fits(Statement(1, (300, 60), 1))
-    assert 2 == kernel.fits(Statement(1, (300, 50), 1))
+    assert kernel.fits(Statement(1, (400, 50), 1), TARGET) is None
+    assert 1 == kernel.fits(Statement(1, (300, 60), 1), TARGET)
+    assert 2 == kernel.fits(Statement(1, (300, 50), 1), TARGET)
 
 
 def test_a_statement_that_reads_another_row_comes_in_a_later_kernel() -> None:
@@ -155,8 +157,8 @@ def test_a_statement_that_reads_another_row_comes_in_a_later_kernel() -> None:
         return Statement(1, (300, 50), 1, elements=(element,))
 
     own = reading(Load(0, loops, Index(), spec))
-    assert 2 == kernel.fits(own)
+    assert 2 == kernel.fits(own, TARGET)
     own = reading(Load(0, loops[::-1], Index(), spec))
-    assert kernel.fits(own) is None
+    assert kernel.fits(own, TARGET) is None
     own = reading(Anywhere(View(0, 0, (50, 1), (300, 50)), spec.dtype))
-    assert kernel.fits(own) is None
+    assert kernel.fits(own, TARGET) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 import lazygrad as lg
 from benchmarks import references
 from benchmarks.loops import Loop, Loops, loops
+from lazygrad.engine.cpu.llvm import machine
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.native import Native
 from lazygrad.engine.lanes.functions import FUNCTIONS, OPERANDS, calls
 from lazygrad.engine.lanes.registers import F32, F64, Register
+from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
-from lazygrad.engine.lower import fuse, schedule, ways
+from lazygrad.engine.lower import schedule, ways
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 X = np.linspace(-3, 3, 1024, dtype=np.float32)
-BOUND = fuse.LONGEST + 2 * ways.LONG  # what stands around the statements of a kernel is little beside it
+BOUND = Target.longest + 2 * ways.LONG  # what stands around the statements of a kernel is little beside it
 
 SHORT = 80_000  # characters of a kernel that is almost long
 
@@ -217,9 +220,7 @@ def test_short_loops_of_a_long_kernel_are_not_written_out(shape: tuple[int, ...]
 
 
 @pytest.mark.parametrize("shape", SMALL)
-def test_short_loops_give_the_same_bits_written_out_and_not(
-    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_short_loops_give_the_same_bits_written_out_and_not(shape: tuple[int, ...]) -> None:
     """Of maps and folds over any axes."""
     x, b = random_floats(shape), random_floats((shape[-1],), seed=1)
 
@@ -229,6 +230,6 @@ def test_short_loops_give_the_same_bits_written_out_and_not(
 
     found = []
     for longest in (0, 10**9):
-        monkeypatch.setattr(schedule, "LONGEST", longest)
-        found.append([value.tobytes() for value in case(step, x, b).found])
+        target = replace(cpu(machine().width), longest=longest)
+        found.append([value.tobytes() for value in case(step, x, b, target=target).found])
     assert found[0] == found[1]

@@ -13,7 +13,7 @@ import lazygrad as lg
 from lazygrad.define import Array, elementwise
 from lazygrad.engine.lower.index import contiguous
 from lazygrad.engine.lower.ways import DEEP, Ways
-from lazygrad.engine.trace.reading import Folded, Multiplied, Scattered, Taken, read
+from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
 
 X = whole((4, 5))
 
@@ -201,7 +201,7 @@ def test_a_users_kernel_of_functions_of_the_namespace_is_lazy() -> None:
         (lambda xp, x: xp.sum(x, axis=0, keepdims=False), Folded("sum")),
         (lambda xp, x: xp.argmin(x, axis=0, keepdims=True), Folded("argmin")),
         (lambda xp, x, y: xp.matmul(x, y), Multiplied()),
-        (lambda xp, x, i: type(x[i, :]) is Taken, None),
+        (lambda xp, x, i: type(x[i, :]) is Gathered, None),
         (lambda xp, x: xp.median(x), None),
         (lambda xp, x: xp.sum(x, 0), None),
         (lambda xp, x: x + 1, None),
@@ -239,7 +239,7 @@ def test_a_kernel_that_takes_or_adds_is_read_with_its_pattern() -> None:
             return xp.added(x, (i,), y)
 
     taken, added = read(Take, 2, {}), read(Add, 3, {})
-    assert isinstance(taken, Taken)
+    assert isinstance(taken, Gathered)
     assert slice(1, None) == taken.pattern[1]
     assert isinstance(added, Scattered)
     assert (1, 1) == (added.values, len(added.pattern))

@@ -19,9 +19,9 @@ end with the process.
 
 from __future__ import annotations
 
-__all__ = ["BATCHES", "driver_text"]
+from lazygrad.engine.lanes.target import Target
 
-BATCHES = 8  # to a thread, so that one that is late can be helped
+__all__ = ["driver_text"]
 
 _STATE = """
 @lock = internal global i64 0, align 128
@@ -396,4 +396,4 @@ def driver_text(triple: str, pool: bool, python: bool) -> str:
     """
     pause, declaration = _PAUSE.get(triple.split("-")[0], ("", ""))
     text = _STATE + _RUN + (_SHARE + _SERVE + declaration if pool else _ALONE) + (_CALLED if python else "")
-    return text.replace("BATCHES", str(BATCHES)).replace("PAUSE", pause)
+    return text.replace("BATCHES", str(Target.batches)).replace("PAUSE", pause)

@@ -62,7 +62,7 @@ def _native(
 ) -> Native:
     """The native code of a plan or of a body; ``given`` are arrays outside of it, beside its inputs and outputs."""
     ways, plan = code.ways, code.ways.plan
-    entries = fused(ways)
+    entries = fused(ways, code.target)
     entries += [Draft(describe.copy(ways, i, Spare(name))) for name, i in results.copied]
     lives = _lives(plan, ways, entries)
     for number, entry in enumerate(entries):

@@ -27,6 +27,10 @@ class Target:
         panel: bytes of such a panel that is packed.
         far: bytes of an operand from which on it is read from memory.
         page: bytes of memory that lie together.
+        small: elements; kernels that do no more in all may be one, with a single row.
+        rows: a kernel of much work is not made to have fewer, as rows are what workers share.
+        longest: instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones.
+        batches: parts that a worker takes the chunks of a kernel in, so that one that is late can be helped.
         calls: whether long functions of long kernels are called rather than written out.
         multiplies: whether products are kernels of its own, rather than calls of a library.
     """
@@ -41,6 +45,10 @@ class Target:
     panel: int = 1 << 19
     far: int = 1 << 20
     page: int = 4096
+    small: int = 2048
+    rows: int = 64
+    longest: int = 4000
+    batches: int = 8
     calls: bool = True
     multiplies: bool = True
 

@@ -19,19 +19,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower import describe
 from lazygrad.engine.lower.index import Affine, Index, contiguous, identity
-from lazygrad.engine.lower.kernels import Kernel, Part, Statement
+from lazygrad.engine.lower.kernels import Kernel, OverRows, Part, Statement
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.graph.spec import Shape
 
 __all__ = ["Draft", "Entry", "fused"]
 
 SHORT = 64  # elements of a row that are written out beside small matrices
-SMALL = 2048  # elements; kernels that do no more in all may be one, with a single row
 MOST = 24  # statements of a kernel
-LONGEST = 4000  # instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones
-FEW = 64  # rows; a kernel of much work is not made to have fewer, as rows are what threads share
 
 
 @dataclass(eq=False)
@@ -42,30 +40,20 @@ class Entry:
     node: int
 
 
-class Draft(Entry):
+class Draft(Entry, OverRows):
     """A kernel that statements may still join; see :class:`lazygrad.engine.lower.kernels.Kernel`."""
 
     def __init__(self, statement: Statement) -> None:
         super().__init__(Way.LAZY, statement.node)
-        self.statements = [statement]
+        self.statements: list[Statement] = [statement]
         self.rank = statement.rank
         self.made = {} if statement.target is not None else {statement.node: statement}
 
-    @property
-    def rows(self) -> Shape:
-        """Sizes of the axes of its rows."""
-        return self.statements[0].shape[: self.rank]
-
-    @property
-    def length(self) -> int:
-        """About how many instructions are written for an element of each statement."""
-        return sum(s.length for s in self.statements)
-
-    def fits(self, statement: Statement) -> int | None:
+    def fits(self, statement: Statement, target: Target) -> int | None:
         """The rank with which ``statement`` can join, or None."""
         if statement.small is not None or any(s.small is not None for s in self.statements):
-            return self._fits_small(statement)
-        if len(self.statements) >= MOST or self.length + statement.length > LONGEST:
+            return self._fits_small(statement, target)
+        if len(self.statements) >= MOST or self.length + statement.length > target.longest:
             return None
         if self.statements[0].segments is not None and statement.segments is None:
             return None
@@ -83,13 +71,13 @@ class Draft(Entry):
         if rank == 0 and any(s.segments is not None for s in (*self.statements, statement)):
             return None
         work = sum(s.size for s in self.statements) + statement.size
-        if work <= SMALL:
+        if work <= target.small:
             return rank
-        if rank == 0 or (rank < self.rank and math.prod(self.rows[:rank]) < FEW):
+        if rank == 0 or (rank < self.rank and math.prod(self.rows[:rank]) < target.rows):
             return None
         return rank
 
-    def _fits_small(self, statement: Statement) -> int | None:
+    def _fits_small(self, statement: Statement, target: Target) -> int | None:
         """The rank with which a statement can join one whose rows are small matrices, or one of these another."""
         everything = [*self.statements, statement]
         ranks = {s.small.rows for s in everything if s.small is not None}
@@ -98,7 +86,10 @@ class Draft(Entry):
             return None
         if any(s.segments is not None or math.prod(s.shape[rank:]) > SHORT for s in everything):
             return None
-        if sum(s.length * (1 if s.small is not None else math.prod(s.shape[rank:])) for s in everything) > LONGEST:
+        if (
+            sum(s.length * (1 if s.small is not None else math.prod(s.shape[rank:])) for s in everything)
+            > target.longest
+        ):
             return None
         parts = {s.target.node for s in self.statements if isinstance(s.target, Part)}
         for node, index, _ in statement.reads:
@@ -128,14 +119,14 @@ def _aligned(index: tuple[Index, ...], shape: Shape, rank: int) -> int:
     return count
 
 
-def fused(ways: Ways) -> list[Entry]:
-    """The entries that compute a plan, in an order in which they can run."""
-    return _Fusion(ways).entries
+def fused(ways: Ways, target: Target) -> list[Entry]:
+    """The entries that compute a plan on a target, in an order in which they can run."""
+    return _Fusion(ways, target).entries
 
 
 class _Fusion:
-    def __init__(self, ways: Ways) -> None:
-        self.ways = ways
+    def __init__(self, ways: Ways, target: Target) -> None:
+        self.ways, self.target = ways, target
         self.entries: list[Entry] = []
         self.place: dict[int, int] = {}  # the entry that makes each stored node
         self._readers: dict[int, int] = {}  # the last kernel that reads a node
@@ -182,7 +173,7 @@ class _Fusion:
         for place in [] if alone else self._candidates(statement, earliest):
             kernel = self.entries[place]
             if isinstance(kernel, Draft):
-                rank = kernel.fits(statement)
+                rank = kernel.fits(statement, self.target)
                 if rank is not None:
                     kernel.join(statement, rank)
                     return self._placed(statement, place)
@@ -204,6 +195,6 @@ class _Fusion:
             place = self._readers.get(node, -1)
             if place >= max(earliest, 0) and self.ways.spec(node).size >= statement.size:
                 found.append(place)
-        if statement.size <= SMALL and len(self.entries) > max(earliest, 0):
+        if statement.size <= self.target.small and len(self.entries) > max(earliest, 0):
             found.append(len(self.entries) - 1)
         return list(dict.fromkeys(found))

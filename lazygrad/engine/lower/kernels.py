@@ -11,7 +11,7 @@ A description names nodes of the plan, and depends on no target: neither on lane
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -33,6 +33,7 @@ __all__ = [
     "Load",
     "Moved",
     "Number",
+    "OverRows",
     "Part",
     "Access",
     "Small",
@@ -340,18 +341,11 @@ class Statement:
         return "\n".join([*lines, *(f"    %{k} = {e}" for k, e in enumerate(self.elements))])
 
 
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """A loop over rows: the leading ``rank`` axes of all its statements.
-
-    Attributes:
-        stored: nodes of its statements whose results another kernel reads, or that are returned: they lie in memory.
-            The others are kept in a row as long as that is computed.
-    """
+class OverRows:
+    """Statements over the same rows: the leading ``rank`` axes of each."""
 
     rank: int
-    statements: tuple[Statement, ...]
-    stored: frozenset[int]
+    statements: Sequence[Statement]
 
     @property
     def rows(self) -> Shape:
@@ -362,6 +356,20 @@ class Kernel:
     def length(self) -> int:
         """About how many instructions are written for an element of each statement."""
         return sum(s.length for s in self.statements)
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel(OverRows):
+    """A loop over rows: the leading ``rank`` axes of all its statements.
+
+    Attributes:
+        stored: nodes of its statements whose results another kernel reads, or that are returned: they lie in memory.
+            The others are kept in a row as long as that is computed.
+    """
+
+    rank: int
+    statements: tuple[Statement, ...]
+    stored: frozenset[int]
 
     @property
     def small(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lazygrad.engine.lanes.target import Target
-from lazygrad.engine.lower.fuse import LONGEST, SHORT
+from lazygrad.engine.lower.fuse import SHORT
 from lazygrad.engine.lower.index import Index, identity, in_order
 from lazygrad.engine.lower.kernels import Kernel, Part, Statement
 from lazygrad.graph.spec import Shape, Spec
@@ -74,7 +74,7 @@ def scheduled(kernel: Kernel, target: Target) -> Schedule:
     rooms, stored = _rooms(kernel, groups, by_rows, target)
     calls = target.calls and kernel.length >= LONG
     statements = kernel.statements
-    is_long = sum(map(_written_out, statements)) > LONGEST and all(s.segments is None for s in statements)
+    is_long = sum(map(_written_out, statements)) > target.longest and all(s.segments is None for s in statements)
     masked = calls and all(map(takes_masks, statements))
     chunks = _chunks(kernel, runs, by_rows, target)
     unrolled = 1 if is_long else UNROLLED
