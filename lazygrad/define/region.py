@@ -170,7 +170,11 @@ def inside(graph: BodyGraph) -> Iterator[BodyGraph]:
 
 
 def extract(
-    graph: Graph, inputs: Sequence[int | Spec], outputs: Sequence[int], skip: Callable[[Node], bool] | None = None
+    graph: Graph,
+    inputs: Sequence[int | Spec],
+    outputs: Sequence[int],
+    effects: Sequence[int] = (),
+    skip: Callable[[Node], bool] | None = None,
 ) -> Body:
     """The part of a graph that computes ``outputs`` from ``inputs``, as a body.
 
@@ -178,10 +182,11 @@ def extract(
         graph: the nodes.
         inputs: nodes of any kind, where the part begins; in place of one a spec, of an input that is not read.
         outputs: nodes.
+        effects: nodes that happen although no output may need them.
         skip: nodes in whose place their first operand is taken.
     """
     begun = {i for i in inputs if isinstance(i, int)}
-    seen = set(outputs) | begun
+    seen = {*outputs, *effects} | begun
     stack = [i for i in seen if i not in begun]
     while stack:
         for j in graph.nodes[stack.pop()].inputs:
@@ -213,8 +218,8 @@ def extract(
     made.same = {key: (of, [moved[k] if k >= 0 else -1 for k in places]) for key, (of, places) in _same(graph)}
     made.impure = [moved[i] for i in sorted(seen - begun) if not graph.nodes[i].op.pure]
     made.open = False
-    effects = tuple([i for i in made.impure if is_effect(made.nodes[i])])
-    return Body(made, tuple(order), tuple([moved[i] for i in outputs]), effects)
+    happen = tuple([i for i in made.impure if is_effect(made.nodes[i])])
+    return Body(made, tuple(order), tuple([moved[i] for i in outputs]), happen)
 
 
 def _same(graph: Graph) -> list[tuple[int, tuple[Graph, Sequence[int]]]]:

@@ -91,7 +91,7 @@ def _again(
         inputs: list[int | Spec] = [*joint.body.inputs, *joint.seeds]
         for captured, other in zip(extra, joints, strict=True):
             inputs += [inner if captured is own else cast(Spec, other.graph.nodes[inner].spec) for _, inner in captured]
-        bodies.append(extract(joint.graph, inputs, outs, acts))
+        bodies.append(extract(joint.graph, inputs, outs, skip=acts))
     outside = [i for captured in extra for i, _ in captured]
     operands = (*node.inputs, *[t.index for t in given], *outside)
     acting = any(body.effects for body in bodies)

@@ -174,7 +174,7 @@ def _derived_scan(graph: Graph, loop: Course, joint: Joint, derived: Derived) ->
     stacks = _kept(graph, loop, joint, kept, extra)
     first, last = loop.carries, loop.carries + loop.xs
     inputs = [*derived.held, *derived.going, *kept, *loop.going, *captured, *[inner for _, inner in extra]]
-    made = extract(joint.graph, inputs, derived.outputs, acts)
+    made = extract(joint.graph, inputs, derived.outputs, skip=acts)
     operands = [
         *derived.init,
         *derived.xs,
@@ -200,6 +200,9 @@ def _kept(
     body = loop.body
     richer, used = _longer(joint, [*body.outputs, *kept], [inner for _, inner in extra])
     inputs = [*loop.turns, *loop.inputs, *[outside for outside, inner in extra if inner in used]]
+    if loop.turns and richer.effects:  # it was heard when the loop with the condition ran
+        richer = extract(richer.graph, richer.inputs, richer.outputs, skip=acts)
+    richer.memo["copy of"] = body
     op = SCAN_ACTING if richer.effects else SCAN
     made = graph.apply(op, tuple(inputs), loop.settings(richer, loop.carries, loop.xs, loop.reverse))
     return results(made)[len(body.outputs) :]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from lazygrad import settings
 from lazygrad.errors import GraphError, report
 from lazygrad.graph.graph import Graph, Node
+from lazygrad.rewrite.loops import joined, trimmed
+from lazygrad.rewrite.regions import has_regions
 from lazygrad.rewrite.rewriting import rewritten, walked
 from lazygrad.rewrite.rules import RULES, Rule
 from lazygrad.rewrite.sharing import SLOPES
@@ -86,6 +88,8 @@ def optimized(graph: Graph) -> Graph:
     node that another rule wrote. With ``LAZYGRAD_CHECK=1`` in the process environment the result is verified.
     """
     new = prune(graph)
+    if has_regions(new):
+        new = prune(trimmed(joined(merge(new))))
     rules = [rule for rule in RULES if rule.passed != "share"]
     for _ in range(WALKS):
         new, again = walked(new, rules)

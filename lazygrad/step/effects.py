@@ -6,8 +6,11 @@ from collections.abc import Collection, Iterable
 from types import CodeType
 
 from lazygrad.define.kinds import Declared
+from lazygrad.define.region import Region
 from lazygrad.errors import GraphError, report
+from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
+from lazygrad.graph.spec import Spec
 from lazygrad.ops.passing import _hook, _show
 from lazygrad.ops.source import assign, placeholder
 
@@ -23,18 +26,26 @@ def shown(graph: Graph, since: int = 0) -> list[int]:
     They show a value, call a hook, or are of an op that the user has declared with ``pure=False``.
     """
     nodes = graph.nodes
-    return [i for i in graph.impure if i >= since and nodes[i].op is not ASSIGN and _happens(nodes[i])]
+    found = [i for i in graph.impure if i >= since and nodes[i].op is not ASSIGN and _happens(nodes[i])]
+    return [i if isinstance(nodes[i].spec, Spec) else i + 1 for i in found]  # of several results, the first
 
 
 def _happens(node: Node) -> bool:
-    return node.of(_show) or node.of(_hook) or (isinstance(node.op, Declared) and not node.op.own)
+    return (
+        node.of(_show)
+        or node.of(_hook)
+        or isinstance(node.op, Region)
+        or (isinstance(node.op, Declared) and not node.op.own)
+    )
 
 
 def called(graph: Graph) -> set[CodeType]:
     """The code of the user's functions that nodes call in every run, such as hooks."""
-    settings = [value for i in graph.impure for value in graph.nodes[i].params.values() if callable(value)]
+    nodes = [graph.nodes[i] for i in graph.impure]
+    settings = [value for node in nodes for value in node.params.values() if callable(value)]
+    inner = [called(body.graph) for node in nodes if isinstance(node.op, Region) for body in bodies(node)]
     codes = [getattr(getattr(value, "__func__", value), "__code__", None) for value in settings]
-    return {code for code in codes if code is not None}
+    return {code for code in codes if code is not None}.union(*inner)
 
 
 def fed(graph: Graph, index: int, names: Collection[str]) -> bool:
