@@ -167,9 +167,10 @@ def _linker(number: int) -> Any:
     # A linker keeps 9 KB of every library for good, and slows down. So it serves a while only, and goes with the
     # last code that it loaded.
     if number % _LOADS == 0 or not _linkers:
-        # The linker of old scatters sections over memory, too far for the branches of ARM.
-        near = machine().triple.startswith(("aarch64", "arm64"))
-        _linkers[:] = [binding.create_lljit_compiler(_target(1), use_jit_link=near)]
+        # The linker of old scatters sections over memory: too far for the branches of ARM, and on x86, where much is
+        # loaded beside (JAX and PyTorch), now and then too far from their constants, at which LLVM ends the process.
+        target = _target(1)
+        _linkers[:] = [binding.create_lljit_compiler(target, use_jit_link=True)]
     return _linkers[-1]
 
 
