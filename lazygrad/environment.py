@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from lazygrad.backends.base import Backend
-from lazygrad.backends.cupy import CupyBackend
-from lazygrad.backends.numpy import NumpyBackend
-from lazygrad.engine.runner import Runner
-from lazygrad.errors import BackendError, GraphError, SpecError, VariableError, nearest, report
+from lazygrad.backends.choice import backend_of
+from lazygrad.errors import GraphError, SpecError, VariableError, report
 from lazygrad.files import serialize
+from lazygrad.files.exchange import document_of, fill, take_up
 from lazygrad.graph.casting import saturates
 from lazygrad.graph.graph import Graph, writing
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import numeric
-from lazygrad.plan import Plan
 from lazygrad.rewrite import prune
 from lazygrad.step.compiled import Compiled
 from lazygrad.step.context import Context, check_step
 from lazygrad.step.evaluator import check_feeds, missing_feed
-from lazygrad.store.draws import Draws, fresh_seed
-from lazygrad.store.store import State, Store
+from lazygrad.step.guides import Guides, planned
+from lazygrad.store.draws import Draws, checked_seed, fresh_seed
+from lazygrad.store.store import Store
 from lazygrad.store.variables import Namespace, Slot, Variable, joined
 from lazygrad.summary import summary
 from lazygrad.values.foreign import on_device
@@ -37,10 +33,6 @@ from lazygrad.values.foreign import on_device
 __all__ = ["VariableEnvironment"]
 
 T = TypeVar("T")
-
-MAX_STEPS = 64  # steps whose graphs are remembered as guides, the least recently run forgotten first
-MAX_GUIDES = 4  # graphs remembered a step: training and evaluation, full and ragged batches
-MAX_GUIDE_NODES = 50_000
 
 
 class VariableEnvironment:
@@ -57,11 +49,11 @@ class VariableEnvironment:
     """
 
     def __init__(self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32") -> None:
-        found = _backend(backend)
+        found = backend_of(backend)
         self.dtype = _floating(dtype)
-        self._store = Store(found, Draws(fresh_seed() if seed is None else _seed(seed)))
+        self._store = Store(found, Draws(fresh_seed() if seed is None else checked_seed(seed)))
         self._seed_chosen = seed is not None
-        self._guides: OrderedDict[Any, list[Graph]] = OrderedDict()
+        self._guides = Guides()
 
     # Variables.
 
@@ -194,19 +186,12 @@ class VariableEnvironment:
             self._store.check_idle()
             check_step(step)
             check_feeds(feeds)
-            key = _code(step)
-            guides = self._guides.get(key, [])
-            graph = Graph(self.dtype, guides)
+            graph = Graph(self.dtype, self._guides.of(step))
             context = Context(self, graph, feeds or {}, tracing=False)
             result, followed = self._write(
                 graph, lambda: (context.fetch(context.call(step, args, kwargs)), graph.guide)
             )
-            if followed is None and 0 < len(graph.nodes) <= MAX_GUIDE_NODES:
-                self._guides[key] = [graph, *guides][:MAX_GUIDES]
-            with contextlib.suppress(KeyError):  # there is none, or a handler of a signal has run many other steps
-                self._guides.move_to_end(key)
-                if len(self._guides) > MAX_STEPS:
-                    self._guides.popitem(last=False)
+            self._guides.keep(step, graph if followed is None else None)
             return result
 
     def compile(self, step: Callable[..., Any], *, wait: bool = False) -> Compiled:
@@ -258,23 +243,13 @@ class VariableEnvironment:
         """Whether a step of this environment is being written, in this thread."""
         return any(graph.context is not None and graph.context.env is self for graph in writing.graphs)
 
-    def _runner(self, graph: Graph, roots: tuple[int, ...]) -> Runner:
-        """The plan for these roots, made once for all graphs that follow the same guide."""
-        plans = graph.plans if graph.guide is None else graph.guide.plans
-        runner = plans.get(roots)
-        if runner is None:
-            if len(plans) >= 16:
-                plans.clear()
-            runner = plans[roots] = Runner(Plan(graph, roots, shared=False), self._store.backend)
-        return runner
-
     def _evaluate(
         self, graph: Graph, roots: tuple[int, ...], fed: dict[str, Any], pack: Callable[[Sequence[Any]], T]
     ) -> T:
         """Run the plan for ``roots`` with arrays for placeholders by name, as in :meth:`Store.transact`."""
         self._store.check_idle()
         graph.context.evaluated = True
-        runner = self._runner(graph, roots)
+        runner = planned(graph, roots, self._store.backend)
         inputs = []
         for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
             params = runner.plan.graph.nodes[i].params
@@ -364,9 +339,7 @@ class VariableEnvironment:
         """
         document = serialize.read(path, None if dtype is None else _floating(dtype))
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
-        for record in document.records:
-            env._store.add(env, record.path, env._store.backend.asarray(record.array), record.trainable)
-        env._store.state = State(0, document.runs, len(env))
+        fill(env, document)
         return env
 
     def restore(self, path: str | Path, strict: bool = True) -> None:
@@ -395,29 +368,10 @@ class VariableEnvironment:
         with self._store.lock:
             self._store.check_idle()
             serialize.check_fits(path, document, {v.path: v.spec for v in self}, strict)
-            self._store.whole(lambda: self._store.alone("it is being restored", lambda: self._taken_up(document)))
-
-    def _taken_up(self, document: serialize.Document) -> None:
-        arrays = []
-        for record in document.records:
-            variable = self._store.variables.get(record.path)
-            if variable is not None:
-                arrays.append((variable, self._store.backend.asarray(record.array)))
-            elif not record.trainable:
-                self._store.add(self, record.path, self._store.backend.asarray(np.array(record.array)), False)
-        draws = self._store.draws if document.seed is None else Draws(document.seed)
-        before = self._store.draws
-        try:
-            self._store.draws = draws
-            self._store.put(arrays, None if document.seed is None else document.runs)
-        except BaseException:
-            self._store.draws = before
-            raise
+            self._store.whole(lambda: self._store.alone("it is being restored", lambda: take_up(self, document)))
 
     def _document(self) -> serialize.Document:
-        parity, runs, _ = self._store.state
-        records = [serialize.Record(v.path, self._store.backend.to_numpy(v.live(parity)), v.trainable) for v in self]
-        return serialize.Document(records, np.dtype(self.dtype), self._store.draws.seed, runs)
+        return document_of(self._store, self.dtype)
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
@@ -429,25 +383,6 @@ def _own_attributes() -> frozenset[str]:
     return frozenset(vars(VariableEnvironment(seed=0)))
 
 
-def _code(step: Any) -> Any:
-    """What stays the same when a step is written anew, as a lambda in a loop is."""
-    while hasattr(step, "func"):  # functools.partial
-        step = step.func
-    step = getattr(step, "__func__", step)
-    if not hasattr(step, "__code__"):
-        step = getattr(type(step).__call__, "__func__", type(step).__call__)
-    return getattr(step, "__code__", step)
-
-
-def _backend(name: str) -> Backend:
-    if name == "numpy":
-        return NumpyBackend()
-    if name == "cupy":
-        return CupyBackend()
-    cure = nearest(str(name), ["numpy", "cupy"])
-    raise BackendError(report(f"there is no backend {name!r}", at=here(), cure=cure))
-
-
 def _floating(dtype: Any) -> np.dtype[Any]:
     try:
         found: np.dtype[Any] = np.dtype(object if dtype is None else dtype)
@@ -457,10 +392,3 @@ def _floating(dtype: Any) -> np.dtype[Any]:
         cure = "Choose 'float32' or 'float64'; single variables may have any real dtype."
         raise SpecError(report(f"cannot compute in {dtype!r} by default", at=here(), cure=cure))
     return found
-
-
-def _seed(seed: Any) -> int:
-    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
-        return int(seed)
-    cure = "A seed is a whole number that is not negative, or None for a fresh one."
-    raise SpecError(report(f"cannot use {seed!r} as a seed", at=here(), cure=cure))

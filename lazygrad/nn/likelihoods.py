@@ -9,7 +9,7 @@ import numpy as np
 
 from lazygrad.define.kinds import tensor
 from lazygrad.define.precision import in_floats
-from lazygrad.graph.registry import function, functions
+from lazygrad.graph.registry import function
 from lazygrad.graph.spec import Mismatch, broadcast
 from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting, number
@@ -17,6 +17,7 @@ from lazygrad.nn.losses import _compared, _masked, _weighted
 from lazygrad.ops.arithmetic import maximum, square
 from lazygrad.ops.elementary import exp, log
 from lazygrad.ops.movement import astype, broadcast_to
+from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.source import numeric
 from lazygrad.ops.special import gammaln
 
@@ -71,7 +72,7 @@ def gaussian_nll(
     _, variance = _compared("gaussian_nll", mean=mean, variance=variance)
     with fitting("gaussian_nll", mean=mean, variance=variance):
         least = number("eps", eps, 0, math.inf)
-    held = variance + functions["stop_gradient"](maximum(variance, least) - variance)
+    held = variance + stop_gradient(maximum(variance, least) - variance)
     losses = 0.5 * (log(held) + square(target - mean) / held)
     return _masked(losses + 0.5 * math.log(2 * math.pi) if full else losses, mask)
 

@@ -7,31 +7,25 @@ import functools
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from lazygrad.backends.base import Backend
 from lazygrad.engine.progress import Progress
 from lazygrad.engine.runner import Runner
 from lazygrad.engine.tier import Tier, policy
 from lazygrad.errors import TraceError, report
 from lazygrad.graph.graph import Graph, freeze
 from lazygrad.graph.registry import here
-from lazygrad.graph.spec import Mismatch
-from lazygrad.graph.tensor import Tensor
-from lazygrad.ops.source import numeric
 from lazygrad.plan import Plan
 from lazygrad.step.closures import Closure
-from lazygrad.step.context import Context, check_step, is_array
+from lazygrad.step.context import Context, check_step
 from lazygrad.step.effects import called
-from lazygrad.step.evaluator import Update, as_feed, check_feeds, fed_argument, missing_feed, unknown_feed
-from lazygrad.step.signatures import Signatures
+from lazygrad.step.evaluator import check_feeds
+from lazygrad.step.signatures import Signatures, signature
+from lazygrad.step.traced import Traced
 from lazygrad.store.store import EVALUATED
-from lazygrad.trees import leaves, rebuilt, structure
-from lazygrad.values.foreign import on_device
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
@@ -41,20 +35,6 @@ __all__ = ["Compiled"]
 MISSED = object()  # what the quick way returns if it is not to be gone
 MAX_SIGNATURES = 64  # the least recently used is forgotten first
 MAX_BOUND = 64  # steps with settings given for good, likewise
-
-
-@dataclass
-class _Traced:
-    """What is known of one signature."""
-
-    runner: Runner
-    native: Tier
-    sources: list[tuple[str, Any]]  # for each input: ("argument" or "constant", which), or ("feed", name)
-    constants: Sequence[Any]
-    pack: Callable[[Sequence[Any]], Any]  # makes what the step returns of the arrays
-    feeds: set[str]  # names that may be fed
-    arguments: set[str]  # names of array arguments, which may not
-    version: int
 
 
 class Compiled:
@@ -70,8 +50,8 @@ class Compiled:
         self._env, self._store = env, env._store
         self._step = step
         self._wait = bool(wait)
-        self._entries: OrderedDict[Any, _Traced] = OrderedDict()
-        self._last: _Traced | None = None
+        self._entries: OrderedDict[Any, Traced] = OrderedDict()
+        self._last: Traced | None = None
         self._signatures = Signatures(step)
         self._closure = Closure(step)
         self._quick: Callable[[tuple[Any, ...]], Any] | None = None
@@ -132,7 +112,7 @@ class Compiled:
             with contextlib.suppress(KeyError):  # a handler of a signal has called it with many other signatures
                 self._entries.move_to_end(key)
             self._last = entry
-            inputs = self._inputs(entry, arrays, feeds)
+            inputs = entry.inputs(arrays, feeds, self._store.backend)
             quick = self._quickly(entry, args, arrays) if feeds is None and not kwargs else None
             result = store.transact(entry.runner, inputs, entry.pack)
             self._quick = quick
@@ -148,10 +128,10 @@ class Compiled:
         closure = self._closure
         if closure.same is not None and not closure.same() and not closure.look():
             self._forget()
-        arrays, key = _signature(args, kwargs, feeds, self._store.backend)
+        arrays, key = signature(args, kwargs, feeds, self._store.backend)
         return arrays, (key, closure.key)
 
-    def _quickly(self, entry: _Traced, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
+    def _quickly(self, entry: Traced, args: tuple[Any, ...], arrays: Sequence[Any]) -> Any:
         """The way of a call like the last one, where native code does all of it.
 
         What is left for Python is to find the addresses for the side on which the variables lie, and to commit.
@@ -217,16 +197,17 @@ class Compiled:
         graph = Graph(env.dtype)
         context = Context(env, graph, feeds, tracing=True)
 
-        def traced_and_run() -> tuple[_Traced, Any]:
+        def traced_and_run() -> tuple[Traced, Any]:
             result = context.call(self._step, args, kwargs)
             native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"))
             plan = Plan(graph, context.asked(result), native=native.code)
-            entry = self._entry(context, Runner(plan, self._store.backend, native), native, result)
+            entry = Traced.of(context, Runner(plan, self._store.backend, native), native, result)
             self._signatures.add(args, kwargs, self._closure.kinds)
             native.ask(plan, wait=self._wait or not run or policy() == "wait")
             if not run:
                 return entry, None
-            return entry, self._store.transact(entry.runner, self._inputs(entry, arrays, feeds), entry.pack)
+            inputs = entry.inputs(arrays, feeds, self._store.backend)
+            return entry, self._store.transact(entry.runner, inputs, entry.pack)
 
         try:
             entry, result = env._write(graph, traced_and_run)
@@ -261,44 +242,6 @@ class Compiled:
                 self._last = entry
                 entry.native.ask(entry.runner.plan, wait=True)
             return self.plan
-
-    def _entry(self, context: Context, runner: Runner, native: Tier, result: Any) -> _Traced:
-        arguments = list(context._arguments)
-        sources: list[tuple[str, Any]] = []
-        for i in runner.input_nodes:
-            params = runner.plan.graph.nodes[i].params
-            if "number" in params:
-                sources.append(("constant", params["number"]))
-            elif params["name"] in arguments:
-                sources.append(("argument", arguments.index(params["name"])))
-            else:
-                sources.append(("feed", params["name"]))
-        constants = [self._store.backend.asarray(array) for array in context.graph.constants]
-        feeds = context._placeholders.keys() - context._arguments.keys()
-        return _Traced(runner, native, sources, constants, _packer(result), feeds, set(arguments), self._store.version)
-
-    def _inputs(self, entry: _Traced, arrays: Sequence[Any], feeds: dict[str, Any] | None) -> list[Any]:
-        inputs = []
-        backend = self._store.backend
-        own = backend.xp.ndarray  # an array of another library is taken over
-        for name in feeds or ():
-            if name in entry.arguments:
-                raise fed_argument(name)
-            if name not in entry.feeds:
-                raise unknown_feed(name, entry.feeds)
-        for (kind, which), spec in zip(entry.sources, entry.runner.input_specs, strict=True):
-            if kind == "argument":
-                array = arrays[which]
-                if type(array) is not own or not array.flags.c_contiguous or array.dtype != spec.dtype:
-                    array = as_feed(f"argument {which}", array, spec, backend)
-                inputs.append(array)
-            elif kind == "constant":
-                inputs.append(entry.constants[which])
-            elif feeds is not None and which in feeds:
-                inputs.append(as_feed(which, feeds[which], spec, backend))
-            else:
-                raise missing_feed(which, spec)
-        return inputs
 
     def wait(self) -> None:
         """Return when native code is in place for every signature there has been, or cannot be had."""
@@ -357,7 +300,7 @@ class Compiled:
             raise TraceError(report("there is no native code", at=here(), cure=f"Why: {native.why_not}."))
         return native.loaded.native.text()
 
-    def _known(self) -> _Traced:
+    def _known(self) -> Traced:
         if self._last is None:
             cure = "Call the compiled step once: it is planned for the arguments it is called with."
             raise TraceError(report("the step has not been compiled yet", at=here(), cure=cure))
@@ -372,72 +315,6 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
-
-
-def _signature(
-    args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None, backend: Backend
-) -> tuple[list[Any], Any]:
-    """The arrays among the arguments, and the key of everything that a trace depends on."""
-    arrays: list[Any] = []
-    parts: list[Any] = [len(args)]
-    for value in args:
-        if type(value) is np.ndarray:
-            arrays.append(value)
-            parts.append((value.shape, value.dtype))
-        else:
-            _tree_signature(value, "", arrays, parts, backend)
-    for name, value in kwargs.items():
-        parts.append(name)
-        _tree_signature(value, name, arrays, parts, backend)
-    for name, array in (feeds or {}).items():
-        parts.append((name, _shape(array)))
-    return arrays, tuple(parts)
-
-
-def _shape(array: Any) -> Any:
-    try:
-        return np.shape(array)
-    except ValueError:  # ragged lists; the feed is refused later, by name
-        return None
-
-
-def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], backend: Backend) -> None:
-    parts.append(structure(value))
-    for path, leaf in leaves(value, name):
-        if is_array(leaf):
-            if on_device(leaf):
-                leaf = backend.taken(leaf)
-            elif type(leaf) is not np.ndarray:
-                leaf = numeric(leaf, backend=backend)
-            arrays.append(leaf)
-            parts.append((path, leaf.shape, leaf.dtype))
-            continue
-        try:
-            hash(key := (path, freeze(leaf)))
-        except (TypeError, ValueError, Mismatch):
-            cure = "Arguments that are not arrays are part of the signature, and must be hashable."
-            what = f"cannot compile for an argument of type {type(leaf).__name__}"
-            raise TraceError(report(what, at=here(), cure=cure)) from None
-        parts.append(key)
-
-
-def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
-    """A function that puts arrays in place of the tensors that the step returned; what is only shown follows them."""
-    if type(tree) is Tensor:
-        return lambda values: values[0]
-    found = [leaf for _, leaf in leaves(tree)]
-    tensors = [i for i, leaf in enumerate(found) if type(leaf) is Tensor]
-    template = [None if type(leaf) in (Tensor, Update) else leaf for leaf in found]
-
-    def packed(values: Sequence[Any]) -> Any:
-        filled = list(template)
-        for i, value in zip(tensors, values, strict=False):
-            filled[i] = value
-        return tuple(filled) if flat else rebuilt(shape, filled)
-
-    flat = type(tree) is tuple and structure(tree) == (tuple, *[None] * len(found))
-    shape = rebuilt(tree, template)
-    return packed
 
 
 def _forgotten() -> None:

@@ -13,11 +13,11 @@ import numpy as np
 from lazygrad.define.kinds import tensor
 from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
 from lazygrad.graph.graph import Graph
-from lazygrad.graph.registry import functions, here
+from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Mismatch, Spec, fits, sized
 from lazygrad.graph.tensor import Tensor, checked_dtype
 from lazygrad.ops.random import Random
-from lazygrad.ops.source import assign, numeric, placeholder, variable
+from lazygrad.ops.source import assign, constant, numeric, placeholder, variable
 from lazygrad.step.effects import check_updates, fed, needed, shown
 from lazygrad.step.evaluator import Evaluator, Update, as_feed, fed_argument, roots_of, unknown_feed
 from lazygrad.step.widening import warn_if_wider
@@ -167,7 +167,7 @@ class Context:
             dtype = self.graph.dtype
         if isinstance(value, (Tensor, bool, int, float, np.generic)):
             return tensor(value, self.graph, None if dtype is None else checked_dtype(dtype))
-        return functions["constant"](self.graph, value, dtype, self.graph.dtype)
+        return constant(self.graph, value, dtype, self.graph.dtype)
 
     def assign(self, target: str | Variable | Tensor, value: Any) -> Update:
         """An update op that gives a variable a new value, cast to the variable's dtype.

@@ -1,4 +1,4 @@
-"""What a compiled step has been compiled for, argument by argument, to say so where it matters."""
+"""What a compiled step is compiled for: the key of a call; the kinds of every argument, said where it matters."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from lazygrad.graph.registry import level
-from lazygrad.graph.spec import Spec
-from lazygrad.trees import leaves
-from lazygrad.values.foreign import dtype_of
+import numpy as np
 
-__all__ = ["MANY", "Signatures"]
+from lazygrad.backends.base import Backend
+from lazygrad.errors import TraceError, report
+from lazygrad.graph.graph import freeze
+from lazygrad.graph.registry import here, level
+from lazygrad.graph.spec import Mismatch, Spec
+from lazygrad.ops.source import numeric
+from lazygrad.step.context import is_array
+from lazygrad.trees import leaves, structure
+from lazygrad.values.foreign import dtype_of, on_device
+
+__all__ = ["MANY", "Signatures", "signature"]
 
 PATHS = 256  # arguments, and leaves of arguments, of which kinds are remembered
 MANY = 8  # kinds of one argument; with more, something is probably wrong
@@ -83,3 +90,50 @@ class Signatures:
             else:
                 names.append(parameters[k].name if k < len(parameters) else f"argument {k}")
         return names
+
+
+def signature(
+    args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None, backend: Backend
+) -> tuple[list[Any], Any]:
+    """The arrays among the arguments, and the key of everything that a trace depends on."""
+    arrays: list[Any] = []
+    parts: list[Any] = [len(args)]
+    for value in args:
+        if type(value) is np.ndarray:
+            arrays.append(value)
+            parts.append((value.shape, value.dtype))
+        else:
+            _tree_signature(value, "", arrays, parts, backend)
+    for name, value in kwargs.items():
+        parts.append(name)
+        _tree_signature(value, name, arrays, parts, backend)
+    for name, array in (feeds or {}).items():
+        parts.append((name, _shape(array)))
+    return arrays, tuple(parts)
+
+
+def _shape(array: Any) -> Any:
+    try:
+        return np.shape(array)
+    except ValueError:  # ragged lists; the feed is refused later, by name
+        return None
+
+
+def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], backend: Backend) -> None:
+    parts.append(structure(value))
+    for path, leaf in leaves(value, name):
+        if is_array(leaf):
+            if on_device(leaf):
+                leaf = backend.taken(leaf)
+            elif type(leaf) is not np.ndarray:
+                leaf = numeric(leaf, backend=backend)
+            arrays.append(leaf)
+            parts.append((path, leaf.shape, leaf.dtype))
+            continue
+        try:
+            hash(key := (path, freeze(leaf)))
+        except (TypeError, ValueError, Mismatch):
+            cure = "Arguments that are not arrays are part of the signature, and must be hashable."
+            what = f"cannot compile for an argument of type {type(leaf).__name__}"
+            raise TraceError(report(what, at=here(), cure=cure)) from None
+        parts.append(key)

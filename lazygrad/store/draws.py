@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Draws"]
+from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
+
+__all__ = ["Draws", "checked_seed", "fresh_seed"]
 
 
 class Draws:
@@ -40,3 +43,15 @@ def fresh_seed() -> int:
     entropy = np.random.SeedSequence().entropy
     assert isinstance(entropy, int)
     return entropy
+
+
+def checked_seed(seed: Any) -> int:
+    """The seed, if it is one.
+
+    Raises:
+        SpecError: it is not.
+    """
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
+        return int(seed)
+    cure = "A seed is a whole number that is not negative, or None for a fresh one."
+    raise SpecError(report(f"cannot use {seed!r} as a seed", at=here(), cure=cure))
