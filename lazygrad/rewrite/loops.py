@@ -83,7 +83,11 @@ def _both(graph: Graph, one: Joined, other: Joined, first: int, at: int) -> Join
     last = first + carries + one.xs
     made = Graph(graph.dtype)
     made.nodes, made.origins = list(one.body.graph.nodes), list(one.body.graph.origins)
-    places = {(node.op, node.inputs, node.key): i for i, node in enumerate(made.nodes) if node.op is not parameter}
+    places: dict[Any, int] = {}  # the first of equal nodes
+    first_of: list[int] = []
+    for i, node in enumerate(made.nodes):
+        inputs = tuple([first_of[j] for j in node.inputs])
+        first_of.append(i if node.op is parameter else places.setdefault((node.op, inputs, node.key), i))
     known = [
         list(zip(one.inputs[first + carries : last], one.body.inputs[carries : carries + one.xs], strict=True)),
         list(zip(one.inputs[last:], one.body.inputs[carries + one.xs :], strict=True)),
@@ -115,7 +119,7 @@ def _both(graph: Graph, one: Joined, other: Joined, first: int, at: int) -> Join
             made.nodes.append(Node(node.op, inputs, node.params, node.key, node.spec))
             made.origins.append(other.body.graph.origins[i])
         moved[i] = place
-    if [moved[i] for i in other.body.outputs[:carries]] != list(one.body.outputs[:carries]):
+    if [moved[i] for i in other.body.outputs[:carries]] != [first_of[i] for i in one.body.outputs[:carries]]:
         return None
     new = [operand for operands in fresh for operand, _ in operands]
     if _depends(graph, new, min(one.results)):
@@ -123,9 +127,11 @@ def _both(graph: Graph, one: Joined, other: Joined, first: int, at: int) -> Join
     outputs = list(one.body.outputs)
     where = list(range(carries))
     for i in other.body.outputs[carries:]:
-        if moved[i] not in outputs[carries:]:
+        given = [first_of[j] if j < len(first_of) else j for j in outputs[carries:]]
+        if moved[i] not in given:
             outputs.append(moved[i])
-        where.append(carries + outputs[carries:].index(moved[i]))
+            given.append(moved[i])
+        where.append(carries + given.index(moved[i]))
     inputs = (*one.inputs[:last], *[o for o, _ in fresh[0]], *one.inputs[last:], *[o for o, _ in fresh[1]])
     split = carries + one.xs
     entries = [*one.body.inputs[:split], *[i for _, i in fresh[0]], *one.body.inputs[split:], *[i for _, i in fresh[1]]]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from lazygrad import settings
 from lazygrad.errors import GraphError, report
+from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
+from lazygrad.rewrite.hoisting import hoisted, summed_up
 from lazygrad.rewrite.loops import joined, trimmed
-from lazygrad.rewrite.regions import has_regions
+from lazygrad.rewrite.regions import has_regions, rewritten_bodies
 from lazygrad.rewrite.rewriting import rewritten, walked
 from lazygrad.rewrite.rules import RULES, Rule
 from lazygrad.rewrite.sharing import SLOPES
@@ -89,7 +91,7 @@ def optimized(graph: Graph) -> Graph:
     """
     new = prune(graph)
     if has_regions(new):
-        new = prune(trimmed(joined(merge(new))))
+        new = _around_loops(prune(trimmed(joined(merge(new)))))
     rules = [rule for rule in RULES if rule.passed != "share"]
     for _ in range(WALKS):
         new, again = walked(new, rules)
@@ -99,6 +101,26 @@ def optimized(graph: Graph) -> Graph:
     if settings.is_checked():
         verify(new, graph)
     return new
+
+
+def _around_loops(graph: Graph) -> Graph:
+    """Passes in the bodies of loops, and what can leave them leaves them."""
+    return prune(trimmed(summed_up(hoisted(rewritten_bodies(graph, _optimized_body)))))
+
+
+def _optimized_body(body: Body) -> Body:
+    """A body after all passes, kept on it."""
+    found: Body | None = body.memo.get("optimized")
+    if found is None:
+        wanted = Graph(body.graph.dtype)
+        wanted.nodes, wanted.origins = body.graph.nodes, body.graph.origins
+        wanted.roots = (*body.inputs, *body.outputs, *body.effects)
+        new = optimized(wanted)
+        first, last = len(body.inputs), len(body.inputs) + len(body.outputs)
+        found = Body(new, new.roots[:first], new.roots[first:last], new.roots[last:])
+        body.memo["optimized"] = found
+        found.memo["optimized"] = found
+    return found
 
 
 def verify(graph: Graph, before: Graph | None = None) -> None:

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from lazygrad.define.kinds import item
 from lazygrad.define.region import Region, results
-from lazygrad.graph.graph import Graph, Node
+from lazygrad.graph.body import Body
+from lazygrad.graph.graph import Graph, Node, freeze
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
 
-__all__ = ["Found", "Site", "has_regions", "read_results", "reordered", "rewritten_regions", "written"]
+__all__ = ["Found", "Site", "has_regions", "read_results", "reordered", "rewritten_bodies"]
+__all__ += ["rewritten_regions", "written"]
 
 
 class Site(NamedTuple):
@@ -110,3 +112,23 @@ def reordered(graph: Graph, more: dict[int, Sequence[int]]) -> list[int]:
 def written(graph: Graph, op: Region, operands: Sequence[Tensor], params: dict[str, Any]) -> list[Tensor]:
     """The results of a new region."""
     return results(graph.apply(op, tuple([t.index for t in operands]), params))
+
+
+def rewritten_bodies(graph: Graph, rewrite: Callable[[Body], Body]) -> Graph:
+    """The graph with what ``rewrite`` makes of the bodies of its regions; each of the same inputs and outputs."""
+    made = Graph(graph.dtype)
+    made.constants, made.rewrites, made.roots = graph.constants, graph.rewrites, graph.roots
+    made.origins = graph.origins
+    for node in graph.nodes:
+        if isinstance(node.op, Region):
+            params = {name: _rewritten(value, rewrite) for name, value in node.params.items()}
+            key = tuple([freeze(value) for value in params.values()])
+            node = Node(node.op, node.inputs, params, key, node.spec)
+        made.nodes.append(node)
+    return made
+
+
+def _rewritten(value: Any, rewrite: Callable[[Body], Body]) -> Any:
+    if isinstance(value, Body):
+        return rewrite(value)
+    return tuple([_rewritten(item, rewrite) for item in value]) if isinstance(value, tuple) else value

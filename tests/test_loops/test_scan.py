@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.plan import Plan
 
 
 def unrolled(body: Any, init: Any, xs: Any, reverse: bool = False) -> Any:
@@ -79,3 +80,37 @@ def test_a_scan_reads_variables_and_keeps_a_nesting() -> None:
         return carry
 
     assert env.run(step) == {"n": 4, "kept": (16.0,)}
+
+
+def test_what_needs_no_turn_is_one_product_before_the_loop_or_after_it() -> None:
+    """x_t @ w for all t, and the gradients of both weights, are one product each; the values are those of the loop."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(7, 16, 16)), rng.normal(size=(16, 32)) / 4, rng.normal(size=(32, 32)) / 6]
+
+    def network(loop: Any) -> Any:
+        def step(ctx: Any, xs: Any, w: Any, u: Any) -> Any:
+            def body(h: Any, x: Any) -> Any:
+                h = lg.tanh(x @ w + h @ u)
+                return h, lg.sum(h, axis=0)
+
+            _, ys = loop(body, lg.zeros((16, 32)), xs)
+            return lg.grad(lg.sum(ys**2), [w, u])
+
+        return step
+
+    for found, expected in zip(env.run(network(lg.scan), *given), env.run(network(unrolled), *given), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    graph = env.trace(network(lg.scan), *given)
+    outside = [node.op.name for node in Plan(graph, graph.roots).graph.nodes]
+    assert (2, 3) == (outside.count("scan"), outside.count("matmul"))
+
+
+def test_writing_a_scan_takes_as_long_for_a_thousand_turns_as_for_one() -> None:
+    """The graph has as many nodes, and what the body is made of is used again in the next run."""
+    env = lg.VariableEnvironment(seed=0)
+    sizes = []
+    for length in (1, 1000):
+        graph = env.trace(lambda ctx, n=length: lg.scan(lambda c, _: (lg.sin(c), c), 0.5, length=n))
+        sizes.append(len(graph))
+    assert sizes[0] == sizes[1]
