@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 import lazygrad as lg
+from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.native import Native, Repeat
 from tests.codegen.native_steps import Case, agree, case, script, whole
 
@@ -276,6 +277,21 @@ def test_a_step_with_a_loop_is_called_quickly() -> None:
     for k in range(5):
         np.testing.assert_array_equal(fast(c, x), first)
         fast(c + k, x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_underflows_in_a_loop_of_float32_is_zero(dtype: str) -> None:
+    """As it costs much and says little; in float64 it is kept, and after the loop all is as before."""
+    info = np.finfo(dtype)
+    env = lg.VariableEnvironment(seed=0, dtype=dtype)
+    fast = env.compile(lambda ctx, x: lg.scan(lambda c, _: (c / 2, c), x, length=3), wait=True)
+    x = np.array([info.tiny, 1], dtype)
+    for _ in range(3):
+        last, _ = fast(x)
+    assert "NumPy:" not in fast.plan.explain()
+    kept = dtype == "float64" or not driver.machine().triple.startswith("x86_64")
+    assert last.tolist() == [float(info.tiny) / 8 if kept else 0, 0.125]
+    assert x[0] / 2 > 0
 
 
 # Random bodies.

@@ -54,6 +54,7 @@ class Description:
         limited: the number of the array that says how many of the turns are made; 0 if all are.
         backwards: whether arrays move from their ends.
         cleared: numbers of arrays that begin as zeros, with their bytes.
+        flush: whether results below the least normal number become zero.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Description:
         limited: int = 0,
         backwards: bool = False,
         cleared: Sequence[tuple[int, int]] = (),
+        flush: bool = False,
     ) -> None:
         count = ENDLESS if turns is None else turns
         ordered = sorted(settings, key=lambda one: not one.amount)
@@ -91,6 +93,7 @@ class Description:
             "counted": counted,
             "limited": limited,
             "backwards": int(backwards),
+            "flush": int(flush),
         }
         self._words = np.array([found[name] for name in WORDS], np.int64)
 

@@ -106,7 +106,8 @@ def _python() -> dict[str, int]:
 @functools.cache
 def compiled() -> bytes:
     """The driver as object code."""
-    return object_code(driver_text(machine().triple, _pool(), bool(_python())) + repeats_text())
+    triple = machine().triple
+    return object_code(driver_text(triple, _pool(), bool(_python())) + repeats_text(triple))
 
 
 def _driver() -> _Driver:

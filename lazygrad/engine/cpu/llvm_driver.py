@@ -8,7 +8,8 @@ Who wants a batch exchanges the word for one with a batch less: the owner of the
 highest, so that with two threads each keeps to its half of the memory from row to row. The ticket is another one for
 every row, so the exchange fails if what a worker has read about the row is out of date, however late it comes. The
 owner writes a new row only after the old one is done. So workers that are late, or asleep, cost nothing and spoil
-nothing; a worker that has taken a batch is waited for.
+nothing; a worker that has taken a batch is waited for. It computes as its owner does: whether numbers that are too
+small become zero (``llvm_repeats.py``) goes with the row.
 
 **Sleep**: a worker that found nothing for a while locks the mutex, counts itself as a sleeper, looks at the word
 again, and waits for the condition. The owner writes the word, then looks for sleepers; both are in one order for all
@@ -19,6 +20,7 @@ end with the process.
 
 from __future__ import annotations
 
+from lazygrad.engine.cpu.llvm_called import CALLED
 from lazygrad.engine.lanes.target import Target
 
 __all__ = ["driver_text"]
@@ -32,6 +34,7 @@ _STATE = """
 @arguments = internal global ptr null
 @chunks = internal global i64 0
 @size = internal global i64 0
+@floats = internal global i64 0
 @workers = internal global i64 0, align 128
 @sleepers = internal global i64 0, align 128
 @patience = internal global i64 0, align 128
@@ -113,6 +116,8 @@ entry:
   store atomic ptr %its, ptr @arguments monotonic, align 8
   store atomic i64 %chunks, ptr @chunks monotonic, align 8
   store atomic i64 %size, ptr @size monotonic, align 8
+  %mode = call i64 @mode()
+  store atomic i64 %mode, ptr @floats monotonic, align 8
   store atomic i64 0, ptr @done monotonic, align 8
   store atomic i64 0, ptr @failed monotonic, align 8
   %old = load atomic i64, ptr @word monotonic, align 8
@@ -175,6 +180,7 @@ take:
   %its = load atomic ptr, ptr @arguments monotonic, align 8
   %chunks = load atomic i64, ptr @chunks monotonic, align 8
   %size = load atomic i64, ptr @size monotonic, align 8
+  %mode = load atomic i64, ptr @floats monotonic, align 8
   %above = add i64 %word, 65536
   %below = sub i64 %word, 1
   %rest = select i1 %lowest, i64 %above, i64 %below
@@ -192,6 +198,7 @@ run:
   %begin = mul i64 %batch, %size
   %stop = add i64 %begin, %size
   %end = call i64 @llvm.smin.i64(i64 %stop, i64 %chunks)
+  call void @adopt(i64 %mode)
   %status = call i64 %kernel(ptr %its, i64 %begin, i64 %end)
   %counted = add i64 %count, 1
   %bad = icmp ne i64 %status, 0
@@ -343,41 +350,6 @@ define internal i64 @share(ptr %kernel, ptr %its, i64 %chunks, i64 %helpers) {
 }
 """
 
-# Functions of Python's C interface, METH_NOARGS. Their self is a tuple whose first item is the address of two numbers:
-# the address of the table, and how many rows it has. A tuple is not changed, so nothing here can fail but the last
-# call, which then has set an exception and returns null, as Python wants it.
-_CALLED = """
-define ptr @held(ptr %self, ptr %unused) {
-  %number = call ptr @PyTuple_GetItem(ptr %self, i64 0)
-  %place = call ptr @PyLong_AsVoidPtr(ptr %number)
-  %place1 = getelementptr i64, ptr %place, i64 1
-  %table = load ptr, ptr %place
-  %count = load i64, ptr %place1
-  %status = call i64 @run(ptr %table, i64 %count)
-  %result = call ptr @PyLong_FromLongLong(i64 %status)
-  ret ptr %result
-}
-
-define ptr @released(ptr %self, ptr %unused) {
-  %number = call ptr @PyTuple_GetItem(ptr %self, i64 0)
-  %place = call ptr @PyLong_AsVoidPtr(ptr %number)
-  %place1 = getelementptr i64, ptr %place, i64 1
-  %table = load ptr, ptr %place
-  %count = load i64, ptr %place1
-  %thread = call ptr @PyEval_SaveThread()
-  %status = call i64 @run(ptr %table, i64 %count)
-  call void @PyEval_RestoreThread(ptr %thread)
-  %result = call ptr @PyLong_FromLongLong(i64 %status)
-  ret ptr %result
-}
-
-declare ptr @PyTuple_GetItem(ptr, i64)
-declare ptr @PyLong_AsVoidPtr(ptr)
-declare ptr @PyLong_FromLongLong(i64)
-declare ptr @PyEval_SaveThread()
-declare void @PyEval_RestoreThread(ptr)
-"""
-
 _PAUSE = {
     "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()\n"),
     "aarch64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)\n"),
@@ -395,5 +367,5 @@ def driver_text(triple: str, pool: bool, python: bool) -> str:
             gives it to other threads meanwhile.
     """
     pause, declaration = _PAUSE.get(triple.split("-")[0], ("", ""))
-    text = _STATE + _RUN + (_SHARE + _SERVE + declaration if pool else _ALONE) + (_CALLED if python else "")
+    text = _STATE + _RUN + (_SHARE + _SERVE + declaration if pool else _ALONE) + (CALLED if python else "")
     return text.replace("BATCHES", str(Target.batches)).replace("PAUSE", pause)

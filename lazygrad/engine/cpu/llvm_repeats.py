@@ -23,6 +23,9 @@ as it says, and more than ``limit`` are a failure, as is one of a kernel: the re
 the step again on NumPy learns in which turn. Fewer than ``limit`` turns are made if the number at
 ``arguments[limited]`` says so; what moves ``backwards`` then begins as much later.
 
+Where ``flush`` is not 0, results that are below the least normal number become zero while the repeat runs, where the
+processor has a switch for that.
+
 ``either`` has two descriptions, and its second argument is the byte that chooses: 0 the second, else the first.
 """
 
@@ -35,7 +38,7 @@ __all__ = ["CARRY", "CLEARED", "READ", "SETTING", "WORDS", "repeats_text"]
 WORDS = (
     *("table", "rows", "condition", "conditions", "flag", "limit", "settings", "moving", "setting_count"),
     *("carries", "carry_count", "reads", "read_count", "cleared", "cleared_count"),
-    *("elsewhere", "counted", "limited", "backwards"),
+    *("elsewhere", "counted", "limited", "backwards", "flush"),
 )
 SETTING = ("number", "place", "start", "amount")
 CARRY = ("from", "to", "other", "bytes", "read", "written")
@@ -63,6 +66,27 @@ define i64 @either(ptr %its, i64 %begin, i64 %end) {
 }
 
 define internal i64 @turns(ptr %d, ptr %its) noinline {
+entry:
+  LOAD i64 flush d
+  %before = call i64 @mode()
+  %flushing = or i64 %before, FLUSHING
+  %wanted = icmp ne i64 %flush, 0
+  %other = icmp ne i64 %flushing, %before
+  %switch = and i1 %wanted, %other
+  br i1 %switch, label %switched, label %plain
+
+plain:
+  %status1 = call i64 @turned(ptr %d, ptr %its)
+  ret i64 %status1
+
+switched:
+  call void @adopt(i64 %flushing)
+  %status2 = call i64 @turned(ptr %d, ptr %its)
+  call void @adopt(i64 %before)
+  ret i64 %status2
+}
+
+define internal i64 @turned(ptr %d, ptr %its) noinline {
 entry:
   LOAD ptr table d
   LOAD i64 rows d
@@ -159,6 +183,39 @@ all:
 declare i64 @llvm.smax.i64(i64, i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+"""
+
+# How floats are computed, a register of every thread: MXCSR, whose bit 15 flushes results to zero. Elsewhere
+# there is none, and what is subnormal costs little.
+_MODE = """
+define internal i64 @mode() {
+  %place = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %place)
+  %found = load i32, ptr %place
+  %wide = zext i32 %found to i64
+  ret i64 %wide
+}
+
+define internal void @adopt(i64 %mode) {
+  %narrow = trunc i64 %mode to i32
+  %place = alloca i32
+  store i32 %narrow, ptr %place
+  call void @llvm.x86.sse.ldmxcsr(ptr %place)
+  ret void
+}
+
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+"""
+
+_NO_MODE = """
+define internal i64 @mode() {
+  ret i64 0
+}
+
+define internal void @adopt(i64 %mode) {
+  ret void
+}
 """
 
 _CLEAR = """
@@ -286,12 +343,15 @@ over:
     )
 
 
-def repeats_text() -> str:
-    """The functions ``repeat`` and ``either``; the module has the function ``run``."""
-    both = "ptr %d, ptr %its"
+def repeats_text(triple: str) -> str:
+    """The functions ``repeat`` and ``either`` for a machine; the module has the function ``run``."""
+    both, mode, flushing = "ptr %d, ptr %its", _NO_MODE, "0"
+    if triple.startswith("x86_64"):
+        mode, flushing = _MODE, str(1 << 15)
     return "".join(
         [
-            _expanded(_TURNS, ()),
+            mode,
+            _expanded(_TURNS.replace("FLUSHING", flushing), ()),
             _each("clear", both, "cleared", "cleared_count", CLEARED, _CLEAR),
             _each("set", both + ", i64 %skipped", "settings", "setting_count", SETTING, _SET),
             _each("move", "ptr %d", "settings", "moving", SETTING, _MOVE),

@@ -72,6 +72,7 @@ class Repeat:
         counted: the argument that is told the number of turns; 0: none.
         limited: the argument that says how many are made; 0: all.
         cleared: arguments that begin as zeros, with their bytes.
+        flush: whether results that are below the least normal number become zero.
     """
 
     node: int
@@ -84,6 +85,7 @@ class Repeat:
     counted: int
     limited: int
     cleared: tuple[tuple[int, int], ...]
+    flush: bool
 
     @property
     def uses(self) -> tuple[Inside, ...]:

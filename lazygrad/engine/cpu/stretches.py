@@ -87,6 +87,7 @@ def _descriptions(step: Repeat, stretches: Sequence[_Stretch], flag: int) -> lis
         "limited": step.limited,
         "backwards": step.loop.backwards,
         "cleared": step.cleared,
+        "flush": step.flush,
     }
     turns = step.loop.turns
     if step.condition is not None:
