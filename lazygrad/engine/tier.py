@@ -135,6 +135,8 @@ class Tier:
             if cache_folder.is_empty():
                 llvm_process.start()  # while the rest is imported
             from lazygrad.engine.cpu import making
+
+            making.prepare(plan)
         job.leave = making.stop
         assert self._meter is not None
         return making.made(plan, self._meter, job.check)

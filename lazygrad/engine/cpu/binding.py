@@ -12,10 +12,12 @@ from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.define.kinds import Declared, item
 from lazygrad.define.region import Region
 from lazygrad.engine.cpu import driver
+from lazygrad.engine.cpu.addresses import addresses
 from lazygrad.engine.cpu.arguments import expected
 from lazygrad.engine.cpu.cache import code, object_code
 from lazygrad.engine.cpu.native import Module, Native, NumpyCall
 from lazygrad.engine.cpu.stretches import describe, row, statics
+from lazygrad.engine.emit.lapack import PREFIX
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.machine import region_kernel
@@ -26,6 +28,13 @@ from lazygrad.graph.spec import Spec
 __all__ = ["Binding", "Loaded"]
 
 Arrays = dict[Any, Any]
+
+
+def _symbols(text: str) -> dict[str, int]:
+    """The addresses of the functions of LAPACK that a module calls."""
+    if PREFIX not in text:
+        return {}
+    return {name: address for name, address in addresses().items() if f"@{name}(" in text}
 
 
 class Loaded:
@@ -42,7 +51,7 @@ class Loaded:
         self.xp = xp
         if compiled is None:
             compiled = [(module, object_code(module.text)) for module in native.modules()]
-        self.codes = [code(module.text, module.names, {}, made=made) for module, made in compiled]
+        self.codes = [code(module.text, module.names, _symbols(module.text), made=made) for module, made in compiled]
         self.addresses = {name: address for one in self.codes for name, address in one.addresses.items()}
         self.is_shared = native.is_shared
         self.arena = aligned(native.nbytes)

@@ -11,8 +11,10 @@ import numpy as np
 
 from lazygrad.define.kinds import item
 from lazygrad.engine.cpu.arguments import Moving, layout, taking
+from lazygrad.engine.cpu.decompositions import DecompositionCode, call_of, decomposed, results_of
 from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Results, Step, key_of
 from lazygrad.engine.cpu.repeats import repeat
+from lazygrad.engine.emit.lapack import Decomposition
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
@@ -47,7 +49,8 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
         look: called now and then; raises if nobody wants the code any more.
     """
     look()
-    ways = Ways(plan)
+    target = cpu(target) if isinstance(target, int) else target
+    ways = Ways(plan, target.lapack)
     look()
     code = _Lowering(ways, cpu(target) if isinstance(target, int) else target, look)
     inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
@@ -247,6 +250,7 @@ class _Lowering:
         self.ways, self.target, self.look = ways, target, look
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, _ProductCode] = {}
+        self._decompositions: dict[Decomposition, DecompositionCode] = {}
         self.entries: list[Kernel | Entry] = []
         self.program: list[Step] = []
         self.functions: dict[str, str] = {}
@@ -265,13 +269,15 @@ class _Lowering:
             step, scratch = repeat(self.ways, number, entry.node, self._inside)
             self.program.append(step)
             self.scratch.update(scratch)
+        elif entry.kind is Way.LAPACK:
+            self._decomposition(number, entry.node)
         else:
             self.program.append(NumpyCall(entry.node, number))
 
     def _inside(self, ways: Ways) -> Native:
         """The native code of a body, which shares the text of its kernels with what is around it."""
         code, plan = _Lowering(ways, self.target, self.look), cast(BodyPlan, ways.plan)
-        code._known, code._products = self._known, self._products
+        code._known, code._products, code._decompositions = self._known, self._products, self._decompositions
         code.functions, code.definitions = self.functions, self.definitions
         given = {Spare(k): ways.spec(i) for k, i in enumerate(plan.outputs)}
         return _native(code, _results(ways, dict(enumerate(plan.outputs)), ()), tuple(plan.inputs), given)
@@ -307,6 +313,17 @@ class _Lowering:
         scratch = ("scratch", node)
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
         self._append(made.kernel, [*operands, node, scratch], number)
+
+    def _decomposition(self, number: int, node: int) -> None:
+        call = call_of(self.ways, node)
+        made = self._decompositions.get(call)
+        if made is None:
+            made = self._decompositions[call] = decomposed(call, self.target)
+        operands = [self.ways.view(j) for j in self.ways.nodes[node].inputs]
+        results = [i for i in results_of(self.ways, node) if i is not None]
+        scratch = ("scratch", node)
+        self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
+        self._append(made.kernel, [*operands, *results, scratch], number)
 
     def _append(self, text: Written, arguments: list[Any], number: int) -> None:
         name = "k" + hashlib.sha256(text.body.encode()).hexdigest()[:20]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lazygrad.engine.cpu import driver
+from lazygrad.engine.cpu.addresses import addresses
 from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.compiler import Stopped, stop
@@ -20,9 +21,11 @@ from lazygrad.engine.cpu.llvm import machine
 from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.meter import Meter
 from lazygrad.engine.cpu.native import Module, Native
+from lazygrad.engine.lanes.target import cpu
+from lazygrad.engine.lower.classify import decomposes
 from lazygrad.plan import Plan
 
-__all__ = ["Loaded", "Made", "Meter", "made", "stop"]
+__all__ = ["Loaded", "Made", "Meter", "made", "prepare", "stop"]
 
 
 class Made(NamedTuple):
@@ -62,7 +65,7 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
         check()
         meter.look()
 
-    native = lowered(plan, machine().width, look)
+    native = lowered(plan, cpu(machine().width, lapack=bool(_lapack(plan))), look)
     modules = native.modules()
     meter.known(len(native.functions))
     length = sum(len(module.text) for module in modules)
@@ -72,6 +75,15 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None]) -> Made:
         compiled.append((module, _insisting(functools.partial(object_code, module.text), check)))
         meter.step(len(module.names), len(module.text) / length)
     return Made(native, compiled)
+
+
+def prepare(plan: Plan) -> None:
+    """Import what native code of the plan calls: SciPy, where matrices are decomposed."""
+    _lapack(plan)
+
+
+def _lapack(plan: Plan) -> dict[str, int]:
+    return addresses() if decomposes(plan.graph) else {}
 
 
 def _insisting(compile: Callable[[], bytes], check: Callable[[], None]) -> bytes:

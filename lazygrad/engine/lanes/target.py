@@ -33,6 +33,7 @@ class Target:
         batches: parts that a worker takes the chunks of a kernel in, so that one that is late can be helped.
         calls: whether long functions of long kernels are called rather than written out.
         multiplies: whether products are kernels of its own, rather than calls of a library.
+        lapack: whether the functions of LAPACK can be called.
     """
 
     lanes: int
@@ -51,9 +52,10 @@ class Target:
     batches: int = 8
     calls: bool = True
     multiplies: bool = True
+    lapack: bool = False
 
 
 @functools.cache
-def cpu(lanes: int) -> Target:
-    """Cores of a CPU whose vector registers hold so many numbers of float32."""
-    return Target(lanes, functools.partial(Writer, lanes))
+def cpu(lanes: int, lapack: bool = False) -> Target:
+    """Cores of a CPU whose vector registers hold so many numbers of float32, with LAPACK beside them or without."""
+    return Target(lanes, functools.partial(Writer, lanes), lapack=lapack)

@@ -18,14 +18,15 @@ from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
 from lazygrad.engine.lower.small import FEW, Settings, Unrolled, is_small, written
-from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
+from lazygrad.engine.trace.reading import Decomposed, Folded, Gathered, Multiplied, Scattered, read
 from lazygrad.engine.trace.tracing import NotTraced, traced
-from lazygrad.graph.graph import Node
+from lazygrad.graph.body import bodies
+from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
 from lazygrad.ops.source import _full, _literal, assign
 from lazygrad.plan import Plan
 
-__all__ = ["NATIVE", "Classified", "Way"]
+__all__ = ["NATIVE", "Classified", "Way", "decomposes"]
 
 NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
@@ -48,10 +49,12 @@ class Way(enum.StrEnum):
     """Its operands are copied to where they go, and the rest is zero."""
     PRODUCT = "product"
     """A product of matrices of floats, which has a kernel of its own."""
+    LAPACK = "lapack"
+    """A function of LAPACK is called for every matrix of a batch; it may have several results."""
     REPEAT = "repeat"
     """A region: its bodies have tables of their own, which are run as often as there are turns."""
     RESULT = "result"
-    """One of several results of such a region, which lies in memory."""
+    """One of several results of a region or of a call of LAPACK, which lies in memory."""
     SMALL = "small"
     """Linear algebra of small matrices, written out: a row of a kernel is a matrix of the batch."""
     SEVERAL = "several"
@@ -70,11 +73,12 @@ class Classified:
             result each operand goes.
         inside: of every region that is a repeat how the nodes of its bodies are computed, that of a condition first.
         refused: of other regions why they are called back.
-        results: of every such region with several results the nodes that they are, by number.
+        results: of every such region or call of LAPACK with several results the nodes that they are, by number.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, lapack: bool = False) -> None:
         self.plan = plan
+        self._lapack = lapack  # whether it can be called
         self.nodes = plan.graph.nodes
         self._specs: list[Spec] = [cast(Spec, node.spec) for node in self.nodes]
         self._costs: dict[Any, int | None] = {}
@@ -96,7 +100,7 @@ class Classified:
         """Numbers that must lie in memory after all: operands of products, and what rows are added to, unless 0."""
         found: list[int] = []
         for i, node in enumerate(self.nodes):
-            if way[i] in (Way.PRODUCT, Way.REPEAT):
+            if way[i] in (Way.PRODUCT, Way.LAPACK, Way.REPEAT):
                 found += node.inputs
             elif way[i] is Way.SCATTER and self.nodes[node.inputs[0]].params.get("value"):
                 found.append(node.inputs[0])
@@ -118,6 +122,8 @@ class Classified:
             return Way.CALLBACK
         if self._is_small(i, node):
             return Way.SMALL if isinstance(node.spec, Spec) else Way.SEVERAL
+        if self._lapack and self._is_decomposition(i, node):
+            return Way.LAPACK
         if not isinstance(node.spec, Spec):
             return Way.CALLBACK
         specs = [self.nodes[j].spec for j in node.inputs]
@@ -157,7 +163,7 @@ class Classified:
             return Way.CALLBACK
         if any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK
-        inside = tuple([self.__class__(native_plan(use.body)) for use in loop.uses])
+        inside = tuple([self.__class__(native_plan(use.body), self._lapack) for use in loop.uses])
         for ways in inside:
             if Way.CALLBACK in ways.way:
                 called = ways.way.index(Way.CALLBACK)
@@ -171,7 +177,7 @@ class Classified:
         if source in self.small:
             self.small[i] = self.small[source]
             return Way.SMALL
-        if source not in self.inside:
+        if source not in self.inside and not isinstance(self.reading.get(source), Decomposed):
             return Way.CALLBACK
         of = self.results.setdefault(source, {})
         assert of.setdefault(node.params["index"], i) == i, "equal nodes are one"
@@ -224,6 +230,17 @@ class Classified:
             return False
         return a.shape[-1] == b.shape[-2] and spec.shape == _multiplied(a, b)
 
+    def _is_decomposition(self, i: int, node: Node) -> bool:
+        """Whether a node is linear algebra of matrices that are not empty."""
+        results = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
+        specs = [self.nodes[j].spec for j in node.inputs]
+        if any(not isinstance(s, Spec) or s.dtype not in (np.float32, np.float64) or not s.size for s in specs):
+            return False
+        if not is_decomposition(node) or not all(spec.size for spec in results):
+            return False
+        self.reading[i] = read(node.op, len(node.inputs), node.params)
+        return True
+
     def _is_segments(self, node: Node, what: Scattered) -> bool:
         """Whether whole rows are added, named by one array of indices."""
         ranks = self.spec(node.inputs[0]).ndim
@@ -258,6 +275,18 @@ class Classified:
             except NotTraced:
                 self._costs[key] = None
         return self._costs[key]
+
+
+def is_decomposition(node: Node) -> bool:
+    """Whether a node is one of lazygrad's own of linear algebra."""
+    if not (isinstance(node.op, Opaque) and node.op.own):
+        return False
+    return isinstance(read(node.op, len(node.inputs), node.params), Decomposed)
+
+
+def decomposes(graph: Graph) -> bool:
+    """Whether there is linear algebra in a graph, or in the body of a region."""
+    return any(is_decomposition(node) or any(decomposes(body.graph) for body in bodies(node)) for node in graph.nodes)
 
 
 def _holds(spec: Spec, identity: Any) -> bool:

@@ -134,7 +134,7 @@ class _Fusion:
             way = ways.way[i]
             if way is Way.SEVERAL:
                 pass
-            elif way in (Way.PRODUCT, Way.CALLBACK, Way.REPEAT):
+            elif way in (Way.PRODUCT, Way.LAPACK, Way.CALLBACK, Way.REPEAT):
                 self._append(Entry(way, i))
             elif way is Way.RESULT:
                 self.place[i] = self.place[ways.nodes[i].inputs[0]]

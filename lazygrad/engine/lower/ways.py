@@ -26,7 +26,7 @@ DEAR = 10  # instructions; what costs as much is stored rather than computed twi
 BROADCAST = 4  # the same for what would be computed again along an axis
 DEEP = 60  # nodes; a chain of lazy ones is stored from time to time, as it is written by recursion
 LONG = 1000  # instructions; as much is stored, so that a kernel can be cut there
-_STORED = (Way.FOLD, Way.PRODUCT, Way.SMALL, Way.SCATTER, Way.COPIES, Way.RESULT)
+_STORED = (Way.FOLD, Way.PRODUCT, Way.LAPACK, Way.SMALL, Way.SCATTER, Way.COPIES, Way.RESULT)
 
 
 class Ways(Classified):
@@ -39,8 +39,8 @@ class Ways(Classified):
         users: for every node, the nodes that read it.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan)
+    def __init__(self, plan: Plan, lapack: bool = False) -> None:
+        super().__init__(plan, lapack)
         self._views: dict[int, View | None] | None = None  # once it is known what is stored
         self._reshapes: dict[int, Affine | None] = {}
         self.users: list[list[int]] = [[] for _ in self.nodes]
@@ -69,7 +69,7 @@ class Ways(Classified):
                 view = self.view(start)
                 if view is not None and not view.is_contiguous:
                     self._need(start)
-            if self.way[i] in (Way.PRODUCT, Way.CALLBACK) and node.op is not item:
+            if self.way[i] in (Way.PRODUCT, Way.LAPACK, Way.CALLBACK) and node.op is not item:
                 for j in node.inputs:
                     self._need_view(j)
             elif self.way[i] is Way.REPEAT:

@@ -1,16 +1,18 @@
 """What a kernel of whole arrays does, found by running it on stand-ins.
 
 A reduction's kernel calls ``xp.sum`` or another fold, a product's ``xp.matmul``, indexing's ``xp.elements`` or
-``xp.added``. The stand-ins note that call. A kernel that does anything else has no native form, and is called back.
+``xp.added``, linear algebra's a function of ``xp.linalg``. The stand-ins note that call. A kernel that does anything
+else has no native form, and is called back.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from lazygrad.engine.trace.tracing import NotTraced, Stand, traced
 
-__all__ = ["Folded", "Multiplied", "Scattered", "Gathered", "read"]
+__all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "read"]
 
 
 class Folded(NamedTuple):
@@ -36,6 +38,18 @@ class Scattered(NamedTuple):
     pattern: tuple[Any, ...]
 
 
+class Decomposed(NamedTuple):
+    """Linear algebra of whole matrices: a function of ``xp.linalg``, or ``solve_triangular``, of all operands in order.
+
+    Attributes:
+        what: its name.
+        settings: what it is given beside them.
+    """
+
+    what: str
+    settings: tuple[tuple[str, Any], ...]
+
+
 class Whole(Stand):
     """Stands for the operand of that number."""
 
@@ -43,11 +57,40 @@ class Whole(Stand):
         self.number = number
 
 
+# Functions of ``xp.linalg`` that take matrices and no settings.
+PLAIN = ("cholesky", "cholesky_cotangent", "cholesky_inverse", "det", "eigh", "eigvalsh", "inv", "slogdet", "solve")
+
+
+class _Decomposing:
+    """The namespace ``xp.linalg`` of stand-ins."""
+
+    def __init__(self) -> None:
+        for name in PLAIN:
+            setattr(self, name, functools.partial(_decomposed, name))
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotTraced(f"xp.linalg.{name} has no native form")
+
+    def qr(self, a: Whole, mode: str = "reduced") -> Decomposed | None:
+        """Orthonormal and upper triangular factors."""
+        return _decomposed("qr", a, mode=mode)
+
+    def svd(self, a: Whole, full_matrices: bool = True, compute_uv: bool = True) -> Decomposed | None:
+        """Singular values and vectors."""
+        return _decomposed("svd", a, full_matrices=full_matrices, compute_uv=compute_uv)
+
+
+def _decomposed(what: str, *operands: Whole, **settings: Any) -> Decomposed | None:
+    in_order = [operand.number for operand in operands] == list(range(len(operands)))
+    return Decomposed(what, tuple(settings.items())) if in_order else None
+
+
 class _Reading:
     """The namespace ``xp`` of stand-ins."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
+        self.linalg = _Decomposing()
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("sum", "prod", "max", "min", "all", "any", "argmax", "argmin"):
@@ -65,6 +108,10 @@ class _Reading:
         """A product."""
         return Multiplied() if (a.number, b.number) == (0, 1) else None
 
+    def solve_triangular(self, a: Whole, b: Whole, lower: bool, transposed: bool) -> Decomposed | None:
+        """Triangular systems."""
+        return _decomposed("solve_triangular", a, b, lower=lower, transposed=transposed)
+
     def elements(self, x: Whole, pattern: tuple[Any, ...]) -> Gathered | None:
         """Elements that are taken."""
         return Gathered(pattern) if x.number == 0 else None
@@ -80,4 +127,4 @@ def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
         found = traced(op, _Reading(params), map(Whole, range(operands)), params)
     except NotTraced:
         return None
-    return found if isinstance(found, (Folded, Multiplied, Scattered, Gathered)) else None
+    return found if isinstance(found, (Decomposed, Folded, Multiplied, Scattered, Gathered)) else None

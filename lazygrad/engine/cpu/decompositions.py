@@ -1,0 +1,62 @@
+"""A node of linear algebra -> the text of its kernel, which calls LAPACK, and what it works on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from lazygrad.engine.emit.lapack import Decomposition, Matrix, write
+from lazygrad.engine.emit.rows import Written
+from lazygrad.engine.lanes.target import Target
+from lazygrad.engine.lanes.writer import Writer
+from lazygrad.engine.lower.index import View
+from lazygrad.engine.lower.ways import Ways
+from lazygrad.engine.trace.reading import Decomposed
+from lazygrad.graph.spec import Shape, Spec
+
+__all__ = ["DecompositionCode", "call_of", "decomposed", "results_of"]
+
+
+class DecompositionCode(NamedTuple):
+    """The kernel of a decomposition, with the bytes of its scratch memory."""
+
+    kernel: Written
+    scratch: int
+
+
+def decomposed(call: Decomposition, target: Target) -> DecompositionCode:
+    """The code of a call."""
+    w = Writer(target.lanes)
+    body, needs = write(call, w, target)
+    return DecompositionCode(Written(body, dict(w.definitions), [], needs.chunks), needs.scratch)
+
+
+def results_of(ways: Ways, node: int) -> list[int | None]:
+    """The nodes of a node's results: itself, or of each of several the item that is wanted, if it is."""
+    it = ways.nodes[node]
+    if isinstance(it.spec, Spec):
+        return [node]
+    items = ways.results.get(node, {})
+    return [items.get(index) for index in range(len(it.spec))]
+
+
+def call_of(ways: Ways, node: int) -> Decomposition:
+    """What is computed of every matrix of the batch."""
+    it = ways.nodes[node]
+    what = cast(Decomposed, ways.reading[node])
+    views = [cast(View, ways.view(j)) for j in it.inputs]
+    specs = [it.spec] if isinstance(it.spec, Spec) else list(it.spec)
+    batch: Shape = tuple(np.broadcast_shapes(*(view.shape[:-2] for view in views)))
+    sizes = tuple([spec.size // int(np.prod(batch)) for spec in specs])
+    needed = tuple([i is not None for i in results_of(ways, node)])
+    operands = tuple([_matrix(view, batch) for view in views])
+    return Decomposition(what.what, what.settings, specs[0].dtype, batch, operands, sizes, needed)
+
+
+def _matrix(view: View, batch: Shape) -> Matrix:
+    own = view.shape[:-2]
+    steps = [0 if n == 1 else step for n, step in zip(own, view.steps[:-2], strict=True)]
+    missing: tuple[Any, ...] = (0,) * (len(batch) - len(own))
+    rows, columns = view.shape[-2:]
+    return Matrix(rows, columns, (*missing, *steps), view.steps[-2], view.steps[-1])
