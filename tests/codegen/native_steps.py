@@ -42,7 +42,8 @@ def traced(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAZYGRAD_NATIVE", "off")
         plan = compiled.prepare(*arguments)
-    inputs = compiled._inputs(compiled._last, [np.asarray(a) for a in arguments], None)
+    assert compiled._last is not None
+    inputs = compiled._last.inputs([np.asarray(a) for a in arguments], None, env._store.backend)
     return env, plan, inputs
 
 
