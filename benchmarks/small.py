@@ -26,9 +26,7 @@ def main() -> int:
     """A line a measurement."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.small", description=__doc__)
     parser.add_argument("--op", action="append", choices=OPS, help="again for several; all if not given")
-    parser.add_argument(
-        "--rows", action="append", type=int, help="of a matrix, again for several; 3 and 6 if not given"
-    )
+    parser.add_argument("--rows", action="append", type=int, help="of a matrix; 3 and 6 if not given")
     parser.add_argument("--batch", type=int, default=10_000, help="matrices")
     parser.add_argument("--seconds", type=float, default=2.0, help="a measurement takes, all frameworks together")
     asked = parser.parse_args()

@@ -17,6 +17,7 @@ What only its own kernel reads is never written to memory.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lazygrad.engine.lanes.target import Target
@@ -47,11 +48,12 @@ class Draft(Entry, OverRows):
         super().__init__(Way.LAZY, statement.node)
         self.statements: list[Statement] = [statement]
         self.rank = statement.rank
+        self.small = statement.small is not None
         self.made = {} if statement.target is not None else {statement.node: statement}
 
     def fits(self, statement: Statement, target: Target) -> int | None:
         """The rank with which ``statement`` can join, or None."""
-        if statement.small is not None or any(s.small is not None for s in self.statements):
+        if self.small or statement.small is not None:
             return self._fits_small(statement, target)
         if len(self.statements) >= MOST or self.length + statement.length > target.longest:
             return None
@@ -86,10 +88,7 @@ class Draft(Entry, OverRows):
             return None
         if any(s.segments is not None or math.prod(s.shape[rank:]) > SHORT for s in everything):
             return None
-        if (
-            sum(s.length * (1 if s.small is not None else math.prod(s.shape[rank:])) for s in everything)
-            > target.longest
-        ):
+        if _written_out(everything, rank) > target.longest and not self._shares(statement):
             return None
         parts = {s.target.node for s in self.statements if isinstance(s.target, Part)}
         for node, index, _ in statement.reads:
@@ -99,16 +98,34 @@ class Draft(Entry, OverRows):
                 return None
         return rank
 
+    def _shares(self, statement: Statement) -> bool:
+        """Whether a statement is another result of what one of these computes."""
+        bases = {s.small.base for s in self.statements if s.small is not None}
+        return statement.small is not None and statement.small.base in bases
+
     def join(self, statement: Statement, rank: int) -> None:
         """Add a statement."""
         self.rank = rank
         self.statements.append(statement)
+        self.small |= statement.small is not None
         if statement.target is None:
             self.made[statement.node] = statement
 
     def kernel(self, stored: frozenset[int]) -> Kernel:
         """The description, once it is known which nodes must lie in memory."""
         return Kernel(self.rank, tuple(self.statements), stored & {s.node for s in self.statements})
+
+
+def _written_out(statements: Sequence[Statement], rank: int) -> int:
+    """About how many instructions are written for a row of small matrices; what makes several results stands once."""
+    total, bases = 0, set[int]()
+    for s in statements:
+        if s.small is None:
+            total += s.length * math.prod(s.shape[rank:])
+        else:
+            total += s.length - (s.small.length if s.small.base in bases else 0)
+            bases.add(s.small.base)
+    return total
 
 
 def _aligned(index: tuple[Index, ...], shape: Shape, rank: int) -> int:
@@ -130,6 +147,7 @@ class _Fusion:
         self.entries: list[Entry] = []
         self.place: dict[int, int] = {}  # the entry that makes each stored node
         self._readers: dict[int, int] = {}  # the last kernel that reads a node
+        self._bases: dict[int, int] = {}  # the last kernel that computes what has several results
         for i in range(len(ways.nodes)):
             way = ways.way[i]
             if way is Way.SEVERAL:
@@ -183,6 +201,8 @@ class _Fusion:
     def _placed(self, statement: Statement, place: int) -> int:
         if statement.target is None:
             self.place[statement.node] = place
+        if statement.small is not None:
+            self._bases[statement.small.base] = place
         for node, _, _ in statement.reads:
             if self.ways.spec(node).size > 1:
                 self._readers[node] = place
@@ -191,6 +211,8 @@ class _Fusion:
     def _candidates(self, statement: Statement, earliest: int) -> list[int]:
         """Kernels it may join, best first: one that makes what it reads, then those that read the same."""
         found = [earliest] if 0 <= earliest < len(self.entries) else []
+        if statement.small is not None and self._bases.get(statement.small.base, -1) >= max(earliest, 0):
+            found.insert(0, self._bases[statement.small.base])
         for node, _, _ in statement.reads:
             place = self._readers.get(node, -1)
             if place >= max(earliest, 0) and self.ways.spec(node).size >= statement.size:
