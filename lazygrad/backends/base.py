@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-__all__ = ["SPECIAL", "Backend", "Namespace"]
+__all__ = ["SPECIAL", "Backend", "Device", "Namespace"]
 
 # Functions that kernels need and array libraries keep elsewhere, with SciPy's and CuPy's names for them.
 SPECIAL = {
@@ -72,3 +73,14 @@ class Backend(Protocol):
         Raises:
             BackendError: the backend does not compute there, or the array cannot be had.
         """
+
+
+class Device(Backend, Protocol):
+    """A backend whose arrays lie in the memory of a GPU that runs kernels."""
+
+    @property
+    def architecture(self) -> str:
+        """What the GPU is, as NVIDIA's compilers call it: ``sm_80``."""
+
+    def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
+        """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -310,6 +310,17 @@ class CupyBackend:
     def to_numpy(self, array: Any) -> Any:
         """The array, copied to main memory."""
         return self._cupy.asnumpy(array)
+
+    @property
+    def architecture(self) -> str:
+        """What the GPU is, as NVIDIA's compilers call it: ``sm_80``."""
+        return f"sm_{self._cupy.cuda.Device().compute_capability}"
+
+    def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
+        """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments."""
+        module = self._cupy.cuda.function.Module()
+        module.load(image)
+        return {name: module.get_function(name) for name in names}
 
     def taken(self, array: Any) -> Any:
         """An array of CuPy on the memory of one of another library.

@@ -198,18 +198,21 @@ class Runner:
 
         def run_on_numpy(rounded: Callable[[Any], Any] | None = None) -> list[Any]:
             values = self._interpret(inputs, live(), spare(), draw, rounded)
-            return [*values, *(array.copy() for array in spare().values())]
+            return [host(array).copy() for array in (*values, *spare().values())]
 
+        def nudged_on_host(array: Any) -> Any:
+            return self.backend.asarray(nudge(host(array), rng))
+
+        host, rng = self.backend.to_numpy, np.random.default_rng(0)
         expected = run_on_numpy()
         nudged: list[list[Any]] = []
         values = native.run(inputs, parity, live, spare, draw)
-        found = [*values, *(array.copy() for array in spare().values())]
+        found = [host(array).copy() for array in (*values, *spare().values())]
         if any(disagreement(a, b) for a, b in zip(found, expected, strict=True)):
-            rng = np.random.default_rng(0)
             for _ in range(NUDGES):
-                nudged.append(run_on_numpy(lambda array: nudge(array, rng)))
+                nudged.append(run_on_numpy(nudged_on_host))
             for array, own in zip(spare().values(), found[len(values) :], strict=True):
-                array[...] = own
+                array[...] = self.backend.asarray(own)
         for what, a, b, *others in zip(names, found, expected, *nudged, strict=True):
             difference = disagreement(a, b, others)
             if difference is not None:

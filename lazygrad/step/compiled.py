@@ -298,7 +298,7 @@ class Compiled:
         native.wait()
         if not native.is_ready() or native.loaded is None:
             raise TraceError(report("there is no native code", at=here(), cure=f"Why: {native.why_not}."))
-        return native.loaded.native.text()
+        return native.loaded.text()
 
     def _known(self) -> Traced:
         if self._last is None:

@@ -384,8 +384,7 @@ def test_the_source_of_a_step_says_that_it_is_interpreted() -> None:
     first, *rest = fast.source().splitlines()
     assert "# on cupy: interpreted one by one" == first
     assert str(fast.plan.graph).splitlines() == rest
-    with pytest.raises(lg.TraceError, match="arrays lie on the cupy backend"):
-        fast.source("llvm")
+    assert "define ptx_kernel void" in fast.source("llvm")
 
 
 def test_training_on_the_gpu_writes_checkpoints_and_gives_the_best_variables_back(tmp_path: Any) -> None:

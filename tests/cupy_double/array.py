@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["NUMBERS", "cast", "counts", "functions", "ndarray", "unwrapped", "wrapped"]
+__all__ = ["NUMBERS", "cast", "counts", "functions", "memory", "ndarray", "unwrapped", "wrapped"]
 
 NUMBERS = (bool, int, float, complex, np.generic)
 ADDED = ("int32", "float16", "float32", "float64", "uint32", "uint64", "complex64", "complex128")
@@ -108,6 +110,9 @@ def _waiting(name: str) -> Callable[..., Any]:
     return method
 
 
+memory: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # all that lies "on the device"
+
+
 class ndarray:  # noqa: N801
     """An array "on the device"."""
 
@@ -118,6 +123,10 @@ class ndarray:  # noqa: N801
         if array.dtype.kind not in "biufc":
             raise ValueError(f"Unsupported dtype {array.dtype}")
         self._a = array
+        root, under = array, array.base
+        while under is not None:  # a strided view has no array for its base, but what has one
+            root, under = under if isinstance(under, np.ndarray) else root, getattr(under, "base", None)
+        memory[id(root)] = root
 
     shape, dtype, ndim, size = _asked("shape"), _asked("dtype"), _asked("ndim"), _asked("size")
     nbytes, itemsize, strides = _asked("nbytes"), _asked("itemsize"), _asked("strides")
@@ -126,7 +135,18 @@ class ndarray:  # noqa: N801
     mT = property(lambda self: ndarray(self._a.mT))  # noqa: N815
     base = property(lambda self: None if self._a.base is None else ndarray(np.asarray(self._a.base)))
 
-    # To and from other libraries.
+    # To and from other libraries, and kernels.
+
+    @property
+    def data(self) -> Any:
+        """Where it lies."""
+        return SimpleNamespace(ptr=self._a.__array_interface__["data"][0])
+
+    def set(self, arr: Any, stream: Any = None) -> None:
+        """Take over the numbers of a NumPy array of the same shape and dtype."""
+        assert (arr.shape, arr.dtype) == (self.shape, self.dtype)
+        counts["to the device"] += 1
+        self._a[...] = arr
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:

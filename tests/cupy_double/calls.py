@@ -145,7 +145,10 @@ def matmul(a, b, *, out=None):  # type: ignore[no-untyped-def]
     if not isinstance(a, ndarray) or not isinstance(b, ndarray):
         raise TypeError("Argument 'a' has incorrect type (expected cupy.ndarray)")
     with np.errstate(all="ignore"):
-        return wrapped(np.matmul(a._a, b._a))
+        if out is None:
+            return wrapped(np.matmul(a._a, b._a))
+        np.matmul(a._a, b._a, out=out._a)
+        return out
 
 
 def copyto(dst, src, casting="same_kind", where=None):  # type: ignore[no-untyped-def]

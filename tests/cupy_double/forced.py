@@ -52,6 +52,7 @@ def _bringing(method: Callable[..., Any]) -> Callable[..., Any]:
 def force() -> None:
     """Put the double in place of CuPy, and let environments compute on it."""
     cupy_double.install()
+    os.environ.setdefault("LAZYGRAD_NATIVE", "off")  # kernels would run on the emulator, which takes its time
     from lazygrad.environment import VariableEnvironment
     from lazygrad.graph.tensor import Tensor
     from lazygrad.step.compiled import Compiled

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from cupy_double import calls, linalg
+from cupy_double import calls, launch, linalg
 from cupy_double.array import functions as registered
 from cupy_double.array import ndarray, unwrapped, wrapped
 from cupy_double.facts import stored_facts
@@ -79,7 +79,11 @@ def _cupy(facts: dict[str, Any]) -> ModuleType:
         registered[name] = made if name in SAME else calls.called_as(name, parameters, made)
     cupy.__dict__.update({name: f for name, f in registered.items() if name not in SAME})
     cupy.__dict__.update(ndarray=ndarray, ufunc=Ufunc, __version__=f"{facts['version']} (a double over NumPy)")
-    cupy.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=lambda: 1))  # type: ignore[attr-defined]
+    cupy.cuda = SimpleNamespace(  # type: ignore[attr-defined]
+        runtime=SimpleNamespace(getDeviceCount=lambda: 1),
+        Device=lambda: SimpleNamespace(compute_capability="70"),
+        function=SimpleNamespace(Module=launch.Module),
+    )
     tricks = np.lib.stride_tricks
     cupy.lib = SimpleNamespace(  # type: ignore[attr-defined]
         stride_tricks=SimpleNamespace(
@@ -113,6 +117,9 @@ def modules() -> dict[str, ModuleType]:
     cupyx.errstate = linalg.errstate  # type: ignore[attr-defined]
     beside.special, beside.linalg, cupyx.scipy = special, triangular, beside  # type: ignore[attr-defined]
     cupy.linalg = algebra  # type: ignore[attr-defined]
+    from lazygrad.engine.cuda import making
+
+    making.assembler = lambda: None  # type: ignore[assignment]  # the emulator reads PTX
     return {module.__name__: module for module in (cupy, algebra, cupyx, beside, special, triangular)}
 
 

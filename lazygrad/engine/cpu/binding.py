@@ -58,6 +58,10 @@ class Loaded:
         self.all_statics = statics(native, xp)
         self.statics = self.all_statics[native]
 
+    def text(self) -> str:
+        """Its kernels, in LLVM's language."""
+        return self.native.text()
+
     def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Binding:
         """The code on these arrays of the environment."""
         if self.is_shared:

@@ -19,13 +19,13 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lazygrad.engine.cpu.cache_folder import SUFFIX, folder
 from lazygrad.engine.cpu.compiler import compiled
 from lazygrad.engine.cpu.llvm import PIPELINE, Code, load, machine, versions
 
-__all__ = ["LIMIT", "code", "folder", "key", "object_code"]
+__all__ = ["LIMIT", "code", "folder", "kept", "key", "object_code"]
 
 LIMIT = 256 << 20  # bytes on disk; then the entries that were not used for longest go
 
@@ -72,10 +72,14 @@ def object_code(text: str, level: int = 1) -> bytes:
         Unavailable: there is no llvmlite to be used.
         RuntimeError: LLVM refuses the text.
     """
-    name = key(text, level)
+    return kept(key(text, level), lambda: compiled(text, level))
+
+
+def kept(name: str, make: Callable[[], bytes]) -> bytes:
+    """What is on disk under a name, or what ``make`` gives, put there."""
     found = _read(name)
     if found is None:
-        found = compiled(text, level)
+        found = make()
         _write(name, found)
     return found
 

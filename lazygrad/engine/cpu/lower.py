@@ -147,7 +147,9 @@ def _buffers(plan: Plan, ways: Ways, program: Iterable[Step], lives: _Lives, res
     """What lies in the arena: every buffer lives from the entry that writes it to the last that reads it."""
     found: dict[Any, Buffer] = {}
     for step in program:
-        for node in [step.node] if isinstance(step, NumpyCall) else step.arguments:
+        for node in (
+            [step.node, *ways.results.get(step.node, {}).values()] if isinstance(step, NumpyCall) else step.arguments
+        ):
             if not isinstance(node, int) or node not in lives.maker or node in found:
                 continue
             spec = ways.nodes[node].spec
@@ -263,7 +265,9 @@ class _Lowering:
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
         self.entries.append(entry)
-        if entry.kind is Way.PRODUCT and self.target.multiplies:
+        if not self.target.has_driver:
+            self.program.append(NumpyCall(entry.node, number))
+        elif entry.kind is Way.PRODUCT:
             self._product(number, entry.node)
         elif entry.kind is Way.REPEAT:
             step, scratch = repeat(self.ways, number, entry.node, self._inside)

@@ -54,10 +54,11 @@ _READS = [f"@llvm.nvvm.read.ptx.sreg.{which}" for which in ("tid.x", "ctaid.x")]
 
 
 class Launch(NamedTuple):
-    """How a kernel is launched: warps of a block, and bytes that each of them shares."""
+    """How a kernel is launched: warps of a block, bytes that each of them shares, and whether it may fail."""
 
     warps: int
     room: int
+    may_fail: bool
 
     def blocks(self, chunks: int) -> int:
         """Blocks of a launch."""
@@ -74,6 +75,11 @@ class DeviceCode(NamedTuple):
 
     text: str
     launches: dict[str, Launch]
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether a kernel may set the word ``failed``."""
+        return any(launch.may_fail for launch in self.launches.values())
 
 
 def device_code(functions: Mapping[str, str], definitions: Mapping[str, str]) -> DeviceCode:
@@ -101,4 +107,5 @@ def _launch(body: str) -> Launch:
     said = re.match(r"\{ ; room (\d+)\n", body)
     assert said is not None, body[:40]
     room = int(said[1])
-    return Launch(max(1, min(WARPS, SHARED // room)) if room else WARPS, room)
+    may_fail = not body.rstrip().endswith("ret i64 0\n}")
+    return Launch(max(1, min(WARPS, SHARED // room)) if room else WARPS, room, may_fail)

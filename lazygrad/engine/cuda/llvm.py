@@ -20,7 +20,7 @@ from lazygrad.engine.cpu.worker import target_machine
 with contextlib.suppress(ImportError, OSError):  # the twin for the CPU says why
     import llvmlite.binding as binding
 
-__all__ = ["Usage", "assembled", "ptx", "ptxas"]
+__all__ = ["Assembler", "Usage", "assembled", "assembler", "ptx", "ptxas"]
 
 TRIPLE = "nvptx64-nvidia-cuda"
 
@@ -64,6 +64,23 @@ def ptx(text: str, architecture: str = "sm_70") -> str:
             builder = binding.create_pass_builder(target, options)
             builder.getModulePassManager().run(module, builder)
             return str(target.emit_assembly(module))
+
+
+class Assembler(NamedTuple):
+    """NVIDIA's assembler."""
+
+    program: Path
+    version: str
+
+
+@functools.cache
+def assembler() -> Assembler | None:
+    """The assembler of this machine, with what it says of itself; None where there is none."""
+    program = ptxas()
+    if program is None:
+        return None
+    done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False)
+    return Assembler(program, done.stdout) if not done.returncode else None
 
 
 @functools.cache

@@ -32,8 +32,9 @@ class Target:
         longest: instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones.
         batches: parts that a worker takes the chunks of a kernel in, so that one that is late can be helped.
         calls: whether long functions of long kernels are called rather than written out.
-        multiplies: whether products are kernels of its own, rather than calls of a library.
         lapack: whether the functions of LAPACK can be called.
+        has_driver: whether a driver runs its table, with products and loops in it. Where there is none
+            these are called back.
     """
 
     lanes: int
@@ -51,8 +52,8 @@ class Target:
     longest: int = 4000
     batches: int = 8
     calls: bool = True
-    multiplies: bool = True
     lapack: bool = False
+    has_driver: bool = True
 
 
 @functools.cache

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import ptx_text
 import pytest
 from codegen.native_steps import plan_of, random_floats, whole
-from emulated import Emulated, emulated, module_of
+from gpu import ptx_text
+from gpu.emulated import Emulated, emulated, module_of
 from programs import exact_program
 
 import lazygrad as lg

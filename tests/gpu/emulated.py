@@ -8,10 +8,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import emulator
 import numpy as np
-import ptx_text
 from codegen.native_steps import traced
+from gpu import emulator, ptx_text
 
 from lazygrad.define.kinds import Declared, item
 from lazygrad.engine.cpu.binding import Loaded

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from ptx_text import UNSIGNED, Instruction, Program
+from gpu.ptx_text import UNSIGNED, Instruction, Program
 
 __all__ = ["HANDLERS", "Fault", "Memory", "run"]
 
@@ -44,17 +44,20 @@ def does(*names: str) -> Callable[[Handler], Handler]:
 class Memory:
     """Blocks of memory that threads may read and write; nothing else is there."""
 
-    def __init__(self) -> None:
-        self._blocks: list[tuple[int, Any]] = []
+    def __init__(self, arrays: Iterable[Any] = ()) -> None:
+        self._blocks: list[tuple[int, Any]] = [(_address(array), array) for array in arrays if array.nbytes]
+        self._sort()
 
     def add(self, array: Any) -> int:
         """Make an array's memory known; its address."""
-        address = int(array.__array_interface__["data"][0])
-        self._blocks.append((address, array))
+        self._blocks.append((_address(array), array))
+        self._sort()
+        return _address(array)
+
+    def _sort(self) -> None:
         self._blocks.sort(key=lambda block: block[0])
         self._begins = np.array([begin for begin, _ in self._blocks], np.uint64)
         self._ends = np.array([begin + block.nbytes for begin, block in self._blocks], np.uint64)
-        return address
 
     def load(self, addresses: Any, size: int, line: str) -> Any:
         """The numbers of ``size`` bytes at these addresses, without a sign."""
@@ -80,6 +83,10 @@ class Memory:
             raw = (ctypes.c_char * (block.nbytes // size * size)).from_address(begin)
             places = ((addresses[chosen] - np.uint64(begin)) // np.uint64(size)).astype(np.int64)
             yield chosen, np.frombuffer(raw, UNSIGNED[8 * size]), places
+
+
+def _address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def run(

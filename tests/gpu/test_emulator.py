@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import emulator
 import numpy as np
-import ptx_text
 import pytest
+from gpu import emulator, ptx_text
 
 F32, F64, I32, I64, U32, U64 = map(np.dtype, ("f4", "f8", "i4", "i8", "u4", "u8"))
 NAN, INF = float("nan"), float("inf")

@@ -1,0 +1,84 @@
+"""Plan -> code for a GPU: what the thread beside the program does where arrays lie on one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from lazygrad.backends.base import Device
+from lazygrad.engine.cpu.cache import kept
+from lazygrad.engine.cpu.explain import explained
+from lazygrad.engine.cpu.llvm import versions
+from lazygrad.engine.cpu.lower import lowered
+from lazygrad.engine.cpu.meter import Meter
+from lazygrad.engine.cpu.native import Native
+from lazygrad.engine.cuda.binding import DeviceLoaded
+from lazygrad.engine.cuda.entry import DeviceCode, device_code
+from lazygrad.engine.cuda.llvm import assembled, assembler, ptx
+from lazygrad.engine.cuda.target import GPU
+from lazygrad.plan import Plan
+
+__all__ = ["DeviceLoaded", "DeviceMade", "made"]
+
+
+class DeviceMade(NamedTuple):
+    """A plan's code for a GPU, not yet on it: ``image`` is a cubin, or PTX where there is no assembler."""
+
+    native: Native
+    code: DeviceCode
+    image: bytes
+    backend: Device
+
+    def load(self, xp: Any) -> DeviceLoaded:
+        """The code on the device."""
+        return DeviceLoaded(self.native, self.code, self.image, self.backend)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arena."""
+        return self.native.nbytes
+
+    def explain(self) -> str:
+        """Its kernels, in words."""
+        return explained(self.native)
+
+
+def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device) -> DeviceMade:
+    """The code of a plan for the GPU of a backend.
+
+    Args:
+        plan: what to compile.
+        meter: is told how far it is.
+        check: is called now and then, and raises if it is to be given up.
+        backend: has an ``architecture``, such as ``sm_80``.
+
+    Raises:
+        Unavailable: there is no llvmlite to be used, or it knows no such GPU.
+        RuntimeError: LLVM or the assembler refuses the text.
+    """
+
+    def look() -> None:
+        check()
+        meter.look()
+
+    native = lowered(plan, GPU, look)
+    functions = {name: body for name, body in native.functions.items() if name != "take"}
+    meter.known(len(functions))
+    code = device_code(functions, native.definitions)
+    image = _image(code.text, backend.architecture) if functions else b""
+    meter.step(len(functions), 1.0)
+    return DeviceMade(native, code, image, backend)
+
+
+def _image(text: str, architecture: str) -> bytes:
+    """What the driver of the GPU takes: kept on disk by the text, the architecture and all that makes code of it."""
+    tool = assembler()
+    whole = "\n".join([versions(), architecture, tool.version if tool else "ptx", text])
+    key = hashlib.sha256(whole.encode()).hexdigest()
+
+    def make() -> bytes:
+        written = ptx(text, architecture)
+        return written.encode() + b"\0" if tool is None else assembled(written, architecture)[0]
+
+    return kept(key, make)

@@ -1,0 +1,171 @@
+"""Compiled steps on CuPy's double, whose kernels are run by the emulator: what a GPU would run, but for its speed."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+import cupy_double
+import numpy as np
+import pytest
+from cupy_double import counts
+from programs import exact_program
+
+import lazygrad as lg
+from lazygrad.engine.cuda.binding import DeviceBinding
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+
+
+@pytest.fixture(autouse=True)
+def device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The double in place of CuPy."""
+    for name, module in cupy_double.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delenv("LAZYGRAD_NATIVE", raising=False)
+
+
+def network(env: lg.VariableEnvironment, optimizer: str = "Adam") -> Any:
+    """A step that trains a small network."""
+    layers = [lg.nn.Linear(env, 5, 8), lg.nn.Linear(env, 8, 3)]
+    made = getattr(lg.optim, optimizer)(env, 0.01)
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        loss = lg.mean(lg.nn.cross_entropy(layers[1](lg.nn.gelu(layers[0](x))), y))
+        return loss, made.minimize(loss)
+
+    return step
+
+
+def data(rows: int = 16) -> tuple[Any, Any]:
+    """Rows and their labels."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(rows, 5)).astype(np.float32), rng.integers(0, 3, rows)
+
+
+def trained(backend: str, optimizer: str, steps: int) -> tuple[list[float], dict[str, Any]]:
+    """The losses, and the variables in the end."""
+    env = lg.VariableEnvironment(seed=0, backend=backend)
+    step = env.compile(network(env, optimizer), wait=True)
+    losses = [float(step(*data())[0]) for _ in range(steps)]
+    assert step.is_native
+    return losses, {v.path: env._store.backend.to_numpy(v.value) for v in env}
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+def test_training_on_a_device_is_training(optimizer: str) -> None:
+    """Losses and variables as on the CPU."""
+    (found, there), (expected, here) = trained("cupy", optimizer, 4), trained("numpy", optimizer, 4)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert here.keys() == there.keys()
+    for name, value in here.items():
+        np.testing.assert_allclose(there[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_a_step_is_a_handful_of_launches_and_waits_for_one_word() -> None:
+    """A network with Adam: six launches at most beside its products; the host waits once, as a label may be wrong."""
+    env = lg.VariableEnvironment(seed=0, backend="cupy")
+    step = env.compile(network(env), wait=True)
+    x, y = (env._store.backend.asarray(a) for a in data())
+    step(x, y), step(x, y)
+    before = counts.copy()
+    loss, _ = step(x, y)
+    spent = counts - before
+    assert spent["launches"] <= 6
+    assert spent["waits for the device"] <= 1
+    assert spent["to the host"] == 0
+    assert isinstance(loss, cupy_double.ndarray)
+
+
+def test_a_step_that_cannot_fail_waits_for_nothing() -> None:
+    """Its result stays on the device until it is asked for."""
+    env = lg.VariableEnvironment(backend="cupy")
+    w = env.name("w").set(np.ones(5, np.float32))
+    step = env.compile(lambda ctx, x: (lg.sum(x * w), ctx.assign(w, w * 0.5)), wait=True)
+    x = env._store.backend.asarray(np.ones(5, np.float32))
+    step(x), step(x)
+    before = counts.copy()
+    result = step(x)[0]
+    spent = counts - before
+    assert (0, 0) == (spent["waits for the device"], spent["to the host"])
+    assert 5 / 4 == float(result)
+
+
+def test_an_index_out_of_range_ends_the_step_and_nothing_is_lost() -> None:
+    """The kernel sets a word, and NumPy's words say which index; the next step is as if it had not been."""
+    env = lg.VariableEnvironment(backend="cupy")
+    w = env.name("w").set(np.arange(6, dtype=np.float32))
+    step = env.compile(lambda ctx, i: (lg.sum(w[i]), ctx.assign(w, w + 1)), wait=True)
+    good, bad = np.array([0, 5]), np.array([0, 9])
+    assert 5 == float(step(good)[0])
+    with pytest.raises(IndexError, match="index 9 is out of bounds for axis 0 with size 6"):
+        step(bad)
+    assert [1, 2, 3, 4, 5, 6] == w.value.get().tolist()
+    assert 7 == float(step(good)[0])
+
+
+def test_a_loop_is_called_back() -> None:
+    """It is run with CuPy's functions, turn by turn, between kernels."""
+    env = lg.VariableEnvironment(backend="cupy", dtype="float64")
+
+    def step(ctx: Any, x: Any) -> Any:
+        last, every = lg.scan(lambda h, row: (h * 0.5 + row, h), lg.zeros(3), x)
+        return last * 2, lg.sum(every, axis=0)
+
+    x = np.arange(12.0).reshape(4, 3)
+    compiled = env.compile(step, wait=True)
+    other = lg.VariableEnvironment(dtype="float64")
+    for found, expected in zip(compiled(x), other.run(step, x), strict=True):
+        np.testing.assert_array_equal(found.get(), expected)
+
+
+def test_operands_that_are_views_are_multiplied_where_they_lie() -> None:
+    """Transposed, a part of another, and of a batch."""
+    env = lg.VariableEnvironment(backend="cupy")
+
+    def step(ctx: Any, a: Any, b: Any) -> Any:
+        return lg.matrix_transpose(a) @ b[:4], (a + 1) @ lg.matrix_transpose(b), a[None] @ lg.stack([b.T, b.T * 2])
+
+    a, b = np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(18, dtype=np.float32).reshape(6, 3)
+    for found, expected in zip(
+        env.compile(step, wait=True)(a, b), lg.VariableEnvironment().run(step, a, b), strict=True
+    ):
+        np.testing.assert_array_equal(found.get(), expected)
+
+
+def test_a_step_is_compared_with_the_same_without_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the CPU, if ``LAZYGRAD_CHECK=1`` asks for it."""
+    monkeypatch.setenv("LAZYGRAD_CHECK", "1")
+    env = lg.VariableEnvironment(seed=0, backend="cupy")
+    step = env.compile(network(env), wait=True)
+    assert np.isfinite([float(step(*data())[0]) for _ in range(2)]).all()
+    monkeypatch.setattr(DeviceBinding, "_multiply", lambda self, node, operands, arrays: None)
+    with pytest.raises(lg.BackendError, match="disagree"):
+        env.compile(network(env), wait=True)(*data())
+
+
+@pytest.mark.thinned(10)
+@pytest.mark.parametrize("seed", range(40))
+def test_a_random_program_computes_the_same(seed: int) -> None:
+    """On whole numbers, which no order of summation rounds."""
+    made = exact_program(random.Random(seed))
+    function = made.function()
+
+    def step(ctx: Any, *arguments: Any) -> Any:
+        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
+        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
+        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
+        return [values[name] for name in made.outputs], updates
+
+    found = {}
+    for backend in ("numpy", "cupy"):
+        env = lg.VariableEnvironment(seed=0, backend=backend)
+        for k, value in enumerate(made.variables):
+            env.name("abc"[k]).set(value)
+        compiled = env.compile(step, wait=True)
+        values, _ = compiled(*made.arguments)
+        arrays = [*values, *(env["abc"[k]] for k in range(len(made.variables)))]
+        found[backend] = [np.asarray(env._store.backend.to_numpy(a)) for a in arrays]
+    for one, other in zip(found["cupy"], found["numpy"], strict=True):
+        np.testing.assert_array_equal(one, other)
