@@ -18,7 +18,7 @@ from lazygrad.graph.guarded import misdeclared
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, is_random
 
-__all__ = ["BodyPlan", "Turns", "region_kernel", "locate", "planned"]
+__all__ = ["BodyPlan", "Hosted", "region_kernel", "locate", "planned"]
 
 Draw = Callable[..., Any]  # draw(number, turn) -> the generator, at the beginning of a draw
 
@@ -114,7 +114,7 @@ def prepared(body: Body, changing: int) -> Prepared:
     return cast(Prepared, found)
 
 
-class Turns:
+class Hosted:
     """A machine: runs the bodies of one region, in one run of the step.
 
     Args:
@@ -217,5 +217,5 @@ def _checked(plan: Plan, i: int, kernel: Callable[..., Any], backend: Backend, *
 def region_kernel(plan: Plan, index: int, backend: Backend, draw: Draw, outer: int = 0) -> Callable[..., Any]:
     """The kernel of a region, as a function of its operands."""
     node = plan.graph.nodes[index]
-    machine = Turns(backend, draw, plan.origin(index), node.op.name, outer)
+    machine = Hosted(backend, draw, plan.origin(index), node.op.name, outer)
     return functools.partial(node.op.kernel, machine, **node.params)

@@ -14,19 +14,18 @@ from lazygrad.graph.casting import working
 from lazygrad.graph.registry import function, functions, here
 from lazygrad.graph.spec import floating
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
+from lazygrad.ops.comparison import equal, isfinite, where
 
 __all__ = [
     "abs",
     "add",
     "add_n",
     "ceil",
-    "conj",
     "copysign",
     "divide",
     "floor",
     "floor_divide",
     "hypot",
-    "imag",
     "maximum",
     "minimum",
     "multiply",
@@ -35,7 +34,6 @@ __all__ = [
     "positive",
     "pow",
     "power",
-    "real",
     "reciprocal",
     "remainder",
     "round",
@@ -87,7 +85,7 @@ def square(xp: Any, x: Array) -> Any:
 
 
 # (√x)² is x where there is a root, and below it NaN like the root.
-@squared(lambda x: functions["where"](x >= 0, x, sqrt(x)))
+@squared(lambda x: where(x >= 0, x, sqrt(x)))
 @elementwise(vjp=lambda g, y, x: 0.5 * g / y)
 def sqrt(xp: Any, x: Array) -> Any:
     """Square root, √x."""
@@ -108,11 +106,11 @@ def rsqrt(xp: Any, x: Array) -> Any:
 
 def _less_one(b: Tensor) -> Tensor:
     """b − 1, but 1 for b = 0: then aᵇ⁻¹ is multiplied by 0."""
-    return functions["where"](functions["equal"](b, 0), 1, b - 1)
+    return where(equal(b, 0), 1, b - 1)
 
 
 def _safe_log(a: Tensor) -> Tensor:
-    return functions["log"](functions["where"](functions["equal"](a, 0), 1, a))
+    return functions["log"](where(equal(a, 0), 1, a))
 
 
 # A function of a and b alone; y is aᵇ and z is aᵇ⁻¹, which are known or found by others too.
@@ -185,7 +183,7 @@ def abs(xp: Any, x: Array) -> Any:
 
 # Ties share the cotangent equally, so that maximum(x, x) has the gradient of x.
 def _to_winner(g: Any, won: Any, a: Tensor, b: Tensor) -> Tensor:
-    return functions["where"](won, g, functions["where"](functions["equal"](a, b), 0.5 * g, 0))
+    return where(won, g, where(equal(a, b), 0.5 * g, 0))
 
 
 @elementwise(vjp=(lambda g, y, a, b: _to_winner(g, a > b, a, b), lambda g, y, a, b: _to_winner(g, b > a, a, b)))
@@ -203,7 +201,7 @@ def minimum(xp: Any, a: Array, b: Array) -> Any:
 # With h = √(a² + b²): (b/h)² / h and −(a/h)·(b/h) / h. At (0, 0), where there is none, they are 0.
 def _curved(g: Tensor, other: Tensor, a: Tensor, b: Tensor) -> Tensor:
     h = hypot(a, b)
-    return g * (_cosine(b, a) * other / functions["where"](functions["equal"](h, 0), 1, h))
+    return g * (_cosine(b, a) * other / where(equal(h, 0), 1, h))
 
 
 @elementwise(
@@ -286,10 +284,10 @@ def round(x: TensorLike, decimals: int = 0) -> Tensor:
     whole = not np.issubdtype(x.dtype, np.inexact)
     if not decimals or (whole and decimals > 0):
         return x if whole else _rint(x)
-    wide = functions["astype"](x, working(x.dtype))
+    wide = x.astype(working(x.dtype))
     scale = 10.0 ** builtins.abs(decimals)
     y = _rint(wide * scale) / scale if decimals > 0 else _rint(wide / scale) * scale
-    return functions["astype"](functions["where"](functions["isfinite"](y), y, wide), x.dtype)
+    return where(isfinite(y), y, wide).astype(x.dtype)
 
 
 @function
@@ -307,21 +305,3 @@ def add_n(xs: Any) -> Tensor:
     for x in rest:
         first = add(first, x)
     return first.astype(given[0].dtype) if halves else first
-
-
-@function
-def real(x: TensorLike) -> Tensor:
-    """The real part: ``x``, as tensors are real."""
-    return tensor(x)
-
-
-@function
-def imag(x: TensorLike) -> Tensor:
-    """The imaginary part: zeros, as tensors are real."""
-    return functions["zeros_like"](x)
-
-
-@function
-def conj(x: TensorLike) -> Tensor:
-    """The complex conjugate: ``x``, as tensors are real."""
-    return tensor(x)

@@ -10,7 +10,8 @@ from lazygrad.errors import SpecError, report
 from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Shape
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
-from lazygrad.ops.movement import concat, matrix_transpose, tril, triu
+from lazygrad.ops.diagonals import tril, triu
+from lazygrad.ops.movement import concat, matrix_transpose
 from lazygrad.ops.products import matmul
 from lazygrad.ops.solving import (
     _solve_triangular,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph.registry import function, here
 from lazygrad.graph.tensor import Tensor, TensorLike
+from lazygrad.ops.comparison import greater_equal, less_equal, where
 from lazygrad.ops.cumulative import cumulative_prod
 from lazygrad.ops.indexing import At, _on_diagonal, diagonal
-from lazygrad.ops.movement import broadcast_to, concat, expand_dims, flatten, flip, tril
-from lazygrad.ops.source import asarray, ones, ones_like
+from lazygrad.ops.movement import broadcast_to, concat, expand_dims, flatten, flip
+from lazygrad.ops.source import arange, asarray, ones, ones_like
 
 __all__ = [
     "diag",
@@ -21,7 +23,9 @@ __all__ = [
     "diagflat",
     "fill_diagonal",
     "tri",
+    "tril",
     "tril_indices",
+    "triu",
     "triu_indices",
     "vander",
 ]
@@ -103,3 +107,24 @@ def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Ten
     powers = cumulative_prod(concat([ones_like(column), broadcast_to(column, (x.size, max(count - 1, 0)))], axis=1))
     powers = powers[:, :count]
     return powers if increasing else flip(powers, 1)
+
+
+@function
+def tril(x: TensorLike, k: int = 0) -> Tensor:
+    """The elements on and below the ``k``-th diagonal of the last two axes; zeros above."""
+    return _triangle(tensor(x), k, greater_equal)
+
+
+@function
+def triu(x: TensorLike, k: int = 0) -> Tensor:
+    """The elements on and above the ``k``-th diagonal of the last two axes; zeros below."""
+    return _triangle(tensor(x), k, less_equal)
+
+
+def _triangle(x: Tensor, k: int, compare: Callable[[Any, Any], Tensor]) -> Tensor:
+    if x.ndim < 2:
+        raise SpecError(report(f"cannot take a triangle of {x.spec}", at=here(), cure="It needs two axes."))
+    rows = arange(x.shape[-2])
+    columns = arange(x.shape[-1])
+    keep = compare(expand_dims(rows, 1) + k, columns)
+    return where(keep, x, tensor(0, x.graph, x.dtype))

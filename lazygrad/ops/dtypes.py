@@ -1,4 +1,5 @@
 """What dtypes and shapes are and become: the array API's functions of that kind, with tensors in place of arrays.
+Tensors are real, so the parts of a complex number are here too.
 
 The dtypes themselves are NumPy's: ``lg.float32`` is ``np.float32``.
 """
@@ -9,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Mismatch, broadcast, sized
-from lazygrad.graph.tensor import Tensor
+from lazygrad.graph.tensor import Tensor, TensorLike
+from lazygrad.ops.source import zeros_like
 
-__all__ = ["broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"]
+__all__ = ["broadcast_shapes", "can_cast", "conj", "finfo", "iinfo", "imag", "isdtype", "real", "result_type"]
 
 
 def _plain(x: Any) -> Any:
@@ -67,3 +70,21 @@ def finfo(type: Any) -> Any:
 def iinfo(type: Any) -> Any:
     """The limits of a dtype of whole numbers, or of a tensor's: NumPy's, with ``bits``, ``max``, ``min``."""
     return np.iinfo(_plain(type))
+
+
+@function
+def real(x: TensorLike) -> Tensor:
+    """The real part: ``x``, as tensors are real."""
+    return tensor(x)
+
+
+@function
+def imag(x: TensorLike) -> Tensor:
+    """The imaginary part: zeros, as tensors are real."""
+    return zeros_like(x)
+
+
+@function
+def conj(x: TensorLike) -> Tensor:
+    """The complex conjugate: ``x``, as tensors are real."""
+    return tensor(x)

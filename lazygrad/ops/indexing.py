@@ -13,11 +13,12 @@ import numpy as np
 from lazygrad.define import elementwise, fills, movement, opaque
 from lazygrad.define.kinds import flat, tensor
 from lazygrad.errors import SpecError, report
-from lazygrad.graph.registry import function, functions, here
+from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Mismatch, Shape, broadcast, kept, normalize_axis
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
+from lazygrad.ops.comparison import equal, where
 from lazygrad.ops.movement import astype, broadcast_to, reshape, whole_index
-from lazygrad.ops.source import arange, refuse_masked, zeros_like
+from lazygrad.ops.source import arange, refuse_masked, zeros, zeros_like
 
 __all__ = ["at", "diagonal", "getitem", "segment_sum", "take", "take_along_axis"]
 
@@ -134,9 +135,9 @@ def _counted(g: Tensor, indices: Any, pattern: Pattern, shape: Shape) -> Tensor:
         return g
     # Every value writes its number; the one that can be read back is the last of its place.
     numbers = reshape(arange(g.size), g.shape)
-    written = _scatter_set(functions["zeros"](shape, np.int64), numbers, *indices, pattern=pattern)
-    last = functions["equal"](_gather(written, *indices, pattern=pattern), numbers)
-    return functions["where"](last, g, 0)
+    written = _scatter_set(zeros(shape, np.int64), numbers, *indices, pattern=pattern)
+    last = equal(_gather(written, *indices, pattern=pattern), numbers)
+    return where(last, g, 0)
 
 
 def _basic(part: Any) -> bool:
@@ -300,7 +301,7 @@ class At:
             return None
         index, mask = found
         before = getitem(self._x, index)
-        after = functions["where"](mask, change(before, self._fitted(value, before.shape)), before)
+        after = where(mask, change(before, self._fitted(value, before.shape)), before)
         return after if before is self._x else At(self._x, index).set(after)
 
     def set(self, value: Any) -> Tensor:
@@ -493,6 +494,6 @@ def segment_sum(x: TensorLike, segments: TensorLike, count: int) -> Tensor:
     if segments.shape != x.shape[:1] or not whole:
         cure = "There must be one segment for every row of x." if whole else "Segments are whole numbers: cast them."
         raise SpecError(report(f"cannot segment_sum {x.spec} by {segments.spec}", at=here(), cure=cure))
-    table = functions["zeros"]((count, *x.shape[1:]), x.dtype)
+    table = zeros((count, *x.shape[1:]), x.dtype)
     segments = _segment(astype(whole_index(segments), np.int64), count=table.shape[0])
     return At(table)[segments].add(x)

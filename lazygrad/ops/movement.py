@@ -42,8 +42,6 @@ __all__ = [
     "swapaxes",
     "tile",
     "transpose",
-    "tril",
-    "triu",
     "unstack",
     "whole_index",
 ]
@@ -423,27 +421,6 @@ def tile(x: TensorLike, repetitions: int | Sequence[int]) -> Tensor:
     apart = reshape(x, tuple(size for n in shape for size in (1, n)))
     wide = broadcast_to(apart, tuple(size for n, t in zip(shape, times, strict=True) for size in (t, n)))
     return reshape(wide, tuple(n * t for n, t in zip(shape, times, strict=True)))
-
-
-@function
-def tril(x: TensorLike, k: int = 0) -> Tensor:
-    """The elements on and below the ``k``-th diagonal of the last two axes; zeros above."""
-    return _triangle(tensor(x), k, "greater_equal")
-
-
-@function
-def triu(x: TensorLike, k: int = 0) -> Tensor:
-    """The elements on and above the ``k``-th diagonal of the last two axes; zeros below."""
-    return _triangle(tensor(x), k, "less_equal")
-
-
-def _triangle(x: Tensor, k: int, compare: str) -> Tensor:
-    if x.ndim < 2:
-        raise SpecError(report(f"cannot take a triangle of {x.spec}", at=here(), cure="It needs two axes."))
-    rows = functions["arange"](x.shape[-2])
-    columns = functions["arange"](x.shape[-1])
-    keep = functions[compare](expand_dims(rows, 1) + k, columns)
-    return functions["where"](keep, x, tensor(0, x.graph, x.dtype))
 
 
 @function

@@ -16,7 +16,7 @@ from lazygrad.graph.registry import function, functions
 from lazygrad.graph.spec import Axes, Shape, normalize_axes
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import add, divide, maximum, minimum, multiply, square
-from lazygrad.ops.comparison import equal, logical_and, logical_or, not_equal, where
+from lazygrad.ops.comparison import equal, isnan, logical_and, logical_or, not_equal, where
 from lazygrad.ops.elementary import _apart, exp, log
 from lazygrad.ops.movement import (
     astype,
@@ -29,6 +29,7 @@ from lazygrad.ops.movement import (
     squeeze,
     stack,
 )
+from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.source import ones_like
 from lazygrad.ops.strong import like, strong_multiply
 
@@ -271,7 +272,7 @@ def logsumexp(x: TensorLike, *, axis: Axes = None, b: TensorLike | None = None, 
     counted = x if b is None else where(equal(b, 0), -math.inf, x)
     if not x.size:  # there is no highest of no elements
         return log(sum(exp(x), axis=axis, keepdims=keepdims))
-    highest = functions["stop_gradient"](max(counted, axis=axis, keepdims=True))
+    highest = stop_gradient(max(counted, axis=axis, keepdims=True))
     # Where the largest is infinite, what equals it becomes 0 like any largest: ∞ - ∞ would be NaN.
     terms = exp(_apart(x, highest))
     total = log(sum(terms if b is None else strong_multiply(b, terms), axis=axis, keepdims=True)) + highest
@@ -291,5 +292,5 @@ def median(x: TensorLike, *, axis: Axes = None, keepdims: bool = False) -> Tenso
     result = mean(rows[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
     if rows.dtype.kind == "f":
         # NaN is sorted as the largest, so the last element tells whether there is any.
-        result = where(functions["isnan"](rows[..., -1]), rows[..., -1], result)
+        result = where(isnan(rows[..., -1]), rows[..., -1], result)
     return _kept(result, x, axes) if keepdims else result

@@ -22,7 +22,8 @@ from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Kind, Mismatch, Shape, broadcast, floating
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.comparison import where
-from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze, tril, triu
+from lazygrad.ops.diagonals import tril, triu
+from lazygrad.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, squeeze
 from lazygrad.ops.products import batches
 
 __all__ = ["inv", "pinv", "solve", "solve_triangular"]

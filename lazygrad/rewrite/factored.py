@@ -16,8 +16,9 @@ from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import add, negative, subtract
 from lazygrad.ops.comparison import greater_equal, where
 from lazygrad.ops.decompositions import _cholesky_cotangent, _cholesky_inverse
+from lazygrad.ops.diagonals import tril
 from lazygrad.ops.indexing import _diagonal, _on_diagonal, diagonal
-from lazygrad.ops.movement import expand_dims, permute_dims, reshape, tril
+from lazygrad.ops.movement import expand_dims, permute_dims, reshape
 from lazygrad.ops.products import _matmul
 from lazygrad.ops.solving import _solve_triangular
 from lazygrad.ops.source import _arange, eye

@@ -67,6 +67,27 @@ def test_a_class_has_a_name_of_its_own_in_the_back_half() -> None:
     assert {} == {name: where for name, where in found.items() if len(where) > 1}
 
 
+# Whose names are looked up when they are called: an operator of a tensor is an op, and ops are functions of tensors.
+KNOT = {"graph/tensor.py", "graph/graph.py", "define/kinds.py", "store/variables.py"}
+# Ops whose derivatives, or parts, are each other's: one of two files must come first.
+MUTUAL = {
+    "ops/arithmetic.py": {"log"},  # the derivative of a power; logarithms have powers in theirs
+    "ops/movement.py": {"sum_to"},  # the transpose of broadcasting, whose own is broadcasting
+    "ops/reduction.py": {"sort"},  # of a median, by which sorting may pad
+}
+
+
+def test_the_registry_unties_one_knot() -> None:
+    """Every other module imports what it uses."""
+    looked_up = re.compile(r"\bfunctions\[([^\]]+)\]")
+    found = {}
+    for path in HOME.parent.rglob("*.py"):
+        name, text = path.relative_to(HOME.parent).as_posix(), path.read_text(encoding="utf-8")
+        if name not in KNOT and re.search(r"registry import .*\bfunctions\b", text):
+            found[name] = {key.strip("\"'") for key in looked_up.findall(text)}
+    assert MUTUAL == found
+
+
 def test_whatever_depends_on_lanes_is_one_of_fifteen_primitives() -> None:
     """A second target implements these, and nothing else of a writer."""
     assert len(Lanes.__abstractmethods__) <= 15
