@@ -7,7 +7,8 @@ address             of ``i64 kernel(ptr arguments, i64 begin, i64 end)``, which 
                     ``end - 1`` and returns 0, or what went wrong
 arguments           address of its row of arguments
 chunks              how many there are; a kernel called with all of them does the whole work
-shared              not 0 if chunks may run at the same time, in any order
+flags               1 if chunks may run at the same time, in any order; 2 more if results below the least normal
+                    number become zero
 ==================  =================================================================================
 
 Rows run in order, each when the one before is done. A row whose kernel returns another number than 0 is the last.
@@ -38,6 +39,7 @@ from lazygrad import settings
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.llvm import Code, load, machine
 from lazygrad.engine.cpu.llvm_driver import driver_text
+from lazygrad.engine.cpu.llvm_floats import floats_text
 from lazygrad.engine.cpu.llvm_repeats import repeats_text
 
 __all__ = ["COLUMNS", "caller", "compiled", "hire", "repeat_address", "run", "run_address", "threads"]
@@ -107,7 +109,7 @@ def _python() -> dict[str, int]:
 def compiled() -> bytes:
     """The driver as object code."""
     triple = machine().triple
-    return object_code(driver_text(triple, _pool(), bool(_python())) + repeats_text(triple))
+    return object_code(driver_text(triple, _pool(), bool(_python())) + floats_text(triple) + repeats_text())
 
 
 def _driver() -> _Driver:

@@ -49,7 +49,7 @@ entry:
   br i1 %any, label %row, label %good
 
 row:
-  %i = phi i64 [ 0, %entry ], [ %next, %after ]
+  %i = phi i64 [ 0, %entry ], [ %next, %finish ]
   %place = getelementptr [4 x i64], ptr %table, i64 %i
   %place1 = getelementptr i64, ptr %place, i64 1
   %place2 = getelementptr i64, ptr %place, i64 2
@@ -58,7 +58,18 @@ row:
   %its = load ptr, ptr %place1
   %chunks = load i64, ptr %place2
   %flag = load i64, ptr %place3
-  %marked = icmp ne i64 %flag, 0
+  %shared = and i64 %flag, 1
+  %marked = icmp ne i64 %shared, 0
+  %small = and i64 %flag, 2
+  %flushes = icmp ne i64 %small, 0
+  br i1 %flushes, label %flush, label %start
+
+flush:
+  %mode = call i64 @flush()
+  br label %start
+
+start:
+  %before = phi i64 [ 0, %row ], [ %mode, %flush ]
   %several = icmp sgt i64 %chunks, 1
   %divisible = and i1 %marked, %several
   br i1 %divisible, label %ask, label %alone
@@ -84,6 +95,13 @@ alone:
 
 after:
   %status = phi i64 [ %status1, %together ], [ %status2, %alone ]
+  br i1 %flushes, label %restore, label %finish
+
+restore:
+  call void @adopt(i64 %before)
+  br label %finish
+
+finish:
   %next = add i64 %i, 1
   %bad = icmp ne i64 %status, 0
   %last = icmp sge i64 %next, %count

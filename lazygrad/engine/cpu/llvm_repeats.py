@@ -68,11 +68,7 @@ define i64 @either(ptr %its, i64 %begin, i64 %end) {
 define internal i64 @turns(ptr %d, ptr %its) noinline {
 entry:
   LOAD i64 flush d
-  %before = call i64 @mode()
-  %flushing = or i64 %before, FLUSHING
-  %wanted = icmp ne i64 %flush, 0
-  %other = icmp ne i64 %flushing, %before
-  %switch = and i1 %wanted, %other
+  %switch = icmp ne i64 %flush, 0
   br i1 %switch, label %switched, label %plain
 
 plain:
@@ -80,7 +76,7 @@ plain:
   ret i64 %status1
 
 switched:
-  call void @adopt(i64 %flushing)
+  %before = call i64 @flush()
   %status2 = call i64 @turned(ptr %d, ptr %its)
   call void @adopt(i64 %before)
   ret i64 %status2
@@ -183,39 +179,6 @@ all:
 declare i64 @llvm.smax.i64(i64, i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
-"""
-
-# How floats are computed, a register of every thread: MXCSR, whose bit 15 flushes results to zero. Elsewhere
-# there is none, and what is subnormal costs little.
-_MODE = """
-define internal i64 @mode() {
-  %place = alloca i32
-  call void @llvm.x86.sse.stmxcsr(ptr %place)
-  %found = load i32, ptr %place
-  %wide = zext i32 %found to i64
-  ret i64 %wide
-}
-
-define internal void @adopt(i64 %mode) {
-  %narrow = trunc i64 %mode to i32
-  %place = alloca i32
-  store i32 %narrow, ptr %place
-  call void @llvm.x86.sse.ldmxcsr(ptr %place)
-  ret void
-}
-
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
-"""
-
-_NO_MODE = """
-define internal i64 @mode() {
-  ret i64 0
-}
-
-define internal void @adopt(i64 %mode) {
-  ret void
-}
 """
 
 _CLEAR = """
@@ -343,15 +306,12 @@ over:
     )
 
 
-def repeats_text(triple: str) -> str:
-    """The functions ``repeat`` and ``either`` for a machine; the module has the function ``run``."""
-    both, mode, flushing = "ptr %d, ptr %its", _NO_MODE, "0"
-    if triple.startswith("x86_64"):
-        mode, flushing = _MODE, str(1 << 15)
+def repeats_text() -> str:
+    """The functions ``repeat`` and ``either``; the module has the driver's others."""
+    both = "ptr %d, ptr %its"
     return "".join(
         [
-            mode,
-            _expanded(_TURNS.replace("FLUSHING", flushing), ()),
+            _expanded(_TURNS, ()),
             _each("clear", both, "cleared", "cleared_count", CLEARED, _CLEAR),
             _each("set", both + ", i64 %skipped", "settings", "setting_count", SETTING, _SET),
             _each("move", "ptr %d", "settings", "moving", SETTING, _MOVE),

@@ -13,7 +13,7 @@ from lazygrad.define.kinds import item
 from lazygrad.engine.cpu.arguments import Moving, layout, taking
 from lazygrad.engine.cpu.decompositions import DecompositionCode, call_of, decomposed, results_of
 from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Results, Step, key_of
-from lazygrad.engine.cpu.repeats import repeat
+from lazygrad.engine.cpu.repeats import flushes, repeat
 from lazygrad.engine.emit.lapack import Decomposition
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
@@ -316,7 +316,9 @@ class _Lowering:
             operands[made.operand] = copied
         scratch = ("scratch", node)
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
-        self._append(made.kernel, [*operands, node, scratch], number)
+        # What comes out of such a loop is summed in products, and so is what has become small there.
+        flush = product.dtype == np.float32 and any(flushes(self.ways, i) for i in self.ways.inside)
+        self._append(made.kernel, [*operands, node, scratch], number, flush)
 
     def _decomposition(self, number: int, node: int) -> None:
         call = call_of(self.ways, node)
@@ -329,8 +331,8 @@ class _Lowering:
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
         self._append(made.kernel, [*operands, *results, scratch], number)
 
-    def _append(self, text: Written, arguments: list[Any], number: int) -> None:
+    def _append(self, text: Written, arguments: list[Any], number: int, flush: bool = False) -> None:
         name = "k" + hashlib.sha256(text.body.encode()).hexdigest()[:20]
         self.functions.setdefault(name, text.body)
         self.definitions.update(text.definitions)
-        self.program.append(Instruction(name, tuple(arguments), text.chunks, number))
+        self.program.append(Instruction(name, tuple(arguments), text.chunks, number, flush))

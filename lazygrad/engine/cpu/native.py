@@ -37,12 +37,16 @@ class Module(NamedTuple):
 
 @dataclass(frozen=True)
 class Instruction:
-    """A kernel, by its name in the module, and what it works on."""
+    """A kernel, by its name in the module, and what it works on.
+
+    ``flush``: whether results that are below the least normal number become zero.
+    """
 
     name: str
     arguments: tuple[Any, ...]
     chunks: int
     entry: int
+    flush: bool = False
 
 
 @dataclass(frozen=True, eq=False)

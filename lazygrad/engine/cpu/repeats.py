@@ -16,7 +16,7 @@ from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.memory import Buffer
 from lazygrad.graph.spec import Spec
 
-__all__ = ["repeat"]
+__all__ = ["flushes", "repeat"]
 
 BYTE = np.dtype(np.uint8)
 _FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
@@ -54,17 +54,19 @@ def repeat(ways: Ways, number: int, node: int, lower: Callable[[Ways], Native]) 
     cleared = [(final + k, spec.nbytes) for k, spec in enumerate(specs) if limited and k >= loop.carries]
     made = Repeat(
         node, number, arguments, loop, condition, tuple(inside), tuple(carries), counted, limited, tuple(cleared),
-        _flushes(loop, ways, node),
+        flushes(ways, node),
     )  # fmt: skip
     return made, scratch
 
 
-def _flushes(loop: Looped, ways: Ways, node: int) -> bool:
-    """Whether numbers that are too small are zero in a loop: one that computes in float32, and in no wider floats.
+def flushes(ways: Ways, node: int) -> bool:
+    """Whether what underflows is zero in a region: in a loop that computes in float32, and in no wider floats.
 
     What goes from turn to turn may become smaller and smaller, as cotangents do on their way back through a long
     sequence. A product of which an operand is subnormal costs a processor some 150 cycles.
     """
+    loop = looped(ways.nodes[node])
+    assert loop is not None
     if loop.turns == 1 and loop.condition is None:
         return False
     return _FLOAT in _floats(ways.inside[node]) and _DOUBLE not in _floats(ways.inside[node])

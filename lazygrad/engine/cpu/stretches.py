@@ -59,7 +59,7 @@ def row(step: Instruction | Repeat, codes: Code, begin: int) -> list[int]:
     """The row of the table for what has its arguments at an address."""
     if isinstance(step, Repeat):
         return [driver.repeat_address("either" if len(step.bodies) > 1 else "repeat"), begin, 1, 0]
-    return [codes[step.name], begin, step.chunks, int(step.chunks > 1)]
+    return [codes[step.name], begin, step.chunks, int(step.chunks > 1) + 2 * step.flush]
 
 
 def describe(program: Sequence[Step], addresses: Addresses, codes: Code, known: Statics) -> list[Any]:
