@@ -18,6 +18,7 @@ from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
+from lazygrad.ops.streams import _stream
 from lazygrad.rewrite import optimized, share
 
 __all__ = ["NativeCode", "Plan", "last_reads"]
@@ -55,6 +56,7 @@ class Plan:
         updates: for each variable that the run changes, the node that computes its new value.
         variables, placeholders: nodes that stand for them, by name.
         constants: nodes that stand for arrays beside the graph, with the array's number.
+        stream: the node of the stream that random numbers are drawn from, if any are.
         draws: whether random numbers are drawn.
         last_use: for each node the last that reads it: itself if none does, and the number of nodes if it outlives the
             run, as it is returned or assigned.
@@ -86,7 +88,8 @@ class Plan:
         self.variables = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(variable)}
         self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(placeholder)}
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
-        self.draws = any(is_random(n) for n in walked(self.graph))
+        self.stream = next((i for i, n in enumerate(nodes) if n.of(_stream)), None)
+        self.draws = self.stream is not None or any(is_random(n) for n in walked(self.graph))
         self.native = native
         self.last_use = self._last_use()
         self.dying = self._dying()

@@ -129,19 +129,19 @@ def test_the_gradient_of_a_uniform_number_is_the_part_of_each_bound():
 def test_a_rare_event_is_as_rare_as_was_said(dtype):
     """A probability of 10⁻⁸ in 2²⁷ draws: one or two; a grid of 2⁻²⁴ would give eight. And not once in 2⁻³⁰·2²⁴."""
     env = lg.VariableEnvironment(seed=3, dtype=dtype)
-    fast = env.compile(lambda ctx: lg.sum(ctx.random.bernoulli(2**23, 1e-8)))
+    fast = env.compile(lambda ctx: lg.sum(ctx.random.bernoulli(2**23, 1e-8)), wait=True)
     assert 0 <= sum(int(fast()) for _ in range(16)) <= 4
-    certain = env.compile(lambda ctx, p: lg.sum(ctx.random.bernoulli(2**22, p)))
+    certain = env.compile(lambda ctx, p: lg.sum(ctx.random.bernoulli(2**22, p)), wait=True)
     assert sum(int(certain(np.float64(1 - 1e-8))) for _ in range(4)) >= 2**24 - 3
     assert sum(int(certain(np.float32(1e-9))) for _ in range(4)) == 0
 
 
 @pytest.mark.parametrize("p", [0.5, 0.25, 1 - 2.0**-24, 0.0, 1.0, 0.1, 1e-9, 0.9])
 def test_a_probability_is_compared_with_as_many_digits_as_it_has(p):
-    """Numbers of 24 bits are drawn where they are exact, numbers of 53 where they are not."""
+    """Words of 32 bits are drawn where they are exact, words of 64 where they are not."""
     graph = lg.VariableEnvironment(dtype="float32").trace(lambda ctx: ctx.random.bernoulli(3, p))
-    (unit,) = (node.spec.dtype for node in graph.nodes if node.op.name == "uniform")
-    assert unit == (np.float32 if (p * 2**24).is_integer() else np.float64)
+    (words,) = (node.spec.dtype for node in graph.nodes if node.op.name == "words")
+    assert words == (np.uint32 if (p * 2**32).is_integer() else np.uint64)
 
 
 def test_a_probability_of_a_tensor_is_held_between_nothing_and_all():

@@ -31,6 +31,9 @@ class Namespace(Protocol):
     def checked(self, x: Any, wrong: Any, say: Any) -> Any:
         """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
 
+    def random_word(self, place: Any, key: Any, run: Any, draw: int, dtype: Any) -> Any:
+        """The word of a draw at a place; see :mod:`lazygrad.philox`."""
+
     def elements(self, x: Any, places: tuple[Any, ...]) -> Any:
         """``x[places]``, where among the places there are index arrays.
 

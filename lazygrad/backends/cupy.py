@@ -19,6 +19,7 @@ from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import saturated
 from lazygrad.graph.registry import here
+from lazygrad.philox import word_at
 from lazygrad.values.foreign import described
 
 __all__ = ["CupyBackend", "CupyNamespace"]
@@ -176,6 +177,10 @@ class CupyNamespace:
         if order not in self._orders:
             self._orders[order] = self._cupy.asarray(order)  # sent once
         return polygamma(self._orders[order], x)
+
+    def random_word(self, place: Any, key: Any, run: Any, draw: int, dtype: Any) -> Any:
+        """The word of a draw at a place; see :mod:`lazygrad.philox`."""
+        return word_at(self._cupy, place, key, run, draw, dtype)
 
     # Places that index arrays name.
 

@@ -13,6 +13,7 @@ from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import cast
 from lazygrad.graph.registry import here
+from lazygrad.philox import word_at
 from lazygrad.values.foreign import described
 
 __all__ = ["NumpyBackend", "NumpyNamespace"]
@@ -76,6 +77,7 @@ class NumpyNamespace:
 
     cast = staticmethod(cast)
     checked = staticmethod(checked)
+    random_word = staticmethod(functools.partial(word_at, np))
     elements = staticmethod(elements)
     added = staticmethod(added)
     placed = staticmethod(placed)

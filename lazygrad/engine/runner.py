@@ -20,6 +20,7 @@ from lazygrad.engine.tier import Tier
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
+from lazygrad.store.draws import Drawing
 from lazygrad.values.foreign import on_device
 
 __all__ = ["Runner", "interpret"]
@@ -31,7 +32,7 @@ def interpret(
     plan: Plan,
     backend: Backend,
     given: dict[int, Any],
-    draw: Callable[..., Any],
+    draw: Drawing,
     rounded: Callable[[Any], Any] | None = None,
     fixed: dict[int, Any] | None = None,
 ) -> list[Any]:
@@ -47,6 +48,8 @@ def interpret(
     arrays: list[Any] = [None] * len(plan.graph.nodes)
     for i, array in given.items():
         arrays[i] = array
+    if plan.stream is not None:
+        arrays[plan.stream] = backend.asarray(draw.stream)
     i = -1
     try:
         for i, node in enumerate(plan.graph.nodes):
@@ -125,7 +128,7 @@ class Runner:
         parity: int,
         live: Callable[[], dict[str, Any]],
         spare: Callable[[], dict[str, Any]],
-        draw: Callable[..., Any],
+        draw: Drawing,
     ) -> Sequence[Any]:
         """Compute values, and write updates into the spare arrays; nothing else is changed.
 
@@ -133,7 +136,7 @@ class Runner:
             inputs: arrays for ``input_nodes``, contiguous and of their specs.
             parity: which of its two arrays each variable's value lies in; names a binding.
             live, spare: the arrays of the variables by name, asked for where there is no binding yet.
-            draw: the generator for a draw's number.
+            draw: what random numbers are drawn from.
 
         Returns:
             The arrays of the plan's values, which nothing will change any more.

@@ -20,6 +20,7 @@ from lazygrad.engine.progress import Progress
 from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
 from lazygrad.plan import NativeCode, Plan
+from lazygrad.store.draws import Drawing
 
 if TYPE_CHECKING:
     from lazygrad.engine.cpu import making as cpu
@@ -192,7 +193,7 @@ class Tier:
         parity: int,
         live: Callable[[], dict[str, Any]],
         spare: Callable[[], dict[str, Any]],
-        draw: Callable[..., Any],
+        draw: Drawing,
     ) -> Sequence[Any]:
         """Run the native code; see :meth:`lazygrad.engine.runner.Runner.run`.
 

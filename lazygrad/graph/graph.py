@@ -124,6 +124,8 @@ class Graph:
         self.rules: dict[int, Callable[..., Any]] = {}
         self.roots: tuple[int, ...] = ()
         self.draws = 0
+        self.stream: int | None = None  # the node of the stream that draws read, once there is one
+        self.streaming: Callable[[], Tensor] | None = None  # writes it, in the graph of a loop's body
         self.rewrites: dict[str, int] = {}
         self.dtype = np.dtype(dtype)
         self.open = True
@@ -253,6 +255,7 @@ class Graph:
         self.open = False
         self.constants = []
         self.rules = {}
+        self.streaming = None
         self.context = None
         self.inner = None
         self.guide = None

@@ -33,6 +33,6 @@ def dropout(x: Any, rate: float, train: bool = True) -> Tensor:
     with fitting("dropout", x=x):
         rate = number("rate", rate, 0, 1, open_end=True)
     if train and rate:
-        keep = Random(x.graph).bernoulli(x.shape, 1 - rate)
+        keep = Random(x.graph)._happens(x.shape, 1 - rate, coarse=True)
         x = where(keep, x / (1 - rate), 0)
     return tensor(x)

@@ -8,58 +8,31 @@ which order, or on how many threads, and two draws are never merged into one.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lazygrad.define import opaque, source
-from lazygrad.define.kinds import Source, tensor
+from lazygrad.define import opaque
+from lazygrad.define.kinds import tensor
 from lazygrad.errors import SpecError, report
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
-from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast, floating, sized
+from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast, fits, floating, sized
 from lazygrad.graph.tensor import Array, Tensor, checked_dtype
 from lazygrad.ops.arithmetic import maximum, minimum, nextafter, subtract
 from lazygrad.ops.comparison import isfinite, less, where
 from lazygrad.ops.elementary import exp
+from lazygrad.ops.sorting import argsort
+from lazygrad.ops.streams import words_of
+from lazygrad.ops.variates import _exponential, _happens, _normal, _unit, _whole, _whole_of_many
 
 __all__ = ["Random"]
-
-
-@source()
-def _uniform(rng: Any, *, draw: int, shape: Shape, dtype: Any) -> Any:
-    """Numbers equally likely anywhere in [0, 1)."""
-    return rng.random(shape, dtype=dtype)
-
-
-@source()
-def _normal(rng: Any, *, draw: int, shape: Shape, dtype: Any) -> Any:
-    """Normal numbers of mean 0 and standard deviation 1."""
-    return rng.standard_normal(shape, dtype=dtype)
-
-
-@source()
-def _exponential(rng: Any, *, draw: int, shape: Shape, dtype: Any) -> Any:
-    """Exponential numbers of mean 1."""
-    return rng.standard_exponential(shape, dtype=dtype)
-
-
-@source()
-def _permutation(rng: Any, *, draw: int, shape: Shape, dtype: Any) -> Any:
-    """The whole numbers below n, in random order."""
-    return rng.permutation(shape[0])
 
 
 @opaque(shape=lambda alpha, draw, shape: shape, vjp=None, dtype=floating)
 def _gamma(rng: Any, alpha: Array, *, draw: int, shape: Shape) -> Any:
     """Gamma numbers of shape parameter alpha and scale 1."""
     return rng.standard_gamma(alpha, shape, dtype=alpha.dtype)
-
-
-@source()
-def _integers(rng: Any, *, low: int, high: int, draw: int, shape: Shape, dtype: Any) -> Any:
-    """Whole numbers equally likely from low up to high."""
-    return rng.integers(low, high, shape, dtype=dtype)
 
 
 class Random:
@@ -79,8 +52,19 @@ class Random:
         self._graph.draws += 1
         return self._graph.draws - 1
 
-    def _draw(self, op: Source, shape: Any, dtype: Any) -> Tensor:
-        return op.write(self._graph, draw=self._next(), shape=shape, dtype=self._dtype(dtype))
+    def _words(self, what: str, shape: Any, dtype: Any) -> Tensor:
+        """The random words of a new draw, uint32 or uint64."""
+        try:
+            sizes = fits(Spec(sized(shape), np.dtype(dtype))).shape
+        except Mismatch as reason:
+            raise SpecError(report(f"cannot make {what}", at=here(), cure=str(reason))) from None
+        return words_of(self._graph, self._next(), sizes, dtype)
+
+    def _draw(self, formula: Any, what: str, shape: Any, dtype: Any) -> Tensor:
+        """Numbers that a formula makes of words of their own size."""
+        found = self._dtype(dtype)
+        words = self._words(what, shape, np.uint32 if found.itemsize == 4 else np.uint64)
+        return cast(Tensor, formula(words, dtype=found))
 
     def _dtype(self, dtype: Any) -> np.dtype[Any]:
         found = checked_dtype(dtype) if dtype is not None else self._graph.dtype
@@ -113,7 +97,7 @@ class Random:
         The bounds, and ``high - low``, are finite in the dtype: numbers that are not are refused, and where tensors
         are not the result is NaN.
         """
-        unit = self._draw(_uniform, shape, dtype)
+        unit = self._draw(_unit, "uniform", shape, dtype)
         low, high = self._parameter("low", low, unit), self._parameter("high", high, unit)
         if isinstance(low, Tensor) or isinstance(high, Tensor):
             return _within(low, high, unit)
@@ -128,7 +112,7 @@ class Random:
     def normal(self, shape: Any, mean: Any = 0.0, std: Any = 1.0, dtype: Any = None) -> Tensor:
         """Normal, of mean ``mean`` and standard deviation ``std``."""
         _require(not _below(std, 0), "std", std, "A standard deviation is not negative.")
-        unit = self._draw(_normal, shape, dtype)
+        unit = self._draw(_normal, "normal", shape, dtype)
         mean, std = self._parameter("mean", mean, unit), self._parameter("std", std, unit)
         scaled = unit if _is(std, 1) else std * unit
         return scaled if _is(mean, 0) else mean + scaled
@@ -140,7 +124,7 @@ class Random:
     def exponential(self, shape: Any, scale: Any = 1.0, dtype: Any = None) -> Tensor:
         """Exponential, of mean ``scale`` (the rate is its inverse)."""
         _require(not _below(scale, 0), "scale", scale, "A scale is not negative.")
-        unit = self._draw(_exponential, shape, dtype)
+        unit = self._draw(_exponential, "exponential", shape, dtype)
         scale = self._parameter("scale", scale, unit)
         return unit if _is(scale, 1) else scale * unit
 
@@ -150,10 +134,16 @@ class Random:
         Where ``p`` is a tensor, what is above 1 counts as 1, and what is below 0, or NaN, as 0.
         """
         _require(not (_below(p, 0) or _below(1, p)), "p", p, "A probability is a number from 0 to 1.")
-        # Uniform numbers of float32 are multiples of 2⁻²⁴. They do where the probability is one too.
-        coarse = not isinstance(p, Tensor) and np.ndim(p) == 0 and (float(p) * 2**24).is_integer()
-        unit = self._draw(_uniform, shape, None if coarse else np.float64)
-        return less(unit, self._parameter("p", p, unit))
+        if isinstance(p, Tensor) or np.ndim(p) > 0:
+            unit = self._draw(_unit, "bernoulli", shape, np.float64)
+            return less(unit, self._parameter("p", p, unit))
+        return self._happens(shape, float(p))
+
+    def _happens(self, shape: Any, p: float, coarse: bool = False) -> Tensor:
+        """Where something of a probability happens: that is rounded to a multiple of 2⁻³² if ``coarse``."""
+        coarse = coarse or (p * 2.0**32).is_integer()
+        words = self._words("bernoulli", shape, np.uint32 if coarse else np.uint64)
+        return _happens(words, below=round(p * 2 ** (32 if coarse else 64)), dtype=np.dtype(np.bool_))
 
     def gamma(self, shape: Any, alpha: Any = 1.0, scale: Any = 1.0, dtype: Any = None) -> Tensor:
         """Gamma, of shape parameter ``alpha`` and scale ``scale``. There is no gradient for ``alpha``."""
@@ -173,14 +163,18 @@ class Random:
         for name, bound in (("low", low), ("high", high)):
             _require(isinstance(bound, (int, np.integer)), name, bound, "A bound is a whole number.")
         _require(low < high, "low and high", (low, high), "There is no whole number between them: low is below high.")
-        low, high, dtype = int(low), int(high), np.dtype(np.int64)
+        low, high = int(low), int(high)
         inside = low >= -(2**63) and high <= 2**63
         _require(inside, "low and high", (low, high), "Whole numbers are drawn as int64, from -2**63 below 2**63.")
-        return _integers.write(self._graph, low=low, high=high, draw=self._next(), shape=shape, dtype=dtype)
+        words, count = self._words("integers", shape, np.uint64), high - low
+        if count <= 2**32:
+            return _whole(words, low=low, count=count, dtype=np.dtype(np.int64))
+        more = self._words("integers", shape, np.uint64)
+        return _whole_of_many(words, more, low=low, count=count, dtype=np.dtype(np.int64))
 
     def permutation(self, n: int) -> Tensor:
         """The whole numbers below ``n`` in random order, int64."""
-        return _permutation.write(self._graph, draw=self._next(), shape=(n,), dtype=np.dtype(np.int64))
+        return argsort(self._words("permutation", (n,), np.uint64))
 
 
 def _fits(number: Any, dtype: np.dtype[Any]) -> bool:

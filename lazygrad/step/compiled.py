@@ -138,7 +138,7 @@ class Compiled:
         """
         store, runner = self._store, entry.runner
         native = entry.native
-        if native.checked or any(type(a) is not np.ndarray for a in args) or runner.plan.draws or not native.is_ready():
+        if native.checked or any(type(a) is not np.ndarray for a in args) or not native.is_ready():
             return None
         sources = [which if kind == "argument" else entry.constants[which] for kind, which in entry.sources]
         read = {which for kind, which in entry.sources if kind == "argument"}
@@ -146,7 +146,7 @@ class Compiled:
             return None
         # Native code looks at the arrays that it reads; the others are compared here.
         unread = [(which, a.shape, a.dtype) for which, a in enumerate(args) if which not in read]
-        touched, same = store.touched(runner), self._closure.same
+        touched, same, draws = store.touched(runner), self._closure.same, runner.plan.draws
         count, version, flips, pack = len(args), entry.version, runner.flips, entry.pack
         sides: dict[int, Any] = {}  # for each side on which the variables lie what runs the step there
         ways: dict[Any, Any] = {}  # for each state that, and the state that follows
@@ -162,6 +162,9 @@ class Compiled:
                 sides[side] = run
             if len(ways) > 64:
                 ways.clear()
+            if draws:  # every run has a state of its own
+                store.drawing.begin(store.draws, state[1])
+                return run, store.after(flips, draws)
             found = ways[state] = run, store.after(flips)
             return found
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazygrad.errors import DefinitionError, GraphError, VariableError, nearest, report
 from lazygrad.graph.registry import here
-from lazygrad.store.draws import Draws
+from lazygrad.store.draws import Drawing, Draws
 from lazygrad.store.turns import depth, renewed_at_forks
 from lazygrad.store.variables import Variable, bits
 
@@ -56,6 +56,7 @@ class Store:
         layers: by path, the kind of a layer and the paths of its own variables.
         names: that optimizers have, in order.
         draws: where random numbers come from.
+        drawing: what the run that is under way draws from.
         state: what a commit changes.
         version: counts what a cached trace cannot see: new trainable variables, freezing, new schedules.
         lock: one thread at a time runs a step or changes something.
@@ -67,6 +68,7 @@ class Store:
     def __init__(self, backend: Backend, draws: Draws) -> None:
         self.backend = backend
         self.draws = draws
+        self.drawing = Drawing()
         self.variables: dict[str, Variable] = {}
         self.layers: dict[str, tuple[str, list[str]]] = {}
         self.names: dict[str, None] = {}
@@ -232,13 +234,15 @@ class Store:
         try:
             self.executing = EVALUATED
             parity, runs, _ = self.state
+            if plan.draws:
+                self.drawing.begin(self.draws, runs)
             with np.errstate(all="ignore"):
                 values = runner.run(
                     inputs,
                     parity & touched,
                     lambda: {name: self.find(name).live(parity) for name in plan.variables},
                     lambda: {name: self.find(name).spare(parity) for name in plan.updates},
-                    self.draw,
+                    self.drawing,
                 )
             result = pack(values)
             self.state = State(parity ^ runner.flips, runs + plan.draws, len(self.variables))
@@ -254,14 +258,10 @@ class Store:
             runner.touched = bits(self.find(name)._number for name in {*plan.variables, *plan.updates})
         return runner.touched
 
-    def after(self, flips: int) -> State:
-        """The state after a run that draws nothing and changes these variables."""
+    def after(self, flips: int, draws: bool = False) -> State:
+        """The state after a run that changes these variables, and draws or not."""
         parity, runs, _ = self.state
-        return State(parity ^ flips, runs, len(self.variables))
-
-    def draw(self, draw: int, turn: int = 0) -> Any:
-        """The generator of random numbers, at the beginning of a draw of the run that comes next, in a loop's turn."""
-        return self.draws.at(self.state[1], draw, turn)
+        return State(parity ^ flips, runs + draws, len(self.variables))
 
     # Copies.
 

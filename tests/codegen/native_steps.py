@@ -83,8 +83,8 @@ def case(step: Step, *arguments: Any, width: int | None = None, target: Target |
     bound = dict(zip(sorted([*plan.placeholders.values(), *plan.constants]), inputs, strict=True))
     bound.update({i: live[name] for name, i in plan.variables.items()})
     with np.errstate(all="ignore"):
-        reference = interpret(plan, env._store.backend, bound, env._store.draw)
-        found = loaded.bind(live, spare, env._store.draw).step(*inputs)
+        reference = interpret(plan, env._store.backend, bound, env._store.drawing)
+        found = loaded.bind(live, spare, env._store.drawing).step(*inputs)
     names = list(plan.updates)
     return Case(
         native,

@@ -64,7 +64,7 @@ def meant(step: Step, *arguments: Any, **variables: Any) -> list[Any]:
             return memory[node.inputs[0]][node.params["index"]]
         operands = [seen(j) for j in node.inputs]
         is_random = isinstance(node.op, Declared) and node.op.random
-        return node.op.kernel(env._store.draw(node.params["draw"]) if is_random else xp, *operands, **node.params)
+        return node.op.kernel(env._store.drawing(node.params["draw"]) if is_random else xp, *operands, **node.params)
 
     for entry in native.entries:
         if isinstance(entry, Kernel):

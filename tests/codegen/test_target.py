@@ -106,8 +106,8 @@ def computed(step: Callable[..., Any], *arguments: Any, **variables: Any) -> tup
     live = {name: env._store.find(name).live(0) for name in plan.variables}
     spare = {name: np.full_like(env._store.find(name).live(0), 77) for name in plan.updates}
     with np.errstate(all="ignore"):
-        expected = interpret(plan, env._store.backend, given, env._store.draw)
-        found = Loaded(lowered(plan, SINGLE), env._store.backend.xp).bind(live, spare, env._store.draw).step(*inputs)
+        expected = interpret(plan, env._store.backend, given, env._store.drawing)
+        found = Loaded(lowered(plan, SINGLE), env._store.backend.xp).bind(live, spare, env._store.drawing).step(*inputs)
     updates = [expected[i] for i in plan.updates.values()]
     return [*found, *spare.values()], [*(expected[i] for i in plan.values), *updates]
 

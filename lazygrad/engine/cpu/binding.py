@@ -24,6 +24,7 @@ from lazygrad.engine.machine import region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
+from lazygrad.store.draws import Drawing
 
 __all__ = ["Binding", "Loaded"]
 
@@ -62,7 +63,7 @@ class Loaded:
         """Its kernels, in LLVM's language."""
         return self.native.text()
 
-    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> Binding:
+    def bind(self, live: Arrays, spare: Arrays, draw: Drawing) -> Binding:
         """The code on these arrays of the environment."""
         if self.is_shared:
             driver.hire()
@@ -77,13 +78,15 @@ class Binding:
         quick: runs the step on arrays that need no conversion, or is None if calls back are needed.
     """
 
-    def __init__(self, loaded: Loaded, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> None:
+    def __init__(self, loaded: Loaded, live: Arrays, spare: Arrays, draw: Drawing) -> None:
         self.loaded, self.native, self.draw = loaded, loaded.native, draw
         self.at = -1
         native = self.native
         self.arrays: Arrays = dict(loaded.statics)
         self.arrays.update({i: live[name] for name, i in native.plan.variables.items()})
         self.arrays.update({Spare(name): array for name, array in spare.items()})
+        if native.plan.stream is not None:
+            self.arrays[native.plan.stream] = draw.stream
         for key, buffer in native.buffers.items():
             block = loaded.arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
             self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)

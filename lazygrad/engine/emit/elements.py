@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.kinds import Declared
 from lazygrad.engine.emit.loops import Loops
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.blocks import Block, Blocks
@@ -22,6 +23,7 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
+    Place,
     Small,
     Statement,
     Taken,
@@ -65,6 +67,8 @@ class Elements:
         e = s.elements[number]
         if isinstance(e, Number):
             return self.writer.constant(e.value, e.dtype)
+        if isinstance(e, Place):
+            return self.loops.place(at(e.place, loops))
         assert not isinstance(e, Anywhere)
         index = moved(e.at, loops)
         known = self.writer.recall((e.node, index))
@@ -93,7 +97,7 @@ class Elements:
             return self._small(s, e, loops)
         assert isinstance(e, Apply)
         operands = [self.value(s, operand, loops) for operand in e.operands]
-        result = e.op.kernel(self.scalars, *operands, **e.params)
+        result = self.applied(e.op, operands, e.params)
         if not isinstance(result, Register):
             return self.writer.constant(result, e.dtype)
         return result.astype(e.dtype)
@@ -115,6 +119,14 @@ class Elements:
         found = w.recall((Small, e.base, e.result, row, inner))
         assert found is not None
         return found
+
+    def applied(self, op: Declared, operands: list[Register], params: dict[str, Any]) -> Any:
+        """What the kernel of an op makes of registers."""
+        w = self.writer
+        before, w.contract = w.contract, op.contracts
+        result = op.kernel(self.scalars, *operands, **params)
+        w.contract = before
+        return result
 
     def _taken(self, s: Statement, e: Taken, loops: Indices) -> Register:
         """An element that is named by indices; one that does not exist ends the step."""

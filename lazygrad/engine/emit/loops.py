@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazygrad.engine.lanes.arithmetic import Arithmetic
-from lazygrad.engine.lanes.registers import I64, Register
+from lazygrad.engine.lanes.registers import I64, U64, Places, Register
 from lazygrad.engine.lower.index import Index
 from lazygrad.engine.lower.kernels import Indices
 
@@ -140,6 +141,15 @@ class Loops:
         if total is None:
             return w.constant(place.start, I64)
         return total + place.start if place.start else total
+
+    def place(self, place: Index) -> Register:
+        """A place as a number without sign, or one a lane."""
+        w, step, first = self.writer, self.step(place), self.register(place).astype(U64)
+        if not step:
+            return first
+        lanes = w.widened(first) + w.lanes(U64) * step
+        multiple = math.gcd(place.start, *(n for loop, n in place.terms if loop != self.wide), w.width)
+        return Places(lanes, first, multiple) if step == 1 else lanes
 
     def load(
         self, address: Register, place: Index, dtype: np.dtype[Any], fixed: bool, more: Register | None = None

@@ -29,6 +29,7 @@ __all__ = [
     "U32",
     "U64",
     "Cell",
+    "Places",
     "Register",
     "literal",
     "scalar_type",
@@ -173,6 +174,10 @@ class Register(Stand):
         to = self.writer.type(target, self.wide)
         return self.writer.instruction(f"bitcast {self.type} {self.name} to {to}", target, self)
 
+    def view(self, dtype: Any) -> Register:
+        """The same bits as numbers of another dtype of the same size."""
+        return self.bits(np.dtype(dtype))
+
     def astype(self, dtype: Any) -> Register:
         """The numbers cast to ``dtype``, as NumPy casts them."""
         return self.writer.convert(self, np.dtype(dtype))
@@ -182,6 +187,21 @@ class Register(Stand):
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise NotTraced("a register is no array")
+
+
+class Places(Register):
+    """The numbers of elements that follow one another from lane to lane.
+
+    Attributes:
+        first: the number of the first of them.
+        multiple: what that is a multiple of.
+    """
+
+    __slots__ = ("first", "multiple")
+
+    def __init__(self, lanes: Register, first: Register, multiple: int) -> None:
+        super().__init__(lanes.writer, lanes.name, lanes.dtype, lanes.wide, lanes.level)
+        self.first, self.multiple = first, multiple
 
 
 class Cell:

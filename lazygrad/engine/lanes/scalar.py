@@ -15,6 +15,7 @@ from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.functions import FUNCTIONS
 from lazygrad.engine.lanes.functions.calls import applied
 from lazygrad.engine.lanes.functions.hyperbolic import tanh_seed
+from lazygrad.engine.lanes.functions.random import random_word
 from lazygrad.engine.lanes.registers import BOOL, I64, U64, Register
 from lazygrad.engine.trace.tracing import NotTraced
 
@@ -325,6 +326,10 @@ class Scalars:
     def _within(self, b: Register, limit: int) -> Register:
         inside = b < limit
         return inside if b.dtype.kind == "u" else inside & (b >= 0)
+
+    def random_word(self, place: Register, key: Register, run: Register, draw: int, dtype: Any) -> Register:
+        """The word of a draw at a place; see :mod:`lazygrad.philox`."""
+        return random_word(self, place, key, run, draw, np.dtype(dtype))
 
     def checked(self, x: Register, wrong: Register, *_: Any) -> Register:
         """``x``; where ``wrong`` holds the step fails, and NumPy is asked to say why."""

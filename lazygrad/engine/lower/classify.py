@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Declared, Elementwise, Movement, Opaque, Reduction, Source, item
 from lazygrad.define.region import Region
 from lazygrad.engine.lanes.registers import Register
@@ -28,6 +29,7 @@ from lazygrad.plan import Plan
 
 __all__ = ["NATIVE", "Classified", "Way", "decomposes"]
 
+PLACE = Spec((), np.dtype(np.uint64))  # of the number of an element
 NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 
@@ -136,7 +138,7 @@ class Classified:
     def _kind(self, i: int, node: Node, op: Declared, specs: list[Spec]) -> Way:
         """The way of a node whose operands and result are arrays of native dtypes, not empty."""
         assert isinstance(node.spec, Spec)
-        if isinstance(op, Elementwise):
+        if isinstance(op, (Elementwise, Counted)):
             return Way.LAZY if self.instructions(node, specs) is not None else Way.CALLBACK
         if isinstance(op, Movement):
             return self._moved(i, node, specs)
@@ -257,7 +259,10 @@ class Classified:
 
     def instructions(self, node: Node, specs: Any) -> int | None:
         """How many instructions the kernel writes for one element; None if it has no native form."""
-        key = (node.op, tuple(s.dtype for s in specs), node.key)
+        op = node.op
+        if isinstance(op, Counted):
+            op, specs = op.formula, [PLACE, *[spec for spec in specs for _ in range(spec.size)]]
+        key = (op, tuple(s.dtype for s in specs), node.key)
         if key not in self._costs:
             writer = Writer(4)
             scalars = Scalars(writer, lambda wrong: None)
@@ -267,8 +272,8 @@ class Classified:
                 registers.append(writer.load(one, 0, spec.dtype))
             before = writer.count
             try:
-                assert isinstance(node.op, Declared)
-                result = traced(node.op, scalars, registers, node.params)
+                assert isinstance(op, Declared)
+                result = traced(op, scalars, registers, node.params)
                 wanted = cast(Spec, node.spec).dtype
                 native = result.dtype == wanted if isinstance(result, Register) else isinstance(result, NUMBER)
                 self._costs[key] = writer.count - before if native else None

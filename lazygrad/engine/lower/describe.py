@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Declared, Movement, Reduction, item
 from lazygrad.engine.lanes.registers import BOOL
-from lazygrad.engine.lower.index import Index, View, identity
+from lazygrad.engine.lower.index import Index, View, identity, in_order
 from lazygrad.engine.lower.kernels import (
     ZEROS,
     Anywhere,
@@ -20,6 +21,7 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
+    Place,
     Small,
     Spare,
     Statement,
@@ -139,6 +141,8 @@ class _Described:
                 return Moved(i, index, self.element(j, ()), dtype)
             view = ways.split(i)
             return Viewed(i, index, view.buffer, view.place(index), dtype)
+        if isinstance(node.op, Counted):
+            return self._counted(i, index)
         operands = tuple([self.element(j, at) for j, at in ways.operands(i, index)])
         if isinstance(node.op, Movement):
             return Moved(i, index, operands[0], dtype)
@@ -165,6 +169,16 @@ class _Described:
             i, index, how.rows, base, node.op, node.params, node.key, tuple(operands), tuple(shapes), result,
             how.inner, ways.spec(i).dtype, how.length,
         )  # fmt: skip
+
+    def _counted(self, i: int, index: Indices) -> Apply:
+        """An element that is made of its number, and of all elements of the operands."""
+        ways, node = self.ways, self.ways.nodes[i]
+        assert isinstance(node.op, Counted)
+        place = in_order(ways.spec(i).shape).place(index)
+        operands = [self.add((i, "place", index), Place(i, index, place))]
+        for j in node.inputs:
+            operands += [self.element(j, tuple(map(Index, at))) for at in np.ndindex(*ways.spec(j).shape)]
+        return Apply(i, index, node.op.formula, node.params, node.key, tuple(operands), ways.spec(i).dtype, ways.own[i])
 
     def _number(self, i: int) -> Number:
         node = self.ways.nodes[i]

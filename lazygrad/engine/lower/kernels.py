@@ -36,6 +36,7 @@ __all__ = [
     "OverRows",
     "Part",
     "Access",
+    "Place",
     "Small",
     "Spare",
     "Statement",
@@ -46,6 +47,7 @@ __all__ = [
 ZEROS = -1  # the source of a statement that reads nothing
 
 NUMBER = Spec((), np.dtype(np.float32))
+COUNTED = np.dtype(np.uint64)
 
 Indices = tuple[Index, ...]
 T = TypeVar("T")
@@ -124,6 +126,22 @@ class Apply(NamedTuple):
         return f"{self.op.name}({', '.join(f'%{k}' for k in self.operands)})"
 
 
+class Place(NamedTuple):
+    """The number of the element ``at`` an index of a node, in order: ``place``, as uint64."""
+
+    node: int
+    at: Indices
+    place: Index
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the number."""
+        return COUNTED
+
+    def __str__(self) -> str:
+        return f"place {self.place}"
+
+
 class Moved(NamedTuple):
     """An earlier element, which is the one ``at`` an index of another node too."""
 
@@ -158,7 +176,7 @@ class Taken(NamedTuple):
         return f"%{self.source} at {' + '.join([str(self.place), *(f'{step}·%{k}' for k, _, step in self.named)])}"
 
 
-Element = Number | Load | Viewed | Anywhere | Apply | Moved | Taken | Small
+Element = Number | Load | Viewed | Anywhere | Apply | Place | Moved | Taken | Small
 
 
 class Part(NamedTuple):
@@ -293,6 +311,11 @@ class Statement:
             elif isinstance(e, Anywhere):
                 found.append(Access(e.view.buffer, None, None))
         return found
+
+    @_Once
+    def counted(self) -> list[Index]:
+        """The numbers of elements that are computed with."""
+        return [e.place for e in self.elements if isinstance(e, Place)]
 
     @_Once
     def cost(self) -> int:

@@ -24,6 +24,7 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
+    Place,
     Small,
     Statement,
     Taken,
@@ -102,6 +103,8 @@ def _element(e: Element, values: list[Any], at: Counters, memory: Memory, xp: An
             return _read(memory[e.array], _count(e.place, at))
         case Anywhere():
             return memory[e.view.buffer]
+        case Place():
+            return np.full(1, _count(e.place, at), e.dtype)
         case Moved():
             return values[e.operand]
         case Apply():

@@ -204,6 +204,7 @@ def _places(kernel: Kernel) -> list[Index] | None:
             if place is None:
                 return None
             places.append(place)
+        places += s.counted
         loops = identity(s.shape, range(len(s.shape)))
         if isinstance(s.target, Part):
             places += s.target.place.of(loops)

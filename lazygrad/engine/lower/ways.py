@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import NATIVE, Classified, Way
@@ -120,7 +121,7 @@ class Ways(Classified):
 
     def _weigh(self, i: int, node: Node) -> None:
         """Store a lazy node where computing it again would cost more."""
-        if isinstance(node.op, Elementwise):
+        if isinstance(node.op, (Elementwise, Counted)):
             own = self.instructions(node, [self.nodes[j].spec for j in node.inputs]) or 0
         else:
             own = 4 if i in self.reading else 0

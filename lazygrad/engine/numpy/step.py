@@ -24,6 +24,7 @@ from lazygrad.graph.spec import Mismatch, Spec
 from lazygrad.ops.movement import permute_dims, reshape
 from lazygrad.ops.source import _literal, assign, placeholder, variable
 from lazygrad.plan import Plan
+from lazygrad.store.draws import Drawing
 
 __all__ = ["Program"]
 
@@ -107,6 +108,9 @@ class Program:
             key = node.params["name"]
             self.names[i] = self._recipe(f"w{i}", lambda names: names["_live"][key])
             self.contiguous.add(self.names[i])
+        elif i == plan.stream:
+            self.names[i] = self._recipe("stream", lambda names: names["draw"].stream)
+            self.contiguous.add("stream")
         elif plan.static[i]:
             self._static(i, node)
         elif node.of(assign):
@@ -309,7 +313,7 @@ class Program:
             lines.append(f"    {text:<60}  # {place}")
         return "\n".join(lines) + "\n"
 
-    def bind(self, live: Names, spare: Names, draw: Callable[..., Any], arena: Any) -> Callable[..., Any]:
+    def bind(self, live: Names, spare: Names, draw: Drawing, arena: Any) -> Callable[..., Any]:
         """The function, over the arrays of the environment and ``arena``, a block of ``nbytes`` bytes."""
         names: Names = {**self.fixed, "_live": live, "_spare": spare, "_arena": arena}
         names.update(draw=draw, copyto=np.copyto, asarray=np.asarray)

@@ -51,6 +51,10 @@ class Value(Stand):
         spec = Spec(self.shape, np.dtype(dtype))
         return self.recorder.call("copyto", np.copyto, (OUT, self, "unsafe"), spec)
 
+    def view(self, dtype: Any) -> Value:
+        """The same memory in another dtype of the same size."""
+        return Value(self.recorder, Spec(self.shape, np.dtype(dtype)), base=self if self.base is None else self.base)
+
     def __bool__(self) -> bool:
         raise NotRecorded("asks for a value")
 
