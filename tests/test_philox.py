@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.ops.random import Random
 from lazygrad.ops.streams import stream_of, turned
 from lazygrad.philox import MASK, MULTIPLIERS, TURNS, Pair, round_keys, rounds, word_at, words
 
@@ -75,28 +74,55 @@ def test_streams_of_turns_are_blocks_of_the_stream_of_their_loop() -> None:
                 np.testing.assert_array_equal(made, word_at(np, place, source[0], source[1], TURNS, U64))
 
 
-def test_a_body_draws_from_the_stream_that_it_is_given() -> None:
-    """What the graph of a body is told to write is written at its first draw, once."""
-    env = lg.VariableEnvironment(seed=3)
+def looping(ctx: Any) -> Any:
+    """Draws in turns, in turns of turns, in a condition, and in a choice."""
+    r = ctx.random
 
-    def step(ctx: Any, turn: Any) -> Any:
-        plain = ctx.random.uniform(5)
-        graph = ctx.graph
-        outer, given = stream_of(graph), list[Any]()
+    def inner(carry: Any, _: Any) -> Any:
+        return carry, r.uniform(2, dtype="float64")
 
-        def streaming() -> Any:
-            given.append(turned(outer, turn))
-            return given[-1]
+    def outer(carry: Any, _: Any) -> Any:
+        return carry, (r.uniform(3, dtype="float64"), lg.scan(inner, 0.0, length=3)[1])
 
-        graph.streaming = streaming
-        graph.stream = None
-        random = Random(graph)
-        drawn = random.uniform(5), random.uniform(5)
-        assert len(given) == 1
-        return plain, *drawn
+    _, (some, more) = lg.scan(outer, 0.0, length=4)
+    walk = lg.while_loop(lambda c: c[0] + 0 * r.uniform(()) < 5, lambda c: (c[0] + 1, c[1] + r.normal(())), (0.0, 0.0))
+    chosen = lg.cond(walk[1] > 0, lambda: r.uniform(2, dtype="float64"), lambda: r.uniform(2, dtype="float64"))
+    return some, more, chosen, r.uniform(5, dtype="float64"), walk[1]
 
-    seen = np.concatenate([np.concatenate(env.run(step, np.int64(turn))) for turn in range(20)])
-    assert len(np.unique(seen)) == seen.size
+
+def test_every_turn_draws_afresh_and_the_same_in_every_reading() -> None:
+    """In loops within loops; interpreted and native."""
+    one, other = lg.VariableEnvironment(seed=1), lg.VariableEnvironment(seed=1)
+    fast, seen = other.compile(looping, wait=True), []
+    for _ in range(3):
+        a, b = one.run(looping), fast()
+        for x, y in zip(a[:4], b[:4], strict=True):
+            np.testing.assert_array_equal(x, y)
+        assert a[4] == pytest.approx(b[4])
+        seen += [x.ravel() for x in a[:4]]
+    every = np.concatenate(seen)
+    assert len(np.unique(every)) == every.size
+
+
+def test_the_gradient_of_a_loop_draws_what_the_loop_drew() -> None:
+    """Dropout in turns, and in what is computed again, against differences of the same run."""
+    x = np.linspace(-1, 1, 12).reshape(3, 4)
+    w = np.random.default_rng(0).normal(size=(4, 4))
+
+    def loss(ctx: Any, w: Any) -> Any:
+        again = lg.checkpoint(lambda h: lg.nn.dropout(lg.tanh(h @ w), 0.5))
+        h, _ = lg.scan(lambda h, _: (again(lg.nn.dropout(lg.tanh(h @ w), 0.3)), None), lg.asarray(x), length=3)
+        total = lg.sum(h * h)
+        return total, lg.grad(total, [w])[0]
+
+    def first(w: Any, way: str = "run") -> Any:
+        env = lg.VariableEnvironment(seed=2, dtype="float64")
+        return env.run(loss, w) if way == "run" else env.compile(loss, wait=True)(w)
+
+    direction = np.random.default_rng(1).normal(size=w.shape)
+    ahead, behind = (first(w + h * direction)[0] for h in (1e-6, -1e-6))
+    for way in ("run", "compile"):
+        assert np.sum(first(w, way)[1] * direction) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
 
 
 def drawn(seed: int, runs: int, draws: int) -> Any:

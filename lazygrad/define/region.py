@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
+import numpy as np
+
 from lazygrad.define import source
 from lazygrad.define.kinds import item
 from lazygrad.errors import GraphError, Origin, report
@@ -23,7 +25,7 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Mismatch, Shape, Spec
 from lazygrad.graph.tensor import Tensor
 
-__all__ = ["BodyGraph", "Machine", "Region", "extract", "inside", "is_effect", "parameter", "results"]
+__all__ = ["TURN", "BodyGraph", "Machine", "Region", "extract", "inside", "is_effect", "parameter", "results"]
 
 
 @source(given=True)
@@ -32,6 +34,8 @@ def _parameter(xp: Any, *, shape: Shape, dtype: Any, number: int) -> Any:
 
 
 parameter: Any = _parameter
+
+TURN = Spec((), np.dtype(np.uint64))  # of the number of a turn, that is of a slice
 
 Run = Callable[[int, Sequence[Any]], list[Any]]  # run(turn, arrays of the inputs that change) -> arrays of the outputs
 
@@ -100,14 +104,27 @@ class BodyGraph(Graph):
     Attributes:
         outer: the graph around it.
         captures: for nodes of the graph around it the parameter that stands for each, in order.
+        repeats: whether it runs turn by turn.
+        turn: the parameter that stands for the number of the turn, if the body asked for it.
     """
 
-    def __init__(self, outer: Graph, guides: Sequence[Graph] = (), what: str = "a loop") -> None:
+    def __init__(self, outer: Graph, guides: Sequence[Graph] = (), what: str = "a loop", repeats: bool = False) -> None:
         super().__init__(outer.dtype, guides)
         self.outer: Graph | None = outer
         self.context = outer.context
         self.captures: dict[int, int] = {}
         self.what = what
+        self.repeats = repeats
+        self.turn: Tensor | None = None
+
+    def turns(self) -> list[Tensor]:
+        """The numbers of the turns that the loops around are in, the outermost first: each a tensor of its body."""
+        found = self.outer.turns() if isinstance(self.outer, BodyGraph) else []
+        if self.repeats:
+            if self.turn is None:
+                self.turn = self.parameter(TURN)
+            found.append(self.turn)
+        return found
 
     @property
     def outermost(self) -> Graph:

@@ -125,7 +125,6 @@ class Graph:
         self.roots: tuple[int, ...] = ()
         self.draws = 0
         self.stream: int | None = None  # the node of the stream that draws read, once there is one
-        self.streaming: Callable[[], Tensor] | None = None  # writes it, in the graph of a loop's body
         self.rewrites: dict[str, int] = {}
         self.dtype = np.dtype(dtype)
         self.open = True
@@ -231,9 +230,9 @@ class Graph:
                 self.memos[call] = record
                 self.written += self.guide.written[len(self.written) : record.bodies]
                 return [self.tensor(i) for i in record.results]
-        known, apart = len(self.reads), (len(self.constants), self.draws, self.numbered)
+        known, apart = len(self.reads), (len(self.constants), self.outermost.draws, self.numbered)
         results = list(write())
-        if (len(self.constants), self.draws, self.numbered) == apart and not self.rules:
+        if (len(self.constants), self.outermost.draws, self.numbered) == apart and not self.rules:
             reads = dict(list(self.reads.items())[known:])
             self.memos[call] = Memo(len(self.nodes), tuple(t.index for t in results), reads, len(self.written))
         return results
@@ -255,7 +254,6 @@ class Graph:
         self.open = False
         self.constants = []
         self.rules = {}
-        self.streaming = None
         self.context = None
         self.inner = None
         self.guide = None

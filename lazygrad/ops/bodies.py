@@ -65,7 +65,7 @@ def nested(tree: Any, graph: Graph) -> Nest:
 
 
 def write(
-    what: str, graph: Graph, specs: Sequence[Spec], call: Callable[[BodyGraph, list[Tensor]], T]
+    what: str, graph: Graph, specs: Sequence[Spec], call: Callable[[BodyGraph, list[Tensor]], T], repeats: bool = False
 ) -> tuple[BodyGraph, T]:
     """A body that has been written, and what ``call``, given a tensor for each spec and the graph, made of it.
 
@@ -73,7 +73,7 @@ def write(
     """
     place = len(graph.written)
     guides = [other.written[place] for other in graph._guides if len(other.written) > place]
-    body = BodyGraph(graph, guides, what)
+    body = BodyGraph(graph, guides, what, repeats)
     with inside(body):
         made = call(body, [body.parameter(spec) for spec in specs])
     graph.written.append(body)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define.kinds import tensor
-from lazygrad.define.region import BodyGraph
+from lazygrad.define.region import TURN, BodyGraph, inside
 from lazygrad.errors import GraphError, SpecError
 from lazygrad.graph.graph import Graph, current_graph
 from lazygrad.graph.registry import function
@@ -16,7 +16,7 @@ from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.bodies import Nest, Turn, check_nesting, fail, is_leaf, nested, node, sealed, turn, write
 from lazygrad.ops.control import SCAN, SCAN_ACTING, WHILE, WHILE_ACTING
-from lazygrad.ops.source import literal
+from lazygrad.ops.source import arange, literal
 
 __all__ = ["fori_loop", "scan", "while_loop"]
 
@@ -65,16 +65,18 @@ def _scanned(
     count, first = len(carry.tensors), [*carry.tensors, *[outer for outer, _, _ in it.assigned]]
     captured = list(written.captures.items())
     held = [t.index for t in it.given[:count]] + [own.index for _, own, _ in it.assigned]
-    inputs = [*held, *[t.index for t in it.given[count:]], *[inner for _, inner in captured]]
+    counted = [] if written.turn is None else [arange(length, dtype=TURN.dtype)]
+    slices = [t.index for t in [*it.given[count:], *([] if written.turn is None else [written.turn])]]
+    inputs = [*held, *slices, *[inner for _, inner in captured]]
     after = [*it.carry, *[value for _, _, value in it.assigned], *it.ys.tensors]
     made = node(
         SCAN,
         SCAN_ACTING,
         graph,
-        [*first, *over.tensors, *[graph.tensor(i) for i, _ in captured]],
+        [*first, *over.tensors, *counted, *[graph.tensor(i) for i, _ in captured]],
         body=sealed(written, inputs, [t.index for t in after]),
         carries=len(first),
-        xs=len(over.tensors),
+        xs=len(slices),
         length=length,
         reverse=reverse,
         limited=False,
@@ -95,7 +97,7 @@ def _turn_written(
             x = over.with_leaves(given[start:]) if over.tensors else over.tree
             return turn(what, inner, graph, now, body(now.with_leaves(given[:start]), x), given)
 
-        written, it = write(what, graph, [t.spec for t in carry.tensors] + slices, call)
+        written, it = write(what, graph, [t.spec for t in carry.tensors] + slices, call, repeats=True)
         if it.widened is None:
             return carry, written, it
         wide = [tensor(t, graph, dtype) for t, dtype in zip(carry.tensors, it.widened, strict=True)]
@@ -158,16 +160,27 @@ def while_loop(
         fail(GraphError, "cannot loop: the body of a while_loop updates a variable", cure=cure)
     specs, count = [t.spec for t in carry.tensors], len(carry.tensors)
     asked, (given, holds) = write(
-        "while_loop", graph, specs, lambda inner, given: (given, _holds(inner, condition(carry.with_leaves(given))))
+        "while_loop",
+        graph,
+        specs,
+        lambda inner, given: (given, _holds(inner, condition(carry.with_leaves(given)))),
+        repeats=True,
     )
-    operands = list(carry.tensors)
+    operands, after = list(carry.tensors), list(it.carry)
+    given_to = [given, it.given]
+    if asked.turn is not None or written.turn is not None:  # one draws: the turns are counted
+        operands.append(literal(graph, 0, TURN.dtype))
+        for inner, listed in zip((asked, written), given_to, strict=True):
+            listed.append(inner.turns()[-1])
+        with inside(written):
+            after.append(given_to[1][-1] + 1)
     sealing = []
-    for inner, given_, outs in ((asked, given, [holds]), (written, it.given, it.carry)):
+    for inner, given_, outs in zip((asked, written), given_to, ([holds], after), strict=True):
         captured = list(inner.captures.items())
         inputs = [*[t.index for t in given_], *[own for _, own in captured]]
         sealing.append(sealed(inner, inputs, [t.index for t in outs]))
         operands += [graph.tensor(i) for i, _ in captured]
-    settings = {"condition": sealing[0], "body": sealing[1], "carries": count, "max_steps": steps}
+    settings = {"condition": sealing[0], "body": sealing[1], "carries": len(after), "max_steps": steps}
     return carry.with_leaves(node(WHILE, WHILE_ACTING, graph, operands, **settings)[:count])
 
 

@@ -49,8 +49,9 @@ class Random:
         self._graph = graph
 
     def _next(self) -> int:
-        self._graph.draws += 1
-        return self._graph.draws - 1
+        step = self._graph.outermost
+        step.draws += 1
+        return step.draws - 1
 
     def _words(self, what: str, shape: Any, dtype: Any) -> Tensor:
         """The random words of a new draw, uint32 or uint64."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from lazygrad.define import elementwise, flat, source
 from lazygrad.define.counted import counted
+from lazygrad.define.region import BodyGraph
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Shape
 from lazygrad.graph.tensor import Array, Tensor
@@ -50,13 +51,17 @@ def _turned(xp: Any, stream: Array, turn: Array, *, shape: Shape, dtype: Any) ->
 
 
 def stream_of(graph: Graph) -> Tensor:
-    """The stream that the draws of a graph read: that of the step, or what the graph of a loop's body was given."""
+    """The stream that draws read where the graph is being written: that of the step, or that of a turn of its loops."""
+    graph = graph.innermost()
     if graph.stream is None:
-        if graph.streaming is not None:
-            graph.stream = graph.streaming().index
-        else:
+        step = graph.outermost
+        if step.stream is None:
             shape, dtype = STREAM
-            graph.stream = _stream.write(graph, shape=shape, dtype=dtype).index
+            step.stream = _stream.write(step, shape=shape, dtype=dtype).index
+        stream = graph.lifted(step.tensor(step.stream))
+        for turn in graph.turns() if isinstance(graph, BodyGraph) else []:
+            stream = turned(stream, graph.lifted(turn))
+        graph.stream = stream.index
     return graph.tensor(graph.stream)
 
 
