@@ -17,7 +17,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-__all__ = ["MASK", "MULTIPLIERS", "ROUNDS", "TURNS", "WEYL", "Pair", "rounds", "round_keys", "word_at", "words"]
+__all__ = [
+    "MASK",
+    "MULTIPLIERS",
+    "ROUNDS",
+    "TURNS",
+    "WEYL",
+    "Pair",
+    "block_at",
+    "rounds",
+    "round_keys",
+    "word_at",
+    "words",
+]
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)  # section 3.3, as are the two below
 WEYL = (0x9E3779B9, 0xBB67AE85)  # by which the halves of the key grow from round to round
@@ -86,14 +98,20 @@ def word_at(xp: Any, place: Any, key: Any, run: Any, draw: int, dtype: np.dtype[
     """
     short = dtype.itemsize == 4
     block, which = (place >> 2, place & 3) if short else (place >> 1, place & 1)
-    even, odd = rounds(
-        Pair(block, run & MASK), Pair((run & 0) + draw, run >> 32), Pair(*MULTIPLIERS), round_keys(key), _swapped
-    )
-    first, second = ((x & MASK) | (y << 32) for x, y in zip(even, odd, strict=True))
+    first, second = block_at(xp, block, key, run, draw)
     if not short:
         return xp.where(which == 0, first, second)
     both = xp.where(which < 2, first, second)
     return xp.where((which & 1) == 0, both & MASK, both >> 32).astype(dtype)
+
+
+def block_at(xp: Any, block: Any, key: Any, run: Any, draw: int) -> tuple[Any, Any]:
+    """Both words of 64 bits of blocks with these numbers."""
+    even, odd = rounds(
+        Pair(block, run & MASK), Pair((run & 0) + draw, run >> 32), Pair(*MULTIPLIERS), round_keys(key), _swapped
+    )
+    first, second = ((x & MASK) | (y << 32) for x, y in zip(even, odd, strict=True))
+    return first, second
 
 
 def _swapped(pair: Pair) -> Pair:

@@ -734,15 +734,27 @@ def test_the_page_lists_the_dtypes_of_the_program() -> None:
 
 
 def test_the_draws_are_those_that_the_page_describes() -> None:
-    """Philox under the key of the seed, at the counter (0, draw, run, 0)."""
+    """Philox under the key of the seed, at the counter (block, draw, run), and two words of 32 bits for each number."""
     env = Env(seed=42)
     step = lambda ctx: (ctx.random.uniform(3, dtype="float64"), ctx.random.uniform(3, dtype="float64"))  # noqa: E731
     env.run(step)
     drawn = env.run(step)
-    key = np.random.SeedSequence(42).generate_state(2, np.uint64)
+    (key,) = np.random.SeedSequence(42).generate_state(1, np.uint64).tolist()
     for draw in (0, 1):
-        generator = np.random.Generator(np.random.Philox(key=key, counter=[0, draw, 1, 0]))
-        assert np.array_equal(generator.random(3), drawn[draw])
+        numbers = [word for block in (0, 1) for word in philox([block, draw, 1, 0], [key % 2**32, key >> 32])]
+        pairs = zip(numbers[0::2], numbers[1::2], strict=True)
+        expected = [((low + high * 2**32) >> 11) / 2**53 for low, high in pairs]
+        assert expected[:3] == drawn[draw].tolist()
+
+
+def philox(counter: list[int], key: list[int]) -> list[int]:
+    """A block of Philox4x32-10, as Salmon et al. (2011) write it down."""
+    a, b, c, d = counter
+    for k in range(10):
+        p, q = 0xD2511F53 * a, 0xCD9E8D57 * c
+        one, other = ((key[i] + k * (0x9E3779B9, 0xBB67AE85)[i]) % 2**32 for i in (0, 1))
+        a, b, c, d = (q >> 32) ^ b ^ one, q % 2**32, (p >> 32) ^ d ^ other, p % 2**32
+    return [a, b, c, d]
 
 
 def test_the_rust_example_of_the_page_loads(path: Path) -> None:

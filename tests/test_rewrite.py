@@ -79,7 +79,7 @@ def test_fold_computes_what_literals_give() -> None:
 def test_fold_leaves_random_numbers_alone() -> None:
     """A draw is never folded."""
     graph = optimized(traced(lambda ctx: ctx.random.normal(()) * 2))
-    assert ["normal", "literal", "multiply"] == names(graph)
+    assert ["stream", "words", "normal", "literal", "multiply"] == names(graph)
 
 
 def test_passes_do_not_change_what_is_computed() -> None:

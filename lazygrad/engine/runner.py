@@ -44,26 +44,17 @@ def interpret(
     This is the plain reading of a plan, by which every other is judged. It also checks that each kernel
     returns what its op declares.
     """
-    xp = backend.xp
     arrays: list[Any] = [None] * len(plan.graph.nodes)
+    if plan.stream is not None:
+        given = {**given, plan.stream: backend.asarray(draw.stream)}
     for i, array in given.items():
         arrays[i] = array
-    if plan.stream is not None:
-        arrays[plan.stream] = backend.asarray(draw.stream)
     i = -1
     try:
         for i, node in enumerate(plan.graph.nodes):
             if arrays[i] is not None:
                 continue
-            operands = [arrays[j] for j in node.inputs]
-            op = node.op
-            if isinstance(op, Declared) and op.random:
-                y = op.kernel(draw(node.params["draw"]), *map(backend.to_numpy, operands), **node.params)
-                y = backend.asarray(y)
-            elif isinstance(op, Region):
-                y = region_kernel(plan, i, backend, draw)(*operands)
-            else:
-                y = op.kernel(xp, *operands, **node.params)
+            y = _computed(plan, i, [arrays[j] for j in node.inputs], backend, draw)
             spec = node.spec
             if isinstance(spec, Spec):
                 y = _checked(plan, i, spec, y, backend)
@@ -78,6 +69,18 @@ def interpret(
         locate(reason, plan, i)
         raise
     return arrays
+
+
+def _computed(plan: Plan, i: int, operands: Sequence[Any], backend: Backend, draw: Drawing) -> Any:
+    """What the kernel of a node gives."""
+    node = plan.graph.nodes[i]
+    op = node.op
+    if isinstance(op, Declared) and op.random:
+        found = op.kernel(draw(node.params["draw"]), *map(backend.to_numpy, operands), **node.params)
+        return backend.asarray(found)
+    if isinstance(op, Region):
+        return region_kernel(plan, i, backend, draw)(*operands)
+    return op.kernel(backend.xp, *operands, **node.params)
 
 
 def _same_bits(a: Any, b: Any) -> bool:

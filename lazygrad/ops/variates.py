@@ -14,7 +14,7 @@ import numpy as np
 from lazygrad.define import elementwise, flat
 from lazygrad.graph.tensor import Array
 
-__all__: list[str] = []
+__all__ = ["fraction", "normal_of"]
 
 # The bits of √½, from which on the mantissas of logarithms are counted.
 _ROOT_HALF = {4: 0x3F3504F3, 8: 0x3FE6A09E667F3BCD}
@@ -40,7 +40,7 @@ def _dtypes(w: Any) -> tuple[Any, Any]:
     return (np.int32, np.float32) if w.dtype.itemsize == 4 else (np.int64, np.float64)
 
 
-def _fraction(xp: Any, below: Any, bits: int) -> Any:
+def fraction(xp: Any, below: Any, bits: int) -> Any:
     """(k + ½)/2ᵇⁱᵗˢ of whole numbers k without sign below 2ᵇⁱᵗˢ⁻¹, rounded once or twice."""
     whole, real = _dtypes(below)
     return (below.astype(whole).astype(real) + 0.5) * 2.0**-bits
@@ -134,18 +134,12 @@ _FAR = (
 )
 
 
-@uncontracted
-@elementwise(vjp=flat)
-def _normal(xp: Any, w: Array, *, dtype: Any) -> Any:
-    """Normal numbers of mean 0 and standard deviation 1, by the inverse of their distribution function.
-
-    The first bit is the sign, the others say how much lies further out: at least 2⁻³³ (6.3 standard deviations) of
-    words of 32 bits, 2⁻⁶⁵ (9.1) of words of 64. Relative to what they stand for, numbers are right to 5·10⁻⁷ and 10⁻¹⁵.
-    """
+def normal_of(xp: Any, w: Any) -> Any:
+    """Normal numbers of words; see :func:`_normal`."""
     size = w.dtype.itemsize
     top = 2 ** (8 * size - 1)
     beyond = xp.bitwise_and(w, top - 1)
-    p, q = (_fraction(xp, k, 8 * size) for k in (beyond, xp.bitwise_xor(beyond, top - 1)))  # q = ½ − p
+    p, q = (fraction(xp, k, 8 * size) for k in (beyond, xp.bitwise_xor(beyond, top - 1)))  # q = ½ − p
     r = 0.180625 - q * q
     n, m = _cut(xp, p)
     s = xp.sqrt(_minus_log(xp, n, (m - 1.0) / (m + 1.0)))
@@ -162,12 +156,23 @@ def _normal(xp: Any, w: Array, *, dtype: Any) -> Any:
 
 @uncontracted
 @elementwise(vjp=flat)
+def _normal(xp: Any, w: Array, *, dtype: Any) -> Any:
+    """Normal numbers of mean 0 and standard deviation 1, by the inverse of their distribution function.
+
+    The first bit is the sign, the others say how much lies further out: at least 2⁻³³ (6.3 standard deviations) of
+    words of 32 bits, 2⁻⁶⁵ (9.1) of words of 64. Relative to what they stand for, numbers are right to 5·10⁻⁷ and 10⁻¹⁵.
+    """
+    return normal_of(xp, w)
+
+
+@uncontracted
+@elementwise(vjp=flat)
 def _exponential(xp: Any, w: Array, *, dtype: Any) -> Any:
     """Exponential numbers of mean 1: −log(1 − u) for u = (w + ½)/2ᵇⁱᵗˢ, precise at both ends."""
     bits = 8 * w.dtype.itemsize
     # Halved, so that whole numbers with a sign hold them: the last bit of a word does not count.
     w = xp.right_shift(w, 1)
-    u, rest = (_fraction(xp, k, bits - 1) for k in (w, xp.bitwise_xor(w, 2 ** (bits - 1) - 1)))
+    u, rest = (fraction(xp, k, bits - 1) for k in (w, xp.bitwise_xor(w, 2 ** (bits - 1) - 1)))
     n, m = _cut(xp, rest)
     # Near 0, 1 − u would be rounded: log(1 − u) = −2·artanh(u/(2 − u)).
     f = xp.where(u < 0.25, -u, m - 1.0) / xp.where(u < 0.25, 2.0 - u, m + 1.0)

@@ -224,7 +224,7 @@ TENSOR_OPS: dict[str, tuple[Callable[..., Any], list[Make]]] = {
     "square": (lg.square, [normal(2, 3)]),
     "reciprocal": (lg.reciprocal, [uniform(1.0, 1.01, 2, 3)]),
     "lgamma": (lg.gammaln, [uniform(1.0, 1.01, 2, 3)]),
-    "dropout": (lambda v: lg.nn.dropout(v, 0.01), [uniform(1.0, 1.01, 2, 3)]),
+    "dropout": (lambda v: lg.nn.dropout(v, 0.001), [uniform(1.0, 1.01, 2, 3)]),
     "transpose": (lambda v: lg.transpose(v, (2, 3, 0, 1)), [normal(1, 2, 3, 4)]),
     "reshape_after_transpose": (lambda v: lg.transpose(v, (2, 1, 0)).reshape(4, 6), [normal(2, 3, 4)]),
     "transpose_then_reshape_then_mm": (

@@ -507,7 +507,7 @@ def test_a_relative_path_is_of_the_folder_in_which_training_began(
 
 
 def test_a_checkpoint_of_version_1_goes_on(problem: Make, tmp_path: Path) -> None:
-    """It has no fingerprint to compare; it ends as if it had been trained by this version from the beginning."""
+    """It has no fingerprint to compare, and other numbers were drawn then; it comes to the same end but for those."""
     p, q, file = problem(), problem(), tmp_path / "c.json"
     shutil.copy(VERSION_1 / "checkpoint.json", file)
 
@@ -516,10 +516,14 @@ def test_a_checkpoint_of_version_1_goes_on(problem: Make, tmp_path: Path) -> Non
         held_out = (p.x[:20], p.y[:20])
         return lg.fit(p.step, (p.x, p.y), epochs=5, validation=held_out, callbacks=callbacks, checkpoint=checkpoint)
 
+    before = {row["name"]: row["data"] for row in json.loads(file.read_text())["training"]}
+    begun = {name: before[f"history/{name}"] for name in ("loss", "validation_loss")}
     history = fit(p, file)
     expected = fit(q, None)
-    assert dict(history) == {name: pytest.approx(values, rel=1e-4) for name, values in expected.items()}
-    np.testing.assert_allclose(p.env["w"], q.env["w"], rtol=1e-4)
+    assert history.keys() == expected.keys()
+    assert begun == {name: history[name][: len(values)] for name, values in begun.items()}
+    assert [5, 5] == [len(history[name]) for name in begun]
+    np.testing.assert_allclose(p.env["w"], q.env["w"], atol=0.2)  # a tenth of the inputs is dropped, and not the same
     assert 2 == json.loads(file.read_text())["version"]
 
 

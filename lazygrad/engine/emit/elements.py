@@ -16,6 +16,7 @@ from lazygrad.engine.lower.index import Index, in_order
 from lazygrad.engine.lower.kernels import (
     Anywhere,
     Apply,
+    Counter,
     Element,
     Indices,
     Kernel,
@@ -23,7 +24,6 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
-    Place,
     Small,
     Statement,
     Taken,
@@ -67,7 +67,7 @@ class Elements:
         e = s.elements[number]
         if isinstance(e, Number):
             return self.writer.constant(e.value, e.dtype)
-        if isinstance(e, Place):
+        if isinstance(e, Counter):
             return self.loops.place(at(e.place, loops))
         assert not isinstance(e, Anywhere)
         index = moved(e.at, loops)

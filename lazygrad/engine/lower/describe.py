@@ -14,6 +14,7 @@ from lazygrad.engine.lower.kernels import (
     ZEROS,
     Anywhere,
     Apply,
+    Counter,
     Element,
     Fold,
     Indices,
@@ -21,7 +22,6 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
-    Place,
     Small,
     Spare,
     Statement,
@@ -175,7 +175,7 @@ class _Described:
         ways, node = self.ways, self.ways.nodes[i]
         assert isinstance(node.op, Counted)
         place = in_order(ways.spec(i).shape).place(index)
-        operands = [self.add((i, "place", index), Place(i, index, place))]
+        operands = [self.add((i, "place", index), Counter(i, index, place))]
         for j in node.inputs:
             operands += [self.element(j, tuple(map(Index, at))) for at in np.ndindex(*ways.spec(j).shape)]
         return Apply(i, index, node.op.formula, node.params, node.key, tuple(operands), ways.spec(i).dtype, ways.own[i])

@@ -36,7 +36,7 @@ __all__ = [
     "OverRows",
     "Part",
     "Access",
-    "Place",
+    "Counter",
     "Small",
     "Spare",
     "Statement",
@@ -126,17 +126,13 @@ class Apply(NamedTuple):
         return f"{self.op.name}({', '.join(f'%{k}' for k in self.operands)})"
 
 
-class Place(NamedTuple):
+class Counter(NamedTuple):
     """The number of the element ``at`` an index of a node, in order: ``place``, as uint64."""
 
     node: int
     at: Indices
     place: Index
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the number."""
-        return COUNTED
+    dtype: np.dtype[Any] = COUNTED
 
     def __str__(self) -> str:
         return f"place {self.place}"
@@ -176,7 +172,7 @@ class Taken(NamedTuple):
         return f"%{self.source} at {' + '.join([str(self.place), *(f'{step}·%{k}' for k, _, step in self.named)])}"
 
 
-Element = Number | Load | Viewed | Anywhere | Apply | Place | Moved | Taken | Small
+Element = Number | Load | Viewed | Anywhere | Apply | Counter | Moved | Taken | Small
 
 
 class Part(NamedTuple):
@@ -315,7 +311,7 @@ class Statement:
     @_Once
     def counted(self) -> list[Index]:
         """The numbers of elements that are computed with."""
-        return [e.place for e in self.elements if isinstance(e, Place)]
+        return [e.place for e in self.elements if isinstance(e, Counter)]
 
     @_Once
     def cost(self) -> int:

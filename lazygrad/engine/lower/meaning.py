@@ -17,6 +17,7 @@ from lazygrad.engine.lower.kernels import (
     ZEROS,
     Anywhere,
     Apply,
+    Counter,
     Element,
     Fold,
     Kernel,
@@ -24,7 +25,6 @@ from lazygrad.engine.lower.kernels import (
     Moved,
     Number,
     Part,
-    Place,
     Small,
     Statement,
     Taken,
@@ -103,7 +103,7 @@ def _element(e: Element, values: list[Any], at: Counters, memory: Memory, xp: An
             return _read(memory[e.array], _count(e.place, at))
         case Anywhere():
             return memory[e.view.buffer]
-        case Place():
+        case Counter():
             return np.full(1, _count(e.place, at), e.dtype)
         case Moved():
             return values[e.operand]

@@ -11,12 +11,12 @@ from typing import Any
 from lazygrad.engine.lower.kernels import (
     Anywhere,
     Apply,
+    Counter,
     Kernel,
     Load,
     Moved,
     Number,
     Part,
-    Place,
     Small,
     Statement,
     Taken,
@@ -73,7 +73,7 @@ _READ: dict[Any, Callable[[Callable[[Any], int], Any], Any]] = {
     Load: lambda number, e: (Load, number(e.node), e.at, e.spec),
     Viewed: lambda number, e: (Viewed, number(e.node), e.at, number(e.array), e.place, e.dtype),
     Apply: lambda number, e: (Apply, number(e.node), e.at, e.op, e.key, e.operands, e.dtype),
-    Place: lambda number, e: (Place, number(e.node), e.at, e.place),
+    Counter: lambda number, e: (Counter, number(e.node), e.at, e.place),
     Small: lambda number, e: (
         Small,
         number(e.node),
