@@ -110,7 +110,7 @@ def test_the_gradient_of_a_loop_draws_what_the_loop_drew() -> None:
     w = np.random.default_rng(0).normal(size=(4, 4))
 
     def loss(ctx: Any, w: Any) -> Any:
-        again = lg.checkpoint(lambda h: lg.nn.dropout(lg.tanh(h @ w), 0.5))
+        again: Any = lg.checkpoint(lambda h: lg.nn.dropout(lg.tanh(h @ w), 0.5))
         h, _ = lg.scan(lambda h, _: (again(lg.nn.dropout(lg.tanh(h @ w), 0.3)), None), lg.asarray(x), length=3)
         total = lg.sum(h * h)
         return total, lg.grad(total, [w])[0]
