@@ -11,14 +11,15 @@ A description names nodes of the plan, and depends on no target: neither on lane
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from lazygrad.define.kinds import Declared
 from lazygrad.engine.lower.index import Affine, Index, View
+from lazygrad.engine.lower.once import Once
 from lazygrad.engine.lower.small import Small
 from lazygrad.graph.spec import Shape, Spec
 
@@ -221,17 +222,6 @@ class Access(NamedTuple):
     place: Index | None
 
 
-class _Once(Generic[T]):
-    """A property that is worked out once; without the lock of :func:`functools.cached_property`."""
-
-    def __init__(self, work: Callable[[Any], T]) -> None:
-        self._work, self._name, self.__doc__ = work, work.__name__, work.__doc__
-
-    def __get__(self, owner: Any, kind: Any = None) -> T:
-        found = owner.__dict__[self._name] = self._work(owner)
-        return found
-
-
 @dataclass(frozen=True, eq=False)
 class Statement:
     """A loop over ``shape`` that computes node ``node``.
@@ -295,7 +285,7 @@ class Statement:
         result = self.elements[self.result] if self.elements else None
         return result if isinstance(result, Small) else None
 
-    @_Once
+    @Once
     def reads(self) -> list[Access]:
         """What is read of what is stored, and where."""
         found: list[Access] = []
@@ -308,24 +298,24 @@ class Statement:
                 found.append(Access(e.view.buffer, None, None))
         return found
 
-    @_Once
+    @Once
     def counted(self) -> list[Index]:
         """The numbers of elements that are computed with."""
         return [e.place for e in self.elements if isinstance(e, Counter)]
 
-    @_Once
+    @Once
     def cost(self) -> int:
         """A measure of the work for one element."""
         if self.small is not None:
             return max(1, self.length // math.prod(self.small.inner[self.small.result]))
         return 1 + 2 * len([e for e in self.elements if isinstance(e, (Apply, Moved, Taken, Viewed))])
 
-    @_Once
+    @Once
     def length(self) -> int:
         """About how many instructions are written for one element."""
         return 4 + sum([e.length for e in self.elements if isinstance(e, (Load, Apply, Taken, Small))])
 
-    @_Once
+    @Once
     def memory(self) -> set[np.dtype[Any]]:
         """The dtypes of all that it reads from memory and of what it makes."""
         return {self.spec.dtype, *(e.dtype for e in self.elements if isinstance(e, (Load, Viewed, Anywhere)))}
