@@ -39,7 +39,8 @@ class VariableEnvironment:
     """Named variables, and the means to run functions that read and change them.
 
     Args:
-        backend: ``"numpy"``, or ``"cupy"`` to keep the variables and compute on a GPU.
+        backend: ``"numpy"``, or ``"cupy"`` to keep the variables and compute on a GPU, or ``"auto"`` for that if there
+            is one.
         seed: makes random draws reproducible; without one they differ from process to process.
         dtype: of what has no dtype of its own: draws, placeholders, Python floats. float32 or float64.
 
@@ -308,6 +309,21 @@ class VariableEnvironment:
         self._store.fill(state)
         self._seed_chosen = state["chosen"]
         vars(self).update(state["others"])
+
+    def to(self, backend: str) -> VariableEnvironment:
+        """Keep the variables, and compute, on another backend from now on: ``"cupy"``, ``"numpy"`` or ``"auto"``.
+
+        Layers, optimizers and compiled steps stay what they are; steps are traced anew. Random draws go on.
+
+        Returns:
+            The environment itself.
+
+        Raises:
+            BackendError: the backend is unknown, not installed, or finds no GPU.
+            GraphError: a step is being written or evaluated.
+        """
+        self._store.move(backend_of(backend), self._guides.clear)
+        return self
 
     # Files.
 

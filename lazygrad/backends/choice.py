@@ -12,7 +12,7 @@ __all__ = ["backend_of"]
 
 
 def backend_of(name: str) -> Backend:
-    """The backend of a name.
+    """The backend of a name; ``"auto"`` is CuPy's where it is installed and finds a GPU, else NumPy's.
 
     Raises:
         BackendError: there is none, it is not installed, or it finds no GPU.
@@ -21,5 +21,10 @@ def backend_of(name: str) -> Backend:
         return NumpyBackend()
     if name == "cupy":
         return CupyBackend()
-    cure = nearest(str(name), ["numpy", "cupy"])
+    if name == "auto":
+        try:
+            return CupyBackend()
+        except BackendError:
+            return NumpyBackend()
+    cure = nearest(str(name), ["numpy", "cupy", "auto"])
     raise BackendError(report(f"there is no backend {name!r}", at=here(), cure=cure))

@@ -25,6 +25,10 @@ class Guides:
     def __init__(self) -> None:
         self._graphs: OrderedDict[Any, list[Graph]] = OrderedDict()
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._graphs.clear()
+
     def of(self, step: Any) -> list[Graph]:
         """What the step wrote before."""
         return self._graphs.get(_code(step), [])

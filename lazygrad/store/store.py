@@ -263,6 +263,37 @@ class Store:
         parity, runs, _ = self.state
         return State(parity ^ flips, runs + draws, len(self.variables))
 
+    # Moving.
+
+    def move(self, backend: Backend, forget: Callable[[], None]) -> None:
+        """Keep all arrays on another backend from now on, or none if that fails.
+
+        Args:
+            forget: is called before anything changes, and forgets what runs on the arrays as they lie.
+
+        Raises:
+            GraphError: a step is being written or evaluated.
+        """
+        with self.lock:
+            self.settle()
+            if self.executing or self.scope is not None:
+                cure = "Move it before or after the run."
+                raise GraphError(report("cannot move an environment in the middle of a step", at=here(), cure=cure))
+            if backend.name != self.backend.name:
+                self.alone("it is being moved", lambda: self._move(backend, forget))
+
+    def _move(self, backend: Backend, forget: Callable[[], None]) -> None:
+        parity = self.state.parity
+        moved = [(v, backend.asarray(self.backend.to_numpy(v.live(parity)))) for v in self]
+        self.version += 1
+        forget()
+        for variable, array in moved:
+            variable._arrays[1 - (parity >> variable._number & 1)] = array
+        state = self.after(bits(v._number for v, _ in moved))
+        self.state, self.backend = state, backend  # an interrupt cannot come between
+        for variable, _ in moved:
+            variable._arrays[parity >> variable._number & 1] = None
+
     # Copies.
 
     def contents(self) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Variable(_Operand):
     def spare(self, parity: int) -> Any:
         """The array that does not hold its value; made when it is first needed."""
         place = 1 - (parity >> self._number & 1)
-        if self._arrays[place] is None:
+        if type(self._arrays[place]) is not type(self._arrays[1 - place]):  # none, or one on another device
             self._arrays[place] = self._arrays[1 - place].copy()
         return self._arrays[place]
 

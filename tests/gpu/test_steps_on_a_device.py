@@ -13,6 +13,7 @@ from cupy_double import counts
 from programs import exact_program
 
 import lazygrad as lg
+from lazygrad.backends.cupy import CupyBackend
 from lazygrad.engine.cuda.binding import DeviceBinding
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
@@ -132,6 +133,61 @@ def test_operands_that_are_views_are_multiplied_where_they_lie() -> None:
         env.compile(step, wait=True)(a, b), lg.VariableEnvironment().run(step, a, b), strict=True
     ):
         np.testing.assert_array_equal(found.get(), expected)
+
+
+def test_an_environment_moves_to_a_device_and_back() -> None:
+    """Training goes on where it was, in compiled steps and in those that are run; layers stay what they are."""
+    there, here = lg.VariableEnvironment(seed=0), lg.VariableEnvironment(seed=0)
+    losses: dict[lg.VariableEnvironment, list[float]] = {there: [], here: []}
+    steps = {env: (network(env), env.compile(network(env, "SGD"), wait=True)) for env in (there, here)}
+    for backend in ("numpy", "cupy", "cupy", "numpy", "auto"):
+        assert there is there.to(backend)
+        for env, (interpreted, compiled) in steps.items():
+            losses[env] += [float(compiled(*data())[0]), float(env.run(interpreted, *data())[0])]
+    assert "cupy" == there.backend
+    np.testing.assert_allclose(losses[there], losses[here], rtol=1e-5)
+    assert all(isinstance(v.value, cupy_double.ndarray) for v in there)
+
+
+def test_an_environment_that_cannot_move_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is full, or a step that is being written."""
+    env = lg.VariableEnvironment()
+    v, w = env.name("v").set(np.ones(3)), env.name("w").set(np.ones(2))
+    step = env.compile(lambda ctx: ctx.assign(w, w + 1), wait=True)
+    step()
+    asarray, left = CupyBackend.asarray, [1]
+
+    def full(self: Any, array: Any, dtype: Any = None) -> Any:
+        if not left:
+            raise MemoryError("the device is full")
+        left.pop()
+        return asarray(self, array, dtype)
+
+    monkeypatch.setattr(CupyBackend, "asarray", full)
+    with pytest.raises(MemoryError):
+        env.to("cupy")
+    step()
+    assert ("numpy", [3, 3], [1, 1, 1]) == (env.backend, w.value.tolist(), v.value.tolist())
+    with pytest.raises(lg.GraphError, match="cannot move an environment in the middle of a step"):
+        env.run(lambda ctx: env.to("numpy"))
+
+
+def test_a_file_is_read_on_the_other_backend(tmp_path: Any) -> None:
+    """It holds NumPy's arrays."""
+    env = lg.VariableEnvironment(seed=3, backend="cupy")
+    env.name("w").set(np.arange(3.0))
+    env.save(tmp_path / "w.json")
+    assert [0, 1, 2] == lg.VariableEnvironment.load(tmp_path / "w.json")["w"].tolist()
+    again = lg.VariableEnvironment.load(tmp_path / "w.json", backend="cupy")
+    assert isinstance(again["w"], cupy_double.ndarray)
+
+
+def test_auto_is_numpy_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy may be installed, and find none."""
+    assert "cupy" == lg.VariableEnvironment(backend="auto").backend
+    runtime = sys.modules["cupy"].cuda.runtime
+    monkeypatch.setattr(runtime, "getDeviceCount", lambda: 1 / 0)
+    assert "numpy" == lg.VariableEnvironment(backend="auto").backend
 
 
 def test_a_step_is_compared_with_the_same_without_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
