@@ -22,6 +22,7 @@ from numpy import uint32 as uint32
 from numpy import uint64 as uint64
 
 from lazygrad import define as define
+from lazygrad import integrate as integrate
 from lazygrad import linalg as linalg
 from lazygrad import nn as nn
 from lazygrad import optim as optim
@@ -53,6 +54,7 @@ from lazygrad.errors import TraceError as TraceError
 from lazygrad.errors import VariableError as VariableError
 from lazygrad.graph.graph import Graph as Graph
 from lazygrad.graph.tensor import Tensor as Tensor
+from lazygrad.integrate import odeint as odeint
 from lazygrad.names import publish as _publish
 from lazygrad.ops.arithmetic import abs as abs
 from lazygrad.ops.arithmetic import add as add

@@ -45,6 +45,7 @@ __all__ = [
     "TraceError",
     "VariableError",
     "nearest",
+    "placed",
     "report",
 ]
 
@@ -176,3 +177,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "There are none yet."
     shown = ", ".join(repr(n) for n in names[:8])
     return f"There are: {shown}{', …' if len(names) > 8 else ''}."
+
+
+def placed(kind: type[LazygradError], what: str, facts: Iterable[str] = (), cure: str = "") -> LazygradError:
+    """An exception for a kernel to raise: whoever runs it knows where the user wrote the node, and says it there."""
+    error = kind(report(what, facts=facts, cure=cure))
+    error.unplaced = what, tuple(facts), cure  # type: ignore[attr-defined]
+    return error

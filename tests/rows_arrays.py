@@ -25,6 +25,7 @@ from rows import (
 )
 
 import lazygrad as lg
+from lazygrad.integrate.arrival import arrived
 from lazygrad.ops import indexing
 
 # fmt: off
@@ -262,6 +263,8 @@ SOURCES = [
 ]
 
 GRADIENTS = [
+    row("arrived", lambda x: arrived(x, False, False, 0.5, 0.5, 0.1, max_steps=1), lambda x: x,
+        (whole(0, 9), (3,)), order=0),
     row("stop_gradient", lambda x: lg.stop_gradient(x) * 2, lambda x: x * 2, X, order=0),
     row("grad", lambda x: lg.grad(lg.sin(x), x), np.cos, X),
     row("jvp", lambda x, t: lg.jvp(lg.sin(x), x, t), lambda x, t: np.cos(x) * t, X, X),

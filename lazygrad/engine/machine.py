@@ -11,7 +11,7 @@ import numpy as np
 from lazygrad.backends.base import Backend
 from lazygrad.define.kinds import Declared, Source
 from lazygrad.define.region import Region, Run
-from lazygrad.errors import Origin
+from lazygrad.errors import Origin, report
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.guarded import misdeclared
@@ -30,6 +30,11 @@ def locate(reason: BaseException, plan: Plan, index: int) -> None:
         told = getattr(reason, "told", None)
         if told is not None:  # an op is declared wrongly: the message says where it was used
             reason.args = misdeclared(*told, at=plan.origin(index)).args
+            return
+        unplaced = getattr(reason, "unplaced", None)
+        if unplaced is not None:  # it is about what the user gave: the message says where
+            what, facts, cure = unplaced
+            reason.args = (report(what, at=plan.origin(index), facts=facts, cure=cure),)
             return
         operands = ", ".join(str(plan.graph.nodes[j].spec) for j in node.inputs)
         reason.add_note(f"while evaluating {node.op.name}({operands}), {plan.graph.origins[index]}")
