@@ -151,7 +151,7 @@ def close_to_native(env, compiled, arguments, native, expected):
         bound = {plan.placeholders[name]: arguments[int(name.removeprefix("argument"))] for name in names}
         bound.update({i: compiled._last.constants[number] for i, number in plan.constants.items()})
         for _ in range(NUDGES):
-            arrays = interpret(plan, env._store.backend, bound, env._store.draw, lambda array: nudge(array, rng))
+            arrays = interpret(plan, env._store.backend, bound, env._store.drawing, lambda array: nudge(array, rng))
             nudged.append([arrays[i] for i in plan.values])
         for got, want, *others in zip(native, expected, *nudged, strict=True):
             assert disagreement(got, want, others) is None, (got, want)

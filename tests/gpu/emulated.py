@@ -69,7 +69,7 @@ def emulated(
     live = {name: env._store.find(name).live(0) for name in plan.variables}
     given = dict(zip(sorted([*plan.placeholders.values(), *plan.constants]), inputs, strict=True))
     given |= {i: live[name] for name, i in plan.variables.items()}
-    draw, backend = env._store.draw, env._store.backend
+    draw, backend = env._store.drawing, env._store.backend
     with np.errstate(all="ignore"):
         reference = interpret(plan, backend, given, draw)
         spare = {name: np.full_like(env._store.find(name).live(0), 77) for name in plan.updates}
@@ -90,7 +90,7 @@ class _Device:
     """The arrays of a step, and its kernels run on them one after the other; calls back are NumPy's."""
 
     def __init__(self, native: Native, given: dict[int, Any], store: Any, seed: int | None) -> None:
-        self.native, self.plan, self.seed, self.draw = native, native.plan, seed, store.draw
+        self.native, self.plan, self.seed, self.draw = native, native.plan, seed, store.drawing
         self.xp = store.backend.xp
         self.module = module_of(native)
         self.arrays: dict[Any, Any] = {i: np.array(array, order="C") for i, array in given.items()}

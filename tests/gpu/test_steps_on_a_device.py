@@ -225,3 +225,19 @@ def test_a_random_program_computes_the_same(seed: int) -> None:
         found[backend] = [np.asarray(env._store.backend.to_numpy(a)) for a in arrays]
     for one, other in zip(found["cupy"], found["numpy"], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_device_draws_the_numbers_that_numpy_draws() -> None:
+    """Words of every size, in rows of any length, bit for bit, in every run."""
+
+    def step(ctx: Any) -> Any:
+        r = ctx.random
+        drawn = [r.uniform((3, 7)), r.normal((3, 8)), r.exponential(9, dtype="float64"), r.bernoulli((4, 4), 0.3)]
+        return *drawn, r.integers(5, -3, 9), r.normal((2, 5), dtype="float64").T, lg.max(r.uniform((4, 6)), axis=1)
+
+    here, there = lg.VariableEnvironment(seed=4), lg.VariableEnvironment(seed=4, backend="cupy")
+    fast = there.compile(step, wait=True)
+    for _ in range(3):
+        for a, b in zip(here.run(step), fast(), strict=True):
+            np.testing.assert_array_equal(a, there._store.backend.to_numpy(b))
+    assert fast.is_native

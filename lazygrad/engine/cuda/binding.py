@@ -23,6 +23,7 @@ from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.machine import region_kernel
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
+from lazygrad.store.draws import Drawing
 
 __all__ = ["DeviceBinding", "DeviceLoaded"]
 
@@ -63,7 +64,7 @@ class DeviceLoaded:
         """Its kernels, in LLVM's language."""
         return self.code.text
 
-    def bind(self, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> DeviceBinding:
+    def bind(self, live: Arrays, spare: Arrays, draw: Drawing) -> DeviceBinding:
         """The code on these arrays of the environment."""
         return DeviceBinding(self, live, spare, draw)
 
@@ -76,13 +77,15 @@ class DeviceBinding:
         done: what hooks gave in this run, by node.
     """
 
-    def __init__(self, loaded: DeviceLoaded, live: Arrays, spare: Arrays, draw: Callable[..., Any]) -> None:
+    def __init__(self, loaded: DeviceLoaded, live: Arrays, spare: Arrays, draw: Drawing) -> None:
         self.loaded, self.native, self.draw, self.xp = loaded, loaded.native, draw, loaded.xp
         self.at, self.done = -1, dict[int, Any]()
         native = self.native
         self.arrays: Arrays = dict(loaded.statics)
         self.arrays.update({i: live[name] for name, i in native.plan.variables.items()})
         self.arrays.update({Spare(name): array for name, array in spare.items()})
+        if native.plan.stream is not None:
+            self.arrays[native.plan.stream] = self.xp.asarray(draw.stream)
         for key, buffer in native.buffers.items():
             block = loaded.arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
             self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)
@@ -209,6 +212,8 @@ class DeviceBinding:
         for i in native.outputs:
             arrays[i] = self.xp.empty(*native.ways.spec(i))
         self._move(arrays)
+        if native.plan.stream is not None:  # 16 bytes, which kernels read there
+            self.arrays[native.plan.stream].set(self.draw.stream)
         for run in self.program:
             run(arrays)
         if self.loaded.code.may_fail and int(self.loaded.failed[0]):
