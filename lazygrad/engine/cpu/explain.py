@@ -14,6 +14,7 @@ from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Kernel, Part
 from lazygrad.engine.lower.regions import looped
 from lazygrad.engine.lower.reuse import Numbered
+from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way
 from lazygrad.graph.graph import Node
 
@@ -83,8 +84,8 @@ def _descriptions(native: Native, within: str, seen: set[Any]) -> list[str]:
     """What every distinct kernel computes, once."""
     lines = []
     for number, entry in enumerate(native.entries):
-        if isinstance(entry, Kernel):
-            key = Numbered(entry).key
+        if not isinstance(entry, Entry):
+            key = Numbered(entry).key if isinstance(entry, Kernel) else entry.key
             if key not in seen:
                 lines += [f"kernel {within}{number}", textwrap.indent(str(entry), "  ")]
             seen.add(key)
@@ -93,7 +94,9 @@ def _descriptions(native: Native, within: str, seen: set[Any]) -> list[str]:
     return lines
 
 
-def _row(native: Native, entry: Kernel | Entry) -> tuple[str, str, int, int, int]:
+def _row(native: Native, entry: Kernel | SmallLoop | Entry) -> tuple[str, str, int, int, int]:
+    if isinstance(entry, SmallLoop):
+        return _small_loop(native, entry)
     return _kernel(native, entry) if isinstance(entry, Kernel) else _called(native, entry)
 
 
@@ -114,6 +117,13 @@ def _called(native: Native, entry: Entry) -> tuple[str, str, int, int, int]:
         return _loop(native, node), "", read, made, _operations(native, entry.node)
     why = ways.refused.get(entry.node)
     return f"NumPy: {node.op.name}" + (f" ({why})" if why else ""), str(specs[0]), read, made, 0
+
+
+def _small_loop(native: Native, entry: SmallLoop) -> tuple[str, str, int, int, int]:
+    o = entry.operation
+    wrote = sum(spec.nbytes for spec, result in zip(o.specs, entry.results, strict=True) if result is not None)
+    operations = o.params.get("length", 1) * entry.length
+    return _loop(native, native.ways.nodes[o.node]), "in registers", entry.read, wrote, operations
 
 
 def _loop(native: Native, node: Node) -> str:

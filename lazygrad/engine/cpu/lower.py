@@ -18,6 +18,7 @@ from lazygrad.engine.emit.lapack import Decomposition
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
+from lazygrad.engine.emit.turns import written_loop
 from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import describe
@@ -25,6 +26,7 @@ from lazygrad.engine.lower.fuse import Draft, Entry, fused
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Part, Spare
 from lazygrad.engine.lower.reuse import Numbered
+from lazygrad.engine.lower.turns import SmallLoop, small_loop
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
@@ -253,7 +255,8 @@ class _Lowering:
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, _ProductCode] = {}
         self._decompositions: dict[Decomposition, DecompositionCode] = {}
-        self.entries: list[Kernel | Entry] = []
+        self._small: dict[Any, Written] = {}
+        self.entries: list[Kernel | SmallLoop | Entry] = []
         self.program: list[Step] = []
         self.functions: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
@@ -264,11 +267,15 @@ class _Lowering:
         if isinstance(entry, Draft):
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
-        self.entries.append(entry)
+        may_loop = entry.kind is Way.REPEAT and self.target.has_driver
+        small = small_loop(self.ways, entry.node, self.target.lanes) if may_loop else None
+        self.entries.append(small or entry)
         if not self.target.has_driver:
             self.program.append(NumpyCall(entry.node, number))
         elif entry.kind is Way.PRODUCT:
             self._product(number, entry.node)
+        elif small is not None:
+            self._small_loop(number, small)
         elif entry.kind is Way.REPEAT:
             step, scratch = repeat(self.ways, number, entry.node, self._inside)
             self.program.append(step)
@@ -278,10 +285,17 @@ class _Lowering:
         else:
             self.program.append(NumpyCall(entry.node, number))
 
+    def _small_loop(self, number: int, small: SmallLoop) -> None:
+        text = self._small.get(small.key)
+        if text is None:
+            text = self._small[small.key] = written_loop(small, self.target)
+        self._append(text, small.arguments, number)
+
     def _inside(self, ways: Ways) -> Native:
         """The native code of a body, which shares the text of its kernels with what is around it."""
         code, plan = _Lowering(ways, self.target, self.look), cast(BodyPlan, ways.plan)
         code._known, code._products, code._decompositions = self._known, self._products, self._decompositions
+        code._small = self._small
         code.functions, code.definitions = self.functions, self.definitions
         given = {Spare(k): ways.spec(i) for k, i in enumerate(plan.outputs)}
         return _native(code, _results(ways, dict(enumerate(plan.outputs)), ()), tuple(plan.inputs), given)

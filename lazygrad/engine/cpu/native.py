@@ -19,6 +19,7 @@ from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Spare
 from lazygrad.engine.lower.regions import Looped
+from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.memory import Buffer
 from lazygrad.plan import Plan
@@ -148,7 +149,7 @@ class Native:
     plan: Plan
     width: int
     ways: Ways
-    entries: tuple[Kernel | Entry, ...]
+    entries: tuple[Kernel | SmallLoop | Entry, ...]
     program: tuple[Step, ...]
     functions: Mapping[str, str]
     definitions: Mapping[str, str]

@@ -9,7 +9,7 @@ Nothing here knows of lanes: control flow is the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -180,6 +180,44 @@ class Text:
                 f"  {name} = phi {kind} [ {first}, %{before} ], [ {value}, %{latch} ]"
                 for name, (kind, first), value in zip(names, firsts, values, strict=True)
             ]
+
+    @contextmanager
+    def asking(self, firsts: Sequence[tuple[str, str]]) -> Iterator[tuple[list[str], Callable[[Register], None]]]:
+        """A loop that carries values as :meth:`carrying` does, and is left when a condition does not hold.
+
+        What is written before the second of the pair is called belongs to the condition, which that is given; the rest
+        is the turn. The last values are those at the beginning of the turn that is not made.
+        """
+        name = self._name()[2:]
+        head, turn, leave = f"head.{name}", f"turn.{name}", f"leave.{name}"
+        before = self._labels[-1]
+        self._levels.append(_Loop([], {}))
+        self._labels.append(head)
+        names = [self._name() for _ in firsts]
+        values = list(names)
+
+        def ask(condition: Register) -> None:
+            here = self._levels[-1].lines
+            here += [f"  br i1 {condition.name}, label %{turn}, label %{leave}", f"{turn}:"]
+            self._labels[-1] = turn
+
+        yield values, ask
+        body = self._levels.pop()
+        latch = self._labels.pop()
+        outer = self._levels[-1].lines
+        outer += [
+            f"  br label %{head}",
+            f"{head}:",
+            *[
+                f"  {own} = phi {kind} [ {first}, %{before} ], [ {value}, %{latch} ]"
+                for own, (kind, first), value in zip(names, firsts, values, strict=True)
+            ],
+            *body.lines,
+            f"  br label %{head}",
+            f"{leave}:",
+        ]
+        self._labels[-1] = leave
+        values[:] = names
 
     def body(self, result: Register | None = None) -> str:
         """The text of the function from its first brace on; it returns ``result``, or 0."""

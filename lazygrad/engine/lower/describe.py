@@ -9,6 +9,7 @@ import numpy as np
 from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Declared, Movement, Reduction, item
 from lazygrad.engine.lanes.registers import BOOL
+from lazygrad.engine.lower.classify import Classified
 from lazygrad.engine.lower.index import Index, View, identity, in_order
 from lazygrad.engine.lower.kernels import (
     ZEROS,
@@ -32,7 +33,7 @@ from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.trace.reading import Folded, Gathered
 from lazygrad.graph.spec import Shape
 
-__all__ = ["copy", "definition", "folded", "limits", "segmented", "zeros"]
+__all__ = ["copy", "definition", "folded", "joint_axes", "limits", "segmented", "zeros"]
 
 
 def definition(ways: Ways, i: int) -> Statement:
@@ -196,7 +197,7 @@ class _Described:
             assert view is not None
             taken_from = self.add((source, None, index), Anywhere(view, spec.dtype))
         assert view is not None
-        joint, parts = _joint_axes(ways, i)
+        joint, parts = joint_axes(ways, i)
         own = index[joint.start : joint.stop]
         named = iter([self.element(j, ways.broadcast(j, own)) for j in node.inputs[1:]])
         place, indices, axis = Index(view.start), list[tuple[int, int, int]](), 0
@@ -213,7 +214,7 @@ class _Described:
         return Taken(i, index, taken_from, place, tuple(indices), ways.spec(i).dtype, ways.own[i])
 
 
-def _joint_axes(ways: Ways, i: int) -> tuple[slice, list[tuple[Any, int | None]]]:
+def joint_axes(ways: Classified, i: int) -> tuple[slice, list[tuple[Any, int | None]]]:
     """Of a node that takes elements: which axes of the result the indices make, and what each part of the
     pattern stands for: (part, axis of the result) for slices, (part, None) for index arrays.
     """
