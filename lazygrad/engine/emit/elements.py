@@ -123,7 +123,7 @@ class Elements:
     def applied(self, op: Declared, operands: list[Register], params: dict[str, Any]) -> Any:
         """What the kernel of an op makes of registers."""
         w = self.writer
-        before, w.contract = w.contract, op.contracts
+        before, w.contract = w.contract, w.contract and op.contracts
         result = op.kernel(self.scalars, *operands, **params)
         w.contract = before
         return result
