@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from lazygrad.rewrite import arithmetic, corners, exponentials, factored, folding, movement, sharing, stable, strong
+from lazygrad.rewrite import (
+    arithmetic,
+    corners,
+    exponentials,
+    factored,
+    folding,
+    movement,
+    placing,
+    sharing,
+    stable,
+    strong,
+)
 from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, share, simplify, stabilise, verify
 from lazygrad.rewrite.rules import RULES, Rule, rule
 
@@ -18,6 +29,7 @@ __all__ = [
     "folding",
     "merge",
     "movement",
+    "placing",
     "optimized",
     "prune",
     "rule",

@@ -168,3 +168,28 @@ def _transposes(x: Tensor) -> bool:
     """Whether ``x`` is another tensor with its last two axes exchanged."""
     node, n = node_of(x), x.ndim
     return node.of(permute_dims) and tuple(axis % n for axis in node.params["axes"]) == (*range(n - 2), n - 1, n - 2)
+
+
+@rule(
+    "absorb",
+    _slice,
+    of=[_matmul],
+    tolerance=4,
+    example=[lambda x, y: _matmul(x, matrix_transpose(y))[:, :1], lambda x, y: _matmul(x, matrix_transpose(y))[1:]],
+)
+def product_sliced(node: Node, product: Tensor) -> Tensor | None:
+    """(A·B)[i, j] = A[i]·B[:, j]: rows and columns that are not needed are not computed.
+
+    The sums are the same, but may be added up in another order.
+    """
+    a, b = operands(product, _matmul)
+    index, n = node.params["index"], product.ndim
+    if a.ndim != n or b.ndim != n or n < 2 or any(not isinstance(part, slice) for part in index):
+        return None
+    whole = [*index, *([slice(None)] * (n - len(index)))]
+    batch, rows, columns = whole[:-2], whole[-2], whole[-1]
+    reading = readers(product, 0)
+    if reading is None or len(reading) != 1 or any(part != slice(None) for part in batch):
+        return None
+    front = (slice(None),) * (n - 2)
+    return _matmul(a[(*front, rows, slice(None))], b[(*front, slice(None), columns)])
