@@ -9,4 +9,6 @@ __all__ = ["GPU"]
 
 # A warp takes a chunk. A GPU runs some thousands of warps at once, and starting one costs little: so there are many
 # chunks, each of which has some tens of elements for every thread.
-GPU = Target(WARP, Threads, chunks=1 << 15, instructions=4_000, room=12 << 10, calls=False, has_driver=False)
+GPU = Target(
+    WARP, Threads, chunks=1 << 15, instructions=4_000, room=12 << 10, calls=False, has_driver=False, narrows=False
+)

@@ -8,10 +8,12 @@ import numpy as np
 
 from lazygrad.define.kinds import Declared
 from lazygrad.engine.emit.loops import Loops
+from lazygrad.engine.emit.tiles import Tiles
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.blocks import Block, Blocks
 from lazygrad.engine.lanes.registers import I64, Cell, Register
 from lazygrad.engine.lanes.scalar import Scalars
+from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower.index import Index, in_order
 from lazygrad.engine.lower.kernels import (
     Anywhere,
@@ -53,6 +55,7 @@ class Elements:
         self.loops = Loops(self.writer, schedule.unrolled, schedule.masked, schedule.slid)
         self.scalars = Scalars(self.writer, self.refuse)
         self.blocks = Blocks(self.scalars)
+        self.tiles = Tiles(writer, self.loops) if schedule.slid and isinstance(writer, Writer) else None
         self.by_rows = schedule.by_rows
         self._made, self.rank, self._stored = kernel.made, kernel.rank, schedule.stored
         self.arguments: list[Any] = []
@@ -85,7 +88,9 @@ class Elements:
     def computed(self, s: Statement, e: Element, loops: Indices) -> Register:
         """What an element is, computed of those before it."""
         if isinstance(e, Load):
-            return self.loops.load(self.argument(e.node), at(e.place, loops), e.spec.dtype, fixed=True)
+            place = at(e.place, loops)
+            tiled = self._tiled(s, e, place)
+            return self.loops.load(self.argument(e.node), place, e.spec.dtype, fixed=True) if tiled is None else tiled
         if isinstance(e, Viewed):
             fixed = e.array not in self._made
             return self.loops.load(self.argument(e.array), at(e.place, loops), e.dtype, fixed=fixed)
@@ -101,6 +106,16 @@ class Elements:
         if not isinstance(result, Register):
             return self.writer.constant(result, e.dtype)
         return result.astype(e.dtype)
+
+    def _tiled(self, s: Statement, e: Load, place: Index) -> Register | None:
+        """An element that is read with the others of its row, if these are known to be there."""
+        if self.tiles is None:
+            return None
+        rows = [(step, s.shape[axis]) for axis, step in e.place.terms if axis < self.rank]
+        last = sum(step * (n - 1) for step, n in rows) + self.loops.step(place)
+        if last > e.spec.size or any(step < 0 for step, _ in rows):
+            return None
+        return self.tiles.read(self.argument(e.node), place, e.spec.dtype)
 
     def _small(self, s: Statement, e: Small, loops: Indices) -> Register:
         """An element of what is made of small matrices; all others are remembered."""
@@ -176,7 +191,8 @@ class Elements:
     def store(self, key: Any, shape: Shape, index: Indices, x: Register) -> None:
         """Write an element, or a register of them, to memory."""
         place = in_order(shape, key).place(index)
-        self.loops.store(self.argument(key), place, x)
+        if self.tiles is None or not self.tiles.keep(self.argument(key), place, x):
+            self.loops.store(self.argument(key), place, x)
 
     def keep(self, s: Statement, index: Indices, x: Register) -> None:
         """Remember an element that was computed, and write it where it will be read."""

@@ -77,6 +77,8 @@ class _RowsText:
         if depth == len(runs):
             for group in self.schedule.groups:
                 self._group(group, tuple(index))
+            if self.elements.tiles is not None:
+                self.elements.tiles.write()
             return
         n = math.prod(self.kernel.rows[a] for a in runs[depth])
         begin, end = (0, n) if depth or chunk is None else self._bounds(chunk, n)

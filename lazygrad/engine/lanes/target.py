@@ -35,6 +35,7 @@ class Target:
         lapack: whether the functions of LAPACK can be called.
         has_driver: whether a driver runs its table, with products and loops in it. Where there is none
             these are called back.
+        narrows: whether registers may have fewer lanes, as many as suit a kernel.
     """
 
     lanes: int
@@ -54,6 +55,7 @@ class Target:
     calls: bool = True
     lapack: bool = False
     has_driver: bool = True
+    narrows: bool = True
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,12 @@ class Writer(Arithmetic):
         order = ", ".join(f"i32 {(k + step) % self.width}" for k in range(self.width))
         shuffle = f"shufflevector {x.type} {x.name}, {x.type} poison, <{self.width} x i32> <{order}>"
         return self.instruction(shuffle, x.dtype, x)
+
+    def mixed(self, a: Register, b: Register, order: Sequence[int]) -> Register:
+        """Lanes of two wide registers: those of ``b`` are numbered after those of ``a``."""
+        listed = ", ".join(f"i32 {k}" for k in order)
+        text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{self.width} x i32> <{listed}>"
+        return self.instruction(text, a.dtype, a, b)
 
     def lane(self, x: Register, number: int) -> Register:
         """One lane of a wide register."""

@@ -86,14 +86,16 @@ def _of_matrices(
 ) -> Schedule:
     """The schedule of a kernel whose rows are small matrices: a lane is a row, and all else is written out.
 
-    A register has no more lanes than there are rows; so every turn of the wide loop can be a whole one, if the last
-    begins where the rows end less its lanes.
+    Where the target lets it, a register has no more lanes than there are rows; so every turn of the wide loop can be a
+    whole one, if the last begins where the rows end less its lanes.
     """
+    chunks = _chunks(kernel, runs, True, target)
+    if not target.narrows:
+        return Schedule(groups, True, runs, chunks, {}, kernel.stored, SHORT, False, True, False, target.lanes)
     size = max(dtype.itemsize for s in kernel.statements for dtype in s.memory)
     most = max(1, 4 * target.lanes // size)
     rows = math.prod(kernel.rows[a] for a in runs[-1]) if runs else 1
     lanes = min(most, 1 << (rows.bit_length() - 1))
-    chunks = _chunks(kernel, runs, True, target)
     return Schedule(groups, True, runs, chunks, {}, kernel.stored, SHORT, False, False, True, lanes)
 
 
