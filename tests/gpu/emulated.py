@@ -94,6 +94,8 @@ class _Device:
         self.xp = store.backend.xp
         self.module = module_of(native)
         self.arrays: dict[Any, Any] = {i: np.array(array, order="C") for i, array in given.items()}
+        if self.plan.stream is not None:
+            self.arrays[self.plan.stream] = self.draw.stream
         for i, node in enumerate(self.plan.graph.nodes):
             static = self.plan.static[i] and i not in self.arrays and native.ways.way[i] is not Way.NUMBER
             if static and all(j in self.arrays or native.ways.way[j] is Way.NUMBER for j in node.inputs):

@@ -135,6 +135,19 @@ def test_operands_that_are_views_are_multiplied_where_they_lie() -> None:
         np.testing.assert_array_equal(found.get(), expected)
 
 
+def test_draws_on_a_device_are_those_of_the_cpu() -> None:
+    """Bit for bit, in kernels, and others in every run; nothing is made on the host."""
+
+    def step(ctx: Any) -> Any:
+        return ctx.random.uniform((50,)), ctx.random.bernoulli((50,), 0.3), ctx.random.uniform((3,), dtype="float64")
+
+    steps = [lg.VariableEnvironment(seed=5, backend=name).compile(step, wait=True) for name in ("cupy", "numpy")]
+    runs = [[[np.asarray(getattr(a, "_a", a)) for a in run()] for _ in range(3)] for run in steps]
+    for there, here in zip(*runs, strict=True):
+        assert [a.tobytes() for a in here] == [a.tobytes() for a in there]
+    assert runs[0][0][0].tobytes() != runs[0][1][0].tobytes()
+
+
 def test_an_environment_moves_to_a_device_and_back() -> None:
     """Training goes on where it was, in compiled steps and in those that are run; layers stay what they are."""
     there, here = lg.VariableEnvironment(seed=0), lg.VariableEnvironment(seed=0)
