@@ -18,7 +18,7 @@ from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way
 from lazygrad.graph.graph import Node
 
-__all__ = ["explained"]
+__all__ = ["explained", "moved"]
 
 
 def explained(native: Native) -> str:
@@ -36,6 +36,12 @@ def explained(native: Native) -> str:
         *_table(native, ""),
     ]
     return "\n".join([*lines, _ways(native), *_descriptions(native, "", set())])
+
+
+def moved(native: Native) -> tuple[int, int]:
+    """Bytes that the kernels of a plan read and write, each array once a kernel."""
+    rows = [_row(native, entry) for entry in native.entries if isinstance(entry, (Kernel, SmallLoop))]
+    return sum(row[2] for row in rows), sum(row[3] for row in rows)
 
 
 def _everything(native: Native) -> Iterator[Step]:
