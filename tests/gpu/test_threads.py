@@ -188,3 +188,14 @@ def test_an_index_out_of_range_sets_the_word_that_ends_the_step() -> None:
     """As on the CPU, where the kernel's status does."""
     with pytest.raises(IndexError):
         emulated(lambda ctx, x, i: x[i], whole((4, 5)), np.array([0, 9]))
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 3), (5, 2, 2), (4, 4)])
+def test_small_matrices_are_lanes(shape: Any) -> None:
+    """One a thread, with loops that go on until no thread asks for another turn."""
+    x = random_floats(shape, "float64") + 4 * np.eye(shape[-1])
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.linalg.inv(x), lg.linalg.eigvalsh(x), lg.sum(lg.linalg.qr(x)[1] @ x)
+
+    agree(emulated(step, x), units=500)

@@ -345,7 +345,7 @@ class Scalars:
     def repeated(
         self, most: int, state: Sequence[Register], turn: Callable[[list[Register]], tuple[list[Register], Register]]
     ) -> tuple[list[Register], Register]:
-        """``state`` after turns of a loop: at most so many, and none after one in which no lane asked for another.
+        """``state`` after turns of a loop: at most so many, and in every lane none after one that asked for no other.
 
         Args:
             most: turns.
@@ -359,8 +359,9 @@ class Scalars:
         cells = [w.cell(x) for x in w.even(*state)]
         going = w.cell(w.constant(True, BOOL, wide=cells[0].wide))
         with w.loop(0, most), w.when(w.any(going.get())):
-            after, again = turn([cell.get() for cell in cells])
-            for cell, x in zip(cells, after, strict=True):
-                cell.set(x)
-            going.set(again)
+            before, lanes = [cell.get() for cell in cells], going.get()
+            after, again = turn(before)
+            for cell, old, x in zip(cells, before, after, strict=True):
+                cell.set(w.select(lanes, x, old))
+            going.set(again & lanes)
         return [cell.get() for cell in cells], going.get()
