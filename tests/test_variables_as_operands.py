@@ -45,6 +45,27 @@ def test_a_variable_computes_as_ctx_variable_does(env: lg.VariableEnvironment, m
 
 
 @pytest.mark.parametrize("mode", ["run", "compile"])
+def test_variables_are_compared_and_divided_as_tensors_are(env: lg.VariableEnvironment, mode: str) -> None:
+    """All operators of tensors but ``==`` and ``!=``, which ask whether two variables are the same."""
+    a = variable(env, "a")
+    k = env.name("k").set(np.array([6, 5, 4]))
+
+    def results(a, k, x):
+        order = [a < x, a <= 2, 2 > a, a >= x, x < a]
+        return [*order, a // 2, 7 // a, a % 2, 7 % a, k & 3, 3 | k, k ^ k, 1 ^ k]
+
+    def step(ctx, x):
+        return results(a, k, x), results(ctx.variable("a"), ctx.variable("k"), x)
+
+    x = np.array([-1.0, 0.5, 3.0], "float32")
+    for one, other in zip(*(env.run(step, x) if mode == "run" else env.compile(step, wait=True)(x)), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert other.dtype == one.dtype
+    assert a == variable(env, "a")
+    assert a != k
+
+
+@pytest.mark.parametrize("mode", ["run", "compile"])
 def test_the_transpose_of_a_variable_is_that_of_its_tensor(env: lg.VariableEnvironment, mode: str) -> None:
     """On either side of an operator, and in a derivative."""
     w = variable(env, "w")

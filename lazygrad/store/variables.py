@@ -40,6 +40,13 @@ class _Operand:
     __truediv__, __rtruediv__ = operator("divide"), swapped("divide")
     __pow__, __rpow__ = operator("pow"), swapped("pow")
     __matmul__, __rmatmul__ = operator("matmul"), swapped("matmul")
+    __floordiv__, __rfloordiv__ = operator("floor_divide"), swapped("floor_divide")
+    __mod__, __rmod__ = operator("remainder"), swapped("remainder")
+    __and__, __rand__ = operator("bitwise_and"), swapped("bitwise_and")
+    __or__, __ror__ = operator("bitwise_or"), swapped("bitwise_or")
+    __xor__, __rxor__ = operator("bitwise_xor"), swapped("bitwise_xor")
+    __lt__, __le__ = operator("less"), operator("less_equal")
+    __gt__, __ge__ = operator("greater"), operator("greater_equal")
 
 
 class Variable(_Operand):
@@ -49,7 +56,7 @@ class Variable(_Operand):
     exchanges the two: so nothing is changed before everything has been computed.
 
     In a step it is used as a tensor is, in operators and as an argument of functions: it is then the tensor that
-    ``ctx.variable`` gives. Comparing two asks whether they are the same variable.
+    ``ctx.variable`` gives. ``==`` of two asks whether they are the same variable; ``lg.equal`` compares numbers.
     """
 
     def __init__(self, env: VariableEnvironment, path: str, array: Any, trainable: bool, number: int) -> None:
