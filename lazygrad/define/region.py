@@ -26,6 +26,7 @@ from lazygrad.graph.spec import Mismatch, Shape, Spec
 from lazygrad.graph.tensor import Tensor
 
 __all__ = ["TURN", "BodyGraph", "Machine", "Region", "extract", "inside", "is_effect", "parameter", "results"]
+__all__ += ["written"]
 
 
 @source(given=True)
@@ -91,6 +92,12 @@ def results(y: Tensor) -> list[Tensor]:
     if isinstance(y.spec, Spec):
         return [y]
     return [item(y, index=k) for k in range(len(cast(Any, y.spec)))]
+
+
+def written(graph: Graph, op: Region, operands: Sequence[Tensor], params: dict[str, Any]) -> list[Tensor]:
+    """The results of a new region."""
+    inner = graph.innermost()
+    return results(inner.apply(op, tuple([inner.lifted(t).index for t in operands]), params))
 
 
 def is_effect(node: Node) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from lazygrad.define.region import extract, inside, results
+from lazygrad.define.region import extract, inside, written
 from lazygrad.derivative.joint import Joint, Passes, acts, floats, reached
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
@@ -93,8 +93,8 @@ def _again(
             inputs += [inner if captured is own else cast(Spec, other.graph.nodes[inner].spec) for _, inner in captured]
         bodies.append(extract(joint.graph, inputs, outs, skip=acts))
     outside = [i for captured in extra for i, _ in captured]
-    operands = (*node.inputs, *[t.index for t in given], *outside)
+    operands = [*[graph.tensor(i) for i in node.inputs], *given, *[graph.tensor(i) for i in outside]]
     acting = any(body.effects for body in bodies)
     if isinstance(node.op, Cond):
-        return results(graph.apply(COND_ACTING if acting else COND, operands, {"bodies": tuple(bodies)}))
-    return results(graph.apply(CALL_ACTING if acting else CALL, operands, {"body": bodies[0]}))
+        return written(graph, COND_ACTING if acting else COND, operands, {"bodies": tuple(bodies)})
+    return written(graph, CALL_ACTING if acting else CALL, operands, {"body": bodies[0]})

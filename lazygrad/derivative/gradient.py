@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
@@ -14,6 +15,7 @@ import numpy as np
 from lazygrad.define.kinds import Declared, Elementwise, flat, item, tensor
 from lazygrad.define.region import Region
 from lazygrad.derivative import regions
+from lazygrad.derivative.around import forward_around, reverse_around
 from lazygrad.derivative.joint import Passes
 from lazygrad.errors import GradientError, SpecError, report
 from lazygrad.graph.graph import Graph, Node, current_graph
@@ -60,7 +62,7 @@ def tensors_of(what: str, xs: Any, ys: Sequence[Tensor] = ()) -> list[Tensor]:
 
 def _read(v: Variable, ys: Sequence[Tensor]) -> Tensor:
     """The tensor of a variable."""
-    graph = ys[0].graph if ys else current_graph("differentiate")
+    graph = (ys[0].graph if ys else current_graph("differentiate")).outermost
     graph.check_open("differentiate")
     if v._env is not graph.context.env:
         cure = "Give variables of the environment in which the step is run."
@@ -70,10 +72,10 @@ def _read(v: Variable, ys: Sequence[Tensor]) -> Tensor:
 
 
 def _same_graph(tensors: Sequence[Tensor]) -> Graph:
-    graph = tensors[0].graph
-    for t in tensors:
-        tensor(t, graph)
+    graph = tensors[0].graph.innermost()
     graph.check_open("differentiate")
+    for t in tensors:
+        graph.lifted(t)
     return graph
 
 
@@ -134,10 +136,15 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     differentiable("with respect to", x_list)
     if seeds is not None:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
-    used = tuple(t.index for t in [*y_list, *x_list, *(seeds or [])])
+    return rebuilt(xs, _differentiated("grad", reverse_around, graph, y_list, x_list, seeds))
+
+
+def _differentiated(name: str, walk: Any, graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: Any) -> list[Tensor]:
+    """What a walk writes, or wrote when this step was written before."""
+    used, first = [graph.lifted(t) for t in [*ys, *xs, *(seeds or [])]], len(ys) + len(xs)
+    write = functools.partial(walk, graph, used[: len(ys)], xs, None if seeds is None else used[first:], _PASSES)
     with Section(graph, "gradient"):
-        result = graph.replay(("grad", len(y_list), len(x_list)), used, lambda: _reverse(graph, y_list, x_list, seeds))
-    return rebuilt(xs, result)
+        return graph.replay((name, len(ys), len(xs)), tuple([t.index for t in used]), write)
 
 
 def _seed(y: Tensor, g: TensorLike) -> Tensor:
@@ -259,7 +266,7 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
     xs = [graph.tensor(j) for j in node.inputs]
     y: Any = graph.tensor(index)
     if not isinstance(node.spec, Spec):
-        y = tuple(_result(graph, index, k) for k in range(len(node.spec)))
+        y = tuple(item(graph.tensor(index), index=k) for k in range(len(node.spec)))
         g = tuple(cotangent(g[k] if k in g else zeros_like(y[k])) for k in range(len(y)))
     else:
         g = cotangent(g)  # a zero of it gives zeros, whatever the partial derivatives are
@@ -278,10 +285,6 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
             raise GradientError(_no_derivative(graph, index, node, k))
         if rule is not flat:
             yield x.index, _fitted(op, rule(g, y, *xs, **node.params), x)
-
-
-def _result(graph: Graph, index: int, k: int) -> Tensor:
-    return item(graph.tensor(index), index=k)
 
 
 def _fitted(op: Declared, g: Any, x: Tensor) -> Tensor:
@@ -329,10 +332,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     differentiable("the value", y_list)
     differentiable("with respect to", x_list)
     seeds = [_seed(x, t) for x, t in zip(x_list, moved, strict=True)]
-    used = tuple(t.index for t in [*y_list, *x_list, *seeds])
-    with Section(graph, "gradient"):
-        result = graph.replay(("jvp", len(y_list), len(x_list)), used, lambda: _forward(graph, y_list, x_list, seeds))
-    return rebuilt(ys, result)
+    return rebuilt(ys, _differentiated("jvp", forward_around, graph, y_list, x_list, seeds))
 
 
 def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:
@@ -386,7 +386,7 @@ def _transposed(graph: Graph, index: int, node: Node, xs: list[Tensor], tangents
     """Forward from reverse: x̄ = vjp(ȳ) is linear in ȳ, so the gradient of ⟨x̄, ẋ⟩ for ȳ is ẏ, at any ȳ."""
     results = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
     single = isinstance(node.spec, Spec)
-    like = [graph.tensor(index)] if single else [_result(graph, index, k) for k in range(len(results))]
+    like = [graph.tensor(index)] if single else [item(graph.tensor(index), index=k) for k in range(len(results))]
     seeds = [full_like(y, 1) for y in like]
     depends = {j for j in node.inputs if j in tangents}
     g: Any = seeds[0] if single else dict(enumerate(seeds))

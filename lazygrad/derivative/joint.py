@@ -16,7 +16,7 @@ from lazygrad.ops.passing import _after, _hook, _show
 __all__ = ["Joint", "Passes", "acts", "floats", "reached"]
 
 # From a graph, results, what they are differentiated for, and seeds: the derivatives.
-Pass = Callable[[Graph, list[Tensor], list[Tensor], list[Tensor]], list[Tensor]]
+Pass = Callable[[Graph, list[Tensor], list[Tensor], Any], list[Tensor]]
 Path = Callable[[Graph, Iterable[int], Iterable[int]], tuple[set[int], list[int]]]
 
 

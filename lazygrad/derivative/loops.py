@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lazygrad.define.region import extract, inside, results
+from lazygrad.define.region import extract, inside, results, written
 from lazygrad.derivative.joint import Joint, Passes, acts, floats, reached
 from lazygrad.errors import GradientError, report
 from lazygrad.graph.body import Body
@@ -185,7 +185,7 @@ def _derived_scan(graph: Graph, loop: Course, joint: Joint, derived: Derived) ->
     ]
     settings = loop.settings(made, len(derived.held), len(derived.going) + len(kept) + loop.xs, derived.reverse)
     op = SCAN_ACTING if made.effects else SCAN
-    return results(graph.apply(op, (*loop.turns, *[t.index for t in operands]), settings))
+    return written(graph, op, [*[graph.tensor(i) for i in loop.turns], *operands], settings)
 
 
 def _kept(
@@ -204,8 +204,8 @@ def _kept(
         richer = extract(richer.graph, richer.inputs, richer.outputs, skip=acts)
     richer.memo["copy of"] = body
     op = SCAN_ACTING if richer.effects else SCAN
-    made = graph.apply(op, tuple(inputs), loop.settings(richer, loop.carries, loop.xs, loop.reverse))
-    return results(made)[len(body.outputs) :]
+    settings = loop.settings(richer, loop.carries, loop.xs, loop.reverse)
+    return written(graph, op, [graph.tensor(i) for i in inputs], settings)[len(body.outputs) :]
 
 
 def _longer(joint: Joint, outputs: Sequence[int], extra: Sequence[int]) -> tuple[Body, set[int]]:
@@ -295,11 +295,11 @@ def push_while(graph: Graph, node: Node, moved: dict[int, Tensor], passes: Passe
         condition.graph, [*condition.inputs[:carries], *beside, *condition.inputs[carries:]], condition.outputs
     )
     init = [moved[k] if k in moved else _zeros_of(graph, loop, k) for k in held]
-    given = [*node.inputs[:carries], *[t.index for t in init], *node.inputs[carries:]]
-    given += [*[moved[k].index for k in others], *[outside for outside, _ in extra]]
+    given = [*[graph.tensor(j) for j in node.inputs[:carries]], *init]
+    given += [graph.tensor(j) for j in node.inputs[carries:]]
+    given += [*[moved[k] for k in others], *[graph.tensor(outside) for outside, _ in extra]]
     settings = {**node.params, "condition": asking, "body": made, "carries": carries + len(held)}
-    op = WHILE_ACTING if made.effects or asking.effects else WHILE
-    got = results(graph.apply(op, tuple(given), settings))
+    got = written(graph, WHILE_ACTING if made.effects or asking.effects else WHILE, given, settings)
     return dict(zip(held, got[carries:], strict=False))
 
 

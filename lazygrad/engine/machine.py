@@ -147,11 +147,14 @@ class Hosted:
         at = [0]  # the turn, for draws
         for i, array in zip(plan.inputs[changing:], captured, strict=True):
             first[i] = array
-        self._run(ready, [*ready.once, *ready.invariant], first, at)
+        begun = [False]
         steps = [Step(i, plan.graph.nodes[i].inputs, self._node(plan, i, at), ready.dies[i]) for i in ready.turn]
         inputs, outputs = plan.inputs[:changing], plan.outputs
 
         def run(turn: int, given: Sequence[Any]) -> list[Any]:
+            if not begun[0]:  # not before there is a turn, as it may fail
+                self._run(ready, [*ready.once, *ready.invariant], first, at)
+                begun[0] = True
             values = first.copy()
             at[0] = turn
             for i, array in zip(inputs, given, strict=True):
@@ -170,10 +173,15 @@ class Hosted:
         return run
 
     def _run(self, ready: Prepared, chosen: Sequence[int], values: list[Any], at: list[int]) -> None:
-        """Compute what is the same in all turns. What fails there is left to the turn that needs it."""
+        """Compute what is the same in all turns."""
         nodes = ready.plan.graph.nodes
-        for i in chosen:
-            values[i] = self._node(ready.plan, i, at)(*[values[j] for j in nodes[i].inputs])
+        i = -1
+        try:
+            for i in chosen:
+                values[i] = self._node(ready.plan, i, at)(*[values[j] for j in nodes[i].inputs])
+        except Exception as reason:
+            locate(reason, ready.plan, i)
+            raise
 
     def _node(self, plan: Plan, i: int, at: list[int]) -> Callable[..., Any]:
         """The kernel of a node, with its settings."""

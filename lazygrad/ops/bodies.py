@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 import numpy as np
 
 from lazygrad.define.kinds import tensor
-from lazygrad.define.region import BodyGraph, Region, inside, is_effect, results
+from lazygrad.define.region import BodyGraph, Region, inside, is_effect, written
 from lazygrad.errors import GraphError, SpecError, report
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph
@@ -103,7 +103,7 @@ def node(op: Region, acting: Region, graph: Graph, operands: Sequence[Tensor], *
     """The results of a new region; the second op where a body does something beside computing."""
     found = [settings.get(name) for name in ("body", "condition")] + list(settings.get("bodies", ()))
     acts = any(body is not None and body.effects for body in found)
-    return results(graph.apply(acting if acts else op, tuple([t.index for t in operands]), settings))
+    return written(graph, acting if acts else op, operands, settings)
 
 
 def fail(kind: type[Exception], what: str, facts: Sequence[str] = (), cure: str = "") -> NoReturn:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lazygrad.define.kinds import Declared, Elementwise, Movement, Source
-from lazygrad.define.region import extract
+from lazygrad.define.region import extract, written
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
@@ -20,14 +20,14 @@ from lazygrad.ops.control import SCAN, SCAN_ACTING, Scan
 from lazygrad.ops.movement import broadcast_to, permute_dims, reshape
 from lazygrad.ops.products import _matmul
 from lazygrad.ops.source import _full, _literal
-from lazygrad.rewrite.regions import Found, Site, rewritten_regions, written
+from lazygrad.rewrite.regions import Found, Site, rewritten_regions
 
 __all__ = ["hoisted", "summed_up"]
 
 WORTH = 1 << 12  # multiplications of a product in a turn, from which its operands are rather stacked than it added up
 
 
-class Turns(NamedTuple):
+class Certain(NamedTuple):
     """A scan that always takes its turns."""
 
     body: Body
@@ -36,7 +36,7 @@ class Turns(NamedTuple):
     length: int
 
     @classmethod
-    def of(cls, node: Node) -> Turns | None:
+    def of(cls, node: Node) -> Certain | None:
         """The scan that a node is; None for other regions, and where there may be no turn."""
         p = node.params
         if not isinstance(node.op, Scan) or p["limited"] or not p["length"]:
@@ -50,7 +50,7 @@ def hoisted(graph: Graph) -> Graph:
 
 
 def _hoisted(site: Site) -> Found:
-    turns = Turns.of(site.node)
+    turns = Certain.of(site.node)
     if turns is None:
         return None
     body, last = turns.body, turns.carries + turns.xs
@@ -89,7 +89,7 @@ class Outside:
             at once.
     """
 
-    def __init__(self, site: Site, turns: Turns) -> None:
+    def __init__(self, site: Site, turns: Certain) -> None:
         self.site, self.turns = site, turns
         body, first = turns.body, turns.carries
         last = first + turns.xs
@@ -184,7 +184,7 @@ def summed_up(graph: Graph) -> Graph:
 
 
 def _summed_up(site: Site) -> Found:
-    turns = Turns.of(site.node)
+    turns = Certain.of(site.node)
     if turns is None or turns.body.effects:
         return None
     body, carries = turns.body, turns.carries

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lazygrad.define.region import Region, extract, parameter
+from lazygrad.define.region import Region, extract, parameter, written
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.control import CALL, CALL_ACTING, COND, COND_ACTING, SCAN, SCAN_ACTING, Cond, Scan, While
-from lazygrad.rewrite.regions import Found, Site, read_results, reordered, rewritten_regions, written
+from lazygrad.rewrite.regions import Found, Site, read_results, reordered, rewritten_regions
 
 __all__ = ["joined", "trimmed"]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from lazygrad.define.kinds import item
-from lazygrad.define.region import Region, results
+from lazygrad.define.region import Region
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node, freeze
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
 
 __all__ = ["Found", "Site", "has_regions", "read_results", "reordered", "rewritten_bodies"]
-__all__ += ["rewritten_regions", "written"]
+__all__ += ["rewritten_regions"]
 
 
 class Site(NamedTuple):
@@ -107,11 +107,6 @@ def reordered(graph: Graph, more: dict[int, Sequence[int]]) -> list[int]:
                 done.add(i)
                 order.append(i)
     return order
-
-
-def written(graph: Graph, op: Region, operands: Sequence[Tensor], params: dict[str, Any]) -> list[Tensor]:
-    """The results of a new region."""
-    return results(graph.apply(op, tuple([t.index for t in operands]), params))
 
 
 def rewritten_bodies(graph: Graph, rewrite: Callable[[Body], Body]) -> Graph:

@@ -90,6 +90,11 @@ class Evaluator:
                 )
             )
         for t in [x] if isinstance(x, Tensor) else x.assignments:
+            if t.graph.what and t.graph is not self._context.graph:
+                t.graph.check_open("evaluate")
+                cure = "What a turn computes comes out as a carry or as a y; x.show(label) prints it in every turn."
+                what = f"cannot evaluate {t!r}: it is in the body of {t.graph.what}, which is being written"
+                raise TraceError(report(what, at=here(), cure=cure))
             if t.graph is not self._context.graph:
                 raise GraphError(
                     report(
