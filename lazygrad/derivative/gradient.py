@@ -83,14 +83,9 @@ def differentiable(what: str, xs: Sequence[Tensor]) -> None:
     """Raise GradientError for a tensor of whole numbers or booleans."""
     for x in xs:
         if x.spec.dtype.kind != "f":
-            raise GradientError(
-                report(
-                    f"cannot differentiate {what} {x.spec}",
-                    at=here(),
-                    facts=[f"tensor:  {x.spec}   {x.graph.describe(x.index)}"],
-                    cure="Whole numbers and booleans have no derivative: cast with .astype('float32') first.",
-                )
-            )
+            facts = [f"tensor:  {x.spec}   {x.graph.describe(x.index)}"]
+            cure = "Whole numbers and booleans have no derivative: cast with .astype('float32') first."
+            raise GradientError(report(f"cannot differentiate {what} {x.spec}", at=here(), facts=facts, cure=cure))
 
 
 @overload
@@ -136,13 +131,16 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     differentiable("with respect to", x_list)
     if seeds is not None:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
-    return rebuilt(xs, _differentiated("grad", reverse_around, graph, y_list, x_list, seeds))
+    return rebuilt(xs, _differentiated("grad", graph, y_list, x_list, seeds))
 
 
-def _differentiated(name: str, walk: Any, graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: Any) -> list[Tensor]:
+def _differentiated(name: str, graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: Any) -> list[Tensor]:
     """What a walk writes, or wrote when this step was written before."""
-    used, first = [graph.lifted(t) for t in [*ys, *xs, *(seeds or [])]], len(ys) + len(xs)
-    write = functools.partial(walk, graph, used[: len(ys)], xs, None if seeds is None else used[first:], _PASSES)
+    used, last = [graph.lifted(t) for t in [*ys, *xs, *(seeds or [])]], len(ys) + len(xs)
+    walk: Any = _reverse if name == "grad" else _forward
+    if graph.what:  # it is a body in the graph of the step
+        walk = functools.partial(reverse_around if name == "grad" else forward_around, passes=_PASSES)
+    write = functools.partial(walk, graph, used[: len(ys)], xs, None if seeds is None else used[last:])
     with Section(graph, "gradient"):
         return graph.replay((name, len(ys), len(xs)), tuple([t.index for t in used]), write)
 
@@ -332,7 +330,7 @@ def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
     differentiable("the value", y_list)
     differentiable("with respect to", x_list)
     seeds = [_seed(x, t) for x, t in zip(x_list, moved, strict=True)]
-    return rebuilt(ys, _differentiated("jvp", forward_around, graph, y_list, x_list, seeds))
+    return rebuilt(ys, _differentiated("jvp", graph, y_list, x_list, seeds))
 
 
 def _forward(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor]) -> list[Tensor]:

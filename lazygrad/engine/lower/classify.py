@@ -284,7 +284,7 @@ class Classified:
 
 def is_decomposition(node: Node) -> bool:
     """Whether a node is one of lazygrad's own of linear algebra."""
-    if not (isinstance(node.op, Opaque) and node.op.own):
+    if not (isinstance(node.op, Opaque) and node.op.own and node.op.pure):
         return False
     return isinstance(read(node.op, len(node.inputs), node.params), Decomposed)
 
