@@ -296,6 +296,37 @@ def test_what_underflows_in_a_loop_of_float32_is_zero(dtype: str) -> None:
     assert x[0] / 2 > 0
 
 
+ENDLESS = """
+import os, signal, threading, time
+import numpy as np
+import lazygrad as lg
+env = lg.VariableEnvironment(seed=0)
+env.name("v").set(np.zeros(2000, "float32"))
+def step(ctx, most):
+    v = ctx.variable("v")
+    def body(c):
+        return lg.cos(c[None] @ lg.ones((2000, 5)) @ lg.zeros((5, 2000)))[0]
+    last = lg.while_loop(lambda c: lg.max(c) < most, body, v)
+    return ctx.assign("v", last)
+fast = env.compile(step, wait=True)
+for _ in range(3):
+    fast(np.float32(0.5))
+assert "NumPy:" not in fast.plan.explain()
+before = env["v"]
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    fast(np.float32(2))
+except KeyboardInterrupt:
+    print("interrupted", np.array_equal(env["v"], before))
+fast(np.float32(0.5))
+"""
+
+
+def test_a_loop_that_never_ends_can_be_interrupted() -> None:
+    """Ctrl-C comes between two turns, and the environment is as before."""
+    assert script(ENDLESS, LAZYGRAD_NATIVE="wait") == "interrupted True\n"
+
+
 # Random bodies.
 
 

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from lazygrad import settings
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.llvm import Code, load, machine
+from lazygrad.engine.cpu.llvm_called import undisturbed_text
 from lazygrad.engine.cpu.llvm_driver import driver_text
 from lazygrad.engine.cpu.llvm_floats import floats_text
 from lazygrad.engine.cpu.llvm_repeats import repeats_text
@@ -57,6 +58,10 @@ _PYTHON = (
     "PyLong_FromLongLong",
     "PyEval_SaveThread",
     "PyEval_RestoreThread",
+    "PyErr_Occurred",
+    "PyErr_CheckSignals",
+    "PyGILState_Ensure",
+    "PyGILState_Release",
 )
 _METH_NOARGS = 0x0004
 
@@ -108,8 +113,9 @@ def _python() -> dict[str, int]:
 @functools.cache
 def compiled() -> bytes:
     """The driver as object code."""
-    triple = machine().triple
-    return object_code(driver_text(triple, _pool(), bool(_python())) + floats_text(triple) + repeats_text())
+    triple, python = machine().triple, bool(_python())
+    texts = driver_text(triple, _pool(), python), floats_text(triple), repeats_text(), undisturbed_text(triple, python)
+    return object_code("".join(texts))
 
 
 def _driver() -> _Driver:

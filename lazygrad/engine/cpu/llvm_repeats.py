@@ -20,8 +20,8 @@ right one.
 
 A condition is a table that leaves 0 or 1 in a byte. Without one there are ``limit`` turns; with one there are as many
 as it says, and more than ``limit`` are a failure, as is one of a kernel: the repeat then returns 1, and whoever runs
-the step again on NumPy learns in which turn. Fewer than ``limit`` turns are made if the number at
-``arguments[limited]`` says so; what moves ``backwards`` then begins as much later.
+the step again on NumPy learns in which turn. A signal for Python ends it likewise. Fewer than ``limit`` turns are made
+if the number at ``arguments[limited]`` says so; what moves ``backwards`` then begins as much later.
 
 Where ``flush`` is not 0, results that are below the least normal number become zero while the repeat runs, where the
 processor has a switch for that.
@@ -133,7 +133,8 @@ more:
   call void @move(ptr %d)
   call void @exchange(ptr %d, ptr %its)
   call void @find(ptr %d)
-  br label %ask
+  %calm = call i1 @undisturbed(i64 %done)
+  br i1 %calm, label %ask, label %fail
 
 leave:
   call void @collect(ptr %d, ptr %its, i64 %done)
