@@ -86,6 +86,10 @@ class Calls:
         """X = T·X, where X is m × n; T is lower triangular, or the transpose of such."""
         self._triangular("trmm", "R", m, n, triangle, True, x)
 
+    def multiplied_from_right(self, m: Size, n: Size, triangle: Lying, x: Lying, scale: float = 1.0) -> None:
+        """X = scale·X·T, likewise."""
+        self._triangular("trmm", "L", m, n, triangle, True, x, scale)
+
     def solved(self, m: Size, n: Size, triangle: Lying, lower: bool, x: Lying) -> None:
         """X = T⁻¹·X, where X is m × n, and T the triangle that lies there, or its transpose."""
         self._triangular("trsm", "R", m, n, triangle, lower, x)
@@ -94,9 +98,11 @@ class Calls:
         """X = X·T⁻¹, likewise."""
         self._triangular("trsm", "L", m, n, triangle, lower, x)
 
-    def _triangular(self, name: str, side: str, m: Size, n: Size, triangle: Lying, lower: bool, x: Lying) -> None:
+    def _triangular(
+        self, name: str, side: str, m: Size, n: Size, triangle: Lying, lower: bool, x: Lying, scale: float = 1.0
+    ) -> None:
         letters = (side, "U" if lower else "L", "T" if triangle.turned else "N", "N")
-        self.call(name, *letters, n, m, 1.0, *triangle[:2], *x[:2])
+        self.call(name, *letters, n, m, scale, *triangle[:2], *x[:2])
 
     def solved_vector(self, n: int, triangle: Lying, lower: bool, x: Register) -> None:
         """x = T⁻¹·x for a vector whose numbers lie side by side."""

@@ -73,6 +73,7 @@ class Moves:
         length: int,
         keep: str = "",
         kind: Kind = None,
+        look: bool = False,
     ) -> None:
         """Copy a matrix to where its rows lie ``length`` elements apart.
 
@@ -82,6 +83,7 @@ class Moves:
             target, length: where it goes.
             keep: ``"lower"`` or ``"upper"``: only that triangle is read, and zeros stand in the other.
             kind: the dtype of the source, if it is another one.
+            look: whether to remember if it holds what is not finite.
         """
         w = self.w
         with self.rows(rows) as i:
@@ -90,6 +92,8 @@ class Moves:
             def body(j: Register, mask: Register | None) -> None:
                 x = self.read(here, j, strides[1], self._kept(i, j, mask, keep), kind)
                 w.store(x, there, j, mask, wide=True)
+                if look:
+                    self._odd.set(self._odd.get() + (x - x))
 
             self.along(columns, body)
 
@@ -109,13 +113,13 @@ class Moves:
         inside = column <= i if keep == "lower" else column >= i
         return inside if mask is None else inside & mask
 
-    def look(self, source: Register, strides: Strides, rows: int, columns: int, keep: str = "") -> None:
-        """Remember whether a matrix, or that triangle of it, holds what is not finite."""
+    def look(self, source: Register, rows: int, columns: int) -> None:
+        """Remember whether a matrix whose rows lie one after the other holds what is not finite."""
         with self.rows(rows) as i:
-            here = self.place(source, i, strides[0])
+            here = self.place(source, i, columns)
 
             def body(j: Register, mask: Register | None) -> None:
-                x = self.read(here, j, strides[1], self._kept(i, j, mask, keep))
+                x = self.read(here, j, 1, mask)
                 self._odd.set(self._odd.get() + (x - x))
 
             self.along(columns, body)

@@ -20,7 +20,8 @@ FUNCTIONS = {
     "trsv": "cccixixi",
     # LAPACK: factors, what is made of them, and spectra.
     "potrf": "cixii",
-    "potri": "cixii",
+    "trtri": "ccixii",
+    "lauum": "cixii",
     "getrf": "iixiii",
     "getrs": "ciixiixii",
     "getri": "ixiixii",

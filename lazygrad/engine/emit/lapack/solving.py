@@ -30,8 +30,7 @@ def _solve(work: Work) -> None:
     factors, pivots = _factored(work)
     work.moves.fail(work.info)
     if columns == 1:
-        work.copy(1, out)
-        work.moves.look(out, (n, 1), 1, n)
+        work.copy(1, out, look=True)
         work.function("getrs", "N", n, 1, factors, n, pivots, out, n)
         return
     sides = work.columns(1)

@@ -22,8 +22,7 @@ def _qr(work: Work) -> None:
     m, n, (q, r) = work.call.rows, work.call.columns, work.results
     k = m if work.call.setting("mode") == "complete" else n
     columns, scales, room = work.take(k * m), work.take(n), work.take(k * BLOCK)
-    work.copy(0, columns, turned=True)
-    moves.look(columns, (m, 1), n, m)
+    work.copy(0, columns, turned=True, look=True)
     work.function("geqrf", m, n, columns, m, scales, room, k * BLOCK)
     moves.move(columns, (1, m), k, n, r, n, keep="upper")
     work.function("orgqr", m, k, n, columns, m, scales, room, k * BLOCK)
@@ -34,8 +33,7 @@ def _eigenvalues(work: Work, letter: str, values: Register, room: int, whole: in
     """The eigenvalues of the lower triangle; where the eigenvectors lie, in columns."""
     w, moves, n = work.w, work.moves, work.call.rows
     columns = work.take(n * n)
-    work.copy(0, columns, turned=True, keep="upper")
-    moves.look(columns, (n, 1), n, n)
+    work.copy(0, columns, turned=True, keep="upper", look=True)
     memory, wholes = work.take(room), work.take(whole, I32)
     with w.when(~moves.is_odd()):  # what is not finite may keep LAPACK busy for ever
         work.function("syevd", letter, "L", n, columns, n, values, memory, room, wholes, whole)

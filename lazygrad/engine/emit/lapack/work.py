@@ -87,18 +87,20 @@ class Work:
         """A copy of an operand whose columns lie side by side, as LAPACK wants it; it must be finite."""
         matrix = self.call.operands[operand]
         copy = self.take(matrix.rows * matrix.columns)
-        self.copy(operand, copy, turned=True)
-        self.moves.look(copy, (matrix.rows, 1), matrix.columns, matrix.rows)
+        self.copy(operand, copy, turned=True, look=True)
         return copy
 
-    def copy(self, operand: int, target: Register, turned: bool = False, keep: str = "") -> None:
-        """Copy an operand, or its transpose, row by row; of it one triangle, if ``keep`` says so."""
+    def copy(self, operand: int, target: Register, turned: bool = False, keep: str = "", look: bool = False) -> None:
+        """Copy an operand, or its transpose, row by row; of it one triangle, if ``keep`` says so.
+
+        With ``look`` it must be finite.
+        """
         matrix = self.call.operands[operand]
         sizes = (matrix.columns, matrix.rows) if turned else (matrix.rows, matrix.columns)
         strides = self.strides(operand, turned)
         if sizes[1] == 1:  # numbers one below the other are better taken side by side
             sizes, strides = (1, sizes[0]), (0, strides[0])
-        self.moves.move(self.operands[operand], strides, *sizes, target, sizes[1], keep, self.call.dtype)
+        self.moves.move(self.operands[operand], strides, *sizes, target, sizes[1], keep, self.call.dtype, look)
 
     def lying(self, operand: int = 0) -> Lying:
         """An operand as a matrix that BLAS takes: where it lies, or else a copy."""
