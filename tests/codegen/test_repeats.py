@@ -14,6 +14,7 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 import lazygrad as lg
 from lazygrad.engine.cpu import driver, lower
 from lazygrad.engine.cpu.native import Native, Repeat
+from lazygrad.engine.lower import turns
 from tests.codegen.native_steps import Case, agree, case, script, whole
 from tests.codegen.random_loops import bodies, halved, looping
 
@@ -230,8 +231,8 @@ def test_memory_of_a_body_is_part_of_the_arena() -> None:
         return lg.scan(body, c, x)[0]
 
     sizes = []
-    for turns in (2, 50):
-        this = native_case(step, whole((16, 16)), whole((turns, 16, 16), low=0, high=2), units=1)
+    for count in (2, 50):
+        this = native_case(step, whole((16, 16)), whole((count, 16, 16), low=0, high=2), units=1)
         sizes.append(this.native.nbytes)
     assert sizes[0] == sizes[1]
     assert sizes[0] >= 2 * 16 * 16 * 4
@@ -281,9 +282,14 @@ def test_a_step_with_a_loop_is_called_quickly() -> None:
         fast(c + k, x)
 
 
+@pytest.mark.parametrize("in_registers", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_underflows_in_a_loop_of_float32_is_zero(dtype: str) -> None:
+def test_what_underflows_in_a_loop_of_float32_is_zero(
+    dtype: str, in_registers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As it costs much and says little; in float64 it is kept, and after the loop all is as before."""
+    if in_registers:
+        monkeypatch.setattr(lower, "small_loop", turns.small_loop)
     info = np.finfo(dtype)
     env = lg.VariableEnvironment(seed=0, dtype=dtype)
     fast = env.compile(lambda ctx, x: lg.scan(lambda c, _: (c / 2, c), x, length=3), wait=True)

@@ -275,7 +275,7 @@ class _Lowering:
         elif entry.kind is Way.PRODUCT:
             self._product(number, entry.node)
         elif small is not None:
-            self._small_loop(number, small)
+            self._small_loop(number, entry.node, small)
         elif entry.kind is Way.REPEAT:
             step, scratch = repeat(self.ways, number, entry.node, self._inside)
             self.program.append(step)
@@ -285,11 +285,11 @@ class _Lowering:
         else:
             self.program.append(NumpyCall(entry.node, number))
 
-    def _small_loop(self, number: int, small: SmallLoop) -> None:
+    def _small_loop(self, number: int, node: int, small: SmallLoop) -> None:
         text = self._small.get(small.key)
         if text is None:
             text = self._small[small.key] = written_loop(small, self.target)
-        self._append(text, small.arguments, number)
+        self._append(text, small.arguments, number, flushes(self.ways, node))
 
     def _inside(self, ways: Ways) -> Native:
         """The native code of a body, which shares the text of its kernels with what is around it."""

@@ -16,6 +16,10 @@ from lazygrad.ops.control import COUNT, Call, Cond, Scan, While
 
 __all__ = ["LoopsText", "written_loop"]
 
+# Turns after which a loop is left to NumPy though nothing forbids more: it may run for ever, and Ctrl-C, which a
+# kernel does not hear, is heard there. It takes seconds to come so far.
+ENDLESS = 1 << 31
+
 Turn = Callable[[Register, list[Values]], list[Values]]
 
 
@@ -102,19 +106,19 @@ class LoopsText(StraightText):
 
     def _while(self, o: Operation, operands: list[Any]) -> list[Any]:
         """SmallLoop as long as the condition holds; more than there may be end the step."""
-        w, (condition, body), limit = self.writer, o.detail, o.params["max_steps"]
+        w, (condition, body) = self.writer, o.detail
+        limit = ENDLESS if o.params["max_steps"] is None else o.params["max_steps"]
         n, asked = o.params["carries"], len(condition.takes)
         specs = [*o.specs[:n], COUNT]
         firsts = _flat([*operands[:n], [w.constant(0, I64)]], specs)
         with w.asking([(x.type, x.name) for x in firsts]) as (names, ask):
             *carried, count = self._grouped(names, specs)
             (holds,) = self.write(condition, [*carried, *operands[n:asked]])
-            ask(holds[0] if limit is None else holds[0] & (count[0] < limit))
+            ask(holds[0] & (count[0] < limit))
             after = self.write(body, [*carried, *operands[asked:]])
             names[:] = [x.name for x in _flat([*after, [count[0] + 1]], specs)]
         found = self._grouped(names, specs)
-        if limit is not None:
-            self.refuse(Register(w, holds[0].name, BOOL, False, w.level))
+        self.refuse(Register(w, holds[0].name, BOOL, False, w.level))
         return found
 
     def _choice(self, o: Operation, operands: list[Any]) -> list[Any]:
