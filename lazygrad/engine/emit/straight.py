@@ -16,7 +16,7 @@ import numpy as np
 from lazygrad.define.kinds import Declared, Reduction
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.blocks import Block, Blocks
-from lazygrad.engine.lanes.registers import I64, Cell, Register
+from lazygrad.engine.lanes.registers import I64, U64, Cell, Register
 from lazygrad.engine.lanes.scalar import Scalars
 from lazygrad.engine.lower.small import blocks_of
 from lazygrad.engine.lower.straight import BLOCK, How, Operation, StraightLine, broadcast, grid, order
@@ -132,6 +132,8 @@ class StraightText:
                 return [self.writer.constant(x, o.spec.dtype) for x in np.frombuffer(o.detail, o.spec.dtype)]
             case How.APPLY:
                 return self._applied(o, operands)
+            case How.COUNT:
+                return self._counted(o, operands)
             case How.MOVE:
                 return [operands[0][k] for k in grid(o.detail, o.spec.shape)]
             case How.TAKE:
@@ -189,6 +191,12 @@ class StraightText:
             native = isinstance(x, Register)
             found.append(x.astype(o.spec.dtype) if native else self.writer.constant(x, o.spec.dtype))
         return found
+
+    def _counted(self, o: Operation, operands: list[Values]) -> Values:
+        given = [xs[k] for xs, spec in zip(operands, o.takes, strict=True) for k in range(spec.size)]
+        places = [self.writer.constant(k, U64) for k in range(o.spec.size)]
+        kernel = o.op.formula.kernel
+        return [kernel(self.scalars, place, *given, **o.params).astype(o.spec.dtype) for place in places]
 
     def _placed(self, o: Operation, operands: list[Values]) -> Values:
         found = [self.writer.constant(0, o.spec.dtype)] * o.spec.size

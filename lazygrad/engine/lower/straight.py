@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import Classified, Way
@@ -58,6 +59,8 @@ class How(enum.StrEnum):
     """They are the same in every run."""
     APPLY = "apply"
     """The kernel of an elementwise op makes each of one element of every operand."""
+    COUNT = "count"
+    """A formula makes each of its number, and of all elements of the operands."""
     MOVE = "move"
     """Each is an element of the operand."""
     TAKE = "take"
@@ -250,6 +253,8 @@ def _elements(ways: Classified, i: int, node: Node, spec: Spec) -> tuple[How, An
         return None
     if isinstance(node.op, Elementwise):
         return How.APPLY, None, spec.size, ways.instructions(node, [ways.spec(j) for j in node.inputs]) or 1
+    if isinstance(node.op, Counted):
+        return How.COUNT, None, spec.size, ways.instructions(node, [ways.spec(j) for j in node.inputs]) or 1
     if isinstance(reading, Gathered):
         return How.TAKE, _taking(ways, i), spec.size, 8
     if isinstance(node.op, Movement):

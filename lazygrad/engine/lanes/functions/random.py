@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import U64, Places, Register, scalar_type
 from lazygrad.engine.lanes.writer import Writer
-from lazygrad.philox import MULTIPLIERS, round_keys, rounds, word_at
+from lazygrad.philox import MULTIPLIERS, block_at, round_keys, rounds, word_at
 
 __all__ = ["random_word"]
 
@@ -24,7 +25,17 @@ def random_word(xp: Any, place: Register, key: Register, run: Register, draw: in
     narrow = not (key.wide or run.wide)
     if isinstance(place, Places) and isinstance(w, Writer) and narrow and place.multiple % (16 // dtype.itemsize) == 0:
         return _blocks(w, place.first, key, run, draw, dtype)
+    if place.name.isdigit():
+        return _known(w, int(place.name), key, run, draw, dtype)
     return word_at(xp, place, key, run, draw, dtype)  # type: ignore[no-any-return]
+
+
+def _known(w: Arithmetic, place: int, key: Register, run: Register, draw: int, dtype: np.dtype[Any]) -> Register:
+    """The word at a place that is known: those of one block are of the same text, which is written once."""
+    each = 16 // dtype.itemsize
+    words = block_at(None, w.constant(place // each, U64), key, run, draw)
+    word: Register = words[place % each * dtype.itemsize // 8]
+    return (word >> 32 if dtype.itemsize == 4 and place % 2 else word).astype(dtype)
 
 
 class _Vector:
