@@ -13,7 +13,7 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Mismatch, Spec, broadcast, fits, sized
 from lazygrad.graph.tensor import Tensor, checked_dtype
 from lazygrad.ops.streams import words_of
-from lazygrad.ops.variates import _happens
+from lazygrad.ops.variates import _bernoulli
 
 __all__ = ["Drawer", "is_below", "is_exactly", "is_finite", "require"]
 
@@ -72,7 +72,7 @@ class Drawer:
         """Where something of a probability happens: that is rounded to a multiple of 2⁻³² if ``coarse``."""
         coarse = coarse or (p * 2.0**32).is_integer()
         words = self._words("bernoulli", shape, np.uint32 if coarse else np.uint64)
-        return _happens(words, below=round(p * 2 ** (32 if coarse else 64)), dtype=np.dtype(np.bool_))
+        return _bernoulli(words, below=round(p * 2 ** (32 if coarse else 64)), dtype=np.dtype(np.bool_))
 
     def _like(self, what: str, shape: Any, dtype: Any) -> Spec:
         """The spec of numbers that are drawn."""

@@ -27,7 +27,7 @@ from lazygrad.ops.rejection import LARGEST_RATE, _gamma, _log_gamma, _poisson
 from lazygrad.ops.sorting import argsort
 from lazygrad.ops.standard import sum
 from lazygrad.ops.streams import stream_of
-from lazygrad.ops.variates import _exponential, _normal, _unit, _whole, _whole_of_many
+from lazygrad.ops.variates import _exponential, _integers, _many_integers, _normal, _uniform
 
 __all__ = ["Random"]
 
@@ -50,7 +50,7 @@ class Random(Drawer):
         The bounds, and ``high - low``, are finite in the dtype: numbers that are not are refused, and where tensors
         are not the result is NaN.
         """
-        unit = self._draw(_unit, "uniform", shape, dtype)
+        unit = self._draw(_uniform, "uniform", shape, dtype)
         low, high = self._parameter("low", low, unit), self._parameter("high", high, unit)
         if isinstance(low, Tensor) or isinstance(high, Tensor):
             return _within(low, high, unit)
@@ -88,7 +88,7 @@ class Random(Drawer):
         """
         require(not (is_below(p, 0) or is_below(1, p)), "p", p, "A probability is a number from 0 to 1.")
         if isinstance(p, Tensor) or np.ndim(p) > 0:
-            unit = self._draw(_unit, "bernoulli", shape, np.float64)
+            unit = self._draw(_uniform, "bernoulli", shape, np.float64)
             return less(unit, self._parameter("p", p, unit))
         return self._happens(shape, float(p))
 
@@ -157,7 +157,7 @@ class Random(Drawer):
         upto = cumulative_sum(weights, axis=-1)
         like = self._like("categorical", shape, np.dtype(np.float64))
         last = self._parameter(name, upto[..., -1], like)
-        at = self._draw(_unit, "categorical", like.shape, np.float64) * last
+        at = self._draw(_uniform, "categorical", like.shape, np.float64) * last
         return sum(less_equal(upto[..., :-1], expand_dims(at, axis=-1)), axis=-1, dtype=np.int64)
 
     def _weights(self, name: str, given: Any, dtype: np.dtype[Any]) -> Tensor:
@@ -221,9 +221,9 @@ class Random(Drawer):
         require(inside, "low and high", (low, high), "Whole numbers are drawn as int64, from -2**63 below 2**63.")
         words, count = self._words("integers", shape, np.uint64), high - low
         if count <= 2**32:
-            return _whole(words, low=low, count=count, dtype=np.dtype(np.int64))
+            return _integers(words, low=low, count=count, dtype=np.dtype(np.int64))
         more = self._words("integers", shape, np.uint64)
-        return _whole_of_many(words, more, low=low, count=count, dtype=np.dtype(np.int64))
+        return _many_integers(words, more, low=low, count=count, dtype=np.dtype(np.int64))
 
     def permutation(self, n: int) -> Tensor:
         """The whole numbers below ``n`` in random order, int64."""

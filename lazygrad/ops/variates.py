@@ -64,7 +64,7 @@ def _minus_log(xp: Any, n: Any, f: Any) -> Any:
 
 
 @elementwise(vjp=flat)
-def _unit(xp: Any, w: Array, *, dtype: Any) -> Any:
+def _uniform(xp: Any, w: Array, *, dtype: Any) -> Any:
     """Numbers equally likely anywhere in [0, 1): multiples of 2⁻²⁴ of words of 32 bits, of 2⁻⁵³ of words of 64."""
     whole, real = _dtypes(w)
     drop, digits = (8, 24) if w.dtype.itemsize == 4 else (11, 53)
@@ -72,7 +72,7 @@ def _unit(xp: Any, w: Array, *, dtype: Any) -> Any:
 
 
 @elementwise(vjp=flat)
-def _happens(xp: Any, w: Array, *, below: int, dtype: Any) -> Any:
+def _bernoulli(xp: Any, w: Array, *, below: int, dtype: Any) -> Any:
     """Whether a word is below a number, which may be one more than any."""
     most = 2 ** (8 * w.dtype.itemsize) - 1
     return xp.less(w, w.dtype.type(below)) if below <= most else xp.less_equal(w, w.dtype.type(most))
@@ -192,14 +192,14 @@ def _upper(xp: Any, w: Any, n: int) -> tuple[Any, Any]:
 
 
 @elementwise(vjp=flat)
-def _whole(xp: Any, w: Array, *, low: int, count: int, dtype: Any) -> Any:
+def _integers(xp: Any, w: Array, *, low: int, count: int, dtype: Any) -> Any:
     """Whole numbers from ``low``, ⌊w·count/2⁶⁴⌋ above it, for up to 2³² of them: none is likelier by more than 2⁻³²."""
     found, _ = _upper(xp, w, count)
     return xp.add(found.astype(np.int64), low)
 
 
 @elementwise(vjp=(flat, flat))
-def _whole_of_many(xp: Any, w: Array, more: Array, *, low: int, count: int, dtype: Any) -> Any:
+def _many_integers(xp: Any, w: Array, more: Array, *, low: int, count: int, dtype: Any) -> Any:
     """Whole numbers from ``low``, ⌊(2⁶⁴·w + more)·count/2¹²⁸⌋ above it: none is likelier by more than 2⁻⁶⁴."""
     if count == 2**64:
         found = w
