@@ -1,8 +1,9 @@
 """Linear algebra of many small matrices beside its peers: ``python -m benchmarks.small``.
 
 Batches of matrices of a few rows are solved, inverted and factored, alone and with gradients, in float64. Results are
-compared first; then the frameworks take turns in one process, so that what else the machine does meets all of them. A
-time is the least of all turns. Peers that are not installed are left out; JAX and PyTorch compile what they can.
+compared first; then the frameworks take turns in one process, some calls each, so that what else the machine does meets
+all of them, and the threads of one are asleep when another is measured. A time is the least of all calls. Peers that
+are not installed are left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import lazygrad as lg
 
 OPS = ("inv", "solve", "cholesky", "eigh", "product")
+TURNS = 5
 Call = Callable[[], Any]
 
 
@@ -50,12 +52,12 @@ def report(op: str, n: int, slopes: bool, batch: int, peers: list[str], seconds:
         calls[name] = MAKERS[name](op, arrays, slopes)
     agree(op, {name: call() for name, call in calls.items()})
     times = {name: float("inf") for name in calls}
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
+    for _ in range(TURNS):
         for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name] = min(times[name], time.perf_counter() - start)
+            until = time.perf_counter() + seconds / TURNS / len(calls)
+            while (start := time.perf_counter()) < until:
+                call()
+                times[name] = min(times[name], time.perf_counter() - start)
     own = times.pop("lazygrad")
     listed = "".join(f"{1e3 * times[name]:>10.3f}" if name in times else f"{'':>10}" for name in ["numpy", *peers])
     ratios = f"{own / min(times.values()):>12.3f}" if times else ""
