@@ -18,7 +18,7 @@ from lazygrad.graph.guarded import misdeclared
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, is_random
 
-__all__ = ["BodyPlan", "Hosted", "region_kernel", "locate", "planned"]
+__all__ = ["BodyPlan", "Hosted", "region_kernel", "locate", "owned", "planned"]
 
 Draw = Callable[..., Any]  # draw(number, turn) -> the generator, at the beginning of a draw
 
@@ -225,6 +225,12 @@ def _checked(plan: Plan, i: int, kernel: Callable[..., Any], backend: Backend, *
     else:
         plan.check(i, result)
     return result
+
+
+def owned(results: Sequence[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
+    """Results of a kernel in memory of their own: one may be an operand, whose memory is soon another's."""
+    kept = {id(x) for x in operands}
+    return tuple([y.copy() if id(y) in kept or getattr(y, "base", None) is not None else y for y in results])
 
 
 def region_kernel(plan: Plan, index: int, backend: Backend, draw: Draw, outer: int = 0) -> Callable[..., Any]:

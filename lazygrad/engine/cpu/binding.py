@@ -20,7 +20,7 @@ from lazygrad.engine.cpu.stretches import describe, row, statics
 from lazygrad.engine.emit.lapack import PREFIX
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
-from lazygrad.engine.machine import region_kernel
+from lazygrad.engine.machine import owned, region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
@@ -153,7 +153,7 @@ class Binding:
                 result = op.kernel(xp, *values, **params)
             if several:
                 self.native.plan.check(node, result)
-                arrays["results", node] = result
+                result = arrays["results", node] = owned(result, values)
             else:
                 result = np.asarray(result)
                 self.native.plan.check(node, [result])

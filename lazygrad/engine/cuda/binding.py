@@ -20,7 +20,7 @@ from lazygrad.engine.cpu.native import Instruction, Native
 from lazygrad.engine.cuda.entry import DeviceCode
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
-from lazygrad.engine.machine import region_kernel
+from lazygrad.engine.machine import owned, region_kernel
 from lazygrad.engine.refused import Refused
 from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
@@ -141,7 +141,7 @@ class DeviceBinding:
                 result = op.kernel(self.xp, *values, **params)
             if several:
                 self.native.plan.check(node, result)
-                arrays["results", node] = result
+                result = arrays["results", node] = owned(result, values)
                 for k, j in self.native.ways.results.get(node, {}).items():
                     self._write(j, result[k], arrays)
             else:
