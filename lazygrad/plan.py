@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lazygrad.define.kinds import Declared, Source
+from lazygrad.define.kinds import Declared, Source, item
 from lazygrad.define.region import Region
 from lazygrad.errors import DefinitionError, GraphError, Origin, report
 from lazygrad.graph.body import bodies
@@ -162,12 +162,11 @@ class Plan:
     def peak_bytes(self) -> int:
         """Bytes of the arena in which native code keeps what is neither a variable, an input nor a result.
 
-        Without native code, as much as all nodes make together: NumPy frees arrays as it goes on.
+        Without native code, as much as all nodes make together, and the nodes of a body once: NumPy frees arrays as
+        it goes on.
         """
         code = self.native()
-        if code is not None:
-            return code.nbytes
-        return sum(s.nbytes for i, node in enumerate(self.graph.nodes) if node.inputs for s in self.specs(i))
+        return _nbytes(self.graph) if code is None else code.nbytes
 
     def specs(self, index: int) -> tuple[Spec, ...]:
         """The specs of a node's results."""
@@ -206,6 +205,17 @@ def walked(graph: Graph) -> Iterator[Node]:
         if isinstance(node.op, Region):
             for body in bodies(node):
                 yield from walked(body.graph)
+
+
+def _nbytes(graph: Graph) -> int:
+    """Bytes of what the nodes make; of bodies in one turn, of which that of one branch is the largest."""
+    total = 0
+    for node in graph.nodes:
+        specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
+        total += sum(spec.nbytes for spec in specs) if node.inputs and not node.of(item) else 0
+        if isinstance(node.op, Region):
+            total += max(_nbytes(body.graph) for body in bodies(node))
+    return total
 
 
 def is_random(node: Node) -> bool:

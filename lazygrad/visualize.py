@@ -12,6 +12,7 @@ import os
 import reprlib
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import BackendError, Origin, SaveError, report
+from lazygrad.graph.body import Body, bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Spec
@@ -58,7 +60,8 @@ def to_dot(graph: Graph) -> str:
 
     Every node shows its op, dtype and shape, and its name if it has one: that of the variable or
     placeholder, or the one that the user's program gives it (``loss = ...``). Namespaces of variables are
-    boxes, and roots have a double border. Where the user wrote a node is its tooltip.
+    boxes, and roots have a double border. The body of a loop is a box too, with a dashed arrow from what comes out of
+    it. Where the user wrote a node is its tooltip.
     """
     import graphviz  # here, because few programs draw and all import lazygrad
 
@@ -74,11 +77,12 @@ class _Picture:
         names: what the user's program calls a node.
     """
 
-    def __init__(self, graph: Graph, dot: Any) -> None:
+    def __init__(self, graph: Graph, dot: Any, prefix: str = "n", roots: Sequence[int] | None = None) -> None:
         self.graph = graph
         self.dot = dot
+        self.prefix = prefix
         self.names = assigned_names(graph)
-        self.roots = set(graph.roots)
+        self.roots = set(graph.roots if roots is None else roots)
         self.places: dict[tuple[int, int], str] = {}
         uses = Counter(j for node in graph.nodes for j in node.inputs)
         known = Counter(_last(node.params["name"]) for node in graph.nodes if node.op is variable)
@@ -96,7 +100,7 @@ class _Picture:
 
     def drawn(self) -> Any:
         """The picture in DOT."""
-        dot, nodes = self.dot, self.graph.nodes
+        dot = self.dot
         dot.attr(
             label=_legend(), labelloc="t", labeljust="l", fontname=FONT, fontsize="11", fontcolor=INK,
             bgcolor="white", ranksep="0.34", nodesep="0.2",
@@ -106,6 +110,12 @@ class _Picture:
             margin="0.11,0.07", height="0.3", width="0.3", ordering="in",
         )  # fmt: skip
         dot.attr("edge", arrowsize="0.6", penwidth="0.9", fontname=FONT, fontsize="8", fontcolor=PALE)
+        self._content()
+        return dot
+
+    def _content(self) -> None:
+        """The nodes, the boxes, and the arrows."""
+        dot, nodes = self.dot, self.graph.nodes
         rooms: dict[str, list[int]] = {}
         for i, node in enumerate(nodes):
             if node.op is variable and "/" in node.params["name"]:
@@ -117,8 +127,26 @@ class _Picture:
             color, weight = PARTS[self.graph.origins[i].part][1], WEIGHT[self.graph.origins[i].part]
             arrows = [j for j in node.inputs if j not in self.texts]
             for place, j in enumerate(arrows):
-                dot.edge(f"n{j}", f"n{i}", color=color, weight=weight, **_arrow(place, len(arrows)))
-        return dot
+                ends = (f"{self.prefix}{j}", f"{self.prefix}{i}")
+                dot.edge(*ends, color=color, weight=weight, **_arrow(place, len(arrows)))
+            for number, body in enumerate(bodies(node)):
+                self._body(i, number, body)
+
+    def _body(self, i: int, number: int, body: Body) -> None:
+        """The body of a loop as a box, with what is given to it named by what it is."""
+        node = self.graph.nodes[i]
+        inner = _Picture(body.graph, self.dot, f"{self.prefix}{i}_{number}_", body.outputs)
+        carries, xs = node.params.get("carries", 0), node.params.get("xs", 0)
+        inner.names.update(dict.fromkeys(body.inputs, "captured"))
+        inner.names.update(dict.fromkeys(body.inputs[carries : carries + xs], "x"))
+        inner.names.update(dict.fromkeys(body.inputs[:carries], "carry"))
+        box = 'labeljust=l style="rounded,dashed" color="#b4bcc6" fontsize=11 margin=8'
+        self.dot.body.append(f"\tsubgraph cluster_{inner.prefix} {{\n\t\tlabel=<<I>{node.op.name}</I>> {box}\n")
+        inner._content()
+        self.dot.body.append("\t}\n")
+        for j in dict.fromkeys(body.outputs):
+            if j not in inner.hidden:
+                self.dot.edge(f"{inner.prefix}{j}", f"{self.prefix}{i}", style="dashed", color=PALE)
 
     def _node(self, i: int) -> None:
         node, origin = self.graph.nodes[i], self.graph.origins[i]
@@ -138,7 +166,7 @@ class _Picture:
             attributes |= SHAPES[node.op]
         if i in self.roots:
             attributes |= {"penwidth": "1.6", "peripheries": "2"}
-        self.dot.node(f"n{i}", **attributes)
+        self.dot.node(f"{self.prefix}{i}", **attributes)
 
     def _place(self, origin: Origin) -> str:
         """The user's line, for a tooltip. Many nodes share one."""
@@ -154,6 +182,8 @@ class _Picture:
             inner = []
         defaults = getattr(node.op, "defaults", {})
         for key, value in node.params.items():
+            if key in ("body", "condition", "bodies"):  # a box
+                continue
             if key not in ("shape", "dtype", "name", "draw", "number") and defaults.get(key, self) is not value:
                 inner.append(f"{key}={_setting(value)}")
         return f"{node.op.name}({', '.join(inner)})" if inner else node.op.name

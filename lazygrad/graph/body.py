@@ -66,9 +66,9 @@ class Body:
         return f"<body of {len(self.graph.nodes)} nodes>"
 
     def __str__(self) -> str:
-        """One line a node as graphs are printed, then what comes out."""
-        out = ", ".join(f"%{i}" for i in self.outputs)
-        return f"{self.graph}\n return {out}".rstrip()
+        """One line a node as graphs are printed, after what is given; then what comes out."""
+        given, out = (", ".join(f"%{i}" for i in places) for places in (self.inputs, self.outputs))
+        return f" given {given}\n{self.graph}\n return {out}".rstrip()
 
 
 def bodies(node: Node) -> Iterator[Body]:

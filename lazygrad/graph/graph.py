@@ -301,17 +301,20 @@ class Graph:
         return len(self.nodes)
 
     def __str__(self) -> str:
-        """One line a node: its number, op, operands and settings, spec, and the user's line."""
-        rows = []
+        """One line a node: its number, op, operands and settings, spec, and the user's line; bodies stand indented."""
+        rows, inside = [], []
         for i, (node, origin) in enumerate(zip(self.nodes, self.origins, strict=True)):
+            bodies = [(k, body) for k, value in node.params.items() for body in _bodies(value)]
             operands = [f"%{j}" for j in node.inputs]
             shown = [k for k in node.params if k not in ("shape", "dtype") or node.inputs]
-            settings = [f"{k}={_brief(node.params[k])}" for k in shown]
+            settings = [f"{k}={_brief(node.params[k])}" for k in shown if not _bodies(node.params[k])]
             spec = node.spec if isinstance(node.spec, Spec) else ", ".join(map(str, node.spec))
             mark = "*" if i in self.roots else " "
             rows.append((f"{mark}%{i} = {node.op.name}({', '.join(operands + settings)})", str(spec), origin.place))
+            inside.append([f"    {line}" for k, body in bodies for line in (f"{k}:", *str(body).splitlines())])
         left, middle = (max((len(row[k]) for row in rows), default=0) for k in (0, 1))
-        return "\n".join(f"{a:<{left}}  {b:<{middle}}  {c}" for a, b, c in rows)
+        lines = [f"{a:<{left}}  {b:<{middle}}  {c}" for a, b, c in rows]
+        return "\n".join(line for own, more in zip(lines, inside, strict=True) for line in (own, *more))
 
     def to_dot(self) -> str:
         """The graph in the DOT language of Graphviz, see :func:`lazygrad.visualize.to_dot`."""
@@ -325,6 +328,12 @@ class Graph:
             BackendError: Graphviz is not installed; the DOT text is written all the same.
         """
         return cast(Path, functions["render"](self, path))
+
+
+def _bodies(setting: Any) -> list[Any]:
+    """The bodies in a setting; they have a graph."""
+    listed = setting if isinstance(setting, tuple) else (setting,)
+    return [value for value in listed if isinstance(getattr(value, "graph", None), Graph)]
 
 
 def _brief(setting: Any) -> str:
