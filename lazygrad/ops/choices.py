@@ -148,7 +148,8 @@ def checkpoint(f: F) -> F:
 
     So a gradient takes less memory, and as long again as ``f``. What the function returns, and what it takes from
     outside, is kept. The body of a :func:`scan` may be one: then the memory of its gradient grows as the square root
-    of the number of turns (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+    of the number of turns (Chen et al. 2016, "Training deep nets with sublinear memory cost"); where it draws, the
+    numbers are others than without.
 
     Args:
         f: a function that returns tensors, in tuples, lists and dicts, in any nesting.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,11 @@ from lazygrad.graph.registry import function
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.bodies import Nest, Turn, check_nesting, fail, is_leaf, nested, node, sealed, turn, write
+from lazygrad.ops.choices import checkpoint
 from lazygrad.ops.control import SCAN, SCAN_ACTING, WHILE, WHILE_ACTING
+from lazygrad.ops.movement import concat, reshape
 from lazygrad.ops.source import arange, literal
+from lazygrad.trees import leaves, rebuilt
 
 __all__ = ["fori_loop", "scan", "while_loop"]
 
@@ -53,8 +57,50 @@ def scan(
         GraphError: the body does not return a pair.
     """
     graph = current_graph("scan")
-    over = nested(xs, graph)
-    return _scanned("scan", graph, nested(init, graph), over, _length(over, length), bool(reverse), body)
+    begun, over = nested(init, graph), nested(xs, graph)
+    turns, plain = _length(over, length), getattr(body, "checkpointed", None)
+    if plain is not None and turns > 3:
+        draws = graph.outermost.draws
+        carry, tried, it = _turn_written("scan", graph, begun, over, plain)
+        tried.close()
+        graph.outermost.draws = draws
+        graph.written.pop()
+        if not it.assigned:
+            return _in_segments(carry, over, turns, bool(reverse), plain)
+    return _scanned("scan", graph, begun, over, turns, bool(reverse), body)
+
+
+def _in_segments(
+    init: Nest, over: Nest, length: int, reverse: bool, body: Callable[[Any, Any], Any]
+) -> tuple[Any, Any]:
+    """A scan of scans of about √length turns, each of which is computed again for the gradient.
+
+    So what is kept is a carry for each segment, and all of one segment while that is differentiated. A draw is keyed
+    by the turn of both scans, so its numbers are others than without.
+    """
+    size = math.isqrt(length - 1) + 1
+    count = length // size
+    cut = [t[: count * size] for t in over.tensors]
+    rest = over.with_leaves([t[count * size :] for t in over.tensors]) if over.tensors else over.tree
+    rows = [reshape(t, (count, size, *t.shape[1:])) for t in cut]
+    whole = over.with_leaves(rows) if rows else over.tree
+
+    @checkpoint
+    def segment(carry: Any, xs: Any, turns: int = size) -> Any:
+        return scan(body, carry, xs, length=turns, reverse=reverse)
+
+    carry, last = init.with_leaves(init.tensors), length - count * size
+    after: Any = None
+    if reverse and last:
+        carry, after = segment(carry, rest, last)
+    carry, ys = scan(lambda c, x: segment(c, x), carry, whole, length=count, reverse=reverse)
+    if not reverse and last:
+        carry, after = segment(carry, rest, last)
+    one, other = [[y for _, y in leaves(tree) if y is not None] for tree in (ys, after if last else ys)]
+    flat = [reshape(y, (count * size, *y.shape[2:])) for y in one]
+    found = [concat([a, b]) for a, b in zip(flat, other, strict=True)] if last else flat
+    rest_of = iter(found)
+    return carry, rebuilt(ys, [None if y is None else next(rest_of) for _, y in leaves(ys)])
 
 
 def _scanned(
