@@ -187,16 +187,18 @@ class StraightText:
         places = [broadcast(shape, o.spec.shape) for shape in _shapes(o)]
         found = []
         for k in range(o.spec.size):
-            x = o.op.kernel(self.scalars, *[xs[at[k]] for xs, at in zip(operands, places, strict=True)], **o.params)
-            native = isinstance(x, Register)
-            found.append(x.astype(o.spec.dtype) if native else self.writer.constant(x, o.spec.dtype))
+            given = [xs[at[k]] for xs, at in zip(operands, places, strict=True)]
+            found.append(self._cast(o, o.op.kernel(self.scalars, *given, **o.params)))
         return found
 
     def _counted(self, o: Operation, operands: list[Values]) -> Values:
         given = [xs[k] for xs, spec in zip(operands, o.takes, strict=True) for k in range(spec.size)]
         places = [self.writer.constant(k, U64) for k in range(o.spec.size)]
-        kernel = o.op.formula.kernel
-        return [kernel(self.scalars, place, *given, **o.params).astype(o.spec.dtype) for place in places]
+        return [self._cast(o, o.op.formula.kernel(self.scalars, place, *given, **o.params)) for place in places]
+
+    def _cast(self, o: Operation, x: Any) -> Register:
+        """What a kernel returned, in the dtype of the result."""
+        return x.astype(o.spec.dtype) if isinstance(x, Register) else self.writer.constant(x, o.spec.dtype)
 
     def _placed(self, o: Operation, operands: list[Values]) -> Values:
         found = [self.writer.constant(0, o.spec.dtype)] * o.spec.size

@@ -139,8 +139,9 @@ def written_loop(loop: SmallLoop, target: Target) -> Written:
     w = target.writer()
     w.calls = loop.calls
     o, looping = loop.operation, LoopsText(w)
-    operands = [Memory(w, w.argument(k), spec, loop.steps[k]) for k, spec in enumerate(o.takes)]
     wanted = [k for k, key in enumerate(loop.results) if key is not None]
+    given = zip(o.takes, loop.steps, strict=True)
+    operands = [Memory(w, w.argument(k), spec, step) for k, (spec, step) in enumerate(given)]
     results = {k: Memory(w, w.argument(len(operands) + place), o.specs[k]) for place, k in enumerate(wanted)}
     found = looping.region(o, operands, [results.get(k) for k in range(len(o.specs))])
     for k, result in results.items():

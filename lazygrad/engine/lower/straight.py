@@ -331,8 +331,10 @@ def broadcast(source: Shape, target: Shape) -> list[int]:
 def order(shape: Shape, axes: Sequence[int]) -> list[list[list[int]]]:
     """For every element of a fold over ``axes``, the runs of elements that it combines, as NumPy goes.
 
-    A run lies in order in memory: NumPy sums it pairwise, and adds the runs one after the other.
+    A run lies in order in memory: NumPy sums it pairwise, and adds the runs one after the other. Axes of one element
+    are none to it.
     """
+    axes = [axis for axis, n in enumerate(shape) if axis in axes or n == 1]
     kept = [axis for axis in range(len(shape)) if axis not in axes]
     inner = len(shape)
     while inner and inner - 1 in axes:

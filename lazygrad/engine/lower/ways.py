@@ -84,10 +84,11 @@ class Ways(Classified):
         """Operands of a repeat lie in order; of one that it goes through, every slice does."""
         loop = looped(node)
         assert loop is not None
+        sliced = loop.sliced
         for number, j in enumerate(node.inputs):
             self._need_view(j)
             view = self.view(j)
-            if view is not None and not (view.first if number in loop.sliced else view).is_contiguous:
+            if view is not None and not (view.first if number in sliced else view).is_contiguous:
                 self._need(j)
 
     def _lazy(self, i: int, node: Node) -> None:
