@@ -173,6 +173,26 @@ def test_gradients_agree_with_numpy(name: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("name", DERIVED)
+def test_native_gradients_are_slopes(name: str) -> None:
+    """Along a random symmetric direction, against a central difference of native values."""
+    step, made = OPS[name]
+    env = lg.VariableEnvironment(seed=0)
+
+    def total(ctx: Any, a: Any) -> Any:
+        results = step(ctx, a)
+        results = results if isinstance(results, tuple) else (results,)
+        return lg.add_n([lg.sum(lg.sin(y + 0.3)) for y in results])
+
+    value = env.compile(total, wait=True)
+    slope = env.compile(lambda ctx, a: lg.grad(total(ctx, a), [a]), wait=True)
+    a, along = made((6,), 3), random_floats((6, 3, 3), "float64", seed=3)
+    along = along + np.swapaxes(along, 1, 2)
+    expected = (value(a + 1e-5 * along) - value(a - 1e-5 * along)) / 2e-5
+    value(a), slope(a)
+    np.testing.assert_allclose(np.sum(slope(a)[0] * along), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", DERIVED)
 @pytest.mark.parametrize("n", [2, 3, *[pytest.param(n, marks=pytest.mark.slow) for n in (5, 8)]])
 def test_second_derivatives_agree_with_numpy(name: str, n: int) -> None:
     """Of every op, in float64."""
@@ -190,7 +210,8 @@ def test_a_batch_may_have_any_size(batch: tuple[int, ...], dtype: str) -> None:
 
     def step(ctx: Any, a: Any) -> Any:
         y = lg.linalg.inv(a)
-        return y, lg.sum(y), lg.sum(y, axis=(-1, -2)), lg.sum(y, axis=-2), lg.max(y, axis=-1)
+        folds = lg.sum(y), lg.sum(y, axis=(-1, -2)), lg.sum(y, axis=-2), lg.max(y, axis=-1)
+        return y, folds, lg.linalg.inv(y + lg.sum(y, axis=-2, keepdims=True)), lg.argmax(y, axis=-1)
 
     agree(case(step, regular(batch, 3, dtype)), units=100)
 
@@ -288,6 +309,17 @@ def test_the_derivatives_of_a_cholesky_factor_agree_with_numpy(n: int) -> None:
     this = case(lambda ctx, a, g: (_cholesky_inverse(lg.tril(a)), _cholesky_cotangent(lg.tril(a), g)), a, g)
     agree(this, units=100)
     assert [] == this.calls
+
+
+def test_a_plan_explains_its_small_matrices() -> None:
+    """By the ops, and how each element is made of those of the matrices."""
+    env = lg.VariableEnvironment(seed=0)
+    fast = env.compile(lambda ctx, a: lg.linalg.qr(a).R * 2, wait=True)
+    fast(regular((40,), 2))
+    text = fast.plan.explain()
+    assert "qr, multiply" in text
+    assert "1 leaf, 1 number, 1 lazy, 1 small, 1 several" in text
+    assert "%4 = qr(2 × 2 of %0, %1, %2, %3) 1[i1, i2]" in text
 
 
 # What fails.

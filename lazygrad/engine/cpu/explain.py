@@ -154,7 +154,8 @@ def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:
     reads = {r.node for s in kernel.statements for r in s.reads} - own
     wrote = {s.target.node if isinstance(s.target, Part) else s.node for s in kernel.statements}
     kept = {n for n in wrote if n in kernel.stored or n not in own}
-    names = [ways.nodes[s.node].op.name if s.target is None else "copy" for s in kernel.statements]
+    ops = [(ways.nodes[s.node] if s.small is None else ways.nodes[s.small.base]).op for s in kernel.statements]
+    names = ["copy" if s.target is not None else op.name for s, op in zip(kernel.statements, ops, strict=True)]
     rows = " × ".join(map(str, kernel.rows)) or "1"
     return (
         ", ".join(names),

@@ -56,7 +56,7 @@ class Elements:
         self.scalars = Scalars(self.writer, self.refuse)
         self.blocks = Blocks(self.scalars)
         self.tiles = Tiles(writer, self.loops) if schedule.slid and isinstance(writer, Writer) else None
-        self.by_rows = schedule.by_rows
+        self.by_rows = schedule.by_rows and bool(schedule.runs)
         self._made, self.rank, self._stored = kernel.made, kernel.rank, schedule.stored
         self.arguments: list[Any] = []
         self._places: dict[Any, int] = {}
@@ -80,6 +80,7 @@ class Elements:
         if isinstance(e, Load) and e.node in self._made:  # it may change, so it is not remembered
             if e.node in self.rooms:
                 return self.from_room(e.node, e.spec, index[self.rank :])
+            assert self.tiles is None, "it is written at the end of the row, and remembered until then"
             return self.loops.load(self.argument(e.node), at(e.place, loops), e.spec.dtype, fixed=False)
         x = self.computed(s, e, loops)
         self.writer.remember((e.node, index), x)
