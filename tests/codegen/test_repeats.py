@@ -238,6 +238,53 @@ def test_memory_of_a_body_is_part_of_the_arena() -> None:
     assert sizes[0] >= 2 * 16 * 16 * 4
 
 
+def plus_row(c: Any, x: Any) -> Any:
+    """Every element of a carry read where it lies."""
+    return c * 0.5 + x, None
+
+
+def turned_over(c: Any, x: Any) -> Any:
+    """The carry read where other elements are written."""
+    return c[::-1] * 0.5 + x, None
+
+
+def read_before(c: Any, x: Any) -> Any:
+    """The old carry read by the kernel that writes the new one, and not after."""
+    return c * 0.5 + lg.sum(c) + x, None
+
+
+def read_after(c: Any, x: Any) -> Any:
+    """The old carry read when the new one has been written."""
+    new = c * 0.5 + x
+    return new, lg.sum(new) * c
+
+
+def multiplied(c: Any, x: Any) -> Any:
+    """A product, which reads all of the old carry for every element of the new one."""
+    return (c @ lg.ones((3, 3))) * 0.5 + x, None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(plus_row, True), (turned_over, False), (read_before, True), (read_after, False), (multiplied, True)],
+)
+def test_a_carry_is_written_over_itself_where_nothing_reads_it_after(body: Any, expected: bool) -> None:
+    """Then there is one place for it, and no second one in the arena."""
+    this = native_case(lambda ctx, c, x: lg.scan(body, c, x), whole((4, 3)), whole((5, 4, 3)), units=1)
+    (loop,) = repeats(this.native)
+    (carry,) = loop.carries
+    assert (carry.final == carry.other) is expected
+
+
+def test_carries_that_change_places_are_not_written_over() -> None:
+    """Each becomes what the other was."""
+    this = native_case(
+        lambda ctx, a, b: lg.scan(lambda c, _: ((c[1], c[0]), None), (a, b), length=3), whole(4), whole(4)
+    )
+    (loop,) = repeats(this.native)
+    assert not all(carry.final == carry.other for carry in loop.carries)
+
+
 def test_the_text_does_not_depend_on_the_number_of_turns() -> None:
     """So compilation does not either."""
     texts = [

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.engine.cpu.described import Carry, Read, Setting
-from lazygrad.engine.cpu.native import Inside, Native, Repeat
-from lazygrad.engine.lower.index import View, in_order
-from lazygrad.engine.lower.kernels import Spare
+from lazygrad.engine.cpu.native import Inside, Native, NumpyCall, Repeat
+from lazygrad.engine.lower.index import View, identity, in_order
+from lazygrad.engine.lower.kernels import Kernel, Spare
 from lazygrad.engine.lower.regions import Carried, Flag, Looped, Place, Slice, Use, looped
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.memory import Buffer
@@ -41,10 +41,15 @@ def repeat(ways: Ways, number: int, node: int, lower: Callable[[Ways], Native]) 
     others = [("other", node, k) for k in range(loop.carries)]
     arguments = (("description", node), *operands, *results, *others, ("flag", node))
     final, other = 1 + len(operands), 1 + len(operands) + len(results)
-    carries = [Carry(1 + loop.first + k, final + k, other + k, specs[k].nbytes) for k in range(loop.carries)]
     arrays = _Arrays(loop, [*[_steps(ways, view) for view in operands], *map(_strides, specs)], len(arguments) - 1)
     inside = [arrays.used(use, lower(own)) for use, own in zip(loop.uses, ways.inside[node], strict=True)]
-    scratch: dict[Any, Buffer] = {key: Buffer(spec, number, number) for key, spec in zip(others, specs, strict=False)}
+    own = [k for k in range(loop.carries) if in_place(inside[-1].native, k)]
+    carries = [
+        Carry(1 + loop.first + k, final + k, final + k if k in own else other + k, specs[k].nbytes)
+        for k in range(loop.carries)
+    ]
+    sizes = [Spec((0 if k in own else specs[k].nbytes,), BYTE) for k in range(loop.carries)]
+    scratch: dict[Any, Buffer] = {key: Buffer(spec, number, number) for key, spec in zip(others, sizes, strict=True)}
     scratch |= {key: Buffer(specs[k], number, number) for k, key in enumerate(results) if isinstance(key, tuple)}
     scratch["flag", node] = Buffer(Spec((1,), BYTE), number, number)
     scratch["arena", node] = Buffer(Spec((max(use.native.nbytes for use in inside),), BYTE), number, number)
@@ -57,6 +62,40 @@ def repeat(ways: Ways, number: int, node: int, lower: Callable[[Ways], Native]) 
         flushes(ways, node),
     )  # fmt: skip
     return made, scratch
+
+
+def in_place(native: Native, k: int) -> bool:
+    """Whether what carry ``k`` of a body becomes may be written over what it is.
+
+    It is not read any more by then, or only by the kernel that writes, element by element, and not after that.
+    """
+    given, made = native.inputs[k], Spare(k)
+    touched: dict[Any, list[int]] = {given: [], made: []}
+    for step in native.program:
+        for argument in () if isinstance(step, NumpyCall) else step.arguments:
+            key = native.key(argument.buffer if isinstance(argument, View) else argument)
+            if key in touched:
+                touched[key].append(step.entry)
+    if not touched[made]:
+        return False
+    entry = min(touched[made])  # others read it
+    if entry not in touched[given]:
+        return max(touched[given], default=-1) < entry
+    kernel = native.entries[entry]
+    return max(touched[given]) == entry and isinstance(kernel, Kernel) and _element_by_element(native, kernel, k)
+
+
+def _element_by_element(native: Native, kernel: Kernel, k: int) -> bool:
+    """Whether a kernel reads carry ``k`` only where it is about to write, and nowhere after it has written."""
+    given, shape = native.inputs[k], native.ways.spec(native.inputs[k]).shape
+    for s in kernel.statements:
+        for read in s.reads:
+            if read.node == given and (s.shape != shape or read.at != identity(shape, range(len(shape)))):
+                return False
+        if s.target == Spare(k) or (s.target is None and native.key(s.node) == Spare(k)):
+            after = kernel.statements[kernel.statements.index(s) + 1 :]
+            return not s.axes and all(read.node != given for later in after for read in later.reads)
+    return False
 
 
 def flushes(ways: Ways, node: int) -> bool:
