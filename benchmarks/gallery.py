@@ -33,6 +33,7 @@ GROUPS = {
     "Text": ("char_lstm", "transformer_lm"),
     "Tables of data": ("king_county", "king_county_comparisons", "comparisons"),
     "Mathematics and physics": ("physics", "hessian", "plane_of_best_fit", "svd_trials"),
+    "Time series, dynamics and sampling": ("kalman", "lotka_volterra", "hmc"),
     "Classical methods": ("classical/",),
 }
 

@@ -1,9 +1,9 @@
 """The length and the friction of a pendulum, learned from noisy observations of its angle.
 
-θ″ = −(g/ℓ) sin θ − γ θ′ is solved by the classical Runge–Kutta method, all its steps written into one graph. The
-gradient of the squared error goes back through the integrator, and Adam moves the logarithms of ℓ and γ, so that both
-stay positive. Four swings are observed, each released at rest from another angle. Derivatives of the trajectory then
-say how sure the answer is: the covariance of (ℓ, γ) is σ²(JᵀJ)⁻¹ for noise of variance σ².
+θ″ = −(g/ℓ) sin θ − γ θ′ is solved by the classical Runge–Kutta method, whose steps are turns of one loop of the graph.
+The gradient of the squared error goes back through the integrator, and Adam moves the logarithms of ℓ and γ, so that
+both stay positive. Four swings are observed, each released at rest from another angle. Derivatives of the trajectory
+then say how sure the answer is: the covariance of (ℓ, γ) is σ²(JᵀJ)⁻¹ for noise of variance σ².
 
     python examples/physics.py
     python examples/physics.py --quick --mode compile
@@ -32,20 +32,12 @@ def trajectory(angle: Any, parameters: Any) -> Any:
     """The angles at the times 0, STEP, … of a pendulum released at rest: ``(STEPS + 1, *angle.shape)``."""
     length, friction = parameters[0], parameters[1]
 
-    def acceleration(angle, speed):
-        return -G / length * lg.sin(angle) - friction * speed
+    def slope(time, state):
+        acceleration = -G / length * lg.sin(state["angle"]) - friction * state["speed"]
+        return {"angle": state["speed"], "speed": acceleration}
 
-    speed = 0 * angle
-    angles = [angle]
-    for _ in range(STEPS):  # each step of the classical method of fourth order: speeds v, accelerations a
-        v1, a1 = speed, acceleration(angle, speed)
-        v2, a2 = speed + STEP / 2 * a1, acceleration(angle + STEP / 2 * v1, speed + STEP / 2 * a1)
-        v3, a3 = speed + STEP / 2 * a2, acceleration(angle + STEP / 2 * v2, speed + STEP / 2 * a2)
-        v4, a4 = speed + STEP * a3, acceleration(angle + STEP * v3, speed + STEP * a3)
-        angle = angle + STEP / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
-        speed = speed + STEP / 6 * (a1 + 2 * a2 + 2 * a3 + a4)
-        angles.append(angle)
-    return lg.stack(angles)
+    start = {"angle": angle, "speed": lg.zeros_like(angle)}
+    return lg.integrate.rk4(slope, start, STEP * np.arange(STEPS + 1))["angle"]
 
 
 def loss(angle: Any, logarithms: Any, observed: Any) -> Any:
