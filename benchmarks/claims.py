@@ -75,4 +75,31 @@ CLAIMS = [
     ),
     Claim("k-means, a million points: seconds", "classical/kmeans", "seconds, lazygrad"),
     Claim("k-means, a million points: seconds of scikit-learn", "classical/kmeans", "seconds, scikit-learn"),
+    Claim(
+        "Nile, local level: variance of an observation (published: 15,099)",
+        "kalman",
+        "Nile: variance of an observation",
+        15084,
+        15114,
+    ),
+    Claim(
+        "Nile, local level: variance of the level (published: 1,469.1)",
+        "kalman",
+        "Nile: variance of the level",
+        1467,
+        1471,
+    ),
+    Claim(
+        "Lynx and hare: distance from the published posterior means, in standard errors",
+        "lotka_volterra",
+        "largest deviation from Carpenter (standard errors)",
+        most=0.5,
+    ),
+    Claim("Eight schools: R̂, the largest", "hmc", "largest R̂", most=1.01),
+    Claim(
+        "Eight schools: distance of a mean from the exact one, in standard errors, the largest",
+        "hmc",
+        "largest distance from an exact mean (standard errors)",
+        most=4,
+    ),
 ]
