@@ -1,4 +1,4 @@
-"""The five kinds of op, as decorators, and what each kind supplies.
+"""The kinds of op that are declared by a function, as decorators, and what each kind supplies.
 
 An op is one declaration: an ordinary function of an array namespace ``xp``, with its derivative beside
 it. With ``xp = numpy`` the function computes, with ``xp = cupy`` it computes on the GPU, and with

@@ -1,4 +1,4 @@
-"""The five kinds of op: what each supplies, and how an operand becomes a tensor.
+"""The kinds of op but the sixth, the region: what each supplies, and how an operand becomes a tensor.
 
 Everything true of an op hangs on the op; everything true of a kind of op hangs on the kind. The
 decorators that make ops are in :mod:`lazygrad.define`.
