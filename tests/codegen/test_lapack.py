@@ -201,6 +201,37 @@ def test_gradients_are_native_too(f: Any, shape: Any) -> None:
     native(f, regular(np.random.default_rng(0), shape), units=20_000)
 
 
+def test_a_loop_decomposes_in_every_turn() -> None:
+    """Within a repeat, in its derivative too; and an error names the turn."""
+
+    def step(ctx: lg.Context, a: Any, shifts: Any) -> Any:
+        def body(total: Any, shift: Any) -> Any:
+            factor = la.cholesky(a @ a.mT + shift * lg.eye(12, dtype="float64"))
+            return la.solve_triangular(factor, total, lower=True), la.qr(factor).R[0, 0]
+
+        total, found = lg.scan(body, a[:, :2], shifts)
+        loss = lg.sum(total**2) + lg.sum(found)
+        return loss, lg.grad(loss, [a])[0]
+
+    a, shifts = regular(np.random.default_rng(0), (12, 12)), np.linspace(1, 2, 5)
+    env = lg.VariableEnvironment(dtype="float64")
+    compiled = env.compile(step, wait=True)
+    for native, reference in zip(compiled(a, shifts), env.run(step, a, shifts), strict=True):
+        np.testing.assert_allclose(native, reference, rtol=1e-11, atol=1e-11)
+    assert "0 calls back to NumPy" in compiled.plan.explain()
+    with pytest.raises(np.linalg.LinAlgError, match="Matrix is not positive definite") as raised:
+        compiled(a, np.where(np.arange(5) == 3, -9.0, shifts))
+    assert any(note.startswith("in turn 3 of the scan") for note in raised.value.__notes__)
+
+
+def test_many_chunks_have_little_scratch_memory() -> None:
+    """Of large matrices fewer are decomposed at once; a chunk for each would take 30 MB."""
+    a = np.broadcast_to(np.eye(200), (64, 200, 200))
+    this = case(lambda ctx, a: la.qr(a), a, target=cpu(machine().width, lapack=True))
+    assert 8 <= this.chunks < 64
+    assert this.native.nbytes < 2**24 + 2**16
+
+
 # Failures.
 
 SINGULAR, INDEFINITE = np.ones((12, 12)), np.diag(np.linspace(1, -1, 12))

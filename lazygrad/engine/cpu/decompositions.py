@@ -9,7 +9,6 @@ import numpy as np
 from lazygrad.engine.emit.lapack import Decomposition, Matrix, write
 from lazygrad.engine.emit.rows import Written
 from lazygrad.engine.lanes.target import Target
-from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.trace.reading import Decomposed
@@ -27,9 +26,8 @@ class DecompositionCode(NamedTuple):
 
 def decomposed(call: Decomposition, target: Target) -> DecompositionCode:
     """The code of a call."""
-    w = Writer(target.lanes)
-    body, needs = write(call, w, target)
-    return DecompositionCode(Written(body, dict(w.definitions), [], needs.chunks), needs.scratch)
+    found = write(call, target)
+    return DecompositionCode(Written(found.text, found.definitions, [], found.chunks), found.scratch)
 
 
 def results_of(ways: Ways, node: int) -> list[int | None]:

@@ -14,7 +14,7 @@ from lazygrad.engine.lanes.registers import I64, Register
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lanes.writer import Writer
 
-__all__ = ["Shares", "write"]
+__all__ = ["CallingKernel", "write"]
 
 # What is written for one matrix, by name.
 WRITTEN: dict[str, Callable[[Work], None]] = {**TRIANGLES, **SOLVING, **SPECTRA}
@@ -24,23 +24,34 @@ COSTS = {"cholesky": 0.33, "solve_triangular": 0.0, "eigh": 9.0, "eigvalsh": 3.0
 FEW = 8  # matrices; a batch of fewer large ones is left to the threads of BLAS
 LARGE = 10_000_000  # operations of a large one
 SPEED = 4  # operations in a cycle, about
+ROOM = 1 << 24  # bytes of scratch memory that all chunks together may need, unless there are only SOME
+SOME = 8
 
 
-class Shares(NamedTuple):
-    """What a kernel asks of its caller: parts that may be computed at once, and bytes of scratch memory in all."""
+class CallingKernel(NamedTuple):
+    """The text of a kernel, of what it calls, parts that may run at once, and bytes of scratch memory in all."""
 
+    text: str
+    definitions: dict[str, str]
     chunks: int
     scratch: int
 
 
-def write(call: Decomposition, w: Writer, target: Target) -> tuple[str, Shares]:
-    """The text of the kernel, ``i64 kernel(ptr arguments, i64 begin, i64 end)``, and what it needs.
+def write(call: Decomposition, target: Target) -> CallingKernel:
+    """The kernel ``i64 kernel(ptr arguments, i64 begin, i64 end)`` of a decomposition.
 
     The arguments are the addresses of the operands, of the results that are needed, and of scratch memory that is
     aligned to 64 bytes. ``begin`` and ``end`` bound the chunks to compute, at least one. The kernel returns 1 where a
     matrix cannot be decomposed, or where there is NaN or an infinity: NumPy then says what becomes of it.
     """
     chunks = _chunks(call, target)
+    found = _written(call, Writer(target.lanes), chunks)
+    if chunks > SOME and found.scratch > ROOM:
+        found = _written(call, Writer(target.lanes), max(SOME, chunks * ROOM // found.scratch))
+    return found
+
+
+def _written(call: Decomposition, w: Writer, chunks: int) -> CallingKernel:
     work = Work(w, call, chunks)
     count = call.items // chunks if call.items % chunks == 0 else 0
 
@@ -52,7 +63,7 @@ def write(call: Decomposition, w: Writer, target: Target) -> tuple[str, Shares]:
         work.at(item)
         WRITTEN[call.what](work)
         work.give()
-    return w.body(work.moves.status()), Shares(chunks, work.scratch)
+    return CallingKernel(w.body(work.moves.status()), dict(w.definitions), chunks, work.scratch)
 
 
 def _chunks(call: Decomposition, target: Target) -> int:
