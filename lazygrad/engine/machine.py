@@ -21,6 +21,7 @@ from lazygrad.plan import Plan, is_random
 __all__ = ["BodyPlan", "Hosted", "region_kernel", "locate", "owned", "planned"]
 
 Draw = Callable[..., Any]  # draw(number, turn) -> the generator, at the beginning of a draw
+Rounded = Callable[[Any], Any] | None
 
 
 def locate(reason: BaseException, plan: Plan, index: int) -> None:
@@ -128,15 +129,19 @@ class Hosted:
         origin: where the user wrote the region.
         what: what messages call it.
         outer: the number of the turn of the loop around it.
+        rounded: what every node gives is passed through it, if it is given.
     """
 
-    def __init__(self, backend: Backend, draw: Draw, origin: Origin, what: str, outer: int = 0) -> None:
+    def __init__(
+        self, backend: Backend, draw: Draw, origin: Origin, what: str, outer: int = 0, rounded: Rounded = None
+    ) -> None:
         self.backend = backend
         self.xp = backend.xp
         self.draw = draw
         self.origin = origin
         self.what = what
         self.outer = outer
+        self.rounded = rounded
 
     def bound(self, body: Body, captured: Sequence[Any]) -> Run:
         """The body as a function of a turn's number and of its other inputs."""
@@ -184,13 +189,21 @@ class Hosted:
             raise
 
     def _node(self, plan: Plan, i: int, at: list[int]) -> Callable[..., Any]:
+        """What computes a node."""
+        kernel, rounded, node = self._kernel(plan, i, at), self.rounded, plan.graph.nodes[i]
+        if rounded is None or not node.inputs or not isinstance(node.spec, Spec) or isinstance(node.op, Region):
+            return kernel
+        return lambda *operands: rounded(kernel(*operands))
+
+    def _kernel(self, plan: Plan, i: int, at: list[int]) -> Callable[..., Any]:
         """The kernel of a node, with its settings."""
         node = plan.graph.nodes[i]
         op, backend = node.op, self.backend
         if isinstance(op, Region):
 
             def region(*operands: Any) -> Any:
-                return region_kernel(plan, i, backend, self.draw, self.outer * (1 << 32) + at[0])(*operands)
+                turn = self.outer * (1 << 32) + at[0]
+                return region_kernel(plan, i, backend, self.draw, turn, self.rounded)(*operands)
 
             return region
         if is_random(node):
@@ -233,8 +246,10 @@ def owned(results: Sequence[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
     return tuple([y.copy() if id(y) in kept or getattr(y, "base", None) is not None else y for y in results])
 
 
-def region_kernel(plan: Plan, index: int, backend: Backend, draw: Draw, outer: int = 0) -> Callable[..., Any]:
+def region_kernel(
+    plan: Plan, index: int, backend: Backend, draw: Draw, outer: int = 0, rounded: Rounded = None
+) -> Callable[..., Any]:
     """The kernel of a region, as a function of its operands."""
     node = plan.graph.nodes[index]
-    machine = Hosted(backend, draw, plan.origin(index), node.op.name, outer)
+    machine = Hosted(backend, draw, plan.origin(index), node.op.name, outer, rounded)
     return functools.partial(node.op.kernel, machine, **node.params)

@@ -38,8 +38,8 @@ def interpret(
 ) -> list[Any]:
     """The array of every node that is kept, computed node by node; each dies after its last use.
 
-    What a node gives is passed through ``rounded``, if that is given: so it can be seen what rounding does. What is
-    the same in every run is put into ``fixed``, if that is given.
+    What a node gives, in a loop too, is passed through ``rounded``, if that is given: so it can be seen what rounding
+    does. What is the same in every run is put into ``fixed``, if that is given.
 
     This is the plain reading of a plan, by which every other is judged. It also checks that each kernel
     returns what its op declares.
@@ -54,7 +54,7 @@ def interpret(
         for i, node in enumerate(plan.graph.nodes):
             if arrays[i] is not None:
                 continue
-            y = _computed(plan, i, [arrays[j] for j in node.inputs], backend, draw)
+            y = _computed(plan, i, [arrays[j] for j in node.inputs], backend, draw, rounded)
             spec = node.spec
             if isinstance(spec, Spec):
                 y = _checked(plan, i, spec, y, backend)
@@ -71,7 +71,14 @@ def interpret(
     return arrays
 
 
-def _computed(plan: Plan, i: int, operands: Sequence[Any], backend: Backend, draw: Drawing) -> Any:
+def _computed(
+    plan: Plan,
+    i: int,
+    operands: Sequence[Any],
+    backend: Backend,
+    draw: Drawing,
+    rounded: Callable[[Any], Any] | None,
+) -> Any:
     """What the kernel of a node gives."""
     node = plan.graph.nodes[i]
     op = node.op
@@ -79,7 +86,7 @@ def _computed(plan: Plan, i: int, operands: Sequence[Any], backend: Backend, dra
         found = op.kernel(draw(node.params["draw"]), *map(backend.to_numpy, operands), **node.params)
         return backend.asarray(found)
     if isinstance(op, Region):
-        return region_kernel(plan, i, backend, draw)(*operands)
+        return region_kernel(plan, i, backend, draw, rounded=rounded)(*operands)
     return op.kernel(backend.xp, *operands, **node.params)
 
 

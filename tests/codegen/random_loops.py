@@ -36,9 +36,10 @@ def applied(op: str, a: Any, b: Any, depth: int = 0) -> Any:
     if op == "where":
         return lg.where(a > b, a, b * 2)
     if op == "matrix":
-        return lg.ones((2, 2)) @ (a + lg.zeros((2, 3))) if a.ndim < 2 else a @ lg.ones((3, 3))
+        whole = a + lg.zeros((2, 3))
+        return lg.ones((2, 2)) @ whole if a.ndim < 2 else whole @ lg.ones((3, 3))
     if op == "sum":
-        return lg.sum(a, axis=-1) if a.ndim else a + b
+        return lg.sum(a, axis=-1, keepdims=True) if a.ndim else a + b
     if op == "half":
         return lg.floor(a * 0.5)
     if op == "inner":

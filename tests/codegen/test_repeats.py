@@ -380,6 +380,22 @@ def test_a_loop_that_never_ends_can_be_interrupted() -> None:
     assert script(ENDLESS, LAZYGRAD_NATIVE="wait") == "interrupted True\n"
 
 
+CHAOS = """
+import numpy as np
+import lazygrad as lg
+env = lg.VariableEnvironment(seed=0)
+fast = env.compile(lambda ctx, x: lg.scan(lambda c, _: (lg.sin(c * 3.1), None), x, length=300)[0], wait=True)
+x = np.linspace(0.1, 0.9, 50, dtype="float32")
+for _ in range(3):
+    fast(x)
+"""
+
+
+def test_a_loop_that_magnifies_rounding_is_no_fault() -> None:
+    """What rounding does is seen in the turns of a loop too, when native code is checked."""
+    script(CHAOS, LAZYGRAD_CHECK="1", LAZYGRAD_NATIVE="wait")
+
+
 # Random bodies.
 
 
