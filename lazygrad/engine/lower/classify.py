@@ -18,7 +18,7 @@ from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
-from lazygrad.engine.lower.small import FEW, Settings, Unrolled, is_small, written
+from lazygrad.engine.lower.small import FEW, VOLUME, Settings, Unrolled, is_small, written
 from lazygrad.engine.trace.reading import Decomposed, Folded, Gathered, Multiplied, Scattered, read
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.body import bodies
@@ -89,7 +89,11 @@ class Classified:
         self.refused: dict[int, str] = {}
         self.results: dict[int, dict[int, int]] = {}
         self.small: dict[int, Unrolled] = {}
+        self._many: set[int] = set()  # products of small matrices
         way = [self._way(i, node) for i, node in enumerate(self.nodes)]
+        for i in self._alone(way):
+            way[i] = Way.PRODUCT
+            del self.small[i]
         for i in self._numbers_in_memory(way):
             way[i] = Way.LEAF
         self.way: tuple[Way, ...] = tuple(way)
@@ -215,14 +219,49 @@ class Classified:
         results = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
         if not (isinstance(op, Opaque) and op.own) or any(not is_small(s) for s in specs):
             return False
-        if isinstance(read(op, len(specs), node.params), Multiplied):
+        multiplies = isinstance(read(op, len(specs), node.params), Multiplied)
+        if multiplies:
             b = cast(Spec, specs[1])
             if not self._is_product(node) or math.prod(b.shape[:-2]) < FEW:
                 return False
         found = written(op, tuple(specs), tuple(results), Settings(node.params), node.key)
         if found is not None:
             self.small[i] = found
+            if multiplies:
+                self._many.add(i)
         return found is not None
+
+    def _alone(self, way: list[Way]) -> list[int]:
+        """Products of small matrices that are faster by themselves: larger ones, with no linear algebra beside them.
+
+        What stands beside is reached by what can be computed where it is wanted, of the same batch.
+        """
+        large = [i for i in self._many if self._volume(i) > VOLUME]
+        if not large:
+            return []
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for i, node in enumerate(self.nodes):
+            for j in node.inputs:
+                users[j].append(i)
+        near = set[tuple[int, Shape]]()
+        todo = [(i, self._batch(i)) for i in self.small if i not in self._many]
+        while todo:
+            i, batch = todo.pop()
+            for j in (*self.nodes[i].inputs, *users[i]):
+                passes = j in self.small or (way[j] is Way.LAZY and self.spec(j).shape[: len(batch)] == batch)
+                if passes and (j, batch) not in near:
+                    near.add((j, batch))
+                    todo.append((j, batch))
+        return [i for i in large if (i, self._batch(i)) not in near]
+
+    def _batch(self, i: int) -> Shape:
+        """How many small matrices there are along each axis."""
+        return self.plan.specs(i)[0].shape[: self.small[i].rows]
+
+    def _volume(self, i: int) -> int:
+        """Multiplications of a product of two matrices."""
+        a, b = (self.spec(j).shape for j in self.nodes[i].inputs)
+        return a[-2] * a[-1] * b[-1]
 
     def _is_product(self, node: Node) -> bool:
         """Whether both operands are matrices, of floats of the result's dtype."""

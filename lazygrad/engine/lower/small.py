@@ -17,9 +17,10 @@ from lazygrad.engine.lower.index import Index
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
 
-__all__ = ["FEW", "LARGEST", "Settings", "Small", "Unrolled", "is_small", "written"]
+__all__ = ["FEW", "LARGEST", "VOLUME", "Settings", "Small", "Unrolled", "is_small", "written"]
 
 LARGEST = 8  # rows and columns of a matrix that is written out
+VOLUME = 64  # multiplications of a product; a larger one is faster by itself, unless its neighbours are written out too
 FEW = 16  # products of matrices; as many are worth a kernel in which lanes are items of the batch
 
 
