@@ -15,9 +15,10 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 import lazygrad as lg
 from lazygrad.engine.cpu import driver, lower
+from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.native import Native, Repeat
 from lazygrad.engine.lower import turns
-from tests.codegen.native_steps import Case, agree, case, script, whole
+from tests.codegen.native_steps import Case, agree, case, plan_of, script, whole
 from tests.codegen.random_loops import bodies, halved, looping
 
 Step = Callable[..., Any]
@@ -238,6 +239,25 @@ def test_memory_of_a_body_is_part_of_the_arena() -> None:
         sizes.append(this.native.nbytes)
     assert sizes[0] == sizes[1]
     assert sizes[0] >= 2 * 16 * 16 * 4
+
+
+def test_the_arena_of_a_checkpointed_loop_grows_as_the_root_of_its_turns() -> None:
+    """Four times the turns need twice the memory; without checkpoint four times as much."""
+
+    def body(c: Any, _: None) -> Any:
+        return lg.sin(c) + c * c, None
+
+    def arena(turns: int, f: Any) -> int:
+        def step(ctx: Any, x: Any) -> Any:
+            last, _ = lg.scan(f, x, length=turns)
+            return lg.grad(lg.sum(last), [x])
+
+        return lowered(plan_of(step, whole(500)), 8).nbytes
+
+    kept, recomputed = ([arena(turns, f) for turns in (100, 400)] for f in (body, lg.checkpoint(body)))
+    assert kept[1] > 3.5 * kept[0]
+    assert recomputed[1] < 2.5 * recomputed[0]
+    assert recomputed[1] < kept[1] / 5
 
 
 def plus_row(c: Any, x: Any) -> Any:
