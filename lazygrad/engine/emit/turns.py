@@ -105,7 +105,7 @@ class LoopsText(StraightText):
         return [[Register(self.writer, next(rest), s.dtype, False, level) for _ in range(s.size)] for s in specs]
 
     def _while(self, o: Operation, operands: list[Any]) -> list[Any]:
-        """SmallLoop as long as the condition holds; more than there may be end the step."""
+        """Turns as long as the condition holds; more than there may be end the step."""
         w, (condition, body) = self.writer, o.detail
         limit = ENDLESS if o.params["max_steps"] is None else o.params["max_steps"]
         n, asked = o.params["carries"], len(condition.takes)
