@@ -16,6 +16,7 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 import lazygrad as lg
 from lazygrad.engine.cpu.native import Repeat
+from lazygrad.engine.emit.overlap import by_depth
 from lazygrad.engine.lower.straight import LIMIT
 from lazygrad.engine.lower.turns import SmallLoop
 from tests.codegen.native_steps import Case, agree, case, random_floats, script, whole
@@ -300,6 +301,47 @@ def test_a_pendulum_and_its_derivative_agree_to_rounding() -> None:
         return path, *lg.grad(lg.sum(last * last), [y, g])
 
     small_case(step, np.array([0.5, 0.1]), np.float64(9.81), units=64, count=2)
+
+
+def ladder(c: Any, x: Any) -> Any:
+    """Levels each of which waits for the one below it, and for the one above it a turn before."""
+    new = []
+    for level, m in enumerate(c):
+        above = c[level + 1] if level + 1 < len(c) else 0.0
+        x = (m - x * 0.5) * (x + above) * 0.5
+        x = x / (1.0 + x * x)
+        new.append(m * 0.5 + x)
+    return tuple(new), x
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_turns_that_hardly_wait_for_each_other_are_written_in_pairs(reverse: bool) -> None:
+    """Two turns, sorted by when instructions can begin: bit for bit; of an odd number of turns there are no pairs."""
+
+    def step(ctx: Any, c: Any, xs: Any) -> Any:
+        return lg.scan(ladder, lg.unstack(c), xs, reverse=reverse)
+
+    for turns, paired in ((6, True), (5, False), (2, True)):
+        this = small_case(step, random_floats((9,), np.float64), random_floats((turns,), np.float64))
+        assert [paired] == [loop.paired for loop in in_registers(this)]
+
+
+def test_turns_that_wait_for_each_other_are_not() -> None:
+    """A chain through all turns is not shortened by writing two of them."""
+
+    def step(ctx: Any, c: Any, xs: Any) -> Any:
+        return lg.scan(lambda c, x: (((c * x + 1) * c - x) * c, None), c, xs)[0]
+
+    this = small_case(step, np.float64(0.3), random_floats((6,), np.float64))
+    assert [False] == [loop.paired for loop in in_registers(this)]
+
+
+def test_lines_are_sorted_by_when_they_can_begin() -> None:
+    """A line stands behind those that it needs, and a chain that can begin before another one that must wait."""
+    slow = ["  %a = fdiv double %x, %y", "  %b = fadd double %a, %x", "  store double %b, ptr %p, align 8"]
+    quick = ["  %c = fmul double %x, %x", "  %d = call double @llvm.fma.f64(double %c, double %c, double %x)"]
+    expected = [slow[0], quick[0], quick[1], slow[1], slow[2]]
+    assert expected == by_depth([*slow, *quick])
 
 
 # Random bodies.

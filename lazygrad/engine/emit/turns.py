@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lazygrad.engine.emit.overlap import by_depth
 from lazygrad.engine.emit.rows import Written
 from lazygrad.engine.emit.straight import Memory, StraightText, Values
+from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import BOOL, I64, Register
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower.straight import How, Operation
@@ -24,7 +26,16 @@ Turn = Callable[[Register, list[Values]], list[Values]]
 
 
 class LoopsText(StraightText):
-    """Writes straight lines in which loops stand."""
+    """Writes straight lines in which loops stand.
+
+    Args:
+        writer: of the function that they stand in.
+        paired: whether two turns are written together; then there is one loop.
+    """
+
+    def __init__(self, writer: Arithmetic, paired: bool = False) -> None:
+        super().__init__(writer)
+        self.paired = paired
 
     def made(self, o: Operation, operands: list[Any]) -> Any:
         """The elements of the result of an operation; those of each, if it is a loop with several."""
@@ -84,8 +95,12 @@ class LoopsText(StraightText):
         if end == 1:
             return turn(w.constant(0, I64), list(carried))
         firsts = [(x.type, x.name) for x in _flat(carried, specs)]
-        with w.carrying(0, end, 1, firsts) as (counter, names):
+        with w.carrying(0, end, 1 + self.paired, firsts) as (counter, names):
             after = turn(counter, self._grouped(names, specs))
+            if self.paired:
+                after = turn(counter + 1, after)
+                if self.bad is None and all(line.startswith(("  %", "  store ")) for line in w.lines):
+                    w.lines[:] = by_depth(w.lines)
             names[:] = [x.name for x in _flat(after, specs)]
         return self._grouped(names, specs)
 
@@ -138,7 +153,7 @@ def written_loop(loop: SmallLoop, target: Target) -> Written:
     """The code of a region that is one kernel."""
     w = target.writer()
     w.calls = loop.calls
-    o, looping = loop.operation, LoopsText(w)
+    o, looping = loop.operation, LoopsText(w, loop.paired)
     wanted = [k for k, key in enumerate(loop.results) if key is not None]
     given = zip(o.takes, loop.steps, strict=True)
     operands = [Memory(w, w.argument(k), spec, step) for k, (spec, step) in enumerate(given)]

@@ -52,6 +52,11 @@ class Text:
         """How many instructions have been written."""
         return sum(len(loop.lines) for loop in self._levels)
 
+    @property
+    def lines(self) -> list[str]:
+        """What has been written in the innermost loop, so far."""
+        return self._levels[-1].lines
+
     def line(self, text: str) -> None:
         """Append an instruction without a result, where the writer is now."""
         self._levels[-1].lines.append(f"  {text}")

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazygrad.engine.lower.once import Once
 from lazygrad.engine.lower.schedule import LONG
-from lazygrad.engine.lower.straight import How, Operation, StraightLine, region
+from lazygrad.engine.lower.straight import LIMIT, How, Operation, StraightLine, region
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.graph.spec import Spec
+from lazygrad.ops.control import Scan
 
 __all__ = ["SmallLoop", "small_loop"]
 
 # Measured with bodies of 4 products and sums on 1 to 256 numbers, 8 lanes of float64: of 16 both take 20 ns a turn, and
 # a turn of hardly anything takes 17 ns as a repeat, 12 ns in registers.
 ENTRY = 100  # instructions that take as long as a kernel of a table needs to begin
+_PLAIN = (How.GIVEN, How.NUMBERS, How.APPLY, How.MOVE, How.FOLD, How.PLACE, How.PRODUCT)  # neither fails nor branches
 _OWN = (How.PRODUCT, How.FOLD, How.PLACE, How.MATRICES)  # what begins another kernel
 
 
@@ -47,6 +50,15 @@ class SmallLoop:
     def length(self) -> int:
         """About how many instructions a turn is."""
         return self.operation.length(self.calls)
+
+    @Once
+    def paired(self) -> bool:
+        """Whether two turns are written together, as the second need not wait for most of the first."""
+        o = self.operation
+        if not isinstance(o.op, Scan) or o.params["limited"] or o.params["length"] % 2 or self.length > LIMIT // 2:
+            return False
+        (body,) = o.detail
+        return all(each.how in _PLAIN for each in body.operations) and _overlaps(body, o.params["carries"])
 
     @property
     def read(self) -> int:
@@ -111,3 +123,22 @@ def _work(body: StraightLine, lanes: int) -> tuple[int, int]:
             straight += o.times * o.each
             repeated += -(-o.times // wide) * o.each + (ENTRY if o.how in _OWN else 0)
     return straight, repeated
+
+
+def _overlaps(body: StraightLine, carries: int) -> bool:
+    """Whether two turns take less than one and a half times what one does, if nothing waits but for its operands."""
+    first = _ready(body, [0] * carries)
+    second = _ready(body, [first[k] for k in body.outputs[:carries]])
+    return 0 < 2 * max(second) <= 3 * max(first)
+
+
+def _ready(body: StraightLine, carried: Sequence[int]) -> list[int]:
+    """When every operation is done, in cycles, if carries are there at these times, and all else at the beginning."""
+    found: list[int] = []
+    for o in body.operations:
+        if o.how is How.GIVEN:
+            found.append(carried[o.detail] if o.detail < len(carried) else 0)
+            continue
+        chain = o.each if o.how is not How.FOLD else -(-o.times // max(1, o.specs[0].size))
+        found.append(max([found[k] for k in o.operands], default=0) + (4 * chain if o.times else 0))
+    return found
