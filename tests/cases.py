@@ -13,6 +13,7 @@ from typing import Any
 from rows_arrays import GRADIENTS, INDEXING, MOVEMENT, PRODUCTS, RUNNING, SORTING, SOURCES
 from rows_elementwise import ELEMENTWISE, REDUCTIONS
 from rows_linalg import LINALG
+from rows_loops import LOOPS
 from rows_nn import NN
 from rows_numpy import NUMPYS
 from rows_shapes import SHAPES
@@ -32,6 +33,7 @@ CASES = [
     *PRODUCTS,
     *SOURCES,
     *GRADIENTS,
+    *LOOPS,
     *LINALG,
     *NN,
     *SLOPES,

@@ -16,6 +16,7 @@ import lazygrad as lg
 from lazygrad.define.kinds import Declared, Reduction
 from lazygrad.engine.agreement import disagreement
 from lazygrad.graph.registry import functions
+from lazygrad.plan import walked
 from lazygrad.testing import check_gradient, check_value
 
 ELEMENTWISE = [case for case in CASES if case.kind == "elementwise"]
@@ -98,9 +99,10 @@ def test_every_primitive_is_reached_by_a_row():
     for call, arrays in [
         *((c.call, c.sample(c.dtypes[0])) for c in CASES),
         *((lambda n=n: drawn(n), []) for n in DRAWS),
+        (lambda: lg.scan(lambda carry, _: (carry, drawn("normal")), 0, length=2), []),  # a turn has a stream of its own
     ]:
         graph = lg.VariableEnvironment(dtype="float64").trace(lambda ctx, *xs, f=call: f(*xs), *arrays)
-        reached |= {id(node.op) for node in graph.nodes}
+        reached |= {id(node.op) for node in walked(graph)}
     missing = [op for op in PRIMITIVES if id(op) not in reached and op.name not in EXEMPT]
     lines = [f'row("{op.name}", {op.kernel.__module__}.{op.kernel.__name__}, np.{op.name}, X),' for op in missing]
     assert missing == [], "add a line for each to one of tests/rows_*.py:\n" + "\n".join(lines)

@@ -38,12 +38,11 @@ def pull_branches(
         through = [k for k in wanted if body.inputs[k - first] in back]
         with inside(joint.graph) as inner:
             seeds = {k: joint.seed(body.gives[k]) for k in sorted(g)}
-            found = passes.reverse(
-                inner,
-                [inner.tensor(body.outputs[k]) for k in ends],
-                [inner.tensor(body.inputs[k - first]) for k in through],
-                [seeds[k] for k in ends],
-            )
+            found = []
+            if through:  # one branch may not depend on what the other does
+                ys = [inner.tensor(body.outputs[k]) for k in ends]
+                xs = [inner.tensor(body.inputs[k - first]) for k in through]
+                found = passes.reverse(inner, ys, xs, [seeds[k] for k in ends])
             pulled = dict(zip(through, found, strict=True))
             rest = {k: zeros_like(inner.tensor(body.inputs[k - first])) for k in wanted if k not in pulled}
             outputs.append({k: inner.lifted(pulled[k] if k in pulled else rest[k]).index for k in wanted})

@@ -30,6 +30,8 @@ def pull(
     """The cotangents of the operands that are in ``depends``, from that of the result, or a dict of those of some."""
     given = {k: cast(Tensor, plain(part)) for k, part in ({0: g} if isinstance(node.spec, Spec) else g).items()}
     wanted = [k for k, j in enumerate(node.inputs) if j in depends and floats(graph.nodes[j].spec)]
+    if not wanted:
+        return
     if isinstance(node.op, (Scan, While)):
         loop = Course.of(graph, node, index)
         places = loop.places(node)
@@ -45,6 +47,8 @@ def push(graph: Graph, index: int, node: Node, tangents: dict[int, Any], passes:
     """The tangent of the result, or a dict of those of several that are not zero, from the tangents of operands."""
     inputs = [(k, j) for k, j in enumerate(node.inputs) if j in tangents and floats(graph.nodes[j].spec)]
     moved = {k: cast(Tensor, plain(tangents[j])) for k, j in inputs}
+    if not moved:
+        return None if isinstance(node.spec, Spec) else {}
     if isinstance(node.op, Scan):
         loop = Course.of(graph, node, index)
         pushed = push_scan(graph, loop, {k - len(loop.turns): t for k, t in moved.items()}, passes)
