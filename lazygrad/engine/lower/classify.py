@@ -323,9 +323,15 @@ class Classified:
 
 def is_decomposition(node: Node) -> bool:
     """Whether a node is one of lazygrad's own of linear algebra."""
-    if not (isinstance(node.op, Opaque) and node.op.own and node.op.pure):
+    op = node.op
+    if not (isinstance(op, Opaque) and op.own and op.pure):
         return False
-    return isinstance(read(node.op, len(node.inputs), node.params), Decomposed)
+    if op not in _decomposing:  # its settings say how, not whether
+        _decomposing[op] = isinstance(read(op, len(node.inputs), node.params), Decomposed)
+    return _decomposing[op]
+
+
+_decomposing: dict[Opaque, bool] = {}
 
 
 def decomposes(graph: Graph) -> bool:
