@@ -168,6 +168,14 @@ class Plan:
         code = self.native()
         return _nbytes(self.graph) if code is None else code.nbytes
 
+    @property
+    def evaluations(self) -> int:
+        """How many nodes NumPy computes one by one in a run: those of the body of a scan in every turn.
+
+        A loop whose number of turns is not known counts one, and of a choice the longer branch.
+        """
+        return _evaluations(self.graph)
+
     def specs(self, index: int) -> tuple[Spec, ...]:
         """The specs of a node's results."""
         spec = self.graph.nodes[index].spec
@@ -205,6 +213,15 @@ def walked(graph: Graph) -> Iterator[Node]:
         if isinstance(node.op, Region):
             for body in bodies(node):
                 yield from walked(body.graph)
+
+
+def _evaluations(graph: Graph) -> int:
+    total = len(graph.nodes)
+    for node in graph.nodes:
+        if isinstance(node.op, Region):
+            turns = 1 if node.params.get("limited") else int(node.params.get("length", 1))
+            total += turns * max(_evaluations(body.graph) for body in bodies(node))
+    return total
 
 
 def _nbytes(graph: Graph) -> int:

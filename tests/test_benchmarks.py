@@ -242,3 +242,15 @@ def test_this_checkout_can_be_compared_with_another_commit() -> None:
     """The command compares with what the last commit writes."""
     compared = run("benchmarks.kernels", "HEAD", "--name=tiny linreg", "--width=8")
     assert "programs, " in compared.stdout, compared.stderr
+
+
+@pytest.mark.slow
+def test_growth_of_loops_is_run_and_measured(tmp_path: Path) -> None:
+    """Few turns; the file then has times, writing and memory."""
+    file = tmp_path / "results.json"
+    done = run("benchmarks.scans", "--tiny", "--json", str(file))
+    assert not done.returncode, done.stderr
+    found = json.loads(file.read_text())["scans"]
+    assert {"rk4", "kalman", "leaves"} == found["times"].keys()
+    assert {"kept", "checkpoint"} == found["memory"].keys()
+    assert all(seconds > 0 for seconds in found["writing"].values())

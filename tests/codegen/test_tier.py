@@ -94,6 +94,27 @@ print(seen, fast.is_native)
     assert "[False] True" == script(text).strip()
 
 
+def test_a_loop_of_very_many_turns_waits_for_native_code(
+    env: lg.VariableEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NumPy would take longer over its turns than the compiler takes; a loop of few turns begins at once."""
+
+    def step(ctx: Any, x: Any, turns: int) -> Any:
+        return lg.fori_loop(0, turns, lambda i, x: lg.sin(x) + 1, x)
+
+    few, many = env.compile(step), env.compile(step)
+    asked: list[bool] = []
+    ask = Tier.ask
+    monkeypatch.setattr(Tier, "ask", lambda self, plan, wait: (asked.append(wait), ask(self, plan, wait))[1])
+    few(X, 10)
+    many(X, 1_000_000)
+    assert [False, True] == asked
+    assert many.is_native
+    assert few.plan.evaluations < 100
+    assert 2_000_000 < many.plan.evaluations
+    few.wait()
+
+
 def test_waiting_is_for_all_signatures(env: lg.VariableEnvironment) -> None:
     """Each is native after it."""
     fast = env.compile(lambda ctx, x: x * 2)
