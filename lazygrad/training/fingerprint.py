@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Op
 from lazygrad.graph.spec import Spec
 from lazygrad.training.data import Table, pieces
@@ -111,6 +112,9 @@ def _told(value: Any) -> str:
         return str(value) if isinstance(value, np.dtype) else _of_array(np.asarray(value))
     if isinstance(value, Graph):
         return str(of_graph(value, value.constants).tolist())
+    if isinstance(value, Body):  # the numbers of its parameters stand for themselves
+        places = value.inputs, value.outputs, value.effects
+        return f"{of_graph(value.graph, range(len(value.graph) + 1)).tolist()} {places}"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_told(key)}: {_told(item)}' for key, item in value.items())}}}"
     if isinstance(value, slice):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.training.fingerprint import of_graph
 
 
 @pytest.fixture
@@ -214,3 +215,47 @@ def test_writing_a_step_with_a_loop_again_follows_what_was_written_before(env: l
     assert guide is None or len(guide.plans) == 1
     factor[0] = 3.0
     assert [9.0, 18.0] == env.run(step).tolist()
+
+
+def test_the_fingerprint_of_a_step_sees_the_bodies_of_its_loops(env: lg.VariableEnvironment) -> None:
+    """So a training is not taken up with another loop than it was left with."""
+
+    def step(ctx: lg.Context, factor: float) -> Any:
+        return lg.scan(lambda c, _: (c * factor, None), ctx.variable("w"), length=2)[0]
+
+    one, same, other = (of_graph(env.trace(step, factor), []).tolist() for factor in (2.0, 2.0, 3.0))
+    assert one == same
+    assert one != other
+
+
+def test_a_step_that_reads_a_number_in_a_body_is_traced_anew_when_it_changes(env: lg.VariableEnvironment) -> None:
+    """As where it reads it outside."""
+    settings = {"factor": 2.0}
+    step = env.compile(
+        lambda ctx: lg.scan(lambda c, _: (c * settings["factor"], None), ctx.variable("w"), length=2)[0], wait=True
+    )
+    assert [4.0, 8.0] == step().tolist()
+    settings["factor"] = 3.0
+    assert [9.0, 18.0] == step().tolist()
+
+
+def test_a_loop_is_printed_with_its_body_below_it_and_drawn_as_a_box(env: lg.VariableEnvironment) -> None:
+    """The body stands indented; in the picture a dashed arrow comes out of its box."""
+    graph = env.trace(lambda ctx: lg.scan(lambda c, x: (c + x, None), 0.0, ctx.variable("w"))[0])
+    lines = [line.split("  ")[0] if not line.startswith("    ") else line.rstrip() for line in str(graph).splitlines()]
+    names = [line.split("(")[0].split(" = ")[-1].strip() for line in lines]
+    assert [
+        "literal",
+        "variable",
+        "scan",
+        "body:",
+        "given %0, %1",
+        "parameter",
+        "parameter",
+        "add",
+        "return %2",
+    ] == names
+    assert all(line.startswith("    ") for line in str(graph).splitlines()[3:9])
+    dot = graph.to_dot()
+    assert "subgraph cluster_n2_0_" in dot
+    assert "n2_0_2 -> n2 [" in dot
