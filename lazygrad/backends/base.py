@@ -31,6 +31,9 @@ class Namespace(Protocol):
     def checked(self, x: Any, wrong: Any, say: Any) -> Any:
         """``x``; if any of it is wrong, the error that ``say`` makes of the first such element is raised."""
 
+    def repeated(self, most: int, state: Any, turn: Any) -> Any:
+        """``state`` after at most so many turns, and where another one was wanted last; each element goes by itself."""
+
     def random_word(self, place: Any, key: Any, run: Any, draw: int, dtype: Any) -> Any:
         """The word of a draw at a place; see :mod:`lazygrad.philox`."""
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
+from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import saturated
@@ -177,6 +178,10 @@ class CupyNamespace:
         if order not in self._orders:
             self._orders[order] = self._cupy.asarray(order)  # sent once
         return polygamma(self._orders[order], x)
+
+    def repeated(self, most: int, state: Any, turn: Any) -> Any:
+        """A loop over elements; see :mod:`lazygrad.backends.repeated`."""
+        return repeated(self._cupy, most, state, turn, block=1 << 30)
 
     def random_word(self, place: Any, key: Any, run: Any, draw: int, dtype: Any) -> Any:
         """The word of a draw at a place; see :mod:`lazygrad.philox`."""

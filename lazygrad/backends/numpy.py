@@ -9,6 +9,7 @@ import numpy as np
 
 from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
+from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import cast
@@ -77,6 +78,7 @@ class NumpyNamespace:
 
     cast = staticmethod(cast)
     checked = staticmethod(checked)
+    repeated = staticmethod(functools.partial(repeated, np))
     random_word = staticmethod(functools.partial(word_at, np))
     elements = staticmethod(elements)
     added = staticmethod(added)

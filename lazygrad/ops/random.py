@@ -23,10 +23,9 @@ from lazygrad.ops.elementary import exp, sigmoid
 from lazygrad.ops.indexing import take
 from lazygrad.ops.movement import expand_dims, reshape
 from lazygrad.ops.reduction import max
-from lazygrad.ops.rejection import LARGEST_RATE, _gamma, _log_gamma, _poisson
+from lazygrad.ops.rejection import LARGEST_RATE, _gamma, _poisson
 from lazygrad.ops.sorting import argsort
 from lazygrad.ops.standard import sum
-from lazygrad.ops.streams import stream_of
 from lazygrad.ops.variates import _exponential, _integers, _many_integers, _normal, _uniform
 
 __all__ = ["Random"]
@@ -97,21 +96,26 @@ class Random(Drawer):
         require(not is_below(alpha, 0), "alpha", alpha, "A shape parameter is not negative.")
         require(not is_below(scale, 0), "scale", scale, "A scale is not negative.")
         like = self._like("gamma", shape, self._dtype(dtype))
-        unit = self._gamma(_gamma, "alpha", alpha, like)
+        unit = self._gamma("alpha", alpha, like)
         scale = self._parameter("scale", scale, like)
         return unit if is_exactly(scale, 1) else scale * unit
 
-    def _gamma(self, op: Any, name: str, alpha: Any, like: Spec) -> Tensor:
+    def _gamma(self, name: str, alpha: Any, like: Spec, log_of_it: bool = False) -> Tensor:
         """Gamma numbers of scale 1, or their logarithms, of a shape parameter with this name."""
         alpha = tensor(self._parameter(name, alpha, like), self._graph, like.dtype)
-        return cast(Tensor, op(stream_of(self._graph), alpha, draw=self._next(), shape=like.shape))
+        w, v = self._streams("gamma", like)
+        return cast(Tensor, _gamma(alpha, w, v, log_of_it=log_of_it))
+
+    def _streams(self, what: str, like: Spec) -> tuple[Tensor, Tensor]:
+        """Two words for each element, of which it makes what it draws."""
+        return self._words(what, like.shape, np.uint64), self._words(what, like.shape, np.uint64)
 
     def beta(self, shape: Any, a: Any, b: Any, dtype: Any = None) -> Tensor:
         """Beta, of shape parameters ``a`` and ``b``, which have a gradient; also where numbers are near 0 or 1."""
         for name, value in (("a", a), ("b", b)):
             require(not is_below(value, 0) and not is_exactly(value, 0), name, value, POSITIVE)
         like = self._like("beta", shape, self._dtype(dtype))
-        one, other = (self._gamma(_log_gamma, name, value, like) for name, value in (("a", a), ("b", b)))
+        one, other = (self._gamma(name, value, like, log_of_it=True) for name, value in (("a", a), ("b", b)))
         return sigmoid(one - other)
 
     def dirichlet(self, shape: Any, alpha: Any, dtype: Any = None) -> Tensor:
@@ -126,7 +130,7 @@ class Random(Drawer):
         found = self._dtype(dtype)
         alpha = self._weights("alpha", alpha, found)
         like = self._like("dirichlet", (*sized(shape), alpha.shape[-1]), found)
-        logarithms = self._gamma(_log_gamma, "alpha", alpha, like)
+        logarithms = self._gamma("alpha", alpha, like, log_of_it=True)
         parts = exp(logarithms - max(logarithms, axis=-1, keepdims=True))
         return parts / sum(parts, axis=-1, keepdims=True)
 
@@ -139,7 +143,8 @@ class Random(Drawer):
         require(not (is_below(rate, 0) or is_below(LARGEST_RATE, rate)), "rate", rate, cure)
         like = self._like("poisson", shape, np.dtype(np.float64))
         rate = tensor(self._parameter("rate", rate, like), self._graph, like.dtype)
-        return _poisson(stream_of(self._graph), rate, draw=self._next(), shape=like.shape)
+        w, v = self._streams("poisson", like)
+        return cast(Tensor, _poisson(rate, w, v, dtype=np.dtype(np.int64)))
 
     def categorical(self, shape: Any, p: Any = None, logits: Any = None) -> Tensor:
         """Which of several things happens, int64. The result has no gradient.

@@ -14,7 +14,7 @@ import numpy as np
 from lazygrad.define import elementwise, flat
 from lazygrad.graph.tensor import Array
 
-__all__ = ["fraction", "normal_of"]
+__all__ = ["exp_of", "fraction", "log1p_of", "log_of", "normal_of", "uncontracted"]
 
 # The bits of √½, from which on the mantissas of logarithms are counted.
 _ROOT_HALF = {4: 0x3F3504F3, 8: 0x3FE6A09E667F3BCD}
@@ -61,6 +61,39 @@ def _minus_log(xp: Any, n: Any, f: Any) -> Any:
     terms = _LOG_TERMS[f.dtype.itemsize]
     series = _polynomial(f * f, tuple([2.0 / (2 * k + 1) for k in range(terms)]))
     return n * -math.log(2) - f * series
+
+
+def log_of(xp: Any, x: Any) -> Any:
+    """log x of positive normal floats."""
+    n, m = _cut(xp, x)
+    return -_minus_log(xp, n, (m - 1.0) / (m + 1.0))
+
+
+def log1p_of(xp: Any, x: Any) -> Any:
+    """log(1 + x) for x > −1, where 1 + x is no subnormal number."""
+    is_near = xp.abs(x) < 0.25
+    n, m = _cut(xp, xp.where(is_near, 1.0, x + 1.0))
+    f = xp.where(is_near, x, m - 1.0) / xp.where(is_near, x + 2.0, m + 1.0)
+    return -_minus_log(xp, n, f)
+
+
+_LOG2 = (
+    0.6931471803691238,
+    1.9082149292705877e-10,
+)  # as a sum of two numbers, of which the first has 20 zeros at its end
+_EXP_TERMS = tuple([1 / math.factorial(k) for k in range(15)])
+
+
+def exp_of(xp: Any, x: Any) -> Any:
+    """eˣ of float64 that are not positive; below −1400 it is 0."""
+    x = xp.maximum(x, -1400.0)
+    n = xp.rint(x * (1 / math.log(2)))
+    r = (x - n * _LOG2[0]) - n * _LOG2[1]
+    whole = n.astype(np.int64)
+    half = xp.right_shift(whole, 1)
+    # By two powers of two, as one may be below all normal numbers.
+    scales = [xp.left_shift(xp.add(part, 1023), 52).view(np.float64) for part in (half, xp.subtract(whole, half))]
+    return _polynomial(r, _EXP_TERMS) * scales[0] * scales[1]
 
 
 @elementwise(vjp=flat)
