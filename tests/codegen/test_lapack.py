@@ -333,6 +333,29 @@ def test_without_lapack_numpy_is_called_back() -> None:
     assert this.calls == ["inv", "qr", "item", "item"]
 
 
+LIGHT = """
+import sys
+import numpy as np
+import lazygrad as lg
+
+def loaded():
+    return any(name.partition(".")[0] == "scipy" for name in sys.modules)
+
+env = lg.VariableEnvironment(dtype="float64")
+a = np.eye(12)
+env.compile(lambda ctx, a: a @ a + 1, wait=True)(a)
+env.run(lambda ctx, a: lg.linalg.cholesky(a), a)
+print(loaded())
+env.compile(lambda ctx, a: lg.linalg.cholesky(a), wait=True)(a)
+print(loaded())
+"""
+
+
+def test_scipy_is_imported_for_native_linear_algebra_alone() -> None:
+    """What decomposes nothing, or runs on NumPy, does without."""
+    assert script(LIGHT).split() == ["False", "True"]
+
+
 def test_only_functions_of_the_expected_type_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SciPy whose LAPACK takes other integers, or that lacks a function, is not used."""
     assert all(name.startswith(PREFIX) and address for name, address in addresses().items())
