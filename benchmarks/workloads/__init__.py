@@ -35,7 +35,7 @@ WORKLOADS: dict[str, Workload] = {
         Convolution("convS", (4, 2), (16,), "sigmoid", 32),
         Convolution("convL", (32, 64), (), "relu", 64),
         LSTM("lstm", 28, 28, 64, 10, 64, aim=1.0),
-        GaussianProcess("gp", 500, 3, aim=1.0),
+        GaussianProcess("gp", 500, 3, aim=0.5),
         Transformer("transformer", 64, 128, 4, 16, aim=1.0),
         Pendulum("rk4", 1_000, aim=0.15),
         Kalman("kalman", 4, 2, 1_000, aim=0.2),
