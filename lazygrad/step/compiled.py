@@ -18,14 +18,16 @@ from lazygrad.engine.tier import Tier, policy
 from lazygrad.errors import TraceError, report
 from lazygrad.graph.graph import Graph, freeze
 from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
 from lazygrad.plan import Plan
 from lazygrad.step.closures import Closure
 from lazygrad.step.context import Context, check_step
 from lazygrad.step.effects import called
-from lazygrad.step.evaluator import check_feeds
+from lazygrad.step.evaluator import Update, check_feeds
 from lazygrad.step.signatures import Signatures, signature
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import EVALUATED
+from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
@@ -208,7 +210,7 @@ class Compiled:
             result = context.call(self._step, args, kwargs)
             native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"))
             plan = Plan(graph, context.asked(result), native=native.code)
-            entry = Traced.of(context, Runner(plan, self._store.backend, native), native, result)
+            entry = Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
             self._signatures.add(args, kwargs, self._closure.kinds)
             native.ask(plan, wait=self._wait or not run or policy() == "wait" or plan.evaluations > LONG)
             if not run:
@@ -322,6 +324,25 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
+
+
+def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
+    """A function that puts arrays in place of the tensors that the step returned; what is only shown follows them."""
+    if type(tree) is Tensor:
+        return lambda values: values[0]
+    found = [leaf for _, leaf in leaves(tree)]
+    tensors = [i for i, leaf in enumerate(found) if type(leaf) is Tensor]
+    template = [None if type(leaf) in (Tensor, Update) else leaf for leaf in found]
+
+    def packed(values: Sequence[Any]) -> Any:
+        filled = list(template)
+        for i, value in zip(tensors, values, strict=False):
+            filled[i] = value
+        return tuple(filled) if flat else rebuilt(shape, filled)
+
+    flat = type(tree) is tuple and structure(tree) == (tuple, *[None] * len(found))
+    shape = rebuilt(tree, template)
+    return packed
 
 
 def _forgotten() -> None:

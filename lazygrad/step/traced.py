@@ -9,10 +9,8 @@ from typing import Any
 from lazygrad.backends.base import Backend
 from lazygrad.engine.runner import Runner
 from lazygrad.engine.tier import Tier
-from lazygrad.graph.tensor import Tensor
 from lazygrad.step.context import Context
-from lazygrad.step.evaluator import Update, as_feed, fed_argument, missing_feed, unknown_feed
-from lazygrad.trees import leaves, rebuilt, structure
+from lazygrad.step.evaluator import as_feed, fed_argument, missing_feed, unknown_feed
 
 __all__ = ["Traced"]
 
@@ -41,8 +39,8 @@ class Traced:
     version: int
 
     @classmethod
-    def of(cls, context: Context, runner: Runner, native: Tier, result: Any) -> Traced:
-        """What a step that has just been written in ``context`` comes to; ``result`` is what it returned."""
+    def of(cls, context: Context, runner: Runner, native: Tier, pack: Callable[[Sequence[Any]], Any]) -> Traced:
+        """What a step that has just been written in ``context`` comes to."""
         store = context.env._store
         arguments = list(context._arguments)
         sources: list[tuple[str, Any]] = []
@@ -56,7 +54,7 @@ class Traced:
                 sources.append(("feed", params["name"]))
         constants = [store.backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return cls(runner, native, sources, constants, _packer(result), feeds, set(arguments), store.version)
+        return cls(runner, native, sources, constants, pack, feeds, set(arguments), store.version)
 
     def inputs(self, arrays: Sequence[Any], feeds: dict[str, Any] | None, backend: Backend) -> list[Any]:
         """The arrays for the inputs of the plan, in order.
@@ -84,22 +82,3 @@ class Traced:
             else:
                 raise missing_feed(which, spec)
         return inputs
-
-
-def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:
-    """A function that puts arrays in place of the tensors that the step returned; what is only shown follows them."""
-    if type(tree) is Tensor:
-        return lambda values: values[0]
-    found = [leaf for _, leaf in leaves(tree)]
-    tensors = [i for i, leaf in enumerate(found) if type(leaf) is Tensor]
-    template = [None if type(leaf) in (Tensor, Update) else leaf for leaf in found]
-
-    def packed(values: Sequence[Any]) -> Any:
-        filled = list(template)
-        for i, value in zip(tensors, values, strict=False):
-            filled[i] = value
-        return tuple(filled) if flat else rebuilt(shape, filled)
-
-    flat = type(tree) is tuple and structure(tree) == (tuple, *[None] * len(found))
-    shape = rebuilt(tree, template)
-    return packed

@@ -9,6 +9,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad.backends.numpy import NumpyNamespace
+from lazygrad.define import Array, elementwise
 from lazygrad.engine.trace.recorder import NotRecorded, Recorder, Value
 from lazygrad.graph.spec import Spec
 
@@ -106,3 +107,26 @@ def test_a_source_names_the_users_lines() -> None:
     fast(np.ones(3))
     assert "test_recorder.py:" in fast.source()
     assert "exp(x0, b1)" in fast.source()
+
+
+# The one tracing.
+
+
+def test_a_kernel_is_traced_once_and_read_in_every_way() -> None:
+    """Its class, its cost, NumPy's program and the code of lanes are readings of the same calls."""
+    runs = []
+
+    @elementwise(vjp=lambda g, y, x: g * 2 * x)
+    def counted(xp: Any, x: Array) -> Any:
+        """x² + 1."""
+        runs.append(type(x).__name__)
+        return xp.square(x) + 1
+
+    env = lg.VariableEnvironment()
+    fast = env.compile(lambda ctx, x: (lg.sum(counted(x)), counted(x + 1)), wait=True)
+    for _ in range(3):
+        fast(np.ones((4, 3)))
+    assert fast.is_native
+    assert "square" in fast.source()
+    assert 1 == runs.count("Symbol")
+    assert {"Symbol", "ndarray"} == set(runs)

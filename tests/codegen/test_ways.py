@@ -14,6 +14,7 @@ from lazygrad.define import Array, elementwise
 from lazygrad.engine.lower.index import contiguous
 from lazygrad.engine.lower.ways import DEEP, Ways
 from lazygrad.engine.trace.reading import Folded, Gathered, Multiplied, Scattered, read
+from lazygrad.graph.spec import Spec
 
 X = whole((4, 5))
 
@@ -218,7 +219,8 @@ def test_a_kernel_is_read_by_the_call_it_makes(kernel: Callable[..., Any], expec
         own = False
 
     Op.kernel = staticmethod(kernel)  # type: ignore[attr-defined]
-    assert expected == read(Op, kernel.__code__.co_argcount - 1, {})
+    specs = [Spec((2, 2), np.dtype("float32"))] * (kernel.__code__.co_argcount - 1)
+    assert expected == read(Op, specs, {}, None)  # type: ignore[arg-type]
 
 
 def test_a_kernel_that_takes_or_adds_is_read_with_its_pattern() -> None:
@@ -238,7 +240,8 @@ def test_a_kernel_that_takes_or_adds_is_read_with_its_pattern() -> None:
         def kernel(xp: Any, x: Any, y: Any, i: Any) -> Any:
             return xp.added(x, (i,), y)
 
-    taken, added = read(Take, 2, {}), read(Add, 3, {})
+    spec = Spec((2, 2), np.dtype("float32"))
+    taken, added = read(Take, [spec] * 2, {}, None), read(Add, [spec] * 3, {}, None)  # type: ignore[arg-type]
     assert isinstance(taken, Gathered)
     assert slice(1, None) == taken.pattern[1]
     assert isinstance(added, Scattered)

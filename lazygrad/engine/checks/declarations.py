@@ -18,8 +18,9 @@ from lazygrad.define.kinds import Declared, Elementwise, Movement, Opaque, Reduc
 from lazygrad.engine.agreement import disagreement
 from lazygrad.engine.checks.trials import SMALL, Returned, called, fits, marks, same, samples
 from lazygrad.engine.lower.index import Misdeclared, contiguous, flattened, probed, viewed
+from lazygrad.engine.trace.calls import calls_of, play
 from lazygrad.engine.trace.recorder import OUT, Recorder, Value
-from lazygrad.engine.trace.tracing import NotTraced, traced
+from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.errors import DefinitionError
 from lazygrad.graph.graph import Node
 from lazygrad.graph.guarded import misdeclared
@@ -95,12 +96,12 @@ def seen(op: Declared, node: Node, specs: Sequence[Spec]) -> bool:
 # Readings.
 
 
-def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any], spec: Spec) -> Any:
+def _played(op: Declared, arrays: Sequence[Any], node: Node, spec: Spec) -> Any:
     """What the calls of NumPy compute that the program of a step makes of the kernel; None if there is none."""
     recorder = Recorder(np)
     operands = [Value(recorder, Spec(x.shape, x.dtype)) for x in arrays]
     try:
-        result = traced(op, recorder, operands, params)
+        result = play(op, calls_of(op, [x.spec for x in operands], node.params, node.key), recorder, operands)
     except NotTraced:  # it is called as it is
         return None
     if not isinstance(result, Value) or result.spec != spec:
@@ -124,10 +125,10 @@ def _played(op: Declared, arrays: Sequence[Any], params: dict[str, Any], spec: S
     return array(result)
 
 
-def _reads_the_same(op: Declared, arrays: Sequence[Any], params: dict[str, Any], result: Any) -> None:
+def _reads_the_same(op: Declared, arrays: Sequence[Any], node: Node, result: Any) -> None:
     """Raise Misdeclared if the kernel computes something else of arrays than of what stands for them."""
     try:
-        played = _played(op, arrays, params, Spec(np.shape(result), np.asarray(result).dtype))
+        played = _played(op, arrays, node, Spec(np.shape(result), np.asarray(result).dtype))
     except (NotTraced, Mismatch):
         return
     if played is None:
@@ -151,7 +152,7 @@ def _elementwise(op: Elementwise, node: Node, specs: Sequence[Spec]) -> None:
         if result is None or not fits(op, node, specs, wanted, result):  # type: ignore[arg-type]
             continue
         _alone(op, arrays, node.params, result)
-        _reads_the_same(op, arrays, node.params, result)
+        _reads_the_same(op, arrays, node, result)
 
 
 def _alone(op: Elementwise, arrays: Sequence[Any], params: dict[str, Any], whole: Any) -> None:
@@ -186,7 +187,7 @@ def _reduction(op: Reduction, node: Node, spec: Spec) -> None:
         result = same(op, [x], params)
         if result is None or not fits(op, node, [spec], wanted, result):  # type: ignore[arg-type]
             continue
-        _reads_the_same(op, [x], params, result)
+        _reads_the_same(op, [x], node, result)
         if axes:
             _combined(op, x, params, result)
             _empty(op, x, params)
@@ -313,4 +314,4 @@ def _opaque(op: Declared, node: Node, specs: Sequence[Spec]) -> None:
     arrays = samples(specs)
     result = same(op, arrays, node.params)
     if result is not None and op.recorded:
-        _reads_the_same(op, arrays, node.params, result)
+        _reads_the_same(op, arrays, node, result)

@@ -33,6 +33,7 @@ from lazygrad.engine.lower.kernels import (
 )
 from lazygrad.engine.lower.schedule import Schedule
 from lazygrad.engine.lower.small import blocks_of
+from lazygrad.engine.trace.calls import calls_of
 from lazygrad.graph.spec import Shape, Spec
 
 __all__ = ["Elements"]
@@ -103,7 +104,7 @@ class Elements:
             return self._small(s, e, loops)
         assert isinstance(e, Apply)
         operands = [self.value(s, operand, loops) for operand in e.operands]
-        result = self.applied(e.op, operands, e.params)
+        result = self.applied(e.op, operands, e.params, e.key)
         if not isinstance(result, Register):
             return self.writer.constant(result, e.dtype)
         return result.astype(e.dtype)
@@ -136,11 +137,11 @@ class Elements:
         assert found is not None
         return found
 
-    def applied(self, op: Declared, operands: list[Register], params: dict[str, Any]) -> Any:
-        """What the kernel of an op makes of registers."""
+    def applied(self, op: Declared, operands: list[Register], params: dict[str, Any], key: Any = ()) -> Any:
+        """What the calls of an op's kernel make of registers; ``key`` is the frozen form of the settings."""
         w = self.writer
         before, w.contract = w.contract, w.contract and op.contracts
-        result = op.kernel(self.scalars, *operands, **params)
+        result = calls_of(op, [Spec((), x.dtype) for x in operands], params, key).on(self.scalars, operands)
         w.contract = before
         return result
 

@@ -8,7 +8,8 @@ from lazygrad.engine.emit.elements import Elements, counts
 from lazygrad.engine.lanes.registers import I32, I64, Cell, Register
 from lazygrad.engine.lower.describe import limits
 from lazygrad.engine.lower.kernels import Fold, Indices, Statement
-from lazygrad.graph.spec import Shape
+from lazygrad.engine.trace.calls import calls_of
+from lazygrad.graph.spec import Shape, Spec
 
 __all__ = ["Folds", "fold_of"]
 
@@ -27,7 +28,11 @@ class Folds:
 
     def combined(self, s: Statement, a: Register, b: Register) -> Register:
         """Two numbers, combined."""
-        return fold_of(s).combined(self._elements.scalars, a, b)  # type: ignore[no-any-return]
+        fold, scalars = fold_of(s), self._elements.scalars
+        if fold.combine is None:
+            return scalars.add(a, b)
+        calls = calls_of(fold.combine, [Spec((), a.dtype), Spec((), b.dtype)], {}, ())
+        return calls.on(scalars, (a, b)).astype(fold.dtype)  # type: ignore[no-any-return]
 
     def across(self, s: Statement, x: Register) -> Register:
         """The lanes of a register, combined."""

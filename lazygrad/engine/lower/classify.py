@@ -19,8 +19,9 @@ from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
 from lazygrad.engine.lower.small import FEW, VOLUME, Settings, Unrolled, is_small, written
+from lazygrad.engine.trace.calls import calls_of, play
 from lazygrad.engine.trace.reading import Decomposed, Folded, Gathered, Multiplied, Scattered, read
-from lazygrad.engine.trace.tracing import NotTraced, traced
+from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
@@ -148,7 +149,7 @@ class Classified:
             return self._moved(i, node, specs)
         if not (op.own or op.recorded):
             return Way.CALLBACK  # never looked into
-        what = self.reading[i] = read(op, len(node.inputs), node.params)
+        what = self.reading[i] = read(op, specs, node.params, node.key)
         if isinstance(op, Reduction) and isinstance(what, Folded):
             return self._fold(node, what, specs[0])
         if isinstance(op, Opaque) and isinstance(what, Multiplied) and self._is_product(node):
@@ -219,7 +220,7 @@ class Classified:
         results = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
         if not (isinstance(op, Opaque) and op.own) or any(not is_small(s) for s in specs):
             return False
-        multiplies = isinstance(read(op, len(specs), node.params), Multiplied)
+        multiplies = isinstance(read(op, cast(list[Spec], specs), node.params, node.key), Multiplied)
         if multiplies:
             b = cast(Spec, specs[1])
             if not self._is_product(node) or math.prod(b.shape[:-2]) < FEW:
@@ -277,9 +278,9 @@ class Classified:
         specs = [self.nodes[j].spec for j in node.inputs]
         if any(not isinstance(s, Spec) or s.dtype not in (np.float32, np.float64) or not s.size for s in specs):
             return False
-        if not is_decomposition(node) or not all(spec.size for spec in results):
+        if not is_decomposition(self.nodes, node) or not all(spec.size for spec in results):
             return False
-        self.reading[i] = read(node.op, len(node.inputs), node.params)
+        self.reading[i] = read(cast(Opaque, node.op), cast(list[Spec], specs), node.params, node.key)
         return True
 
     def _is_segments(self, node: Node, what: Scattered) -> bool:
@@ -312,7 +313,7 @@ class Classified:
             before = writer.count
             try:
                 assert isinstance(op, Declared)
-                result = traced(op, scalars, registers, node.params)
+                result = play(op, calls_of(op, specs, node.params, node.key), scalars, registers)
                 wanted = cast(Spec, node.spec).dtype
                 native = result.dtype == wanted if isinstance(result, Register) else isinstance(result, NUMBER)
                 self._costs[key] = writer.count - before if native else None
@@ -321,13 +322,15 @@ class Classified:
         return self._costs[key]
 
 
-def is_decomposition(node: Node) -> bool:
-    """Whether a node is one of lazygrad's own of linear algebra."""
+def is_decomposition(nodes: Sequence[Node], node: Node) -> bool:
+    """Whether a node, one of these, is one of lazygrad's own of linear algebra."""
     op = node.op
-    if not (isinstance(op, Opaque) and op.own and op.pure):
+    specs = [nodes[j].spec for j in node.inputs]
+    if not (isinstance(op, Opaque) and op.own and op.pure) or any(not isinstance(spec, Spec) for spec in specs):
         return False
     if op not in _decomposing:  # its settings say how, not whether
-        _decomposing[op] = isinstance(read(op, len(node.inputs), node.params), Decomposed)
+        found = read(op, cast(list[Spec], specs), node.params, node.key)
+        _decomposing[op] = isinstance(found, Decomposed)
     return _decomposing[op]
 
 
@@ -336,7 +339,10 @@ _decomposing: dict[Opaque, bool] = {}
 
 def decomposes(graph: Graph) -> bool:
     """Whether there is linear algebra in a graph, or in the body of a region."""
-    return any(is_decomposition(node) or any(decomposes(body.graph) for body in bodies(node)) for node in graph.nodes)
+    return any(
+        is_decomposition(graph.nodes, node) or any(decomposes(body.graph) for body in bodies(node))
+        for node in graph.nodes
+    )
 
 
 def _holds(spec: Spec, identity: Any) -> bool:

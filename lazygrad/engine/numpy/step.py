@@ -17,8 +17,9 @@ from lazygrad.define.kinds import Declared, Elementwise, Movement, item
 from lazygrad.define.region import Region
 from lazygrad.engine.machine import region_kernel
 from lazygrad.engine.memory import Buffer, lay_out
+from lazygrad.engine.trace.calls import calls_of, play
 from lazygrad.engine.trace.recorder import OUT, Call, NotRecorded, Recorder, Value
-from lazygrad.engine.trace.tracing import NotTraced, traced
+from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Mismatch, Spec
 from lazygrad.ops.movement import permute_dims, reshape
@@ -211,14 +212,21 @@ class Program:
     def _record(self, node: Node) -> tuple[list[Value], list[Call], Value]:
         """The operands of the kernel, the calls that it makes, and the value it returns; or NotTraced."""
         op = node.op
-        if not isinstance(op, Declared) or not op.recorded or op.random or not isinstance(node.spec, Spec):
+        if (
+            not isinstance(op, Declared)
+            or not op.recorded
+            or op.random
+            or not op.pure
+            or not isinstance(node.spec, Spec)
+        ):
             raise NotRecorded(node.op.name)
         recorder = Recorder(self.xp)
         operands = [Value(recorder, self.plan.spec(j), is_zero=self._is_zero(j)) for j in node.inputs]
         if node.of(reshape):  # of what is not contiguous, or it would be a view: a copy in the old shape
             result = Value(recorder, node.spec)
             return operands, [Call("copy_reshaped", _copy_reshaped, (OUT, *operands), result)], result
-        result = traced(op, recorder, operands, node.params)
+        specs = [self.plan.spec(j) for j in node.inputs]
+        result = play(op, calls_of(op, specs, node.params, node.key), recorder, operands)
         if not isinstance(result, Value) or result.spec != node.spec:
             raise NotRecorded("returns something else than declared")
         return operands, recorder.calls, result

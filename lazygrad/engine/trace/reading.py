@@ -8,9 +8,13 @@ else has no native form, and is called back.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lazygrad.engine.trace.tracing import NotTraced, Stand, traced
+from lazygrad.define.kinds import Declared
+from lazygrad.engine.trace.calls import Unseen, calls_of, play
+from lazygrad.engine.trace.tracing import NotTraced, Stand
+from lazygrad.graph.spec import Spec
 
 __all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "read"]
 
@@ -121,10 +125,15 @@ class _Reading:
         return Scattered(values.number, pattern) if x.number == 0 else None
 
 
-def read(op: Any, operands: int, params: dict[str, Any]) -> Any:
+def read(op: Declared, specs: Sequence[Spec], params: dict[str, Any], key: Any) -> Any:
     """What the kernel of ``op`` does, or None if it has no native form."""
+    return _read(op, op.kernel, tuple(specs), Unseen(params), key)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(op: Declared, kernel: Any, specs: tuple[Spec, ...], params: Unseen, key: Any) -> Any:
     try:
-        found = traced(op, _Reading(params), map(Whole, range(operands)), params)
+        found = play(op, calls_of(op, specs, params, key), _Reading(params), map(Whole, range(len(specs))))
     except NotTraced:
         return None
     return found if isinstance(found, (Decomposed, Folded, Multiplied, Scattered, Gathered)) else None

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from lazygrad.define.kinds import Declared
 
-__all__ = ["NotTraced", "Stand", "traced"]
+__all__ = ["NotTraced", "Stand", "heard", "traced"]
 
 # What Python may do with an object beside asking for an attribute and whether it is another.
 _OPERATIONS = (
@@ -45,14 +45,19 @@ for _name in _OPERATIONS.split():
 
 
 def traced(op: Declared, xp: Any, operands: Iterable[Any], params: dict[str, Any]) -> Any:
-    """What the kernel of an op returns for what stands for its operands.
+    """What the kernel of an op returns for what stands for its operands; see :func:`heard`."""
+    return heard(op, lambda: op.kernel(xp, *operands, **params))
+
+
+def heard(op: Declared, work: Callable[[], Any]) -> Any:
+    """``work()``, in which only what cannot be traced is caught.
 
     Raises:
         NotTraced: it does something that cannot be written down. A kernel of the user's may say so by raising anything,
             as it knows nothing of tracing; one of lazygrad's own that raises something else is at fault.
     """
     try:
-        return op.kernel(xp, *operands, **params)
+        return work()
     except NotTraced:
         raise
     except Exception as reason:
