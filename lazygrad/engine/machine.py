@@ -22,6 +22,7 @@ __all__ = ["BodyPlan", "Hosted", "region_kernel", "locate", "owned", "planned"]
 
 Draw = Callable[..., Any]  # draw(number, turn) -> the generator, at the beginning of a draw
 Rounded = Callable[[Any], Any] | None
+Watch = Callable[[], None] | None
 
 
 def locate(reason: BaseException, plan: Plan, index: int) -> None:
@@ -130,10 +131,18 @@ class Hosted:
         what: what messages call it.
         outer: the number of the turn of the loop around it.
         rounded: what every node gives is passed through it, if it is given.
+        watch: called before every turn, if it is given.
     """
 
     def __init__(
-        self, backend: Backend, draw: Draw, origin: Origin, what: str, outer: int = 0, rounded: Rounded = None
+        self,
+        backend: Backend,
+        draw: Draw,
+        origin: Origin,
+        what: str,
+        outer: int = 0,
+        rounded: Rounded = None,
+        watch: Watch = None,
     ) -> None:
         self.backend = backend
         self.xp = backend.xp
@@ -142,6 +151,7 @@ class Hosted:
         self.what = what
         self.outer = outer
         self.rounded = rounded
+        self.watch = watch
 
     def bound(self, body: Body, captured: Sequence[Any]) -> Run:
         """The body as a function of a turn's number and of its other inputs."""
@@ -154,9 +164,11 @@ class Hosted:
             first[i] = array
         begun = [False]
         steps = [Step(i, plan.graph.nodes[i].inputs, self._node(plan, i, at), ready.dies[i]) for i in ready.turn]
-        inputs, outputs = plan.inputs[:changing], plan.outputs
+        inputs, outputs, watch = plan.inputs[:changing], plan.outputs, self.watch
 
         def run(turn: int, given: Sequence[Any]) -> list[Any]:
+            if watch is not None:
+                watch()
             if not begun[0]:  # not before there is a turn, as it may fail
                 self._run(ready, [*ready.once, *ready.invariant], first, at)
                 begun[0] = True
@@ -203,7 +215,7 @@ class Hosted:
 
             def region(*operands: Any) -> Any:
                 turn = self.outer * (1 << 32) + at[0]
-                return region_kernel(plan, i, backend, self.draw, turn, self.rounded)(*operands)
+                return region_kernel(plan, i, backend, self.draw, turn, self.rounded, self.watch)(*operands)
 
             return region
         if is_random(node):
@@ -247,9 +259,15 @@ def owned(results: Sequence[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def region_kernel(
-    plan: Plan, index: int, backend: Backend, draw: Draw, outer: int = 0, rounded: Rounded = None
+    plan: Plan,
+    index: int,
+    backend: Backend,
+    draw: Draw,
+    outer: int = 0,
+    rounded: Rounded = None,
+    watch: Watch = None,
 ) -> Callable[..., Any]:
     """The kernel of a region, as a function of its operands."""
     node = plan.graph.nodes[index]
-    machine = Hosted(backend, draw, plan.origin(index), node.op.name, outer, rounded)
+    machine = Hosted(backend, draw, plan.origin(index), node.op.name, outer, rounded, watch)
     return functools.partial(node.op.kernel, machine, **node.params)

@@ -15,10 +15,11 @@ from lazygrad.engine.checks.declarations import check
 from lazygrad.engine.machine import locate, region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.numpy.step import Program
-from lazygrad.engine.refused import Refused
+from lazygrad.engine.refused import Overtaken, Refused
 from lazygrad.engine.tier import Tier
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.spec import Spec
+from lazygrad.ops.source import assign
 from lazygrad.plan import Plan
 from lazygrad.store.draws import Drawing
 from lazygrad.values.foreign import on_device
@@ -35,11 +36,12 @@ def interpret(
     draw: Drawing,
     rounded: Callable[[Any], Any] | None = None,
     fixed: dict[int, Any] | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> list[Any]:
     """The array of every node that is kept, computed node by node; each dies after its last use.
 
     What a node gives, in a loop too, is passed through ``rounded``, if that is given: so it can be seen what rounding
-    does. What is the same in every run is put into ``fixed``, if that is given.
+    does. What is the same in every run is put into ``fixed``, if that is given. ``watch`` is called before every turn.
 
     This is the plain reading of a plan, by which every other is judged. It also checks that each kernel
     returns what its op declares.
@@ -54,7 +56,7 @@ def interpret(
         for i, node in enumerate(plan.graph.nodes):
             if arrays[i] is not None:
                 continue
-            y = _computed(plan, i, [arrays[j] for j in node.inputs], backend, draw, rounded)
+            y = _computed(plan, i, [arrays[j] for j in node.inputs], backend, draw, rounded, watch)
             spec = node.spec
             if isinstance(spec, Spec):
                 y = _checked(plan, i, spec, y, backend)
@@ -78,6 +80,7 @@ def _computed(
     backend: Backend,
     draw: Drawing,
     rounded: Callable[[Any], Any] | None,
+    watch: Callable[[], None] | None,
 ) -> Any:
     """What the kernel of a node gives."""
     node = plan.graph.nodes[i]
@@ -86,7 +89,7 @@ def _computed(
         found = op.kernel(draw(node.params["draw"]), *map(backend.to_numpy, operands), **node.params)
         return backend.asarray(found)
     if isinstance(op, Region):
-        return region_kernel(plan, i, backend, draw, rounded=rounded)(*operands)
+        return region_kernel(plan, i, backend, draw, rounded=rounded, watch=watch)(*operands)
     return op.kernel(backend.xp, *operands, **node.params)
 
 
@@ -127,6 +130,9 @@ class Runner:
         self.fixed: dict[int, Any] | None = None  # on a device: what is the same in every run, made there once
         self._sent: dict[int, tuple[Any, Any]] = {}  # constants, as they were given and as they lie on the device
         self.native = native
+        # Whether there are loops, and a run that is left in the middle has done nothing.
+        acts = any(not node.op.pure and not node.of(assign) for node in plan.graph.nodes)
+        self.loops = not acts and any(isinstance(node.op, Region) for node in plan.graph.nodes)
         self.touched: int | None = None  # bits of the variables it reads or changes, set by the environment
         self.flips = 0  # bits of those it changes
         self.input_nodes = sorted([*plan.placeholders.values(), *plan.constants])
@@ -165,6 +171,11 @@ class Runner:
             except Exception as reason:
                 locate(reason, self.plan, native.at)
                 raise
+        if native is not None and self.loops and native.watch is not None:
+            try:
+                return self._interpret(inputs, live(), spare(), draw, watch=native.watch)
+            except Overtaken:
+                return self.run(inputs, parity, live, spare, draw)
         if self.backend.name != "numpy" or self.runs == 1 or len(self.plan.graph.nodes) > MAX_PROGRAM:
             return self._interpret(inputs, live(), spare(), draw)
         step = self.bindings.get(parity)
@@ -184,6 +195,7 @@ class Runner:
         draw: Any,
         rounded: Callable[[Any], Any] | None = None,
         done: dict[int, Any] | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> Sequence[Any]:
         plan = self.plan
         given = dict(zip(self.input_nodes, inputs, strict=True))
@@ -191,7 +203,7 @@ class Runner:
         given.update(done or {})
         given.update(self.fixed or {})
         fixed: dict[int, Any] | None = {} if self.backend.name != "numpy" and self.fixed is None else None
-        arrays = interpret(plan, self.backend, given, draw, rounded, fixed)
+        arrays = interpret(plan, self.backend, given, draw, rounded, fixed, watch)
         if fixed is not None:
             self.fixed = fixed
         for name, i in plan.updates.items():

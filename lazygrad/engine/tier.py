@@ -8,6 +8,7 @@ can fail is done at the beginning of the next.
 from __future__ import annotations
 
 import importlib.util
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ from lazygrad.backends.base import Backend, Device
 from lazygrad.engine.background import Cancelled, Job, importing, submit
 from lazygrad.engine.cpu.meter import Meter
 from lazygrad.engine.progress import Progress
+from lazygrad.engine.refused import Overtaken
 from lazygrad.errors import BackendError, DefinitionError, report
 from lazygrad.ops.source import assign
 from lazygrad.plan import NativeCode, Plan
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Tier", "policy"]
 
 BINDINGS = 8  # combinations of arrays for which addresses are kept
+PATIENCE = 0.02  # seconds that a loop is interpreted before native code is made beside it
 
 
 def policy() -> str:
@@ -106,6 +109,25 @@ class Tier:
         if plan is not None:
             self._job = submit(lambda job: self._make(job, plan))
             self._wanted = None
+
+    @property
+    def watch(self) -> Callable[[], None] | None:
+        """What a loop calls before every turn while the plan is interpreted; None if there is nothing to wait for.
+
+        A loop that takes long has native code made beside it, and is left when that is ready (Overtaken).
+        """
+        if self.checked or self.backend.name != "numpy" or (self._wanted is None and self._job is None):
+            return None
+        since = time.perf_counter()
+
+        def watched() -> None:
+            if self._wanted is not None:
+                if time.perf_counter() - since > PATIENCE:
+                    self.begin()
+            elif self._job is not None and self._job.is_done and self._job.failure is None:
+                raise Overtaken
+
+        return watched
 
     def wait(self) -> None:
         """Return when native code is in place, or cannot be had."""

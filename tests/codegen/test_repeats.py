@@ -414,6 +414,41 @@ def test_a_loop_that_never_ends_can_be_interrupted() -> None:
     assert script(ENDLESS, LAZYGRAD_NATIVE="wait") == "interrupted True\n"
 
 
+def test_a_long_loop_is_left_for_native_code_that_is_ready() -> None:
+    """A million turns are not interpreted to the end; the step takes place once, with the numbers of that run."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    env.name("v").set(1.0)
+
+    def step(ctx: Any, x: Any) -> Any:
+        v = ctx.variable("v")
+        last, _ = lg.scan(lambda c, _: (c * 0.999 + v, None), x, length=1_000_000)
+        return last, ctx.random.uniform(()), ctx.assign("v", v + 1)
+
+    fast = env.compile(step)
+    last, drawn, _ = fast(np.zeros(3))
+    assert fast.is_native
+    np.testing.assert_allclose(last, 1000, rtol=1e-9)
+    assert env["v"] == 2
+    again = lg.VariableEnvironment(seed=0, dtype="float64")
+    assert drawn == again.run(lambda ctx: ctx.random.uniform(()))
+
+
+def test_a_loop_that_shows_values_is_not_left() -> None:
+    """What it has shown cannot be taken back."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    seen: list[float] = []
+
+    def step(ctx: Any, x: Any) -> Any:
+        def body(c: Any, _: None) -> Any:
+            c = (c * 0.5).hook(lambda array: seen.append(float(array)))
+            return c, None
+
+        return lg.scan(body, x, length=3000)[0]
+
+    env.compile(step)(np.float64(1))
+    assert len(seen) == 3000
+
+
 CHAOS = """
 import numpy as np
 import lazygrad as lg
