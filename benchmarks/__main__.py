@@ -26,6 +26,7 @@ def main() -> int:
         ("first", *kept),
         ("chain", *kept),
         ("memory", *kept),
+        ("scans", *kept),
         ("imports", *kept),
         ("optimize", *kept),
         ("certified",),

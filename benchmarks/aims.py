@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from benchmarks import chain, first, imports, layers, memory
+from benchmarks import chain, first, imports, layers, memory, scans
 from benchmarks.workloads import CHAINS, WORKLOADS
 
 TO_NUMPY = 1.2
@@ -19,7 +19,7 @@ Row = tuple[str, str, bool]
 def aims(results: dict[str, Any]) -> str:
     """The table, in Markdown; of what was not measured there is no row."""
     rows = [*_speeds(results["workloads"]), *_first(results.get("first")), *_layers(results.get("layers", {}))]
-    rows += [*_others(results), *_fits(results.get("optimize", {"rows": []})["rows"])]
+    rows += [*_scans(results.get("scans")), *_others(results), *_fits(results.get("optimize", {"rows": []})["rows"])]
     lines = [f"| {aim} | {measured} | {'met' if met else '**missed**'} |" for aim, measured, met in rows]
     return "\n".join(["| aim | measured | met / missed |", "|---|---|---|", *lines])
 
@@ -74,6 +74,25 @@ def _layers(found: dict[str, Any]) -> Iterator[Row]:
         ratio = long["ready_cold_s"] / short["ready_cold_s"]
         aim = f"{many:,} layers compile in at most {most:g} × the time of {few:,}"
         yield aim, f"{ratio:.1f} × ({long['ready_cold_s'] / many * 1e3:.2g} ms a layer)", ratio <= most
+
+
+def _scans(found: dict[str, Any] | None) -> Iterator[Row]:
+    if found is None:
+        return
+    for name, times in found["times"].items():
+        (few, short), (many, long) = sorted((int(turns), seconds) for turns, seconds in times.items())
+        ratio, (least, most) = long / short, scans.RATIO
+        aim = f"`{name}`: {many:,} turns take {least:g}–{most:g} × what {few:,} take"
+        yield aim, f"{ratio:.1f} ×", least <= ratio <= most
+    slowest = max(found["writing"].values()) * 1e3
+    aim = f"writing and planning `rk4` with its gradient, whatever the turns, within {scans.WRITING_MS:g} ms"
+    yield aim, f"{slowest:.1f} ms", slowest <= scans.WRITING_MS
+    peaks = sorted((int(turns), mb) for turns, mb in found["memory"]["checkpoint"].items())
+    for (few, low), (many, high) in pairwise(peaks):
+        aim = (
+            f"a gradient through {many:,} checkpointed turns takes at most {scans.ROOT_RATIO:g} × the memory of {few:,}"
+        )
+        yield aim, f"{high / low:.1f} × ({high:.0f} MB)", high <= scans.ROOT_RATIO * low
 
 
 def _others(results: dict[str, Any]) -> Iterator[Row]:

@@ -211,8 +211,8 @@ python -m pip install torch jax optax pytensor autograd scikit-learn
 python -m benchmarks
 ```
 
-That runs `benchmarks.run`, `layers`, `first`, `chain`, `memory`, `imports`, `optimize`, `certified` and `report` one
-after the other, each part when other programs leave the machine alone.
+That runs `benchmarks.run`, `layers`, `first`, `chain`, `memory`, `scans`, `imports`, `optimize`, `certified` and
+`report` one after the other, each part when other programs leave the machine alone.
 `python -m benchmarks.run --workload sine --peer jax` takes parts of it, and with `--json benchmarks/results.json` puts
 the new numbers beside those of the other workloads; `--tiny` compares results at tiny sizes and times nothing, as the
 tests do: no test is timed."""
