@@ -92,9 +92,12 @@ def assign(xp: Any, value: Array, *, name: str) -> Any:
     return value
 
 
+NEVER_MASKED = (np.ndarray, float, int)
+
+
 def refuse_masked(*xs: Any) -> None:
     """Raise SpecError for masked arrays, and lists in which there is one: what is masked is no number."""
-    if any(is_masked(x) for x in xs):
+    if any(type(x) not in NEVER_MASKED and is_masked(x) for x in xs):
         raise SpecError(report("cannot make a tensor of a masked array", at=here(), cure=FILL))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import weakref
 from collections.abc import Callable, Collection, Iterable
@@ -62,7 +63,6 @@ class Context:
         self.env = env
         self.graph = graph
         self.tracing = tracing
-        self.random = Random(graph)
         self.evaluated = False
         self._given = feeds
         self._variables: dict[str, Tensor] = {}
@@ -208,6 +208,11 @@ class Context:
     def evaluator(self) -> Evaluator:
         """An evaluator for this graph."""
         return Evaluator(self)
+
+    @functools.cached_property
+    def random(self) -> Random:
+        """Random draws, fresh at every run."""
+        return Random(self.graph)
 
     # What layers do with a context.
 
