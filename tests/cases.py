@@ -51,7 +51,13 @@ DRAWS: dict[str, Callable[[Random], Any]] = {
     "gamma": lambda random: random.gamma((3, 4), 2.0),
     "bernoulli": lambda random: random.bernoulli((3, 4)),
     "integers": lambda random: random.integers((3, 4), 0, 9),
+    "integers of a wide range": lambda random: random.integers((3, 4), 0, 2**40),
     "permutation": lambda random: random.permutation(12),
+    "beta": lambda random: random.beta((3, 4), 2.0, 0.5),
+    "dirichlet": lambda random: random.dirichlet((3,), [0.5, 1.0, 2.0]),
+    "poisson": lambda random: random.poisson((3, 4), 2.0),
+    "categorical": lambda random: random.categorical((3, 4), [0.5, 0.2, 0.3]),
+    "choice": lambda random: random.choice((3, 4), 5),
 }
 
 
@@ -64,6 +70,8 @@ def drawn(name: str) -> Any:
 EXEMPT = {
     "assign": "writes a variable: tests/test_random_programs.py",
     "variable": "reads a variable: tests/test_random_programs.py",
+    "word": "makes one element of words, in native code: tests/test_philox.py",
+    "turned_word": "makes one element of turned, in native code: tests/test_philox.py",
     **dict.fromkeys(
         (
             "logistic_seed",
