@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lazygrad.define.kinds import Declared, Elementwise, Movement, Source
+from lazygrad.define.kinds import Declared, Elementwise, Movement, Reduction, Source
 from lazygrad.define.region import extract, written
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import add
-from lazygrad.ops.control import SCAN, SCAN_ACTING, Scan
+from lazygrad.ops.control import SCAN, SCAN_ACTING, WHILE, WHILE_ACTING, Scan, While
 from lazygrad.ops.movement import broadcast_to, permute_dims, reshape
 from lazygrad.ops.products import _matmul
 from lazygrad.ops.source import _full, _literal
@@ -27,57 +27,83 @@ __all__ = ["hoisted", "summed_up"]
 WORTH = 1 << 12  # multiplications of a product in a turn, from which its operands are rather stacked than it added up
 
 
-class Certain(NamedTuple):
-    """A scan that always takes its turns."""
+class Turning(NamedTuple):
+    """A loop whose body may be made smaller.
+
+    Attributes:
+        body: what a turn computes.
+        carries, xs: how the inputs of the body are divided.
+        length: of a scan the number of slices.
+        before: operands that the body does not take, which stand first.
+        operands: those that it takes.
+        certain: whether there is a turn at all. If not, only what cannot fail is computed outside.
+    """
 
     body: Body
     carries: int
     xs: int
     length: int
+    before: list[Tensor]
+    operands: list[Tensor]
+    certain: bool
 
     @classmethod
-    def of(cls, node: Node) -> Certain | None:
-        """The scan that a node is; None for other regions, and where there may be no turn."""
-        p = node.params
-        if not isinstance(node.op, Scan) or p["limited"] or not p["length"]:
+    def of(cls, site: Site) -> Turning | None:
+        """The scan that is being rewritten; None for other regions, and where there is no slice."""
+        p, operands = site.node.params, site.operands
+        if not isinstance(site.node.op, Scan) or not p["length"]:
             return None
-        return cls(p["body"], p["carries"], p["xs"], p["length"])
+        first = int(p["limited"])
+        return cls(p["body"], p["carries"], p["xs"], p["length"], operands[:first], operands[first:], not first)
 
 
 def hoisted(graph: Graph) -> Graph:
-    """What scans compute without their carry is computed before them, if it is the same or a product."""
-    return rewritten_regions(graph, _hoisted)
+    """What loops compute without their carry is computed before them, if it is the same or a product."""
+    return rewritten_regions(graph, lambda site: _hoisted_while(site) or _hoisted(site))
 
 
 def _hoisted(site: Site) -> Found:
-    turns = Certain.of(site.node)
-    if turns is None:
+    loop = Turning.of(site)
+    if loop is None:
         return None
-    body, last = turns.body, turns.carries + turns.xs
-    nodes = body.graph.nodes
-    outside = Outside(site, turns)
-    for i, node in enumerate(nodes):
-        outside.look(i, node)
-    read = {j for i, node in enumerate(nodes) if i not in outside.same for j in node.inputs} | {*body.outputs}
-    same = [i for i in outside.same if i in read and nodes[i].inputs and not _is_view(nodes[i])]
-    products = [i for i in outside.sliced if nodes[i].of(_matmul) and i not in outside.same]
+    last = loop.carries + loop.xs
+    outside = Outside(site.graph, loop)
+    same, products = outside.invariant(), outside.products()
     if not same and not products:
         return None
-    inputs = [*body.inputs[:last], *products, *body.inputs[last:], *same]
-    new = extract(body.graph, inputs, body.outputs, body.effects)
-    operands = [
-        *site.operands[:last],
-        *[outside.all_turns(i) for i in products],
-        *site.operands[last:],
-        *[outside.once(i) for i in same],
-    ]
-    params = {**site.node.params, "body": new, "xs": turns.xs + len(products)}
+    inputs = [*loop.body.inputs[:last], *products, *loop.body.inputs[last:], *same]
+    new = extract(loop.body.graph, inputs, loop.body.outputs, loop.body.effects)
+    operands = [*loop.before, *loop.operands[:last], *[outside.all_turns(i) for i in products]]
+    operands += [*loop.operands[last:], *[outside.once(i) for i in same]]
+    params = {**site.node.params, "body": new, "xs": loop.xs + len(products)}
     return written(site.graph, SCAN_ACTING if new.effects else SCAN, operands, params)
+
+
+def _hoisted_while(site: Site) -> Found:
+    """What is the same in every turn of a loop with a condition."""
+    if not isinstance(site.node.op, While):
+        return None
+    p, body = site.node.params, site.node.params["body"]
+    asked, carries = len(p["condition"].inputs), p["carries"]
+    operands = [*site.operands[:carries], *site.operands[asked:]]
+    outside = Outside(site.graph, Turning(body, carries, 0, 0, [], operands, False))
+    same = outside.invariant()
+    if not same:
+        return None
+    new = extract(body.graph, [*body.inputs, *same], body.outputs, body.effects)
+    op = WHILE_ACTING if new.effects or p["condition"].effects else WHILE
+    return written(site.graph, op, [*site.operands, *[outside.once(i) for i in same]], {**p, "body": new})
 
 
 def _is_view(node: Node) -> bool:
     """Whether computing a node again costs nothing."""
     return isinstance(node.op, Movement) and node.op.view is not None
+
+
+def _cannot_fail(node: Node) -> bool:
+    """Whether an op, which is one of lazygrad's own, computes something of whatever it is given."""
+    op = node.op
+    return (isinstance(op, (Elementwise, Movement, Reduction)) and op.own) or node.of(_matmul)
 
 
 class Outside:
@@ -89,15 +115,32 @@ class Outside:
             at once.
     """
 
-    def __init__(self, site: Site, turns: Certain) -> None:
-        self.site, self.turns = site, turns
-        body, first = turns.body, turns.carries
-        last = first + turns.xs
+    def __init__(self, graph: Graph, loop: Turning) -> None:
+        self.graph, self.loop = graph, loop
+        body, first = loop.body, loop.carries
+        last = first + loop.xs
         self.nodes = body.graph.nodes
         self.same = dict.fromkeys(body.inputs[last:])
         self.sliced = dict.fromkeys(body.inputs[first:last])
-        self._once = dict(zip(body.inputs[last:], site.operands[last:], strict=True))
-        self._all = dict(zip(body.inputs[first:last], site.operands[first:last], strict=True))
+        self._once = dict(zip(body.inputs[last:], loop.operands[last:], strict=True))
+        self._all = dict(zip(body.inputs[first:last], loop.operands[first:last], strict=True))
+        for i, node in enumerate(self.nodes):
+            self.look(i, node)
+
+    def invariant(self) -> list[int]:
+        """What is the same in every turn and read by what is not, less what costs nothing."""
+        read = {j for i, node in enumerate(self.nodes) if i not in self.same for j in node.inputs}
+        found = set()
+        for i in (read | {*self.loop.body.outputs}) & self.same.keys():
+            while _is_view(self.nodes[i]):
+                (i,) = self.nodes[i].inputs
+            if self.nodes[i].inputs:
+                found.add(i)
+        return sorted(found)
+
+    def products(self) -> list[int]:
+        """The products of slices with what stays."""
+        return [i for i in self.sliced if self.nodes[i].of(_matmul) and i not in self.same]
 
     def look(self, i: int, node: Node) -> None:
         """Say of a node, whose operands have been looked at, whether it can."""
@@ -107,7 +150,7 @@ class Outside:
         if isinstance(op, Source):
             if not op.given:
                 self.same[i] = None
-        elif not isinstance(node.spec, Spec):
+        elif not isinstance(node.spec, Spec) or (not self.loop.certain and not _cannot_fail(node)):
             return
         elif all(j in self.same for j in node.inputs):
             self.same[i] = None
@@ -131,7 +174,7 @@ class Outside:
     def once(self, i: int) -> Tensor:
         """A node that is the same in every turn, computed outside."""
         if i not in self._once:
-            node, graph = self.nodes[i], self.site.graph
+            node, graph = self.nodes[i], self.graph
             operands = tuple([self.once(j).index for j in node.inputs])
             self._once[i] = graph.apply(node.op, operands, node.params, node.key)
         return self._once[i]
@@ -145,7 +188,7 @@ class Outside:
         return self._all[i]
 
     def _for_all(self, node: Node, spec: Spec) -> Tensor:
-        count = self.turns.length
+        count = self.loop.length
         xs = [self.all_turns(j) for j in node.inputs]
         if node.of(_matmul):
             rows = reshape(xs[0], (-1, xs[0].shape[-1])) if xs[0].size else reshape(xs[0], (0, xs[0].shape[-1]))
@@ -157,7 +200,7 @@ class Outside:
             return reshape(xs[0], (count, *spec.shape))
         if node.of(broadcast_to):
             return broadcast_to(self._aligned(node.inputs[0], xs[0], spec), (count, *spec.shape))
-        graph = self.site.graph
+        graph = self.graph
         operands = [self._aligned(j, x, spec) for j, x in zip(node.inputs, xs, strict=True)]
         return graph.apply(node.op, tuple([t.index for t in operands]), node.params, node.key)
 
@@ -167,7 +210,7 @@ class Outside:
         missing = len(spec.shape) - len(own)
         if j in self.same or not missing:
             return x
-        return reshape(x, (self.turns.length, *[1] * missing, *own))
+        return reshape(x, (self.loop.length, *[1] * missing, *own))
 
 
 class Sum(NamedTuple):
@@ -184,33 +227,33 @@ def summed_up(graph: Graph) -> Graph:
 
 
 def _summed_up(site: Site) -> Found:
-    turns = Certain.of(site.node)
-    if turns is None or turns.body.effects:
+    loop = Turning.of(site)
+    if loop is None or loop.body.effects:
         return None
-    body, carries = turns.body, turns.carries
+    body, carries = loop.body, loop.carries
     sums = [found for k in range(carries) if (found := _sum(body, k)) is not None]
     if not sums:
         return None
     gone = {s.carry for s in sums}
     kept = [k for k in range(carries) if k not in gone]
     factors = [_factor(body, j) for s in sums for j in s.product.inputs]
-    going = body.inputs[carries : carries + turns.xs]
+    # The slices that a limited scan does not go through are zeros, as its ys are: they add nothing.
+    going = body.inputs[carries : carries + loop.xs] if loop.certain else ()
     stacked = list(dict.fromkeys(j for j, _ in factors if j not in going))
     ys = [body.outputs[k] for k in range(carries, len(body.outputs))]
     outputs = [*[body.outputs[k] for k in kept], *ys, *stacked]
     new = extract(body.graph, [body.inputs[k] for k in kept] + list(body.inputs[carries:]), outputs)
-    operands = [site.operands[k] for k in kept] + site.operands[carries:]
-    params = {**site.node.params, "body": new, "carries": len(kept)}
-    got = written(site.graph, SCAN, operands, params)
-    all_of = dict(zip(going, site.operands[carries : carries + turns.xs], strict=True))
+    operands = [*loop.before, *[loop.operands[k] for k in kept], *loop.operands[carries:]]
+    got = written(site.graph, SCAN, operands, {**site.node.params, "body": new, "carries": len(kept)})
+    all_of = dict(zip(going, loop.operands[carries : carries + loop.xs], strict=False))
     all_of.update(zip(stacked, got[len(kept) + len(ys) :], strict=True))
     results: list[Tensor | None] = [None] * len(body.outputs)
     for place, k in enumerate([*kept, *range(carries, len(body.outputs))]):
         results[k] = got[place]
     for n, s in enumerate(sums):
         left, right = [_laid(all_of[j], moved) for j, moved in factors[2 * n : 2 * n + 2]]
-        total = _product(left, right, turns.length, s)
-        results[s.carry] = total if _is_zero(site.operands[s.carry]) else add(site.operands[s.carry], total)
+        total = _product(left, right, loop.length, s)
+        results[s.carry] = total if _is_zero(loop.operands[s.carry]) else add(loop.operands[s.carry], total)
     return results
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.graph.body import bodies
 from lazygrad.plan import Plan
 
 
@@ -114,3 +115,55 @@ def test_writing_a_scan_takes_as_long_for_a_thousand_turns_as_for_one() -> None:
         graph = env.trace(lambda ctx, n=length: lg.scan(lambda c, _: (lg.sin(c), c), 0.5, length=n))
         sizes.append(len(graph))
     assert sizes[0] == sizes[1]
+
+
+def test_a_loop_with_a_condition_computes_once_what_does_not_change() -> None:
+    """Before the loop, if it cannot fail; and so does its gradient."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(16, 32)), rng.normal(size=(32, 32)) / 8, rng.normal(size=(32, 32)) / 8]
+
+    def step(ctx: Any, x: Any, w: Any, u: Any, loop: bool) -> Any:
+        def body(c: Any) -> Any:
+            return c[0] + 1, lg.tanh(c[1] @ (w @ u) + lg.exp(w[0]) * 0.1)
+
+        carry: Any = (0, x)
+        if loop:
+            carry = lg.while_loop(lambda c: c[0] < 4, body, carry, max_steps=6)
+        else:
+            for _ in range(4):
+                carry = body(carry)
+        loss = lg.sum(carry[1] ** 2)
+        return loss, *lg.grad(loss, [x, w, u])
+
+    for found, expected in zip(env.run(step, *given, True), env.run(step, *given, False), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    graph = env.trace(step, *given, True)
+    plan = Plan(graph, graph.roots)
+    inside = [
+        node.op.name for loop in plan.graph.nodes for body in bodies(loop) for node in body.graph.nodes if node.inputs
+    ]
+    assert "exp" not in inside
+    # One in each loop forwards, one for the cotangent of the carry, and one that what is w @ u is read with.
+    assert inside.count("matmul") <= 5
+
+
+def test_only_what_the_derivative_reads_is_kept() -> None:
+    """A loop that is linear in its carry is not even run for the gradient; of others each array is kept once."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+
+    def plan(body: Any) -> Plan:
+        def step(ctx: Any, xs: Any, start: Any) -> Any:
+            last, _ = lg.scan(lambda c, x: (body(c, x), None), start, xs)
+            return lg.grad(lg.sum(last), [xs, start])
+
+        graph = env.trace(step, np.ones((5, 3)), np.ones(3))
+        return Plan(graph, graph.roots)
+
+    def scans(of: Plan) -> list[Any]:
+        return [node for node in of.graph.nodes if node.op.name == "scan"]
+
+    assert len(scans(plan(lambda c, x: 0.5 * c + x))) == 1
+    forward, backward = scans(plan(lambda c, x: c * x))
+    assert len(forward.params["body"].outputs) == 1 + 1  # its carry, and c in every turn
+    assert backward.params["xs"] == 2  # c, and x
