@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lazygrad.graph.graph import Node
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.arithmetic import add
 from lazygrad.ops.indexing import _place
 from lazygrad.ops.movement import _concat
-from lazygrad.rewrite.rules import node_of, operands, rule
+from lazygrad.rewrite.rules import node_of, number, operands, rule
 
 __all__: list[str] = []
 
 Ranges = list[tuple[int, int]]
+
+MOST = 32  # pieces; they are put together one by one, so that the work for n of them grows as n²
 
 
 def _ranges(x: Tensor) -> Ranges | None:
@@ -59,13 +63,22 @@ def placed_side_by_side(node: Node, a: Tensor, b: Tensor) -> Tensor | None:
         axis = _side_by_side(one, other)
     if axis is None:
         return None
-    parts = [add(part, 0) for x in (a, b) for part in _parts(x, axis)]
+    pieces = [part for x in (a, b) for part in _parts(x, axis)]
+    if len(pieces) > MOST:
+        return None
+    parts = [part if _is_added(part) else add(part, 0) for part in pieces]
     joined = _concat(*parts, axis=axis)
     index = list(one)
     index[axis] = (one[axis][0], other[axis][1])
     if joined.shape == a.shape:
         return joined
     return _place(joined, index=tuple([slice(*ends) for ends in index]), size=a.shape)
+
+
+def _is_added(x: Tensor) -> bool:
+    """Whether 0 has been added to ``x`` already."""
+    values = [number(term) for term in operands(x, add)]
+    return any(value is not None and value == 0 and not np.signbit(value) for value in values)
 
 
 def _parts(x: Tensor, axis: int) -> list[Tensor]:
