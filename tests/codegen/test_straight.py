@@ -14,7 +14,8 @@ import lazygrad as lg
 from lazygrad.engine.emit.straight import pairwise
 from lazygrad.engine.lower import turns
 from lazygrad.engine.lower.index import View
-from lazygrad.engine.lower.straight import BLOCK, MANY, How, StraightLine, broadcast, grid, order, straight_line
+from lazygrad.engine.lower.places import broadcast, grid, order
+from lazygrad.engine.lower.straight import BLOCK, MANY, How, StraightLine, straight_line
 from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Ways
 from tests.codegen.native_steps import agree, case, plan_of, random_floats, subsets, whole

@@ -149,6 +149,57 @@ def test_a_loop_over_numbers_reads_tables() -> None:
     small_case(step, whole(6))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda c, i, x: c.at[i].set(x),
+        lambda c, i, x: c.at[i].add(x[0]),
+        lambda c, i, x: c.at[i, 1:].set(c[0, 0] + x[1:]),
+        lambda c, i, x: c.at[:, i % 2].add(x),
+        lambda c, i, x: c.at[1:, ::2].set(c[:2, :2] * 2 + x[0]),
+        lambda c, i, x: c.at[1, None, -1].add(x[:1]),
+        lambda c, i, x: c.at[lg.stack([i, i, -1]), lg.asarray([0, 0, 2])].add(x),
+        lambda c, i, x: c.at[lg.stack([i, i, -1])].set(x * c),
+    ],
+)
+def test_elements_are_written_where_indices_name_them(body: Any) -> None:
+    """Set and added, of a place that is named twice too, in a loop whose body would else be called back."""
+
+    def step(ctx: Any, places: Any, xs: Any) -> Any:
+        return lg.scan(lambda c, x: (body(c, *x), lg.sum(c)), lg.zeros((3, 3)), (places, xs))
+
+    small_case(step, np.array([0, 2, -1, 1, -3]), whole((5, 3)))
+
+
+def test_elements_that_are_written_have_derivatives() -> None:
+    """A recurrence that fills an array, in float64."""
+
+    def step(ctx: Any, x: Any) -> Any:
+        zero = lg.zeros(6, dtype="float64")
+        y = lg.sum(lg.fori_loop(0, 6, lambda i, c: c.at[i].set(x[i] * 2 + c[i - 1] * c[i - 2]), zero) ** 2)
+        return y, *lg.grad(y, [x])
+
+    small_case(step, random_floats((6,), np.float64), units=16, count=2)
+
+
+def test_a_place_that_is_not_there_is_told_as_on_numpy() -> None:
+    """The error says the turn, and the environment is as before."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("v").set(np.zeros(3, np.float32))
+
+    def step(ctx: Any, places: Any) -> Any:
+        v = lg.scan(lambda c, i: (c.at[i].add(1), None), ctx.variable("v"), places)[0]
+        return v, ctx.assign("v", v)
+
+    fast = env.compile(step, wait=True)
+    np.testing.assert_array_equal([1, 0, 2], fast(np.array([2, 0, -1]))[0])
+    assert "in registers" in fast.plan.explain()
+    with pytest.raises(IndexError) as caught:
+        fast(np.array([2, 3, 0]))
+    assert any("in turn 1 of the scan" in note for note in caught.value.__notes__)
+    np.testing.assert_array_equal([1, 0, 2], env["v"])
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_small_choice_is_made_in_the_kernel(sign: int) -> None:
     """One of two bodies counts; the other one cannot fail."""

@@ -26,7 +26,7 @@ from lazygrad.engine.lower.fuse import Draft, Entry, fused
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Part, Spare
 from lazygrad.engine.lower.reuse import Numbered
-from lazygrad.engine.lower.turns import SmallLoop, small_loop
+from lazygrad.engine.lower.turns import SmallLoop, fits, small_loop
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
@@ -52,7 +52,7 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
     """
     look()
     target = cpu(target) if isinstance(target, int) else target
-    ways = Ways(plan, target.lapack)
+    ways = Ways(plan, target.lapack, fits if target.has_driver else None)
     look()
     code = _Lowering(ways, cpu(target) if isinstance(target, int) else target, look)
     inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))

@@ -18,8 +18,9 @@ from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.blocks import Block, Blocks
 from lazygrad.engine.lanes.registers import I64, U64, Cell, Register
 from lazygrad.engine.lanes.scalar import Scalars
+from lazygrad.engine.lower.places import Named, broadcast, grid, order
 from lazygrad.engine.lower.small import blocks_of
-from lazygrad.engine.lower.straight import BLOCK, How, Operation, StraightLine, broadcast, grid, order
+from lazygrad.engine.lower.straight import BLOCK, How, Operation, StraightLine
 from lazygrad.graph.spec import Shape, Spec
 
 __all__ = ["Memory", "StraightText", "Values"]
@@ -138,6 +139,8 @@ class StraightText:
                 return [operands[0][k] for k in grid(o.detail, o.spec.shape)]
             case How.TAKE:
                 return self._taken(o, operands)
+            case How.SCATTER:
+                return self._scattered(o, operands)
             case How.FOLD:
                 return self._folded(o, operands[0])
             case How.PLACE:
@@ -211,14 +214,26 @@ class StraightText:
         """Elements that are named by indices; one that does not exist ends the step."""
         places, named = o.detail
         source = self.in_memory(operands[0], o.takes[0])
-        found = []
+        return [source.load(self._place(start, named, k, operands)) for k, start in enumerate(places)]
+
+    def _scattered(self, o: Operation, operands: list[Values]) -> Values:
+        """Elements that are written, or added, one after the other, where indices name them."""
+        adds, places, named = o.detail
+        room = self.room(o.takes[0])
+        room.store(operands[0])
         for k, start in enumerate(places):
-            place: Register | int = start
-            for each in named:
-                which = operands[each.operand][each.elements[k]]
-                place = self._wrapped(which, each.n) * each.step + place
-            found.append(source.load(place))
-        return found
+            place, x = self._place(start, named, k, operands), operands[1][k].astype(o.spec.dtype)
+            if adds:
+                x = self.scalars.add(room.load(place), x)
+            self.writer.store(x, room.address, place)
+        return [room[k] for k in range(o.spec.size)]
+
+    def _place(self, start: int, named: Sequence[Named], k: int, operands: list[Values]) -> int | Register:
+        """The place that indices name for element ``k``."""
+        place: int | Register = start
+        for each in named:
+            place = self._wrapped(operands[each.operand][each.elements[k]], each.n) * each.step + place
+        return place
 
     def _wrapped(self, which: Register, n: int) -> Register:
         """An index that counts from the end if it is below 0; 0 where there is no such element."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -33,6 +33,9 @@ __all__ = ["NATIVE", "Classified", "Way", "decomposes"]
 PLACE = Spec((), np.dtype(np.uint64))  # of the number of an element
 NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
+
+
+Fits = Callable[[Any, int], bool]
 
 
 class Way(enum.StrEnum):
@@ -76,11 +79,13 @@ class Classified:
             result each operand goes.
         inside: of every region that is a repeat how the nodes of its bodies are computed, that of a condition first.
         refused: of other regions why they are called back.
+        unrepeated: regions that are native as small loops only.
         results: of every such region or call of LAPACK with several results the nodes that they are, by number.
     """
 
-    def __init__(self, plan: Plan, lapack: bool = False) -> None:
+    def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None) -> None:
         self.plan = plan
+        self._fits = fits  # whether a region can be one kernel, which may do what else is called back
         self._lapack = lapack  # whether it can be called
         self.nodes = plan.graph.nodes
         self._specs: list[Spec] = [cast(Spec, node.spec) for node in self.nodes]
@@ -88,6 +93,7 @@ class Classified:
         self.reading: dict[int, Any] = {}
         self.inside: dict[int, tuple[Any, ...]] = {}
         self.refused: dict[int, str] = {}
+        self.unrepeated: set[int] = set()
         self.results: dict[int, dict[int, int]] = {}
         self.small: dict[int, Unrolled] = {}
         self._many: set[int] = set()  # products of small matrices
@@ -158,26 +164,29 @@ class Classified:
             return Way.CALLBACK
         if isinstance(what, Gathered):
             return Way.LAZY
-        if isinstance(what, Scattered) and self._is_segments(node, what):
+        if isinstance(what, Scattered) and what.adds and self._is_segments(node, what):
             return Way.SCATTER
         return Way.CALLBACK
 
     def _region(self, i: int, node: Node) -> Way:
-        """A region is a repeat if nothing in its bodies must be called back."""
+        """A region is a repeat if nothing in its bodies must be called back, or a small loop can do that."""
         loop = looped(node)
         specs = [*(self.nodes[j].spec for j in node.inputs), *self.plan.specs(i)]
         if loop is None or not node.op.pure or any(not isinstance(s, Spec) or s.dtype not in NATIVE for s in specs):
             return Way.CALLBACK
         if any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK
-        inside = tuple([self.__class__(native_plan(use.body), self._lapack) for use in loop.uses])
-        for ways in inside:
-            if Way.CALLBACK in ways.way:
-                called = ways.way.index(Way.CALLBACK)
-                self.refused[i] = ways.refused.get(called, f"calls back {ways.nodes[called].op.name}")
-                return Way.CALLBACK
-        self.inside[i] = inside
-        return Way.REPEAT
+        self.inside[i] = tuple([self.__class__(native_plan(use.body), self._lapack, self._fits) for use in loop.uses])
+        called = [ways for ways in self.inside[i] if Way.CALLBACK in ways.way]
+        if not called:
+            return Way.REPEAT
+        if self._fits is not None and self._fits(self, i):
+            self.unrepeated.add(i)
+            return Way.REPEAT
+        which = called[0].way.index(Way.CALLBACK)
+        self.refused[i] = called[0].refused.get(which, f"calls back {called[0].nodes[which].op.name}")
+        del self.inside[i]
+        return Way.CALLBACK
 
     def _result(self, i: int, node: Node) -> Way:
         (source,) = node.inputs

@@ -9,7 +9,6 @@ import numpy as np
 from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Declared, Movement, Reduction, item
 from lazygrad.engine.lanes.registers import BOOL
-from lazygrad.engine.lower.classify import Classified
 from lazygrad.engine.lower.index import Index, View, identity, in_order
 from lazygrad.engine.lower.kernels import (
     ZEROS,
@@ -197,7 +196,9 @@ class _Described:
             assert view is not None
             taken_from = self.add((source, None, index), Anywhere(view, spec.dtype))
         assert view is not None
-        joint, parts = joint_axes(ways, i)
+        reading = ways.reading[i]
+        assert isinstance(reading, Gathered)
+        joint, parts = joint_axes(reading.pattern, max(ways.spec(j).ndim for j in node.inputs[1:]))
         own = index[joint.start : joint.stop]
         named = iter([self.element(j, ways.broadcast(j, own)) for j in node.inputs[1:]])
         place, indices, axis = Index(view.start), list[tuple[int, int, int]](), 0
@@ -214,16 +215,12 @@ class _Described:
         return Taken(i, index, taken_from, place, tuple(indices), ways.spec(i).dtype, ways.own[i])
 
 
-def joint_axes(ways: Classified, i: int) -> tuple[slice, list[tuple[Any, int | None]]]:
-    """Of a node that takes elements: which axes of the result the indices make, and what each part of the
-    pattern stands for: (part, axis of the result) for slices, (part, None) for index arrays.
+def joint_axes(pattern: tuple[Any, ...], rank: int) -> tuple[slice, list[tuple[Any, int | None]]]:
+    """Which axes of elements that are named the indices make, which broadcast to ``rank`` axes, and what each part of
+    the pattern stands for: (part, axis of the elements) for slices, (part, None) for index arrays.
     """
-    node, reading = ways.nodes[i], ways.reading[i]
-    assert isinstance(reading, Gathered)
-    pattern = reading.pattern
     arrays = [k for k, part in enumerate(pattern) if not (part is None or isinstance(part, slice))]
     together = arrays == list(range(arrays[0], arrays[0] + len(arrays)))
-    rank = max(ways.spec(j).ndim for j in node.inputs[1:])
     first = arrays[0] if together else 0
     axis, parts = 0 if first else rank, list[tuple[Any, int | None]]()
     for k, part in enumerate(pattern):

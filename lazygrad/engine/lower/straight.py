@@ -22,24 +22,19 @@ from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import Classified, Way
-from lazygrad.engine.lower.describe import joint_axes
-from lazygrad.engine.lower.index import Affine, View, contiguous
+from lazygrad.engine.lower.places import all_named, naming
 from lazygrad.engine.machine import BodyPlan
-from lazygrad.engine.trace.reading import Folded, Gathered
+from lazygrad.engine.trace.reading import Folded, Gathered, Scattered
 from lazygrad.graph.graph import Node
-from lazygrad.graph.spec import Shape, Spec
+from lazygrad.graph.spec import Spec
 from lazygrad.ops.control import Cond, Scan, While
 
 __all__ = [
     "BLOCK",
     "How",
-    "Named",
     "Operation",
     "StraightLine",
-    "broadcast",
-    "grid",
     "operation",
-    "order",
     "region",
     "straight_line",
 ]
@@ -65,6 +60,8 @@ class How(enum.StrEnum):
     """Each is an element of the operand."""
     TAKE = "take"
     """Each is the element of the first operand that the others name."""
+    SCATTER = "scatter"
+    """They are the first operand's, but where the second is added, or written, as the others name."""
     FOLD = "fold"
     """Each combines elements of the operand."""
     PLACE = "place"
@@ -77,15 +74,6 @@ class How(enum.StrEnum):
     """A loop makes them, a choice or a call, whose bodies are straight lines."""
     ITEM = "item"
     """They are those of one result of what has several."""
-
-
-class Named(NamedTuple):
-    """How indices name elements: those of an ``operand``, which count an axis of size ``n`` in steps of ``step``."""
-
-    operand: int
-    n: int
-    step: int
-    elements: tuple[int, ...]  # of the operand, for every element of the result
 
 
 class Operation(NamedTuple):
@@ -249,6 +237,9 @@ def _elements(ways: Classified, i: int, node: Node, spec: Spec) -> tuple[How, An
         return How.PLACE, reading, 0, 0
     if way is Way.FOLD and isinstance(reading, Folded) and not reading.how.startswith("arg"):
         return How.FOLD, (reading.how, tuple(node.params["axis"])), ways.spec(node.inputs[0]).size, 1
+    if isinstance(reading, Scattered) and ways.spec(node.inputs[1]).size <= MANY and all_named(node, reading.pattern):
+        named = naming(ways, i, reading.pattern, 1)
+        return How.SCATTER, (reading.adds, *named), ways.spec(node.inputs[1]).size, 12
     if way is not Way.LAZY:
         return None
     if isinstance(node.op, Elementwise):
@@ -256,7 +247,7 @@ def _elements(ways: Classified, i: int, node: Node, spec: Spec) -> tuple[How, An
     if isinstance(node.op, Counted):
         return How.COUNT, None, spec.size, ways.instructions(node, [ways.spec(j) for j in node.inputs]) or 1
     if isinstance(reading, Gathered):
-        return How.TAKE, _taking(ways, i), spec.size, 8
+        return How.TAKE, naming(ways, i, reading.pattern, 0), spec.size, 8
     if isinstance(node.op, Movement):
         source = ways.spec(node.inputs[0])
         return How.MOVE, indexing.flattened(node.op, source.shape, node.params, node.key, source.dtype), 0, 0
@@ -309,61 +300,3 @@ def _carried(ways: Classified, i: int) -> Sequence[Spec]:
     """What turns hand on, or what a choice or a call gives: all of it is registers."""
     node, specs = ways.nodes[i], ways.plan.specs(i)
     return specs[: node.params["carries"]] if isinstance(node.op, Scan) else specs
-
-
-# Where elements are.
-
-
-def grid(place: View | Affine, shape: Shape) -> list[int]:
-    """The place of every element of an array of ``shape``, in order, by a start and steps."""
-    start, steps = (place.start, place.steps) if isinstance(place, View) else (place.starts[0], place.steps[0])
-    places = np.full(shape, start)
-    for axis, (n, step) in enumerate(zip(shape, steps, strict=True)):
-        places += (np.arange(n) * step).reshape((-1,) + (1,) * (len(shape) - 1 - axis))
-    return places.ravel().tolist()
-
-
-def broadcast(source: Shape, target: Shape) -> list[int]:
-    """For every element of ``target`` the element of ``source`` that goes there."""
-    return np.broadcast_to(np.arange(math.prod(source)).reshape(source), target).ravel().tolist()
-
-
-def order(shape: Shape, axes: Sequence[int]) -> list[list[list[int]]]:
-    """For every element of a fold over ``axes``, the runs of elements that it combines, as NumPy goes.
-
-    A run lies in order in memory: NumPy sums it pairwise, and adds the runs one after the other. Axes of one element
-    are none to it.
-    """
-    axes = [axis for axis, n in enumerate(shape) if axis in axes or n == 1]
-    kept = [axis for axis in range(len(shape)) if axis not in axes]
-    inner = len(shape)
-    while inner and inner - 1 in axes:
-        inner -= 1
-    places = np.arange(math.prod(shape)).reshape(shape)
-    moved = places.transpose([*kept, *[axis for axis in axes if axis < inner], *range(inner, len(shape))])
-    count, run = math.prod([shape[axis] for axis in kept]), math.prod(shape[inner:])
-    return moved.reshape(count, -1, run).tolist()
-
-
-def _taking(ways: Classified, i: int) -> tuple[tuple[int, ...], tuple[Named, ...]]:
-    """Where in the operand elements would lie if all indices were 0, and the indices that name them."""
-    node = ways.nodes[i]
-    source, shape = ways.spec(node.inputs[0]).shape, ways.spec(i).shape
-    joint, parts = joint_axes(ways, i)
-    index = np.indices(shape).reshape(len(shape), math.prod(shape))
-    sizes = shape[joint.start : joint.stop]
-    at = np.ravel_multi_index(tuple(index[joint]), sizes) if sizes else np.zeros(math.prod(shape), np.int64)
-    places, named, axis = np.zeros(math.prod(shape), np.int64), list[Named](), 0
-    for part, of in parts:
-        if part is None:
-            continue
-        n, step = source[axis], contiguous(source)[axis]
-        if of is None:
-            operand = len(named) + 1
-            elements = np.asarray(broadcast(ways.spec(node.inputs[operand]).shape, sizes))[at]
-            named.append(Named(operand, n, step, tuple(elements.tolist())))
-        else:
-            start, _, stride = part.indices(n)
-            places += (start + stride * index[of]) * step
-        axis += 1
-    return tuple(places.tolist()), tuple(named)

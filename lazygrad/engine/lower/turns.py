@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazygrad.engine.lower.classify import Classified
 from lazygrad.engine.lower.once import Once
 from lazygrad.engine.lower.schedule import LONG
 from lazygrad.engine.lower.straight import LIMIT, How, Operation, StraightLine, region
@@ -13,7 +14,7 @@ from lazygrad.engine.lower.ways import Ways
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.control import Scan
 
-__all__ = ["SmallLoop", "small_loop"]
+__all__ = ["SmallLoop", "fits", "small_loop"]
 
 # Measured with bodies of 4 products and sums on 1 to 256 numbers, 8 lanes of float64: of 16 both take 20 ns a turn, and
 # a turn of hardly anything takes 17 ns as a repeat, 12 ns in registers.
@@ -95,12 +96,17 @@ def small_loop(ways: Ways, i: int, lanes: int) -> SmallLoop | None:
         None if it is too much for registers, or takes longer so than as a repeat.
     """
     found, node = region(ways, i), ways.nodes[i]
-    if found is None or not _pays(found.detail, lanes):
+    if found is None or not (i in ways.unrepeated or _pays(found.detail, lanes)):
         return None
     operands = [ways.view(j) for j in node.inputs]
     assert None not in operands
     known = {0: i} if isinstance(node.spec, Spec) else ways.results.get(i, {})
     return SmallLoop(found, tuple(operands), tuple([known.get(k) for k in range(len(found.specs))]))
+
+
+def fits(ways: Classified, i: int) -> bool:
+    """Whether a region, node ``i``, can be one kernel."""
+    return region(ways, i) is not None
 
 
 def _pays(bodies: Sequence[StraightLine], lanes: int) -> bool:

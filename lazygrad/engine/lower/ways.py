@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
-from lazygrad.engine.lower.classify import NATIVE, Classified, Way
+from lazygrad.engine.lower.classify import NATIVE, Classified, Fits, Way
 from lazygrad.engine.lower.index import Affine, Index, View, in_order
 from lazygrad.engine.lower.regions import looped
 from lazygrad.engine.trace.reading import Gathered
@@ -40,8 +40,8 @@ class Ways(Classified):
         users: for every node, the nodes that read it.
     """
 
-    def __init__(self, plan: Plan, lapack: bool = False) -> None:
-        super().__init__(plan, lapack)
+    def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None) -> None:
+        super().__init__(plan, lapack, fits)
         self._views: dict[int, View | None] | None = None  # once it is known what is stored
         self._reshapes: dict[int, Affine | None] = {}
         self.users: list[list[int]] = [[] for _ in self.nodes]

@@ -36,10 +36,11 @@ class Gathered(NamedTuple):
 
 
 class Scattered(NamedTuple):
-    """Whole 0 with operand ``values`` added at ``pattern``."""
+    """Whole 0 with operand ``values`` added, or written, at ``pattern``."""
 
     values: int
     pattern: tuple[Any, ...]
+    adds: bool
 
 
 class Decomposed(NamedTuple):
@@ -122,7 +123,11 @@ class _Reading:
 
     def added(self, x: Whole, pattern: tuple[Any, ...], values: Whole) -> Scattered | None:
         """An addition."""
-        return Scattered(values.number, pattern) if x.number == 0 else None
+        return Scattered(values.number, pattern, True) if x.number == 0 else None
+
+    def placed(self, x: Whole, pattern: tuple[Any, ...], values: Whole) -> Scattered | None:
+        """Elements that are written."""
+        return Scattered(values.number, pattern, False) if x.number == 0 else None
 
 
 def read(op: Declared, specs: Sequence[Spec], params: dict[str, Any], key: Any) -> Any:
