@@ -5,13 +5,37 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from lazygrad.engine.lanes.registers import F32, F64, Register
 
-__all__ = ["FORMAT", "LN2", "PI", "Coefficients", "clamped", "exactly", "in_double", "parts", "polynomial"]
+__all__ = [
+    "FORMAT",
+    "FUNCTIONS",
+    "LN2",
+    "PI",
+    "Coefficients",
+    "clamped",
+    "exactly",
+    "in_double",
+    "listed",
+    "parts",
+    "polynomial",
+]
+
+F = TypeVar("F", bound=Callable[..., Register])
+
+# By the name that kernels call: ``xp.<name>``.
+FUNCTIONS: dict[str, Callable[..., Register]] = {}
+
+
+def listed(function: F) -> F:
+    """Let kernels call a function by its name."""
+    FUNCTIONS[function.__name__] = function
+    return function
+
 
 LN2 = "0.693147180559945309417232121458176568075500134360255254120680009"
 PI = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803"

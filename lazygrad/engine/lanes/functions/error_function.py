@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lazygrad.engine.lanes.functions.core import FORMAT, Coefficients, clamped, exactly, polynomial
+from lazygrad.engine.lanes.functions.core import FORMAT, Coefficients, clamped, exactly, listed, polynomial
 from lazygrad.engine.lanes.functions.exponential import EXP, RANGE, power_of_two, scaled, split
 from lazygrad.engine.lanes.functions.logarithm import log
 from lazygrad.engine.lanes.registers import F32, F64, Register
@@ -115,6 +115,7 @@ ERFINV = {
 }  # fmt: skip
 
 
+@listed
 @exactly
 def erf(x: Register) -> Register:
     """Error function."""
@@ -158,18 +159,21 @@ def scaled_complement(a: Register, dtype: np.dtype[Any]) -> Register:
     return writer.select(a > end, far, near)
 
 
+@listed
 @exactly
 def gaussian(x: Register) -> Register:
     """e^(−x²)."""
     return square_exponential(x.writer.abs(x), 1.0)
 
 
+@listed
 @exactly
 def gaussian_half(x: Register) -> Register:
     """e^(−x²/2)."""
     return square_exponential(x.writer.abs(x), 0.5)
 
 
+@listed
 @exactly
 def erfcx(x: Register) -> Register:
     """The scaled complement, erfc(x)·e^(x²); of negative ``x`` it is 2·e^(x²) less that of −x."""
@@ -186,6 +190,7 @@ def erfcx(x: Register) -> Register:
     return y.astype(dtype)
 
 
+@listed
 @exactly
 def erfc(x: Register) -> Register:
     """1 - erf x, precise for large x. Float32 is computed as float64.
@@ -208,6 +213,7 @@ def erfc(x: Register) -> Register:
     return y.astype(dtype)
 
 
+@listed
 @exactly
 def erfinv(x: Register) -> Register:
     """Inverse of erf. Float32 is computed as float64."""

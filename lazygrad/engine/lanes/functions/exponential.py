@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lazygrad.engine.lanes.functions.core import FORMAT, LN2, Coefficients, clamped, exactly, parts, polynomial
+from lazygrad.engine.lanes.functions.core import FORMAT, LN2, Coefficients, clamped, exactly, listed, parts, polynomial
 from lazygrad.engine.lanes.registers import F32, F64, Register
 
 __all__ = ["Split", "exp", "exp2", "expm1", "exponential", "power_of_two", "split"]
@@ -82,12 +82,14 @@ def exponential(x: Register, shift: int = 0) -> Register:
     return scaled(polynomial(s.r, (1.0, 1.0, *EXP[dtype])), s.whole)
 
 
+@listed
 @exactly
 def exp(x: Register) -> Register:
     """eˣ."""
     return exponential(x)
 
 
+@listed
 @exactly
 def exp2(x: Register) -> Register:
     """2ˣ."""
@@ -99,6 +101,7 @@ def exp2(x: Register) -> Register:
     return scaled(polynomial(r, (1.0, *EXP2[dtype])), z.bits())
 
 
+@listed
 @exactly
 def expm1(x: Register) -> Register:
     """eˣ - 1, precise near 0.

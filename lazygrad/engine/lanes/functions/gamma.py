@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from lazygrad.engine.lanes.functions.core import exactly, in_double, parts, polynomial
+from lazygrad.engine.lanes.functions.core import exactly, in_double, listed, parts, polynomial
 from lazygrad.engine.lanes.functions.logarithm import log
 from lazygrad.engine.lanes.functions.trigonometric import sine
 from lazygrad.engine.lanes.registers import F64, Register
@@ -47,6 +47,7 @@ DIGAMMA_STIRLING = (0.08333333333333333, -0.008333333333303624, 0.00396825393705
 LARGE = 8.0
 
 
+@listed
 @in_double
 @exactly
 def gammaln(x: Register) -> Register:
@@ -82,6 +83,7 @@ def _gammaln(x: Register, less: Register) -> Register:
     return writer.select(large, writer.fma(x - 0.5, logarithm - 1.0, series), near)
 
 
+@listed
 @in_double
 @exactly
 def digamma(x: Register) -> Register:

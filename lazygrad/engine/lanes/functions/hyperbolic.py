@@ -15,6 +15,7 @@ from lazygrad.engine.lanes.functions.core import (
     clamped,
     exactly,
     in_double,
+    listed,
     parts,
     polynomial,
 )
@@ -36,6 +37,7 @@ ONE = {F32: 9.2, F64: 19.2}  # from here on tanh x rounds to 1
 LARGE = 2.0**60  # from here on 1 + x rounds to x
 
 
+@listed
 @exactly
 def tanh(x: Register) -> Register:
     """Hyperbolic tangent: h/(1 + h) with h = (e²ˣ - 1)/2.
@@ -71,6 +73,7 @@ def tanh_seed(x: Register) -> Register:
     return writer.copysign(writer.fma(power, tail, writer.fma(power, s.r, power - 0.5)), x)
 
 
+@listed
 @exactly
 def sinh(x: Register) -> Register:
     """Hyperbolic sine."""
@@ -82,6 +85,7 @@ def sinh(x: Register) -> Register:
     return writer.copysign(writer.select(a < 1.0, small, half - 0.25 / half), x)
 
 
+@listed
 @exactly
 def cosh(x: Register) -> Register:
     """Hyperbolic cosine."""
@@ -89,6 +93,7 @@ def cosh(x: Register) -> Register:
     return half + 0.25 / half
 
 
+@listed
 @in_double
 @exactly
 def arcsinh(x: Register) -> Register:
@@ -100,6 +105,7 @@ def arcsinh(x: Register) -> Register:
     return writer.copysign(_log_of(a, above), x)
 
 
+@listed
 @in_double
 @exactly
 def arccosh(x: Register) -> Register:
@@ -116,6 +122,7 @@ def _log_of(a: Register, above: Register) -> Register:
     return log1p(writer.select(large, a, above)) + writer.select(large, writer.like(float(LN2), a), 0.0)
 
 
+@listed
 @in_double
 @exactly
 def arctanh(x: Register) -> Register:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lazygrad.engine.lanes.functions.core import PI, Coefficients, exactly, parts, polynomial
+from lazygrad.engine.lanes.functions.core import PI, Coefficients, exactly, listed, parts, polynomial
 from lazygrad.engine.lanes.functions.double import quick_sum
 from lazygrad.engine.lanes.registers import F32, F64, Register
 
@@ -50,6 +50,7 @@ def _arc(a: Register) -> _Arc:
     return _Arc(middle, root, square * root * polynomial(square, ARCSIN[a.dtype]))
 
 
+@listed
 @exactly
 def arcsin(x: Register) -> Register:
     """Inverse sine. Beyond ½ it is π/2 less twice an angle, of which the greater part is taken away first."""
@@ -61,6 +62,7 @@ def arcsin(x: Register) -> Register:
     return writer.copysign(writer.select(middle, root + tail, outer_angle), x)
 
 
+@listed
 @exactly
 def arccos(x: Register) -> Register:
     """Inverse cosine."""
@@ -87,6 +89,7 @@ def _arctan_of_quotient(low: Register, high: Register) -> Register:
     return base + (t + (tail + rest))
 
 
+@listed
 @exactly
 def arctan(x: Register) -> Register:
     """Inverse tangent."""
@@ -98,6 +101,7 @@ def arctan(x: Register) -> Register:
     return writer.copysign(writer.select(steep, high / 2 - (y - low / 2), y), x)
 
 
+@listed
 @exactly
 def arctan2(y: Register, x: Register) -> Register:
     """The angle of the point (x, y), from -π to π; of a zero or infinite point that of its quadrant's corner."""

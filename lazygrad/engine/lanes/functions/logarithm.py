@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lazygrad.engine.lanes.functions.core import FORMAT, LN2, Coefficients, exactly, parts, polynomial
+from lazygrad.engine.lanes.functions.core import FORMAT, LN2, Coefficients, exactly, listed, parts, polynomial
 from lazygrad.engine.lanes.registers import F32, F64, Register
 
 __all__ = ["Split", "log", "log10", "log1p", "log2", "normalized", "split"]
@@ -91,24 +91,28 @@ def _log(x: Register, base: str | None = None) -> Register:
     return _ends(x, _logarithm(m - 1.0, k.astype(x.dtype) + shift, base))
 
 
+@listed
 @exactly
 def log(x: Register) -> Register:
     """Natural logarithm."""
     return _log(x)
 
 
+@listed
 @exactly
 def log2(x: Register) -> Register:
     """Logarithm to base 2, exact for powers of 2."""
     return _log(x, LN2)
 
 
+@listed
 @exactly
 def log10(x: Register) -> Register:
     """Logarithm to base 10."""
     return _log(x, LN10)
 
 
+@listed
 @exactly
 def log1p(x: Register) -> Register:
     """log(1 + x), precise near 0.

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from lazygrad.engine.lanes.functions.core import FORMAT, clamped, exactly, polynomial
+from lazygrad.engine.lanes.functions.core import FORMAT, clamped, exactly, listed, polynomial
 from lazygrad.engine.lanes.functions.double import Double, product, total
 from lazygrad.engine.lanes.functions.error_function import near_complement, scaled_complement, square_exponential
 from lazygrad.engine.lanes.functions.exponential import EXP, scaled, split
@@ -30,6 +30,7 @@ def _tail(x: Register) -> tuple[Register, Register, Register]:
     return e, complement, e * 0.5 * complement
 
 
+@listed
 @exactly
 def ndtr(x: Register) -> Register:
     """The normal distribution function Φ."""
@@ -38,6 +39,7 @@ def ndtr(x: Register) -> Register:
     return x.writer.select(x < 0.0, small, 1.0 - small).astype(x.dtype)
 
 
+@listed
 @exactly
 def log_ndtr(x: Register) -> Register:
     """log Φ(x): log(erfcx(z)/2) − x²/2 on the left, on the right log1p(−Φ(−x))."""
@@ -48,6 +50,7 @@ def log_ndtr(x: Register) -> Register:
     return writer.select(z < 0.0, left, log1p(-small)).astype(x.dtype)
 
 
+@listed
 @exactly
 def mills(x: Register) -> Register:
     """φ(x)/Φ(x), the derivative of log Φ: on the left √(2/π)/erfcx(z)."""
@@ -62,6 +65,7 @@ def mills(x: Register) -> Register:
 GELU = (1.5957691216057308, -9.96930880911092e-17), (0.07135481627260025, -6.175149918155315e-19)
 
 
+@listed
 @exactly
 def gelu_exponential(x: Register) -> Register:
     """exp(−|z|) for z = √(8/π)·(x + 0.044715·x³), the argument of the gate of gelu by tanh.

@@ -13,6 +13,7 @@ from lazygrad.engine.lanes.functions.core import (
     clamped,
     exactly,
     in_double,
+    listed,
     parts,
     polynomial,
 )
@@ -42,6 +43,7 @@ LN2_HIGH = math.ldexp(math.floor(math.ldexp(float(LN2), 42)), -42)
 LN2_LOW = float(Fraction(LN2) - Fraction(LN2_HIGH))
 
 
+@listed
 @exactly
 def power(x: Register, y: Register) -> Register:
     """x to the power y: e^(y·log |x|), negative for a negative ``x`` and an odd ``y``.
@@ -111,6 +113,7 @@ def _log(m: Register, k: Register) -> Double:
     return quick_sum(second.high, second.low + (first.low + rest))
 
 
+@listed
 @exactly
 def cbrt(x: Register) -> Register:
     """Cube root: of m·2^(3q), from y = m·r² with r = m^(-1/3), which Newton's method finds without a division."""
@@ -140,6 +143,7 @@ def cbrt(x: Register) -> Register:
     return writer.select((a > 0.0) & (a < np.inf), writer.copysign(y, x), x)
 
 
+@listed
 @in_double
 @exactly
 def hypot(x: Register, y: Register) -> Register:
@@ -156,6 +160,7 @@ def hypot(x: Register, y: Register) -> Register:
     return writer.select(a.equals(np.inf) | b.equals(np.inf), np.inf, writer.sqrt(upper) * back)
 
 
+@listed
 @in_double
 @exactly
 def logaddexp(x: Register, y: Register) -> Register:

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from lazygrad.engine.lanes.functions.angles import far
-from lazygrad.engine.lanes.functions.core import FORMAT, PI, Coefficients, exactly, parts, polynomial
+from lazygrad.engine.lanes.functions.core import FORMAT, PI, Coefficients, exactly, listed, parts, polynomial
 from lazygrad.engine.lanes.registers import F32, F64, Register
 
 __all__ = ["cos", "sin", "sine", "tan"]
@@ -80,6 +80,7 @@ def _flipped(x: Register, flip: Register) -> Register:
     return (x.bits() ^ flip).bits(x.dtype)
 
 
+@listed
 @exactly
 def sin(x: Register) -> Register:
     """Sine."""
@@ -88,6 +89,7 @@ def sin(x: Register) -> Register:
     return _flipped(sine(r), flip ^ (x.bits() ^ a.bits()))
 
 
+@listed
 @exactly
 def cos(x: Register) -> Register:
     """Cosine: sin(x + π/2)."""
@@ -95,6 +97,7 @@ def cos(x: Register) -> Register:
     return -_flipped(sine(r), flip)
 
 
+@listed
 @exactly
 def tan(x: Register) -> Register:
     """Tangent: of r = |x| - n·π/2 tan r, or -1/tan r for odd n. Float32 is computed as float64."""
