@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import lazygrad as lg
-from benchmarks.peers import load
+from benchmarks.peers import load, program
 from benchmarks.process import fresh, keep, memory, notice, pin
 from benchmarks.workloads import WORKLOADS
 
@@ -75,21 +75,20 @@ def least(call: Callable[[], Any], seconds: float = 1.0) -> float:
 
 def step_s(name: str, turns: int) -> float:
     """Seconds of a step in native code, with so many turns."""
-    workload: Any = replace(WORKLOADS[name], turns=turns)  # type: ignore[type-var]
+    full: Any = WORKLOADS[name]
+    workload = replace(full, turns=turns)
     _, training = load("lazygrad_compile", workload.family)
     step = training(workload)
     step(0)
-    step.wait()
+    step.wait()  # type: ignore[attr-defined]
     step(0)
     return least(lambda: step(0))
 
 
 def writing_s(turns: int) -> float:
     """Seconds to write and to plan the step of ``rk4`` again, of which nothing is evaluated."""
-    workload: Any = replace(WORKLOADS["rk4"], turns=turns)  # type: ignore[type-var]
-    from benchmarks.peers.lazygrad_run.pendulum import program
-
-    env, step, batches = program(workload)
+    full: Any = WORKLOADS["rk4"]
+    env, step, batches = program("lazygrad_run", full.family).program(replace(full, turns=turns))
 
     def unread(ctx: lg.Context, *arrays: lg.Tensor) -> Any:
         step(ctx, *arrays)
