@@ -204,8 +204,18 @@ CALLED = {
     "momentum": "lg.optim.SGD(env, rate, momentum=0.9)",
     # SciPy and JAX
     "fsolve": "lg.optimize.root",
+    "solve_ivp": "lg.odeint(f, y0, t), with f(t, y)",
+    "odesolve": "lg.odeint(f, y0, t), with f(t, y)",
+    "diffeqsolve": "lg.odeint(f, y0, t), with f(t, y)",
+    "runge_kutta": "lg.odeint, or lg.integrate.rk4 with steps that are given",
+    "dopri5": "lg.odeint(..., method='dopri5')",
+    "tsit5": "lg.odeint(..., method='tsit5')",
+    "pack_padded_sequence": "the argument lengths= of lg.nn.LSTM, lg.nn.GRU and lg.nn.RNN",
+    "bidirectional": "lg.nn.LSTM(..., bidirectional=True)",
     "leastsq": "lg.optimize.least_squares",
     "custom_root": "lg.implicit",
+    "remat": "lg.checkpoint",
+    "switch": "lg.cond, one in the other",
 }
 
 

@@ -109,13 +109,13 @@ ABSENT = {
     **dict.fromkeys(words("histogram2d histogramdd"), "bincount of ravel_multi_index of digitize says it"),
     **dict.fromkeys(words("segment_max segment_min segment_prod"), "there is segment_sum alone"),
     **dict.fromkeys(
-        words("vmap pmap checkpoint remat scan while_loop fori_loop switch map associative_scan reduce_window"),
-        "graphs within graphs are not there yet; a loop of Python writes its graph out",
+        words("vmap pmap map associative_scan reduce_window"),
+        "nothing runs a function over an axis in any order yet; lg.scan goes along it in order",
     ),
     **dict.fromkeys(words("tree_map tree_leaves tree_flatten"), "of nested structures, not of tensors"),
     **dict.fromkeys(words("exp1 expi expn hyp1f1 spence"), "special functions that are not there yet"),
     **dict.fromkeys(
-        words("as_strided unfold combinations geqrf mode renorm toeplitz standardize map_coordinates odeint"),
+        words("as_strided unfold combinations geqrf mode renorm toeplitz standardize map_coordinates"),
         "seldom asked for; an index, or a few ops, say it",
     ),
 }
