@@ -38,8 +38,8 @@ class Cuts:
         """In place of :func:`lazygrad.engine.cpu.driver.caller`."""
 
         def run(_: Any = kept) -> int:
-            for address, arguments, chunks, shared in table.tolist():
-                for begin, end in self.cut(chunks) if shared else [(0, chunks)]:
+            for address, arguments, chunks, flags in table.tolist():
+                for begin, end in self.cut(chunks) if flags & 1 else [(0, chunks)]:
                     if KERNEL(address)(arguments, begin, end):
                         return 1
             return 0
