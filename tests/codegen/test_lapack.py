@@ -26,6 +26,7 @@ la = lg.linalg
 ROUNDED = {"float32": 4, "float64": 400}
 IN_FLOAT32 = ("triangles", "factored")  # in the names of those that do not
 
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 pytestmark = pytest.mark.skipif(not addresses(), reason="SciPy is not installed: there is no LAPACK to call")
 
 

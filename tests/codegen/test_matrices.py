@@ -333,6 +333,15 @@ def test_products_are_written_out_where_that_is_faster(name: str) -> None:
     assert [way] == [ways.way[i] for i, node in enumerate(ways.nodes) if node.op.name.strip("_") == "matmul"]
 
 
+@pytest.mark.parametrize("n", [2, 3, 8])
+@pytest.mark.parametrize("outer", [2, 5])
+def test_rows_within_a_loop_that_is_written_out_lie_where_they_belong(outer: int, n: int) -> None:
+    """Matrices and right sides that broadcast: the second turn of the outer axis begins elsewhere."""
+    this = case(lambda ctx, a, b: lg.linalg.solve(a, b), regular((outer, 1), n), random_floats((4, n, 1), np.float64))
+    agree(this, units=1000)
+    all_small(this)
+
+
 def test_a_plan_explains_its_small_matrices() -> None:
     """By the ops, and how each element is made of those of the matrices."""
     env = lg.VariableEnvironment(seed=0)

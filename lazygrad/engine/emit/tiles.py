@@ -65,13 +65,15 @@ class Tiles:
         """Write what was kept."""
         w = self._writer
         for (address, terms, step), kept in self._kept.items():
-            base = self._loops.register(Index(0, terms))
-            if step < w.width and len(kept) == step:
-                for k, x in enumerate(_unwoven(w, [kept[j] for j in range(step)])):
+            begin = min(kept)  # not 0 where a loop around the rows is written out
+            if step < w.width and sorted(kept) == list(range(begin, begin + step)):
+                base = self._loops.register(Index(begin, terms))
+                for k, x in enumerate(_unwoven(w, [kept[begin + j] for j in range(step)])):
                     w.store(x, address, base + k * w.width, wide=True)
                 continue
+            base = self._loops.register(Index(0, terms))
             for start in sorted(kept):
-                if len(kept) < step or not self._is_tiled(step, start, kept[start].dtype):
+                if step < w.width or len(kept) < step or not self._is_tiled(step, start, kept[start].dtype):
                     self._loops.store(address, Index(start, terms), kept[start])
                 elif start == _first(start, step, w.width) or start % w.width == 0:
                     first = _first(start, step, w.width)
