@@ -65,7 +65,15 @@ class Pair(NamedTuple):
         return Pair(self.b, self.a)
 
 
-def rounds(even: T, odd: T, multipliers: T, keys: Iterable[T], swapped: Callable[[T], T]) -> tuple[T, T]:
+def rounds(
+    even: T,
+    odd: T,
+    multipliers: T,
+    keys: Iterable[T],
+    swapped: Callable[[T], T],
+    mask: Any = MASK,
+    half: Any = 32,
+) -> tuple[T, T]:
     """All rounds, on words of 32 bits in numbers of 64; the upper halves of what is returned mean nothing.
 
     Args:
@@ -74,12 +82,13 @@ def rounds(even: T, odd: T, multipliers: T, keys: Iterable[T], swapped: Callable
         multipliers: of each of the two.
         keys: for every round the halves of the key, for the first and the second of the two.
         swapped: puts the second of two in the place of the first.
+        mask, half: 2³² − 1 and 32, as numbers that the namespace computes with quickly.
     """
     x: Any = even
     y: Any = odd
     for key in keys:
-        product: Any = swapped((x & MASK) * multipliers)
-        x, y = (product >> 32) ^ y ^ key, product
+        product: Any = swapped((x & mask) * multipliers)
+        x, y = (product >> half) ^ y ^ key, product
     return x, y
 
 
@@ -122,18 +131,19 @@ def words(xp: Any, stream: Any, draw: int, shape: tuple[int, ...], dtype: np.dty
     """All elements of a draw, as an array of uint32 or uint64."""
     size = int(np.prod(shape, dtype=np.int64))
     count = -(-size * dtype.itemsize // 16)
-    multipliers, weyl = _tables(xp)
-    head = xp.stack([stream & MASK, stream >> 32])  # (halves, (key, run))
-    keys = (head[:, :1] + weyl) & MASK
-    odd = xp.stack([xp.asarray(draw, np.uint64), head[1, 1]])[:, None]
+    multipliers, weyl, mask, half = _tables(xp)
+    head, odd = xp.empty((2, 2), np.uint64), xp.empty((2, 1), np.uint64)
+    head[0], head[1] = stream & mask, stream >> half  # (halves, (key, run))
+    keys = (head[:, :1] + weyl) & mask
+    odd[0], odd[1] = draw, head[1, 1]
     made = xp.empty((count, 2), np.uint64)
     for begin in range(0, count, BLOCKS):
         end = min(begin + BLOCKS, count)
         even = xp.empty((2, end - begin), np.uint64)
         even[0] = xp.arange(begin, end, dtype=np.uint64)
         even[1] = head[0, 1]
-        x, y = rounds(even, odd, multipliers, keys, _reversed)
-        made[begin:end] = ((x & MASK) | (y << 32)).T
+        x, y = rounds(even, odd, multipliers, keys, _reversed, mask, half)
+        made[begin:end] = ((x & mask) | (y << half)).T
     return made.reshape(-1).view(dtype)[:size].reshape(shape)
 
 
@@ -142,7 +152,8 @@ def _reversed(x: Any) -> Any:
 
 
 @functools.cache
-def _tables(xp: Any) -> tuple[Any, Any]:
-    """The multipliers, and what is added to the key in every round."""
+def _tables(xp: Any) -> tuple[Any, ...]:
+    """The multipliers, what is added to the key in every round, and two numbers as arrays, which is quicker."""
     weyl = np.array([[[WEYL[0] * k], [WEYL[1] * k]] for k in range(ROUNDS)], np.uint64)
-    return xp.asarray(np.array(MULTIPLIERS, np.uint64)[:, None]), xp.asarray(weyl)
+    numbers = np.array(MULTIPLIERS, np.uint64)[:, None], weyl, np.array(MASK, np.uint64), np.array(32, np.uint64)
+    return tuple([xp.asarray(number) for number in numbers])
