@@ -15,7 +15,7 @@ from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
-from lazygrad.ops.source import assign
+from lazygrad.ops.source import assign, literal
 from lazygrad.ops.update import Update
 from lazygrad.trees import leaves, rebuilt, structure
 
@@ -81,7 +81,11 @@ def write(
 
 
 def sealed(graph: BodyGraph, inputs: Sequence[int], outputs: Sequence[int]) -> Body:
-    """The written graph as a body; the one that it followed, where they are the same."""
+    """The written graph as a body; the one that it followed, where they are the same.
+
+    Where nothing comes out, a number does: what acts is evaluated by one of its results.
+    """
+    outputs = outputs or [literal(graph, True, np.bool_).index]
     effects = tuple([i for i in graph.impure if is_effect(graph.nodes[i])])
     ins, outs, guide = tuple(inputs), tuple(outputs), graph.guide
     known: Body | None = None if guide is None else getattr(guide, "body", None)

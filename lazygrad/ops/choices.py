@@ -95,7 +95,7 @@ def _joined(graph: Graph, branches: Sequence[Branch], predicate: Tensor | None) 
     else:
         found = node(COND, COND_ACTING, graph, [predicate, *operands], bodies=tuple(bodies))
     count = len(branches[0].tensors)
-    rest, after = iter(found[:count]), dict(zip(changed, found[count:], strict=True))
+    rest, after = iter(found[:count]), dict(zip(changed, found[count : count + len(changed)], strict=True))
     given = [leaf for _, leaf in leaves(branches[0].tree)]
     others = [[leaf for _, leaf in leaves(branch.tree)] for branch in branches]
     new: list[Any] = []

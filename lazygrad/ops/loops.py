@@ -200,6 +200,9 @@ def while_loop(
     """
     graph = current_graph("loop")
     steps = None if max_steps is None else _whole("max_steps", max_steps)
+    if all(leaf is None for _, leaf in leaves(init)):
+        cure = "Begin with at least one number: nothing else can change from turn to turn, and end the loop."
+        fail(SpecError, "cannot loop: there is no carry", cure=cure)
     carry, written, it = _turn_written("loop", graph, nested(init, graph), nested(None, graph), _paired(body))
     if it.assigned:
         cure = "Carry the value, and assign it after the loop; or scan, which makes updates in every turn."

@@ -285,3 +285,19 @@ def test_a_body_returns_the_updates_that_it_writes(env: lg.VariableEnvironment) 
     Return it among the ys: `return carry, (y, update)`."""
     )
     assert of_step(env, lg.GraphError, twice).startswith("cannot scan: variable 'b' is assigned twice in one turn")
+
+
+def test_a_loop_with_a_condition_has_a_carry(env: lg.VariableEnvironment) -> None:
+    """Else its condition would never change."""
+
+    def step(ctx: lg.Context) -> Any:
+        return lg.while_loop(lambda c: lg.sum(ctx.variable("b")) > 0, lambda c: c, None)
+
+    assert (
+        of_step(env, lg.SpecError, step)
+        == f"""cannot loop: there is no carry
+
+{at(step, "lg.while_loop")}
+
+    Begin with at least one number: nothing else can change from turn to turn, and end the loop."""
+    )

@@ -251,3 +251,23 @@ def test_a_loop_is_printed_with_its_body_below_it_and_drawn_as_a_box(env: lg.Var
     dot = graph.to_dot()
     assert f"subgraph cluster_n{at}_0_" in dot
     assert f"n{at}_0_2 -> n{at} [" in dot
+
+
+def test_what_gives_nothing_but_shows_something_is_run(
+    env: lg.VariableEnvironment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scan, a choice and a call without results."""
+
+    def shown(x: Any, label: str) -> None:
+        x.show(label)
+
+    def step(ctx: lg.Context, x: Any) -> Any:
+        last, ys = lg.scan(lambda c, r: (c, shown(r, "r")), None, x)
+        assert (last, ys) == (None, None)
+        assert lg.cond(lg.sum(x) > 0, lambda: shown(x, "yes"), lambda: shown(x, "no")) is None
+        assert lg.checkpoint(lambda: shown(x, "again"))() is None
+        return lg.sum(x)
+
+    for run in (env.run, lambda step, x: env.compile(step)(x), lambda step, x: env.compile(step, wait=True)(x)):
+        assert run(step, np.arange(2.0)) == 1.0
+        assert "r: 0.0\nr: 1.0\nyes: [0. 1.]\nagain: [0. 1.]\n" == capsys.readouterr().out
