@@ -21,7 +21,7 @@ from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.ops.streams import _stream
 from lazygrad.rewrite import optimized, share
 
-__all__ = ["NativeCode", "Plan", "last_reads"]
+__all__ = ["NativeCode", "Plan", "draws", "last_reads"]
 
 
 class NativeCode(Protocol):
@@ -89,7 +89,7 @@ class Plan:
         self.placeholders = {n.params["name"]: i for i, n in enumerate(nodes) if n.of(placeholder)}
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.stream = next((i for i, n in enumerate(nodes) if n.of(_stream)), None)
-        self.draws = self.stream is not None or any(is_random(n) for n in walked(self.graph))
+        self.draws = draws(self.graph)
         self.native = native
         self.last_use = self._last_use()
         self.dying = self._dying()
@@ -235,6 +235,11 @@ def _nbytes(graph: Graph) -> int:
     return total
 
 
+def draws(graph: Graph) -> bool:
+    """Whether random numbers are drawn, by lazygrad's ops or by the user's, in bodies too."""
+    return any(node.of(_stream) or is_random(node) for node in walked(graph))
+
+
 def is_random(node: Node) -> bool:
-    """Whether a node draws random numbers."""
+    """Whether a node is of an op of the user's that draws with ``rng``."""
     return isinstance(node.op, Declared) and node.op.random

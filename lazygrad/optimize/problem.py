@@ -16,6 +16,7 @@ from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.source import assign, variable
 from lazygrad.optimize import flat
 from lazygrad.optimize.choice import arrays_in, chosen, key_of, names_in
+from lazygrad.plan import draws
 from lazygrad.step.compiled import Compiled
 from lazygrad.step.context import Context, step_name
 from lazygrad.store.variables import Variable
@@ -216,7 +217,7 @@ def _traced(step: Compiled, args: tuple[Any, ...], what: str, check: Callable[[A
     if any(node.of(assign) for node in graph.nodes):
         cure = "Return the loss or the residuals alone: SciPy moves the variables."
         raise GraphError(report(f"cannot {what} {step_name(step._step)}: it changes variables", at=here(), cure=cure))
-    if any(getattr(node.op, "random", False) for node in graph.nodes):
+    if draws(graph):
         cure = "Draw once, outside, and give the numbers as an argument; layers that drop take train=False."
         facts = ["SciPy compares the values at many points, and they would be those of as many functions."]
         what = f"cannot {what} {step_name(step._step)}: it draws random numbers"
