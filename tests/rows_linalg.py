@@ -9,6 +9,7 @@ import scipy.linalg
 from rows import CUBE, VECTOR, X, real, row
 
 import lazygrad as lg
+from lazygrad.ops.decompositions import _cholesky_cotangent, _cholesky_inverse
 
 la = lg.linalg
 
@@ -52,7 +53,26 @@ def _triangular(a: Any, b: Any) -> Any:
     return np.stack([scipy.linalg.solve_triangular(m, v) for m, v in zip(a, b, strict=True)])
 
 
+def _inverse(a: Any) -> Any:
+    """(L Lᵀ)⁻¹ of the lower triangle of ``a``."""
+    low = np.tril(a)
+    return np.linalg.inv(low @ np.swapaxes(low, -1, -2)).astype(a.dtype)
+
+
+def _cotangent(a: Any, g: Any) -> Any:
+    """The symmetric part of L⁻ᵀ Φ(Lᵀ G) L⁻¹, of the lower triangles of ``a`` and ``g``; Φ halves the diagonal."""
+    low, g = np.tril(a), np.tril(g)
+    inner = np.tril(np.swapaxes(low, -1, -2) @ g)
+    inner = inner - 0.5 * inner * np.eye(a.shape[-1])
+    inverse = np.linalg.inv(low)
+    whole = np.swapaxes(inverse, -1, -2) @ inner @ inverse
+    return (0.5 * (whole + np.swapaxes(whole, -1, -2))).astype(a.dtype)
+
+
 LINALG = [
+    row("linalg.cholesky", lambda a: _cholesky_inverse(lg.tril(a)), _inverse, REGULAR, label="inverse", ulps=ROUNDED),
+    row("linalg.cholesky", lambda a, g: _cholesky_cotangent(lg.tril(a), lg.tril(g)), _cotangent, REGULAR,
+        (real(), (2, 3, 3)), label="cotangent", ulps=ROUNDED),
     row("linalg.cholesky", lambda a: la.cholesky(symmetric(a)), lambda a: np.linalg.cholesky(symmetric(a)), POSITIVE,
         ulps=ROUNDED),
     row("linalg.qr", la.qr, np.linalg.qr, TALL, ulps=ROUNDED),
