@@ -16,6 +16,7 @@ from lazygrad.errors import SaveError
 Env = lg.VariableEnvironment
 FORMAT_PAGE = Path(__file__).parents[1] / "docs" / "format.md"
 VERSION_1 = Path(__file__).parent / "version1"  # files that lazygrad wrote then
+SAVE, LOAD, RESTORE = "env.save(path)", "Env.load(path)", "env.restore(path)"  # lines of tests that messages name
 
 
 def returned(array: Any, path: Path) -> Any:

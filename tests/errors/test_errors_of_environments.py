@@ -103,7 +103,7 @@ def test_the_dtype_of_an_environment_is_single_or_double(dtype: Any) -> None:
 
 
 def test_a_damaged_file_is_an_error(env: lg.VariableEnvironment, tmp_path: Any) -> None:
-    """A file that is cut off, for ``load`` and ``restore``; more in test_serialize.py."""
+    """A file that is cut off, for ``load`` and ``restore``; more in saving/test_document_refused.py."""
     path = tmp_path / "env.json"
     env.save(path)
     text = path.read_text()
