@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from lazygrad.backends.base import Backend
-from lazygrad.define.kinds import Declared, Source
+from lazygrad.define.kinds import Declared, Opaque, Source
 from lazygrad.define.region import Region, Run
 from lazygrad.errors import Origin, report
 from lazygrad.graph.body import Body
@@ -57,6 +57,14 @@ class BodyPlan(Plan):
         roots = self.graph.roots
         first, last = len(body.inputs), len(body.inputs) + len(body.outputs)
         self.inputs, self.outputs, self.effects = roots[:first], roots[first:last], roots[last:]
+
+    def _static(self) -> bytearray:
+        """As of any plan, but for what may fail: it is not computed before the body is, which may never be."""
+        static = super()._static()
+        for i, node in enumerate(self.graph.nodes):
+            may_fail = isinstance(node.op, Opaque)
+            static[i] = bool(static[i]) and not may_fail and all(static[j] for j in node.inputs)
+        return static
 
 
 def planned(body: Body) -> BodyPlan:

@@ -510,3 +510,19 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 def test_checked_runs_agree() -> None:
     """With LAZYGRAD_CHECK=1 every run is compared with the interpreter's."""
     script(PROGRAM, LAZYGRAD_CHECK="1", LAZYGRAD_NATIVE="wait")
+
+
+@pytest.mark.parametrize("n", [3, 12])
+def test_a_branch_that_is_not_taken_may_hold_what_fails(n: int) -> None:
+    """Also where all of it is known before: nothing of it is computed, neither when code is loaded nor in a run."""
+
+    def step(ctx: Any, x: Any) -> Any:
+        x = lg.asarray(x)
+        return lg.cond(x > 0, lambda: x * 2, lambda: x + lg.sum(lg.linalg.inv(lg.zeros((n, n)))))
+
+    for mode in ("run", "compile"):
+        env = lg.VariableEnvironment(dtype="float64")
+        call = env.compile(step, wait=True) if mode == "compile" else lambda x, env=env: env.run(step, x)
+        assert [4, 2] == [float(call(x)) for x in (2.0, 1.0)]
+        with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+            call(-1.0)
