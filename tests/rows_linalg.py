@@ -60,13 +60,25 @@ def _inverse(a: Any) -> Any:
 
 
 def _cotangent(a: Any, g: Any) -> Any:
-    """The symmetric part of L⁻ᵀ Φ(Lᵀ G) L⁻¹, of the lower triangles of ``a`` and ``g``; Φ halves the diagonal."""
-    low, g = np.tril(a), np.tril(g)
-    inner = np.tril(np.swapaxes(low, -1, -2) @ g)
-    inner = inner - 0.5 * inner * np.eye(a.shape[-1])
-    inverse = np.linalg.inv(low)
-    whole = np.swapaxes(inverse, -1, -2) @ inner @ inverse
+    """The symmetric part of L⁻ᵀ Φ(Lᵀ G) L⁻¹, of the lower triangles of ``a`` and ``g``; Φ halves the diagonal.
+
+    Term by term, as products of whole matrices add zeros times what is not a number.
+    """
+    n = a.shape[-1]
+    inner = np.zeros(a.shape)
+    for i, j in zip(*np.tril_indices(n), strict=True):
+        inner[..., i, j] = sum(a[..., k, i] * g[..., k, j] for k in range(i, n)) * (0.5 if i == j else 1)
+    whole = _from_left(a, np.swapaxes(_from_left(a, inner), -1, -2))
     return (0.5 * (whole + np.swapaxes(whole, -1, -2))).astype(a.dtype)
+
+
+def _from_left(a: Any, b: Any) -> Any:
+    """L⁻ᵀ b, the last row first."""
+    x = np.zeros(b.shape)
+    for i in reversed(range(a.shape[-1])):
+        known = sum((a[..., k, i, None] * x[..., k, :] for k in range(i + 1, a.shape[-1])), np.zeros(()))
+        x[..., i, :] = (b[..., i, :] - known) / a[..., i, i, None]
+    return x
 
 
 LINALG = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,9 @@ def test_the_environment_of_the_process_is_read_in_one_file() -> None:
     read = re.compile(r"environ.*LAZYGRAD_|getenv.*LAZYGRAD_")
     reads = [path for path in HOME.parent.rglob("*.py") if read.search(path.read_text(encoding="utf-8"))]
     assert ["settings.py"] == [path.name for path in reads]
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Pytest refuses two of one name, as their folders are no packages."""
+    names = Counter(path.name for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [] == [name for name, count in names.items() if count > 1]

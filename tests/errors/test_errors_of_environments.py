@@ -27,7 +27,7 @@ def test_an_unknown_backend_is_an_error() -> None:
 
 {at(call, "backend=")}
 
-    There are: 'numpy', 'cupy'."""
+    There are: 'numpy', 'cupy', 'auto'."""
     )
 
 
