@@ -18,6 +18,12 @@ QUICK_CURVES = ["BoxBOD", "DanWood", "Eckerle4", "MGH09", "MGH17", "Misra1a", "M
 LARGE = ["Osborne 2", "Watson 12", "Penalty II 10", "Chebyquad 7", "Chebyquad 8", "Chebyquad 10"]
 
 
+@pytest.fixture(autouse=True)
+def same_code_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that takes over on the way rounds otherwise, at a time of its own; and some problems have several minima."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", "wait")
+
+
 def split(names: list[str], quick: list[str]) -> list[object]:
     """The names as parameters of a test; those that are not quick are slow."""
     return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
