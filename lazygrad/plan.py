@@ -35,11 +35,6 @@ class NativeCode(Protocol):
         """Its kernels, in words."""
 
 
-def _none() -> NativeCode | None:
-    """There is no native code."""
-    return None
-
-
 class Plan:
     """The nodes to run, in order, and what is known of them before any of them runs.
 
@@ -69,7 +64,7 @@ class Plan:
         graph: Graph,
         roots: Sequence[int],
         shared: bool = True,
-        native: Callable[[], NativeCode | None] = _none,
+        native: Callable[[], NativeCode | None] | None = None,
     ) -> None:
         wanted = Graph(graph.dtype)
         wanted.nodes, wanted.origins = graph.nodes, graph.origins
@@ -90,7 +85,7 @@ class Plan:
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.stream = next((i for i, n in enumerate(nodes) if n.of(_stream)), None)
         self.draws = draws(self.graph)
-        self.native = native
+        self._native = native
         self.last_use = self._last_use()
         self.dying = self._dying()
         self.static = self._static()
@@ -165,7 +160,7 @@ class Plan:
         Without native code, as much as all nodes make together, and the nodes of a body once: NumPy frees arrays as
         it goes on.
         """
-        code = self.native()
+        code = None if self._native is None else self._native()
         return _nbytes(self.graph) if code is None else code.nbytes
 
     @property
@@ -195,7 +190,7 @@ class Plan:
         if self.graph.rewrites:
             lines.append("passes")
             lines += [f"{times:6}  {name}" for name, times in self.graph.rewrites.items()]
-        code = self.native()
+        code = None if self._native is None else self._native()
         if code is not None:
             lines.append(code.explain())
         return "\n".join(lines)

@@ -34,6 +34,13 @@ settings.register_profile(
 settings.load_profile("lazygrad")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist chooses
+def pytest_cmdline_main(config):
+    """Whoever has nothing left to do takes over from the others, as some tests take long."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
 def pytest_sessionstart(session):
     """Say how long it takes, where all of it is run and somebody may be looking."""
     terminal = session.config.pluginmanager.getplugin("terminalreporter")

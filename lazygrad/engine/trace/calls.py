@@ -59,7 +59,7 @@ class Trace(NamedTuple):
         """What the calls give with the functions of a namespace, for operands."""
         values = list(operands)
         for function, given, settings in self.made:
-            listed = [_filled(x, values) for x in given]
+            listed = [partial(x.on, xp) if type(x) is Trace else _filled(x, values) for x in given]
             if settings:
                 values.append(_found(function, xp, listed)(*listed, **{k: _filled(x, values) for k, x in settings}))
             else:
@@ -139,6 +139,12 @@ for _name in ("lt", "le", "gt", "ge", "neg", "invert"):
     setattr(Symbol, f"__{_name}__", _operator(_name, False))
 
 
+def _part(found: tuple[list[Any], Any], k: int) -> Any:
+    """What a loop over elements leaves: number ``k`` of its state, or whether more was wanted."""
+    state, again = found
+    return state[k] if k < len(state) else again
+
+
 class _Function:
     """A function of the namespace. It is no operand, as it belongs to the tracing."""
 
@@ -146,7 +152,7 @@ class _Function:
         self._tracer, self._name = tracer, name
 
     def __call__(self, *operands: Any, **settings: Any) -> Symbol:
-        return self._tracer.write(self._name, operands, settings)
+        return self._tracer.now().write(self._name, operands, settings)
 
 
 class _Xp:
@@ -160,7 +166,8 @@ class _Xp:
             raise AttributeError(name)
         if name == "linalg":
             return _Xp(self._tracer, "linalg.")
-
+        if name == "repeated":
+            return self._tracer.repeated
         return _Function(self._tracer, self._path + name)
 
 
@@ -171,6 +178,26 @@ class _Tracer:
         self._specs = list(specs)
         self._elements = elements  # of which no shape is known
         self._made: list[Performed] = []
+        self._turn: _Tracer | None = None  # of a loop whose turn is being traced
+
+    def now(self) -> _Tracer:
+        """The one that writes what is called now."""
+        return self if self._turn is None else self._turn
+
+    def repeated(self, most: int, state: list[Symbol], turn: Callable[..., Any]) -> tuple[list[Symbol], Symbol]:
+        """Write down a loop over elements; its turn is traced once, and reads nothing but the state."""
+        if self._turn is not None:
+            raise NotTraced("repeats in a turn")
+        specs = [Spec((), x.dtype) for x in state]
+        inner = self._turn = _Tracer(specs, self._elements)
+        try:
+            made = inner.finished(turn([Symbol(inner, k) for k in range(len(state))]))
+        finally:
+            self._turn = None
+        self._made.append(Performed("repeated", (most, self._plain(list(state)), made), ()))
+        loop = Symbol(self, len(self._specs) + len(self._made) - 1)
+        parts = [self.write(_part, (loop, k), {}) for k in range(len(state) + 1)]
+        return parts[:-1], parts[-1]
 
     def write(self, function: str | Callable[..., Any], operands: tuple[Any, ...], settings: dict[str, Any]) -> Symbol:
         """Write a call down; what stands for what it returns."""
@@ -182,6 +209,8 @@ class _Tracer:
     def _plain(self, x: Any) -> Any:
         """An operand as it is written down."""
         if type(x) is Symbol:
+            if x._tracer is not self:
+                raise NotTraced("reads in a turn what is no part of the state, or the other way round")
             return Ref(x._number)
         if type(x) in (tuple, list):
             return type(x)([self._plain(part) for part in x])
@@ -196,9 +225,16 @@ class _Tracer:
         call = self._made[number - len(self._specs)]
         if call.function in METHODS:
             return call.operands[1]  # type: ignore[no-any-return]
+        if call.function is _part:
+            return self._part_dtype(*call.operands)
         if isinstance(call.function, str) and "." in call.function:
             raise NotTraced("asks for the dtype of what linear algebra returns")
         return _computed(call, self.dtype)
+
+    def _part_dtype(self, loop: Ref, k: int) -> np.dtype[Any]:
+        """That of what a loop leaves: the state keeps its dtypes."""
+        state = self._made[loop.number - len(self._specs)].operands[1]
+        return self.dtype(state[k].number) if k < len(state) else np.dtype(np.bool_)
 
     def shape(self, number: int) -> tuple[int, ...]:
         """That of a value of whole arrays."""
