@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lazygrad.backends.choice import backend_of
+from lazygrad.backends.choice import backend_of, default_dtype
 from lazygrad.errors import GraphError, SpecError, VariableError, report
 from lazygrad.files import serialize
 from lazygrad.files.exchange import document_of, fill, take_up
@@ -51,7 +51,7 @@ class VariableEnvironment:
 
     def __init__(self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32") -> None:
         found = backend_of(backend)
-        self.dtype = _floating(dtype)
+        self.dtype = default_dtype(dtype)
         self._store = Store(found, Draws(fresh_seed() if seed is None else checked_seed(seed)))
         self._seed_chosen = seed is not None
         self._guides = Guides()
@@ -353,7 +353,7 @@ class VariableEnvironment:
             SaveError: the file is missing, damaged, or of an unknown version.
             BackendError, SpecError: the backend or the dtype cannot be used.
         """
-        document = serialize.read(path, None if dtype is None else _floating(dtype))
+        document = serialize.read(path, None if dtype is None else default_dtype(dtype))
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
         fill(env, document)
         return env
@@ -397,14 +397,3 @@ class VariableEnvironment:
 def _own_attributes() -> frozenset[str]:
     """The attributes of every environment."""
     return frozenset(vars(VariableEnvironment(seed=0)))
-
-
-def _floating(dtype: Any) -> np.dtype[Any]:
-    try:
-        found: np.dtype[Any] = np.dtype(object if dtype is None else dtype)
-    except TypeError:
-        found = np.dtype(object)
-    if found not in (np.float32, np.float64):
-        cure = "Choose 'float32' or 'float64'; single variables may have any real dtype."
-        raise SpecError(report(f"cannot compute in {dtype!r} by default", at=here(), cure=cure))
-    return found

@@ -46,7 +46,7 @@ def pytest_sessionstart(session):
     terminal = session.config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None and session.config.args_source.name != "ARGS":
         slow = "" if "not slow" in session.config.option.markexpr else ", and what is slow among it longer"
-        terminal.write_line(f"The tests take about five minutes on two cores{slow}; what fails is named at the end.")
+        terminal.write_line(f"The tests take about eight minutes on two cores{slow}; what fails is named at the end.")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
