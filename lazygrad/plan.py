@@ -35,6 +35,11 @@ class NativeCode(Protocol):
         """Its kernels, in words."""
 
 
+def _none() -> NativeCode | None:
+    """There is no native code."""
+    return None
+
+
 class Plan:
     """The nodes to run, in order, and what is known of them before any of them runs.
 
@@ -85,7 +90,7 @@ class Plan:
         self.constants = {i: n.params["number"] for i, n in enumerate(nodes) if n.of(_constant)}
         self.stream = next((i for i, n in enumerate(nodes) if n.of(_stream)), None)
         self.draws = draws(self.graph)
-        self._native = native
+        self.native = native or _none
         self.last_use = self._last_use()
         self.dying = self._dying()
         self.static = self._static()
@@ -160,7 +165,7 @@ class Plan:
         Without native code, as much as all nodes make together, and the nodes of a body once: NumPy frees arrays as
         it goes on.
         """
-        code = None if self._native is None else self._native()
+        code = self.native()
         return _nbytes(self.graph) if code is None else code.nbytes
 
     @property
@@ -190,7 +195,7 @@ class Plan:
         if self.graph.rewrites:
             lines.append("passes")
             lines += [f"{times:6}  {name}" for name, times in self.graph.rewrites.items()]
-        code = None if self._native is None else self._native()
+        code = self.native()
         if code is not None:
             lines.append(code.explain())
         return "\n".join(lines)
