@@ -123,10 +123,11 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_a_process_that_is_interrupted_while_it_waits_dies_of_the_interrupt() -> None:
-    """With the one traceback of the program."""
+@pytest.mark.parametrize("after", [0.2, 0.4, 0.7])
+def test_a_process_that_is_interrupted_while_it_waits_dies_of_the_interrupt(after: float) -> None:
+    """With the one traceback of the program; also while the compiler is imported beside it."""
     process = compiling("print('compiling', flush=True)\nfast.prepare(x)")
-    time.sleep(0.7)
+    time.sleep(after)
     process.send_signal(signal.SIGINT)
     status, said, seconds = ended(process)
     assert -signal.SIGINT == status

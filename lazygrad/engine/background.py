@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Cancelled", "Job", "importing", "submit"]
+__all__ = ["Cancelled", "Job", "end_imports", "importing", "submit"]
 
 PATIENCE = 10.0  # seconds that a fork waits for an import; far more than any takes
 
@@ -179,6 +179,12 @@ def importing() -> Iterator[None]:
     """Modules may be imported in here, by a thread beside the program."""
     with _imports:
         yield
+
+
+def end_imports() -> None:
+    """Wait until nothing is imported beside the program, at most :data:`PATIENCE` seconds."""
+    if _imports.acquire(timeout=PATIENCE):
+        _imports.release()
 
 
 def _wait_for_imports() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lazygrad import settings
 from lazygrad.backends.base import Backend, Device
-from lazygrad.engine.background import Cancelled, Job, importing, submit
+from lazygrad.engine.background import Cancelled, Job, end_imports, importing, submit
 from lazygrad.engine.cpu.meter import Meter
 from lazygrad.engine.progress import Progress
 from lazygrad.engine.refused import Overtaken
@@ -101,6 +101,9 @@ class Tier:
             except KeyboardInterrupt:
                 self.give_up()
                 self._is_asked = False
+                # If no one catches it the process is to die of the interrupt. CPython forgets that when text is run, by
+                # any thread, as the definition of a named tuple does (run_eval_code_obj in Python/pythonrun.c).
+                end_imports()
                 raise
 
     def begin(self) -> None:
