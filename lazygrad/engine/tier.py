@@ -110,6 +110,7 @@ class Tier:
         """Begin with what was asked for, beside the program; it does not fail."""
         plan = self._wanted
         if plan is not None:
+            self._import()
             self._job = submit(lambda job: self._make(job, plan))
             self._wanted = None
 
@@ -131,6 +132,15 @@ class Tier:
                 raise Overtaken
 
         return watched
+
+    def _import(self) -> None:
+        """What compiles is imported here, after the first result: a thread would run text, and hold locks, beside what
+        ends or forks.
+        """
+        if self.backend.name != "numpy":
+            from lazygrad.engine.cuda import making as device  # noqa: F401
+        else:
+            from lazygrad.engine.cpu import making  # noqa: F401
 
     def wait(self) -> None:
         """Return when native code is in place, or cannot be had."""

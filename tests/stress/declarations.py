@@ -22,7 +22,7 @@ import numpy as np
 import lazygrad as lg
 from lazygrad.define import elementwise, movement, opaque, reduction
 from lazygrad.engine import runner as execute
-from lazygrad.engine.cpu import bound
+from lazygrad.engine.cpu import binding
 
 from ._guard import guarded
 
@@ -359,7 +359,7 @@ def main(seed: int) -> None:
     """All programs of one trial."""
     rng = np.random.default_rng(seed)
     plain = execute.aligned
-    execute.aligned = bound.aligned = lambda nbytes: guarded(plain(nbytes))  # type: ignore[attr-defined]
+    execute.aligned = binding.aligned = lambda nbytes: guarded(plain(nbytes))  # type: ignore[attr-defined]
     counts = collections.Counter(program(rng) for _ in range(PROGRAMS))
     for _ in range(RACES):
         counts[race(rng)] += 1

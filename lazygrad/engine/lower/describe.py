@@ -43,6 +43,9 @@ def definition(ways: Ways, i: int) -> Statement:
     return _statement(ways, i, i, described)
 
 
+NEUTRAL = {"sum": 0, "prod": 1, "any": 0, "all": 1}
+
+
 def zeros(ways: Ways, i: int, target: Part) -> Statement:
     """The statement that fills a node with zeros."""
     return Statement(i, ways.spec(i).shape, ZEROS, target=target, spec=ways.spec(i))
@@ -70,7 +73,7 @@ def folded(ways: Ways, i: int) -> Statement:
         assert isinstance(node.op, Reduction)
         combine = node.op.combine
         assert isinstance(combine, Declared)
-        fold = Fold(node.op, how.how, combine, _neutral(node.op, dtype), dtype)
+        fold = Fold(node.op, how.how, combine, _neutral(how.how, node.op, dtype), dtype)
     return _statement(ways, i, j, described, axes=axes, fold=fold, whole=whole)
 
 
@@ -234,10 +237,10 @@ def joint_axes(pattern: tuple[Any, ...], rank: int) -> tuple[slice, list[tuple[A
     return slice(first, first + rank), parts
 
 
-def _neutral(op: Reduction, dtype: np.dtype[Any]) -> Any:
-    """The number that changes nothing when it is combined: the identity, or the end of the dtype's range."""
-    if op.identity is not None:
-        return op.identity
+def _neutral(how: str, op: Reduction, dtype: np.dtype[Any]) -> Any:
+    """The number that changes nothing when it is combined, whatever identity is declared, or an end of the range."""
+    if how in NEUTRAL:
+        return NEUTRAL[how]
     ends = (-np.inf, np.inf) if dtype.kind == "f" else (0, 1) if dtype == BOOL else limits(dtype)
     probe = np.asarray(1, dtype)
     assert isinstance(op.combine, Declared)
