@@ -134,13 +134,19 @@ class Tier:
         return watched
 
     def _import(self) -> None:
-        """What compiles is imported here, after the first result: a thread would run text, and hold locks, beside what
-        ends or forks.
+        """Import what compiles, after the first run, in the thread that made it.
+
+        Another thread would run text and hold locks of modules, beside a program that may end or fork.
         """
         if self.backend.name != "numpy":
             from lazygrad.engine.cuda import making as device  # noqa: F401
-        else:
-            from lazygrad.engine.cpu import making  # noqa: F401
+
+            return
+        from lazygrad.engine.cpu import cache_folder, llvm_process
+
+        if cache_folder.is_empty():
+            llvm_process.start()  # while the rest is imported
+        from lazygrad.engine.cpu import making  # noqa: F401
 
     def wait(self) -> None:
         """Return when native code is in place, or cannot be had."""
@@ -162,26 +168,17 @@ class Tier:
         return Progress(0, 0, 0, None) if self._meter is None else self._meter.progress()
 
     def _make(self, job: Job, plan: Plan) -> Made:
-        """The object code of the plan, in the thread beside the program.
-
-        The compiler, half of lazygrad, is imported here: whoever compiles nothing need not wait for that, and no first
-        result does (38 ms of 48 on an idle machine).
-        """
+        """The object code of the plan, in the thread beside the program; :meth:`_import` came before."""
         assert self._meter is not None
         if self.backend.name != "numpy":
-            with importing():
-                from lazygrad.engine.cuda import making as device
+            from lazygrad.engine.cuda import making as device
+
             return device.made(plan, self._meter, job.check, cast(Device, self.backend))
-        with importing():
-            from lazygrad.engine.cpu import cache_folder, llvm_process
+        from lazygrad.engine.cpu import making
 
-            if cache_folder.is_empty():
-                llvm_process.start()  # while the rest is imported
-            from lazygrad.engine.cpu import making
-
+        with importing():  # of SciPy, for plans that decompose matrices
             making.prepare(plan)
         job.leave = making.stop
-        assert self._meter is not None
         return making.made(plan, self._meter, job.check)
 
     def is_ready(self) -> bool:
