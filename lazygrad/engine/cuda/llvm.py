@@ -67,10 +67,11 @@ def ptx(text: str, architecture: str = "sm_70") -> str:
 
 
 class Assembler(NamedTuple):
-    """NVIDIA's assembler."""
+    """NVIDIA's assembler, what it says of itself, and what it writes for: newer ones have left older GPUs out."""
 
     program: Path
     version: str
+    architectures: frozenset[str]
 
 
 @functools.cache
@@ -79,8 +80,13 @@ def assembler() -> Assembler | None:
     program = ptxas()
     if program is None:
         return None
-    done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False)
-    return Assembler(program, done.stdout) if not done.returncode else None
+    version, options = (
+        subprocess.run([str(program), asked], capture_output=True, text=True, check=False)
+        for asked in ("--version", "--help")
+    )
+    if version.returncode or options.returncode:
+        return None
+    return Assembler(program, version.stdout, frozenset(re.findall(r"'(sm_\d+[a-z]?)'", options.stdout)))
 
 
 @functools.cache

@@ -74,6 +74,8 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device) -
 def _image(text: str, architecture: str) -> bytes:
     """What the driver of the GPU takes: kept on disk by the text, the architecture and all that makes code of it."""
     tool = assembler()
+    if tool is not None and architecture not in tool.architectures:
+        tool = None
     whole = "\n".join([versions(), architecture, tool.version if tool else "ptx", text])
     key = hashlib.sha256(whole.encode()).hexdigest()
 
