@@ -256,8 +256,11 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_compiled_steps_compute_what_run_does_whether_a_function_has_native_code_or_not(dtype: str) -> None:
+def test_compiled_steps_compute_what_run_does_whether_a_function_has_native_code_or_not(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
     """All of them and their derivatives in one step; what has none goes back to NumPy by itself."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", "auto")
 
     def step(ctx: Any, x: Any) -> Any:
         ys = {name: f(x) for name, f in CALLS.items()}

@@ -282,8 +282,9 @@ def test_the_reference_shows_every_distribution_with_its_arguments():
         assert list(parameters) == [part.split("=")[0] for part in shown[2].split(", ") if part != "*"]
 
 
-def test_compiled_steps_compute_what_run_does():
+def test_compiled_steps_compute_what_run_does(monkeypatch):
     """One step with the likelihoods of all families, in native code."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", "auto")
 
     def step(ctx, x, k):
         lines = {n: lg.sum(getattr(lg.stats, n).logpdf(x, *s)) for n, s in LINES.items()}
