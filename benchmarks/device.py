@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 from benchmarks.corpus import plans
 from benchmarks.process import notice
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.explain import moved as moved_by
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction
 from lazygrad.engine.cuda.entry import device_code
 from lazygrad.engine.cuda.llvm import Usage, assembled, ptx
 from lazygrad.engine.cuda.target import GPU
+from lazygrad.engine.table.explain import moved as moved_by
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Instruction
 
 REGISTERS = 64  # of a thread, at most: more and too few warps run at once to hide the waiting for memory
 

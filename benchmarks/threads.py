@@ -59,7 +59,7 @@ def names() -> list[str]:
 
 def digest(name: str, tiny: bool = False) -> dict[str, Any]:
     """Of all that the first steps compute and of the variables then; and the most chunks of a kernel."""
-    from lazygrad.engine.cpu.native import Instruction
+    from lazygrad.engine.table.native import Instruction
 
     env, step, batches = program(name, tiny)
     compiled = env.compile(step, wait=True)

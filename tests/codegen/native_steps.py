@@ -15,10 +15,10 @@ import pytest
 import lazygrad as lg
 from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.llvm import machine
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.runner import interpret
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Instruction, Native, NumpyCall
 from lazygrad.plan import Plan
 
 __all__ = ["Case", "agree", "case", "plan_of", "random_floats", "script", "subsets", "traced", "whole"]

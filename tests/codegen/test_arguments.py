@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.engine.cpu import arguments, lower
-from lazygrad.engine.cpu.arguments import Moving, expected, layout, taking
 from lazygrad.engine.cpu.binding import Binding
+from lazygrad.engine.table import arguments, lower
+from lazygrad.engine.table.arguments import Moving, expected, layout, taking
 from lazygrad.graph.spec import Spec
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")

@@ -12,8 +12,8 @@ from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
 from lazygrad.engine.cpu.binding import Loaded
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Instruction
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

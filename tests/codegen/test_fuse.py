@@ -10,12 +10,12 @@ import pytest
 from native_steps import plan_of, random_floats, whole
 
 import lazygrad as lg
-from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.lanes.target import cpu
 from lazygrad.engine.lower.fuse import MOST, Draft, fused
 from lazygrad.engine.lower.index import Index, View, identity
 from lazygrad.engine.lower.kernels import Anywhere, Load, Statement
 from lazygrad.engine.lower.ways import Ways
+from lazygrad.engine.table.lower import lowered
 from lazygrad.graph.spec import Spec
 
 TARGET = cpu(8)

@@ -305,7 +305,7 @@ PROGRAM = """
 import hashlib
 import numpy as np
 import lazygrad as lg
-from lazygrad.engine.cpu.native import Instruction
+from lazygrad.engine.table.native import Instruction
 
 rng = np.random.default_rng(0)
 a = rng.standard_normal((100, 40, 40)) + 9 * np.eye(40)

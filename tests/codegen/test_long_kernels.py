@@ -19,13 +19,13 @@ import lazygrad as lg
 from benchmarks import references
 from benchmarks.loops import Loop, Loops, loops
 from lazygrad.engine.cpu.llvm import machine
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Native
 from lazygrad.engine.lanes.functions import FUNCTIONS, OPERANDS, calls
 from lazygrad.engine.lanes.registers import F32, F64, Register
 from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import schedule, ways
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Native
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -14,9 +14,9 @@ from programs import exact_program, smooth_program
 
 import lazygrad as lg
 from lazygrad.define.kinds import Declared, item
-from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.lower import meaning
 from lazygrad.engine.lower.kernels import Kernel, Spare
+from lazygrad.engine.table.lower import lowered
 from lazygrad.graph.spec import Spec
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")

@@ -11,8 +11,8 @@ from native_steps import agree, case, plan_of, random_floats, whole
 
 import lazygrad as lg
 from lazygrad.engine.cpu.llvm import compiled
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction, NumpyCall
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Instruction, NumpyCall
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 from lazygrad.engine.cpu import cache, driver
-from lazygrad.engine.cpu.described import Carry, Description, Read, Setting
+from lazygrad.engine.table.described import Carry, Description, Read, Setting
 
 # ``step`` has the arguments x, c, d, y, and sets d to 3c + x and y to d - c. ``below`` has the arguments c, limit and
 # flag, and says in the last whether the first is below the second. ``refuse`` fails if its one number is 7. ``spread``

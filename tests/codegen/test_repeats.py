@@ -14,10 +14,11 @@ from hypothesis import given, settings
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 import lazygrad as lg
-from lazygrad.engine.cpu import driver, lower
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Native, Repeat
+from lazygrad.engine.cpu import driver
 from lazygrad.engine.lower import turns
+from lazygrad.engine.table import lower
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Native, Repeat
 from tests.codegen.native_steps import Case, agree, case, plan_of, script, whole
 from tests.codegen.random_loops import bodies, halved, looping
 

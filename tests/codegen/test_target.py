@@ -14,11 +14,11 @@ from programs import exact_program
 
 import lazygrad as lg
 from lazygrad.engine.cpu.binding import Loaded
-from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import ADDRESS, BOOL, I8, I64, Register, literal, scalar_type
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.runner import interpret
+from lazygrad.engine.table.lower import lowered
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

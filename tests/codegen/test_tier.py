@@ -14,7 +14,7 @@ from snapshots import snapshot
 
 import lazygrad as lg
 from lazygrad.engine import background, memory
-from lazygrad.engine.cpu.native import Native
+from lazygrad.engine.table.native import Native
 from lazygrad.engine.tier import Tier, policy
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")

@@ -11,11 +11,11 @@ from native_steps import plan_of, whole
 
 import lazygrad as lg
 from lazygrad.define import elementwise
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import NumpyCall
 from lazygrad.engine.lanes.registers import F32
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.numpy.step import Program
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import NumpyCall
 from lazygrad.engine.trace.reading import Whole
 from lazygrad.engine.trace.recorder import Recorder, Value
 from lazygrad.engine.trace.tracing import NotTraced, traced

@@ -14,10 +14,10 @@ from native_steps import case, plan_of, whole
 from product_kernels import product_of
 
 import lazygrad as lg
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction, Native
 from lazygrad.engine.emit.products import turn, turned
 from lazygrad.engine.lanes.writer import Writer
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Instruction, Native
 
 
 @pytest.fixture

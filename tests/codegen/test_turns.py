@@ -15,10 +15,10 @@ from programs import exact_program
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 import lazygrad as lg
-from lazygrad.engine.cpu.native import Repeat
 from lazygrad.engine.emit.overlap import by_depth
 from lazygrad.engine.lower.straight import LIMIT
 from lazygrad.engine.lower.turns import SmallLoop
+from lazygrad.engine.table.native import Repeat
 from tests.codegen.native_steps import Case, agree, case, random_floats, script, whole
 from tests.codegen.random_loops import bodies, halved, looping
 

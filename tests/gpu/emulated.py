@@ -14,8 +14,6 @@ from gpu import emulator, ptx_text
 
 from lazygrad.define.kinds import Declared, item
 from lazygrad.engine.cpu.binding import Loaded
-from lazygrad.engine.cpu.lower import lowered
-from lazygrad.engine.cpu.native import Instruction, Native
 from lazygrad.engine.cuda.entry import DeviceCode, device_code
 from lazygrad.engine.cuda.llvm import ptx
 from lazygrad.engine.cuda.target import GPU
@@ -25,6 +23,8 @@ from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.runner import interpret
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Instruction, Native
 from lazygrad.graph.spec import Spec
 
 __all__ = ["HOST", "Emulated", "emulated", "module_of"]

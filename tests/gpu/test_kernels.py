@@ -14,10 +14,10 @@ from gpu.emulated import Emulated, emulated, module_of
 from programs import exact_program
 
 import lazygrad as lg
-from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cuda.llvm import assembled, assembler, ptx
 from lazygrad.engine.cuda.target import GPU
 from lazygrad.engine.cuda.threads import Threads
+from lazygrad.engine.table.lower import lowered
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 

@@ -13,9 +13,7 @@ from lazygrad.define.kinds import Declared, item
 from lazygrad.define.region import Region
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.addresses import addresses
-from lazygrad.engine.cpu.arguments import expected
 from lazygrad.engine.cpu.cache import code, object_code
-from lazygrad.engine.cpu.native import Module, Native, NumpyCall
 from lazygrad.engine.cpu.stretches import describe, row, statics
 from lazygrad.engine.emit.lapack import PREFIX
 from lazygrad.engine.lower.kernels import Spare
@@ -23,6 +21,8 @@ from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.machine import owned, region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
+from lazygrad.engine.table.arguments import expected
+from lazygrad.engine.table.native import Module, Native, NumpyCall
 from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
 

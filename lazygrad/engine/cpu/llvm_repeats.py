@@ -1,8 +1,8 @@
 """The part of the native driver that runs a stretch of a table again and again: text of LLVM.
 
 A repeat is a kernel like any other to the table that it stands in. Its first argument is the address of a
-*description*, int64 numbers in the order of :data:`WORDS`; those after it are arrays. The description names the table
-of the body, that of the condition, and how the arguments of both depend on the turn::
+*description*, int64 numbers in the order of ``WORDS`` in ``engine/table/described.py``; those after it are arrays.
+The description names the table of the body, that of the condition, and how the arguments of both depend on the turn::
 
     settings   (number, place, start, amount)      before the first turn: *place = arguments[number] + start,
                                                    and after each, of the first ``moving`` of them: *place += amount
@@ -33,17 +33,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["CARRY", "CLEARED", "READ", "SETTING", "WORDS", "repeats_text"]
+from lazygrad.engine.table.described import CARRY, CLEARED, READ, SETTING, WORDS
 
-WORDS = (
-    *("table", "rows", "condition", "conditions", "flag", "limit", "settings", "moving", "setting_count"),
-    *("carries", "carry_count", "reads", "read_count", "cleared", "cleared_count"),
-    *("elsewhere", "counted", "limited", "backwards", "flush"),
-)
-SETTING = ("number", "place", "start", "amount")
-CARRY = ("from", "to", "other", "bytes", "read", "written")
-READ = ("cell", "place", "start")
-CLEARED = ("number", "bytes")
+__all__ = ["repeats_text"]
 
 _TURNS = """
 define i64 @repeat(ptr %its, i64 %begin, i64 %end) {

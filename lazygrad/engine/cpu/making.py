@@ -16,13 +16,13 @@ from lazygrad.engine.cpu.addresses import addresses
 from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.compiler import Stopped, stop
-from lazygrad.engine.cpu.explain import explained
 from lazygrad.engine.cpu.llvm import machine
-from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.meter import Meter
-from lazygrad.engine.cpu.native import Module, Native
 from lazygrad.engine.lanes.target import cpu
 from lazygrad.engine.lower.classify import decomposes
+from lazygrad.engine.table.explain import explained
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Module, Native
 from lazygrad.plan import Plan
 
 __all__ = ["Loaded", "Made", "Meter", "made", "prepare", "stop"]

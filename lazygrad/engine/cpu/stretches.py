@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazygrad.engine.cpu import driver
-from lazygrad.engine.cpu.described import Description
-from lazygrad.engine.cpu.native import Inside, Instruction, Native, NumpyCall, Repeat, Step
+from lazygrad.engine.table.described import Description
+from lazygrad.engine.table.native import Inside, Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.graph.spec import Spec
 
 __all__ = ["describe", "row", "statics"]

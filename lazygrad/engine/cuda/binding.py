@@ -16,12 +16,12 @@ import numpy as np
 from lazygrad.backends.base import Device
 from lazygrad.define.kinds import Declared, item
 from lazygrad.define.region import Region
-from lazygrad.engine.cpu.native import Instruction, Native
 from lazygrad.engine.cuda.entry import DeviceCode
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.machine import owned, region_kernel
 from lazygrad.engine.refused import Refused
+from lazygrad.engine.table.native import Instruction, Native
 from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
 

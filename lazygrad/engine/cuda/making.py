@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 from lazygrad.backends.base import Device
 from lazygrad.engine.cpu.cache import kept
-from lazygrad.engine.cpu.explain import explained
 from lazygrad.engine.cpu.llvm import versions
-from lazygrad.engine.cpu.lower import lowered
 from lazygrad.engine.cpu.meter import Meter
-from lazygrad.engine.cpu.native import Native
 from lazygrad.engine.cuda.binding import DeviceLoaded
 from lazygrad.engine.cuda.entry import DeviceCode, device_code
 from lazygrad.engine.cuda.llvm import assembled, assembler, ptx
 from lazygrad.engine.cuda.target import GPU
+from lazygrad.engine.table.explain import explained
+from lazygrad.engine.table.lower import lowered
+from lazygrad.engine.table.native import Native
 from lazygrad.plan import Plan
 
 __all__ = ["DeviceLoaded", "DeviceMade", "made"]

@@ -10,10 +10,6 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Moving, layout, taking
-from lazygrad.engine.cpu.decompositions import DecompositionCode, call_of, decomposed, results_of
-from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Results, Step, key_of
-from lazygrad.engine.cpu.repeats import flushes, repeat
 from lazygrad.engine.emit.lapack import Decomposition
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
@@ -30,6 +26,10 @@ from lazygrad.engine.lower.turns import SmallLoop, fits, small_loop
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
+from lazygrad.engine.table.arguments import Moving, layout, taking
+from lazygrad.engine.table.decompositions import DecompositionCode, call_of, decomposed, results_of
+from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Results, Step, key_of
+from lazygrad.engine.table.repeats import flushes, repeat
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, last_reads
 

@@ -8,9 +8,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lazygrad.engine.cpu.llvm_repeats import CARRY, CLEARED, READ, SETTING, WORDS
+__all__ = ["CARRY", "CLEARED", "READ", "SETTING", "WORDS", "Carry", "Description", "Read", "Setting"]
 
-__all__ = ["Carry", "Description", "Read", "Setting"]
+# The words of a description and of its parts, in order; what each means is said in ``engine/cpu/llvm_repeats.py``.
+WORDS = (
+    *("table", "rows", "condition", "conditions", "flag", "limit", "settings", "moving", "setting_count"),
+    *("carries", "carry_count", "reads", "read_count", "cleared", "cleared_count"),
+    *("elsewhere", "counted", "limited", "backwards", "flush"),
+)
+SETTING = ("number", "place", "start", "amount")
+CARRY = ("from", "to", "other", "bytes", "read", "written")
+READ = ("cell", "place", "start")
+CLEARED = ("number", "bytes")
 
 ENDLESS = 2**63 - 1
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.engine.cpu.described import Carry, Read, Setting
-from lazygrad.engine.cpu.native import Inside, Native, NumpyCall, Repeat
 from lazygrad.engine.lower.index import View, identity, in_order
 from lazygrad.engine.lower.kernels import Kernel, Spare
 from lazygrad.engine.lower.regions import Carried, Flag, Looped, Place, Slice, Use, looped
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.memory import Buffer
+from lazygrad.engine.table.described import Carry, Read, Setting
+from lazygrad.engine.table.native import Inside, Native, NumpyCall, Repeat
 from lazygrad.graph.spec import Spec
 
 __all__ = ["flushes", "repeat"]

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.arguments import Layout, Moving
-from lazygrad.engine.cpu.described import Carry, Read, Setting
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Spare
@@ -22,6 +20,8 @@ from lazygrad.engine.lower.regions import Looped
 from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way, Ways
 from lazygrad.engine.memory import Buffer
+from lazygrad.engine.table.arguments import Layout, Moving
+from lazygrad.engine.table.described import Carry, Read, Setting
 from lazygrad.plan import Plan
 
 __all__ = ["NumpyCall", "Inside", "Instruction", "Module", "Native", "Repeat", "Results", "Step"]
@@ -129,7 +129,7 @@ class Results:
 
 @dataclass(frozen=True, eq=False)
 class Native:
-    """What is constant about a plan's native code; made by :func:`lazygrad.engine.cpu.lower.lowered`.
+    """What is constant about a plan's native code; made by :func:`lazygrad.engine.table.lower.lowered`.
 
     Attributes:
         ways: how each node of the plan is computed.

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.cpu.native import Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Kernel, Part
 from lazygrad.engine.lower.regions import looped
 from lazygrad.engine.lower.reuse import Numbered
 from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way
+from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.graph.graph import Node
 
 __all__ = ["explained", "moved"]
