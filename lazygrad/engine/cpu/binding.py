@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazygrad.backends.numpy import NumpyBackend
-from lazygrad.define.kinds import Declared, item
-from lazygrad.define.region import Region
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.addresses import addresses
 from lazygrad.engine.cpu.cache import code, object_code
 from lazygrad.engine.cpu.stretches import describe, row, statics
 from lazygrad.engine.emit.lapack import PREFIX
-from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
-from lazygrad.engine.machine import owned, region_kernel
 from lazygrad.engine.memory import aligned
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.table.arguments import expected
+from lazygrad.engine.table.calls import Arrays, CallsBack
 from lazygrad.engine.table.native import Module, Native, NumpyCall
-from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
 
 __all__ = ["Binding", "Loaded"]
-
-Arrays = dict[Any, Any]
 
 
 def _symbols(text: str) -> dict[str, int]:
@@ -70,30 +63,20 @@ class Loaded:
         return Binding(self, live, spare, draw)
 
 
-class Binding:
+class Binding(CallsBack):
     """The table with its addresses filled in.
 
     Attributes:
-        at: the node of the call back that is under way.
         quick: runs the step on arrays that need no conversion, or is None if calls back are needed.
     """
 
     def __init__(self, loaded: Loaded, live: Arrays, spare: Arrays, draw: Drawing) -> None:
-        self.loaded, self.native, self.draw = loaded, loaded.native, draw
-        self.at = -1
-        native = self.native
-        self.arrays: Arrays = dict(loaded.statics)
-        self.arrays.update({i: live[name] for name, i in native.plan.variables.items()})
-        self.arrays.update({Spare(name): array for name, array in spare.items()})
-        if native.plan.stream is not None:
-            self.arrays[native.plan.stream] = draw.stream
-        for key, buffer in native.buffers.items():
-            block = loaded.arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
-            self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)
+        native = loaded.native
+        stream = None if native.plan.stream is None else draw.stream
+        super().__init__(native, NumpyBackend(), draw, stream, loaded.arena, loaded.statics, live, spare)
+        self.loaded = loaded
         self._table()
-        values = native.plan.values
-        self.values = [self._value(i, again=i in values[:k]) for k, i in enumerate(values)]
-        self.done: dict[int, Any] = {}  # what hooks gave in this run
+        self.values = self._values()
 
     def _table(self) -> None:
         """The rows of the table, in stretches between calls back."""
@@ -129,85 +112,6 @@ class Binding:
             elif (table := next(tables)) is not None:
                 self.program.append((driver.caller(table, self.block, self.loaded, self), None))
 
-    # Calls back.
-
-    def _callback(self, node: int) -> Callable[[Arrays], None]:
-        """A call of a node's kernel on arrays, whose result is written where it belongs."""
-        ways, xp = self.native.ways, self.loaded.xp
-        it = ways.nodes[node]
-        op, params = it.op, it.params
-        if op is item:
-            (source,) = it.inputs
-            return lambda arrays: np.copyto(self._array(node, arrays), arrays["results", source][params["index"]])
-        operands = [self._operand(j) for j in it.inputs]
-        several, backend = not isinstance(it.spec, Spec), NumpyBackend()
-
-        def called(arrays: Arrays) -> None:
-            self.at = node
-            values = [operand(arrays) for operand in operands]
-            if isinstance(op, Declared) and op.random:
-                result = op.kernel(self.draw(params["draw"]), *values, **params)
-            elif isinstance(op, Region):
-                result = region_kernel(self.native.plan, node, backend, self.draw)(*values)
-            else:
-                result = op.kernel(xp, *values, **params)
-            if several:
-                self.native.plan.check(node, result)
-                result = arrays["results", node] = owned(result, values)
-            else:
-                result = np.asarray(result)
-                self.native.plan.check(node, [result])
-                np.copyto(self._array(node, arrays), result)
-            if not op.pure:
-                self.done[node] = tuple(one.copy() for one in result) if several else result.copy()
-            self.at = -1
-
-        return called
-
-    def _operand(self, j: int) -> Callable[[Arrays], Any]:
-        """How to find a node's array for a call back."""
-        ways = self.native.ways
-        spec = ways.nodes[j].spec
-        if not isinstance(spec, Spec):
-            return lambda arrays: arrays["results", j]
-        if ways.way[j] is Way.NUMBER:
-            full = np.full(spec.shape, ways.nodes[j].params["value"], spec.dtype)
-            return lambda arrays: full
-        view = ways.view(j)
-        assert view is not None
-        steps = tuple(step * spec.dtype.itemsize for step in view.steps)
-
-        def looked(array: Any) -> Any:
-            if view.is_contiguous and array.size == math.prod(view.shape):
-                return array.reshape(view.shape)
-            return np.lib.stride_tricks.as_strided(array.reshape(-1)[view.start :], view.shape, steps)
-
-        key = self.native.key(view.buffer)
-        if key in self.native.moving:
-            return lambda arrays: looked(arrays[key])
-        fixed = looked(self.arrays[key])
-        return lambda arrays: fixed
-
-    def _array(self, node: int, arrays: Arrays) -> Any:
-        key = self.native.key(node)
-        return arrays[key] if key in self.native.moving else self.arrays[key]
-
-    def _value(self, i: int, again: bool) -> Callable[[Arrays], Any]:
-        """How to find what is returned for a node, as an array of the caller's own, also if it is returned again."""
-        ways = self.native.ways
-        if i in self.native.outputs:
-            return (lambda arrays: arrays[i].copy()) if again else (lambda arrays: arrays[i])
-        if ways.way[i] is Way.NUMBER:
-            spec = ways.spec(i)
-            return lambda arrays: np.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
-        key = self.native.key(i)
-        if key in self.native.moving:
-            return lambda arrays: arrays[key].copy()
-        array = self.arrays[key]
-        return lambda arrays: array.copy()
-
-    # Running.
-
     def step(self, *inputs: Any) -> list[Any]:
         """Run the step on arrays of the right specs; values are new arrays.
 
@@ -217,9 +121,7 @@ class Binding:
         native = self.native
         self.at = -1
         self.done.clear()
-        arrays: Arrays = dict(zip(native.inputs, inputs, strict=True))
-        for i in native.outputs:
-            arrays[i] = np.empty(*native.ways.spec(i))
+        arrays = self._given(inputs)
         if native.layout is None:
             for key, array in native.moving.items():
                 address = arrays[key].ctypes.data
@@ -235,8 +137,7 @@ class Binding:
                 call(arrays)
             elif run():
                 raise Refused
-        for name, i in native.foreign:
-            np.copyto(self.arrays[Spare(name)], self._array(i, arrays))
+        self._assign_foreign(arrays)
         return [value(arrays) for value in self.values]
 
     def quick(self, sources: Sequence[Any]) -> Callable[[Sequence[Any]], list[Any] | None] | None:

@@ -7,27 +7,21 @@ them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazygrad.backends.base import Device
-from lazygrad.define.kinds import Declared, item
-from lazygrad.define.region import Region
 from lazygrad.engine.cuda.entry import DeviceCode
-from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
-from lazygrad.engine.machine import owned, region_kernel
 from lazygrad.engine.refused import Refused
+from lazygrad.engine.table.calls import Arrays, CallsBack
 from lazygrad.engine.table.native import Instruction, Native
 from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
 
 __all__ = ["DeviceBinding", "DeviceLoaded"]
-
-Arrays = dict[Any, Any]
 
 
 class DeviceLoaded:
@@ -69,29 +63,15 @@ class DeviceLoaded:
         return DeviceBinding(self, live, spare, draw)
 
 
-class DeviceBinding:
-    """What is run, with its addresses filled in.
-
-    Attributes:
-        at: the node of the call back that is under way.
-        done: what hooks gave in this run, by node.
-    """
+class DeviceBinding(CallsBack):
+    """What is run, with its addresses filled in."""
 
     def __init__(self, loaded: DeviceLoaded, live: Arrays, spare: Arrays, draw: Drawing) -> None:
-        self.loaded, self.native, self.draw, self.xp = loaded, loaded.native, draw, loaded.xp
-        self.at, self.done = -1, dict[int, Any]()
-        native = self.native
-        self.arrays: Arrays = dict(loaded.statics)
-        self.arrays.update({i: live[name] for name, i in native.plan.variables.items()})
-        self.arrays.update({Spare(name): array for name, array in spare.items()})
-        if native.plan.stream is not None:
-            self.arrays[native.plan.stream] = self.xp.asarray(draw.stream)
-        for key, buffer in native.buffers.items():
-            block = loaded.arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
-            self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)
+        stream = None if loaded.native.plan.stream is None else loaded.xp.asarray(draw.stream)
+        super().__init__(loaded.native, loaded.backend, draw, stream, loaded.arena, loaded.statics, live, spare)
+        self.loaded = loaded
         self._row()
-        values = native.plan.values
-        self.values = [self._value(i, again=i in values[:k]) for k, i in enumerate(values)]
+        self.values = self._values()
 
     def _row(self) -> None:
         """The addresses of all kernels in one row, which lies on the device; and what is run, in order."""
@@ -118,86 +98,15 @@ class DeviceBinding:
         return lambda _: function(grid, block, arguments)
 
     def _callback(self, node: int) -> Callable[[Arrays], None]:
-        """A call of a node's kernel, whose result is written where it belongs."""
-        it = self.native.ways.nodes[node]
-        op, params = it.op, it.params
-        if op is item:
-            (source,) = it.inputs
-            return lambda arrays: self._write(node, arrays["results", source][params["index"]], arrays)
-        operands = [self._operand(j) for j in it.inputs]
-        if self.native.ways.way[node] is Way.PRODUCT:
-            return lambda arrays: self._multiply(node, [operand(arrays) for operand in operands], arrays)
-        several = not isinstance(it.spec, Spec)
-
-        def called(arrays: Arrays) -> None:
-            self.at = node
-            values = [operand(arrays) for operand in operands]
-            if isinstance(op, Declared) and op.random:
-                result = op.kernel(self.draw(params["draw"]), *map(self.loaded.backend.to_numpy, values), **params)
-                result = self.loaded.backend.asarray(result)
-            elif isinstance(op, Region):
-                result = region_kernel(self.native.plan, node, self.loaded.backend, self.draw)(*values)
-            else:
-                result = op.kernel(self.xp, *values, **params)
-            if several:
-                self.native.plan.check(node, result)
-                result = arrays["results", node] = owned(result, values)
-                for k, j in self.native.ways.results.get(node, {}).items():
-                    self._write(j, result[k], arrays)
-            else:
-                result = self.loaded.backend.asarray(result)
-                self.native.plan.check(node, [result])
-                self._write(node, result, arrays)
-            if not op.pure:
-                self.done[node] = tuple(one.copy() for one in result) if several else result.copy()
-            self.at = -1
-
-        return called
+        """As anywhere; but a product goes straight into its place."""
+        if self.native.ways.way[node] is not Way.PRODUCT:
+            return super()._callback(node)
+        operands = [self._operand(j) for j in self.native.ways.nodes[node].inputs]
+        return lambda arrays: self._multiply(node, [operand(arrays) for operand in operands], arrays)
 
     def _multiply(self, node: int, operands: Sequence[Any], arrays: Arrays) -> None:
         """A product, straight into its place; rows of no elements are zeros."""
         self.xp.matmul(*operands, out=self._array(node, arrays))
-
-    def _operand(self, j: int) -> Callable[[Arrays], Any]:
-        """How to find a node's array for a call back."""
-        ways = self.native.ways
-        spec = ways.nodes[j].spec
-        if not isinstance(spec, Spec):
-            return lambda arrays: arrays["results", j]
-        if ways.way[j] is Way.NUMBER:
-            full = self.xp.full(spec.shape, ways.nodes[j].params["value"], spec.dtype)
-            return lambda arrays: full
-        view = ways.view(j)
-        assert view is not None
-        steps = tuple(step * spec.dtype.itemsize for step in view.steps)
-
-        def looked(array: Any) -> Any:
-            if view.is_contiguous and array.size == math.prod(view.shape):
-                return array.reshape(view.shape)
-            return self.xp.lib.stride_tricks.as_strided(array.reshape(-1)[view.start :], view.shape, steps)
-
-        key = self.native.key(view.buffer)
-        if key in self.native.moving:
-            return lambda arrays: looked(arrays[key])
-        fixed = looked(self.arrays[key])
-        return lambda arrays: fixed
-
-    def _array(self, node: int, arrays: Arrays) -> Any:
-        key = self.native.key(node)
-        return arrays[key] if key in self.native.moving else self.arrays[key]
-
-    def _write(self, node: int, result: Any, arrays: Arrays) -> None:
-        self._array(node, arrays)[...] = result
-
-    def _value(self, i: int, again: bool) -> Callable[[Arrays], Any]:
-        """How to find what is returned for a node, as an array of the caller's own, also if it is returned again."""
-        ways = self.native.ways
-        if i in self.native.outputs:
-            return (lambda arrays: arrays[i].copy()) if again else (lambda arrays: arrays[i])
-        if ways.way[i] is Way.NUMBER:
-            spec = ways.spec(i)
-            return lambda arrays: self.xp.full(spec.shape, ways.nodes[i].params["value"], spec.dtype)
-        return lambda arrays: self._array(i, arrays).copy()
 
     def step(self, *inputs: Any) -> list[Any]:
         """Run the step on arrays of the right specs; values are new arrays.
@@ -208,9 +117,7 @@ class DeviceBinding:
         native = self.native
         self.at = -1
         self.done.clear()
-        arrays: Arrays = dict(zip(native.inputs, inputs, strict=True))
-        for i in native.outputs:
-            arrays[i] = self.xp.empty(*native.ways.spec(i))
+        arrays = self._given(inputs)
         self._move(arrays)
         if native.plan.stream is not None:  # 16 bytes, which kernels read there
             self.arrays[native.plan.stream].set(self.draw.stream)
@@ -219,8 +126,7 @@ class DeviceBinding:
         if self.loaded.code.may_fail and int(self.loaded.failed[0]):
             self.loaded.failed.fill(0)
             raise Refused
-        for name, i in native.foreign:
-            self.arrays[Spare(name)][...] = self._array(i, arrays)
+        self._assign_foreign(arrays)
         return [value(arrays) for value in self.values]
 
     def _move(self, arrays: Arrays) -> None:
