@@ -52,6 +52,7 @@ from lazygrad.errors import SaveError as SaveError
 from lazygrad.errors import SpecError as SpecError
 from lazygrad.errors import TraceError as TraceError
 from lazygrad.errors import VariableError as VariableError
+from lazygrad.errors import WorkerError as WorkerError
 from lazygrad.graph.graph import Graph as Graph
 from lazygrad.graph.tensor import Tensor as Tensor
 from lazygrad.integrate import odeint as odeint

@@ -14,7 +14,8 @@
     ├── LoopError(RuntimeError)      a loop takes more turns than it may
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
     ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
-    └── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
+    ├── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
+    └── WorkerError(RuntimeError)    another worker has failed or ended, or does something else
 
 A message has four parts, in this order: what failed, where the user said it, the values that
 clashed, what to do.
@@ -27,7 +28,7 @@ import linecache
 import os
 from collections.abc import Iterable
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = [
     "BackendError",
@@ -44,6 +45,7 @@ __all__ = [
     "SpecError",
     "TraceError",
     "VariableError",
+    "WorkerError",
     "nearest",
     "placed",
     "report",
@@ -102,6 +104,12 @@ class DataError(LazygradError, ValueError):
 
 class SaveError(LazygradError, ValueError):
     """A file cannot be written, read or understood; nothing was changed."""
+
+
+class WorkerError(LazygradError, RuntimeError):
+    """Another worker has failed or ended, or runs something else than this one; nothing was changed."""
+
+    failure: Any = None  # what the other worker has told, if this follows from it
 
 
 class Origin(NamedTuple):

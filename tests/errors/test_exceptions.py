@@ -22,6 +22,7 @@ def test_the_tree_of_exceptions_is_the_one_that_is_documented() -> None:
         "BackendError": RuntimeError,
         "DataError": ValueError,
         "SaveError": ValueError,
+        "WorkerError": RuntimeError,
     }
     drawn = dict(re.findall(r"── (\w+)\((\w+)\)", errors.__doc__ or ""))
     assert drawn == {name: base.__name__ for name, base in bases.items()}

@@ -1,0 +1,15 @@
+"""Which part of an array is whose, where an array is shared out."""
+
+from __future__ import annotations
+
+__all__ = ["counts", "part"]
+
+
+def part(length: int, size: int, rank: int) -> slice:
+    """The part of ``length`` elements that is worker ``rank``'s: parts differ by one element at most."""
+    return slice(length * rank // size, length * (rank + 1) // size)
+
+
+def counts(length: int, size: int) -> list[int]:
+    """How many elements each worker has."""
+    return [(lambda s: s.stop - s.start)(part(length, size, rank)) for rank in range(size)]
