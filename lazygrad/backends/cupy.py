@@ -15,6 +15,7 @@ import numpy as np
 
 from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
+from lazygrad.backends.products import Products
 from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
 from lazygrad.errors import BackendError, report
@@ -93,6 +94,7 @@ class CupyNamespace:
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
         self.linalg = Linalg(self, _Linalg(cupy))
+        self.matmul = Products(cupy)
         self._orders: dict[int, Any] = {}  # of derivatives, as arrays
 
     def __getattr__(self, name: str) -> Any:

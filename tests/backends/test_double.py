@@ -12,6 +12,8 @@ from cupy_double import counts, ndarray
 from cupy_double.differences import DIFFERENCES
 from cupy_double.facts import read_facts, stored_facts
 
+from lazygrad.backends import products
+
 
 @pytest.fixture
 def wheel() -> Any:
@@ -32,6 +34,10 @@ def test_the_facts_are_those_of_the_wheel(wheel: Any) -> None:
     for group in ("ufuncs", "special"):
         for name, types in stored[group].items():
             assert set(types.split()) <= set(read[group][name].split()), f"run tests/cupy_double/facts.py: {name}"
+    for group in ("cuda", "modules"):
+        for name, members in stored[group].items():
+            assert set(members) <= set(read[group][name]), f"run tests/cupy_double/facts.py: {name}"
+    assert stored["compute types"] == read["compute types"]
     for group in ("functions", "linalg", "array"):
         assert set(stored[group]) <= set(read[group]), f"run tests/cupy_double/facts.py: {group}"
 
@@ -40,6 +46,48 @@ def test_an_array_of_the_double_has_no_attribute_that_cupys_has_not() -> None:
     """Nor a function."""
     public = {name for name in dir(ndarray) if not name.startswith("_")}
     assert public <= set(stored_facts()["array"])
+
+
+def test_the_runtime_of_the_double_has_nothing_that_cupys_has_not(double: Any) -> None:
+    """Streams, events, graphs, devices, and the functions beside them."""
+    facts = stored_facts()
+    for name, members in facts["cuda"].items():
+        assert {one for one in dir(getattr(double.cuda, name)) if not one.startswith("_")} <= {*members, "null"}
+    for name, members in facts["modules"].items():
+        assert vars(getattr(double.cuda, name)).keys() <= set(members)
+    assert {"DEFAULT": products.DEFAULT, "PEDANTIC": products.PEDANTIC, "TF32": products.TF32} == facts["compute types"]
+
+
+def test_only_launches_may_be_captured(double: Any) -> None:
+    """Everything else is refused in the middle of it, and so is the stream that is there by itself."""
+    stream, x = double.cuda.Stream(non_blocking=True), double.zeros(3)
+    with pytest.raises(RuntimeError, match="legacy"):
+        double.cuda.Stream.null.begin_capture()
+    with stream:
+        stream.begin_capture()
+        for forbidden in (lambda: x + 1, lambda: float(x[0]), x.get, lambda: x.fill(2), lambda: x.set(np.zeros(3))):
+            with pytest.raises(RuntimeError, match="capturing"):
+                forbidden()
+        graph = stream.end_capture()
+    graph.launch()
+    assert [0, 0, 0] == x.get().tolist()
+
+
+def test_what_is_late_on_a_gpu_is_late(double: Any) -> None:
+    """A number that is copied without waiting, and a change of memory that is still being copied."""
+    import cupyx
+
+    word, x = cupyx.empty_pinned(1, np.int64), double.ones(1, np.int64)
+    word[0] = 0
+    x.get(out=word, blocking=False)
+    event = double.cuda.get_current_stream().record()
+    assert (0, False) == (int(word[0]), event.done)
+    event.synchronize()
+    assert 1 == word[0]
+    x.set(word)
+    word[0] = 5
+    with pytest.raises(AssertionError, match="changed before it was copied"):
+        double.cuda.get_current_stream().synchronize()
 
 
 def test_nothing_is_converted_unasked(double: Any) -> None:

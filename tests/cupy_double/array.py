@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from cupy_double import runtime
+from cupy_double.runtime import refuse_while_capturing
+
 __all__ = ["NUMBERS", "cast", "counts", "functions", "memory", "ndarray", "unwrapped", "wrapped"]
 
 NUMBERS = (bool, int, float, complex, np.generic)
@@ -17,6 +20,7 @@ ADDED = ("int32", "float16", "float32", "float64", "uint32", "uint64", "complex6
 COMPARED = ("int32", "float32", "float64", "uint32", "uint64")
 
 counts: Counter[str] = Counter()  # what a GPU's run would pay for, or would not tell: copies, wrapped indices, …
+runtime._counts = counts
 functions: dict[str, Callable[..., Any]] = {}  # CuPy's functions by name, filled where they are made
 
 
@@ -104,10 +108,16 @@ def _in_place(name: str) -> Callable[..., Any]:
 
 def _waiting(name: str) -> Callable[..., Any]:
     def method(self: ndarray) -> Any:
-        counts["waits for the device"] += 1
+        _waited()
         return getattr(self._a, name)()
 
     return method
+
+
+def _waited() -> None:
+    refuse_while_capturing()
+    counts["waits for the device"] += 1
+    runtime.wait()
 
 
 memory: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # all that lies "on the device"
@@ -116,13 +126,14 @@ memory: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  #
 class ndarray:  # noqa: N801
     """An array "on the device"."""
 
-    __slots__ = ("__weakref__", "_a")
+    __slots__ = ("__weakref__", "_a", "_device")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, array: Any) -> None:
         if array.dtype.kind not in "biufc":
             raise ValueError(f"Unsupported dtype {array.dtype}")
-        self._a = array
+        refuse_while_capturing()
+        self._a, self._device = array, runtime.settings.device
         root, under = array, array.base
         while under is not None:  # a strided view has no array for its base, but what has one
             root, under = under if isinstance(under, np.ndarray) else root, getattr(under, "base", None)
@@ -142,18 +153,29 @@ class ndarray:  # noqa: N801
         """Where it lies."""
         return SimpleNamespace(ptr=self._a.__array_interface__["data"][0])
 
+    @property
+    def device(self) -> Any:
+        """On which device it lies."""
+        return runtime.Device(self._device)
+
     def set(self, arr: Any, stream: Any = None) -> None:
-        """Take over the numbers of a NumPy array of the same shape and dtype."""
+        """Take over the numbers of a NumPy array of the same shape and dtype; from pinned memory at any time."""
         assert (arr.shape, arr.dtype) == (self.shape, self.dtype)
+        refuse_while_capturing()
         counts["to the device"] += 1
         self._a[...] = arr
+        if runtime.is_memory_pinned(arr.ctypes.data):
+            before = arr.copy()
+            runtime.later(lambda: np.testing.assert_array_equal(arr, before, "changed before it was copied"))
+        else:
+            counts["copies that may wait"] += 1
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {**self._a.__array_interface__, "version": 3}
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, 0  # CUDA's first device
+        return 2, self._device  # CUDA's
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
@@ -167,11 +189,20 @@ class ndarray:  # noqa: N801
         return functions[ufunc.__name__](*inputs, **kwargs)
 
     def get(self, stream: Any = None, order: Any = "C", out: Any = None, blocking: bool = True) -> Any:
+        refuse_while_capturing()
         counts["to the host"] += 1
+        if not blocking:
+            assert out is not None
+            assert runtime.is_memory_pinned(out.ctypes.data)
+            now = self._a.copy()
+            runtime.later(lambda: np.copyto(out, now))
+            return out
+        counts["waits for a copy"] += 1
+        runtime.wait()
         return np.array(self._a, order=order)
 
     def item(self, *index: Any) -> Any:
-        counts["waits for the device"] += 1
+        _waited()
         return self._a.item(*index)
 
     def tobytes(self, order: Any = "C") -> bytes:
@@ -197,6 +228,7 @@ class ndarray:  # noqa: N801
         return ndarray(self._a.view() if dtype is None else self._a.view(dtype))
 
     def fill(self, value: Any) -> None:
+        refuse_while_capturing()
         self._a.fill(unwrapped(value))
 
     reshape, ravel, flatten = _viewing("reshape"), _viewing("ravel"), _viewing("flatten")
@@ -260,6 +292,7 @@ class ndarray:  # noqa: N801
         return ndarray(found)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        refuse_while_capturing()
         places = self._places(key)
         if not isinstance(value, (ndarray, *NUMBERS)):
             value = functions["array"](value)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cupy_double import runtime
 from cupy_double.array import NUMBERS, cast, counts, functions, ndarray, unwrapped, wrapped
 
 __all__ = ["OWN", "called_as", "over_numpy"]
@@ -144,6 +145,8 @@ def argsort(a, axis=-1, kind=None):  # type: ignore[no-untyped-def]
 def matmul(a, b, *, out=None):  # type: ignore[no-untyped-def]
     if not isinstance(a, ndarray) or not isinstance(b, ndarray):
         raise TypeError("Argument 'a' has incorrect type (expected cupy.ndarray)")
+    if a.dtype == b.dtype == np.float32 and (runtime.settings.mode == 3 or runtime.settings.compute.get("f") == 7):
+        counts["products in TF32"] += 1
     with np.errstate(all="ignore"):
         if out is None:
             return wrapped(np.matmul(a._a, b._a))

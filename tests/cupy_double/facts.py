@@ -50,6 +50,11 @@ def read_facts(cupy: Any, special: Any) -> dict[str, Any]:
             name: parameters_of(f) for name, f in found.items() if callable(f) and not isinstance(f, (type, cupy.ufunc))
         }
 
+    def members(kind: Any) -> list[str]:
+        return sorted(name for name in dir(kind) if not name.startswith("_"))
+
+    cuda = cupy.cuda
+    linear = cupy._core._routines_linalg if hasattr(cupy._core, "_routines_linalg") else None
     public = [name for name in dir(special) if not name.startswith("_")]
     return {
         "version": cupy.__version__,
@@ -57,7 +62,18 @@ def read_facts(cupy: Any, special: Any) -> dict[str, Any]:
         "functions": functions(cupy, shared(cupy, np)),
         "linalg": functions(cupy.linalg, shared(cupy.linalg, np.linalg)),
         "special": ufuncs(special, public),
-        "array": sorted(name for name in dir(cupy.ndarray) if not name.startswith("_")),
+        "array": members(cupy.ndarray),
+        "cuda": {name: members(getattr(cuda, name)) for name in ("Stream", "Event", "Graph", "Device")},
+        "modules": {
+            "runtime": members(cuda.runtime),
+            "driver": members(cuda.driver),
+            "memory": members(cuda.memory),
+            "pinned_memory": members(cuda.pinned_memory),
+            "device": members(cuda.device),
+        },
+        "compute types": {
+            name: getattr(linear, f"COMPUTE_TYPE_{name}") for name in ("DEFAULT", "PEDANTIC", "TF32") if linear
+        },
     }
 
 

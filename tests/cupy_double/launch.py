@@ -7,6 +7,7 @@ from typing import Any
 from gpu import emulator, ptx_text
 
 from cupy_double.array import counts, memory
+from cupy_double.runtime import get_current_stream, refuse_while_capturing
 
 __all__ = ["Module"]
 
@@ -16,6 +17,7 @@ class Module:
 
     def load(self, cubin: bytes) -> None:
         """Take over a module."""
+        refuse_while_capturing()
         if cubin[-1]:
             raise ValueError("a cubin, or PTX without a zero at its end")
         self._program = ptx_text.read(cubin[:-1].decode())
@@ -36,7 +38,15 @@ class Function:
     def __call__(
         self, grid: tuple[int, ...], block: tuple[int, ...], args: Any, shared_mem: int = 0, stream: Any = None
     ) -> None:
-        counts["launches"] += 1
-        known = emulator.Memory(list(memory.values()))
         (blocks,), (threads,) = grid, block
-        emulator.run(self._program, self._name, blocks, threads, [int(x) for x in args], known)
+        numbers = [int(x) for x in args]
+        current = get_current_stream() if stream is None else stream
+        if current.is_capturing():
+            current._captured.append(lambda: self._run(blocks, threads, numbers))
+            return
+        counts["launches"] += 1
+        self._run(blocks, threads, numbers)
+
+    def _run(self, blocks: int, threads: int, numbers: list[int]) -> None:
+        known = emulator.Memory(list(memory.values()))
+        emulator.run(self._program, self._name, blocks, threads, numbers, known)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from cupy_double import calls, launch, linalg
+from cupy_double import calls, launch, linalg, runtime
 from cupy_double.array import functions as registered
 from cupy_double.array import ndarray, unwrapped, wrapped
 from cupy_double.facts import stored_facts
@@ -80,10 +80,25 @@ def _cupy(facts: dict[str, Any]) -> ModuleType:
     cupy.__dict__.update({name: f for name, f in registered.items() if name not in SAME})
     cupy.__dict__.update(ndarray=ndarray, ufunc=Ufunc, __version__=f"{facts['version']} (a double over NumPy)")
     cupy.cuda = SimpleNamespace(  # type: ignore[attr-defined]
-        runtime=SimpleNamespace(getDeviceCount=lambda: 1),
-        Device=lambda: SimpleNamespace(compute_capability="70"),
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: 1,
+            getDevice=lambda: runtime.settings.device,
+            driverGetVersion=lambda: runtime.settings.driver,
+            CUDARuntimeError=runtime.CUDARuntimeError,
+        ),
+        driver=SimpleNamespace(CUDADriverError=runtime.CUDADriverError),
+        memory=SimpleNamespace(OutOfMemoryError=runtime.OutOfMemoryError),
+        pinned_memory=SimpleNamespace(is_memory_pinned=runtime.is_memory_pinned),
+        device=SimpleNamespace(get_cublas_handle=lambda: 1),
+        cublas=runtime.cublas,
+        Device=runtime.Device,
+        Event=runtime.Event,
+        Graph=runtime.Graph,
+        Stream=runtime.Stream,
+        get_current_stream=runtime.get_current_stream,
         function=SimpleNamespace(Module=launch.Module),
     )
+    cupy._core = runtime.core  # type: ignore[attr-defined]
     tricks = np.lib.stride_tricks
     cupy.lib = SimpleNamespace(  # type: ignore[attr-defined]
         stride_tricks=SimpleNamespace(
@@ -115,6 +130,7 @@ def modules() -> dict[str, ModuleType]:
     triangular.lu = linalg.lu  # type: ignore[attr-defined]
     cupyx, beside = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     cupyx.errstate = linalg.errstate  # type: ignore[attr-defined]
+    cupyx.empty_pinned = runtime.empty_pinned  # type: ignore[attr-defined]
     beside.special, beside.linalg, cupyx.scipy = special, triangular, beside  # type: ignore[attr-defined]
     cupy.linalg = algebra  # type: ignore[attr-defined]
     from lazygrad.engine.cuda import making
