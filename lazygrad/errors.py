@@ -113,15 +113,18 @@ class WorkerError(LazygradError, RuntimeError):
 
 
 class Origin(NamedTuple):
-    """Where the user wrote a node, and which part of the step it belongs to.
+    """Where the user wrote a node, which part of the step it belongs to, and the path of the layer that wrote it.
 
-    The line is found from the code object only when a message or a picture needs it: recording an
-    origin must cost nothing next to recording the node.
+    A gradient's nodes have the layer of what is differentiated, an update's the namespace of the variable.
+
+    The line is found from the code object only when a message or a picture needs it: recording an origin must cost
+    nothing next to recording the node.
     """
 
     code: CodeType | None
     lasti: int
     part: str = "forward"
+    layer: str = ""
 
     @property
     def line(self) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +15,7 @@ from lazygrad.errors import Origin
 if TYPE_CHECKING:
     from lazygrad.graph.tensor import Tensor
 
-__all__ = ["function", "functions", "here", "level"]
+__all__ = ["function", "functions", "here", "level", "written_by"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,14 +32,34 @@ def function(f: F) -> F:
     return f
 
 
+class _Wrote(threading.local):
+    """The path of the layer that is writing nodes in this thread."""
+
+    layer = ""
+
+
+_writer = _Wrote()
+
+
+@contextlib.contextmanager
+def written_by(layer: str) -> Iterator[None]:
+    """While it lasts, nodes are marked as written by the layer of this path; one within it goes before."""
+    before = _writer.layer
+    _writer.layer = layer
+    try:
+        yield
+    finally:
+        _writer.layer = before
+
+
 def here(part: str = "forward") -> Origin:
     """The line outside lazygrad that is being executed."""
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_PACKAGE):
         if frame.f_back is None:
-            return Origin(None, 0, part)
+            return Origin(None, 0, part, _writer.layer)
         frame = frame.f_back
-    return Origin(frame.f_code, frame.f_lasti, part)
+    return Origin(frame.f_code, frame.f_lasti, part, _writer.layer)
 
 
 def level() -> int:

@@ -199,6 +199,8 @@ class Optimizer(Mover):
             yield self._state(context, key), value
         for p, g, group in zip(targets, gradients, groups, strict=True):
             path, dtype = path_of(p), working(p.dtype)
+            if context.graph.origin is not None:
+                context.graph.origin = context.graph.origin._replace(layer=path.rpartition("/")[0])
             shapes = self.state_shapes(p.shape)
             slots = {key: self._state_variable(f"{path}/{key}", np.zeros(s, dtype)) for key, s in shapes.items()}
             state = {key: context.variable(v) for key, v in slots.items()}

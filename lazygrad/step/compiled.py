@@ -21,9 +21,10 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.plan import Plan
 from lazygrad.step.closures import Closure
-from lazygrad.step.context import Context, check_step
+from lazygrad.step.context import Context, check_step, step_name
 from lazygrad.step.effects import called
 from lazygrad.step.evaluator import Update, check_feeds
+from lazygrad.step.looking import profiled
 from lazygrad.step.signatures import Signatures, signature
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import EVALUATED
@@ -31,6 +32,7 @@ from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
+    from lazygrad.profiling.profile import Profile
 
 __all__ = ["Compiled"]
 
@@ -308,6 +310,35 @@ class Compiled:
         if not native.is_ready() or native.loaded is None:
             raise TraceError(report("there is no native code", at=here(), cure=f"Why: {native.why_not}."))
         return native.loaded.text()
+
+    def profile(self, *args: Any, runs: int = 100, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Profile:
+        """Where the time and the memory of a call with these arguments go: by kernel, by layer, by line.
+
+        It waits for native code, runs that kernel by kernel on copies, and changes no variable. Where there is no
+        native code, it runs node by node. What shows a value or calls a hook is not called, but in bodies of loops.
+
+        Args:
+            args, feeds, kwargs: what the step is called with.
+            runs: how many runs the medians are of.
+
+        Raises:
+            TraceError, FeedError: as a call would.
+            SpecError: ``runs`` is no whole number from 1 on.
+        """
+        store = self._store
+        with store.lock:
+            entry, inputs = self._given(args, feeds, kwargs)
+            name = step_name(self._step)
+            return store.alone("it is being profiled", lambda: profiled(name, store, entry.runner, inputs, runs))
+
+    def _given(
+        self, args: tuple[Any, ...], feeds: dict[str, Any] | None, kwargs: dict[str, Any]
+    ) -> tuple[Traced, list[Any]]:
+        """The trace for these arguments, compiled, and the arrays for its inputs."""
+        self.prepare(*args, feeds=feeds, **kwargs)
+        entry, backend = self._known(), self._store.backend
+        arrays, _ = self._sign(args, kwargs, feeds)
+        return entry, entry.inputs(arrays, feeds, backend)
 
     def _known(self) -> Traced:
         if self._last is None:

@@ -112,15 +112,9 @@ class Binding(CallsBack):
             elif (table := next(tables)) is not None:
                 self.program.append((driver.caller(table, self.block, self.loaded, self), None))
 
-    def step(self, *inputs: Any) -> list[Any]:
-        """Run the step on arrays of the right specs; values are new arrays.
-
-        Raises:
-            Refused: a kernel found that the step fails.
-        """
+    def told(self, inputs: Sequence[Any]) -> Arrays:
+        """The arrays of a run, those given and new ones for what is returned, with their places told to the kernels."""
         native = self.native
-        self.at = -1
-        self.done.clear()
         arrays = self._given(inputs)
         if native.layout is None:
             for key, array in native.moving.items():
@@ -132,6 +126,17 @@ class Binding(CallsBack):
                 if arrays[key].dtype is not array.spec.dtype:  # equal, but not the same object
                     arrays[key] = arrays[key].view(array.spec.dtype)
                 self.row[number] = id(arrays[key])
+        return arrays
+
+    def step(self, *inputs: Any) -> list[Any]:
+        """Run the step on arrays of the right specs; values are new arrays.
+
+        Raises:
+            Refused: a kernel found that the step fails.
+        """
+        self.at = -1
+        self.done.clear()
+        arrays = self.told(inputs)
         for run, call in self.program:
             if run is None:
                 call(arrays)

@@ -18,7 +18,7 @@ from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.graph.graph import Node
 
-__all__ = ["explained", "moved"]
+__all__ = ["explained", "inside", "moved", "row_of"]
 
 
 def explained(native: Native) -> str:
@@ -40,7 +40,7 @@ def explained(native: Native) -> str:
 
 def moved(native: Native) -> tuple[int, int]:
     """Bytes that the kernels of a plan read and write, each array once a kernel."""
-    rows = [_row(native, entry) for entry in native.entries if isinstance(entry, (Kernel, SmallLoop))]
+    rows = [row_of(native, entry) for entry in native.entries if isinstance(entry, (Kernel, SmallLoop))]
     return sum(row[2] for row in rows), sum(row[3] for row in rows)
 
 
@@ -52,7 +52,7 @@ def _everything(native: Native) -> Iterator[Step]:
             yield from _everything(use.native)
 
 
-def _inside(native: Native, number: int) -> list[tuple[str, Native]]:
+def inside(native: Native, number: int) -> list[tuple[str, Native]]:
     """The bodies of the entry of a number, with what each is called."""
     repeats = [step for step in native.program if step.entry == number and isinstance(step, Repeat)]
     found = []
@@ -69,10 +69,10 @@ def _table(native: Native, indent: str) -> list[str]:
     for number, entry in enumerate(native.entries):
         own = [step for step in native.program if step.entry == number]
         chunks = max((step.chunks for step in own if isinstance(step, Instruction)), default=1)
-        what, over, read, wrote, operations = _row(native, entry)
+        what, over, read, wrote, operations = row_of(native, entry)
         what = indent + what
         lines.append(f"{number:>4}  {what:<44.44} {over:<22} {chunks:>6} {read:>14,} {wrote:>14,} {operations:>14,}")
-        for name, body in _inside(native, number):
+        for name, body in inside(native, number):
             lines += [f"{'':>4}  {indent}  {name}", *_table(body, indent + "    ")]
     return lines
 
@@ -95,12 +95,13 @@ def _descriptions(native: Native, within: str, seen: set[Any]) -> list[str]:
             if key not in seen:
                 lines += [f"kernel {within}{number}", textwrap.indent(str(entry), "  ")]
             seen.add(key)
-        for name, body in _inside(native, number):
+        for name, body in inside(native, number):
             lines += _descriptions(body, f"{within}{number}, {name} ", seen)
     return lines
 
 
-def _row(native: Native, entry: Kernel | SmallLoop | Entry) -> tuple[str, str, int, int, int]:
+def row_of(native: Native, entry: Kernel | SmallLoop | Entry) -> tuple[str, str, int, int, int]:
+    """What an entry is in words, what it goes over, bytes that it reads and writes, operations."""
     if isinstance(entry, SmallLoop):
         return _small_loop(native, entry)
     return _kernel(native, entry) if isinstance(entry, Kernel) else _called(native, entry)
@@ -145,7 +146,7 @@ def _operations(native: Native, node: int) -> int:
     """Of all turns of a repeat, where their number is known; else of one."""
     (step,) = [step for step in native.program if isinstance(step, Repeat) and step.node == node]
     turns = step.loop.turns if step.condition is None and step.loop.turns is not None else 1
-    return turns * sum(_row(use.native, entry)[-1] for use in step.uses for entry in use.native.entries)
+    return turns * sum(row_of(use.native, entry)[-1] for use in step.uses for entry in use.native.entries)
 
 
 def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:

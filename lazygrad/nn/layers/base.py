@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.define.kinds import tensor
 from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, nearest, report
-from lazygrad.graph.registry import here
+from lazygrad.graph.registry import here, written_by
 from lazygrad.graph.spec import Mismatch, Shape, Spec, fits
 from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting
@@ -44,6 +44,17 @@ def _all_or_nothing(init: Callable[..., None]) -> Callable[..., None]:
         return env._store.whole(lambda: init(self, *args, **kwargs))
 
     return made
+
+
+def _signed(call: Callable[..., Any]) -> Callable[..., Any]:
+    """``call``, whose nodes are marked as written by the layer."""
+
+    @functools.wraps(call)
+    def called(self: Layer, *args: Any, **kwargs: Any) -> Any:
+        with written_by(self.path):
+            return call(self, *args, **kwargs)
+
+    return called
 
 
 def _environment(env: Any) -> VariableEnvironment | None:
@@ -79,6 +90,8 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = _all_or_nothing(cls.__init__)  # type: ignore[method-assign]
+        if "__call__" in vars(cls):
+            setattr(cls, "__call__", _signed(vars(cls)["__call__"]))  # noqa: B010 - the type of a class has one too
 
     def __init__(self, env: Owner, name: str | None = None) -> None:
         kind, found = type(self).__name__, _environment(env)

@@ -1,0 +1,188 @@
+"""What the entries of native code cost: floating operations, whose they are, and what lies in memory meanwhile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lazygrad.define.region import Region
+from lazygrad.engine.lower.fuse import Entry
+from lazygrad.engine.lower.kernels import Apply, Kernel, Small, Spare, Statement, Taken
+from lazygrad.engine.lower.turns import SmallLoop
+from lazygrad.engine.lower.ways import Way
+from lazygrad.engine.table.explain import inside, row_of
+from lazygrad.engine.table.native import Native, Repeat
+from lazygrad.errors import Origin
+from lazygrad.graph.body import bodies
+from lazygrad.graph.graph import Graph, Node
+from lazygrad.graph.spec import Spec
+from lazygrad.ops.source import variable
+
+__all__ = ["Cost", "Portion", "alive", "costs", "node_work", "works"]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Part of an entry's work: of a node, its op, its origin with its layer, and how much it is."""
+
+    op: str
+    origin: Origin
+    amount: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an entry does.
+
+    Attributes:
+        what, over: it in words, and what it goes over.
+        read, written: bytes of the arrays that it reads and writes, each once.
+        flops: floating operations; a function such as exp counts as many as the instructions that it is written with.
+        wide: whether it computes in float64.
+        work: whose work it is.
+    """
+
+    what: str
+    over: str
+    read: int
+    written: int
+    flops: int
+    wide: bool
+    work: tuple[Portion, ...]
+
+
+def costs(native: Native) -> list[Cost]:
+    """What every entry does, in order."""
+    found = []
+    for number, entry in enumerate(native.entries):
+        what, over, read, written, _ = row_of(native, entry)
+        work = tuple(_work(native, number, entry))
+        found.append(Cost(what, over, read, written, _flops(native, number, entry), _is_wide(native, entry), work))
+    return found
+
+
+def layer_of(graph: Graph, i: int) -> Origin:
+    """Where a node was written; by the namespace of the variables that it reads, if no layer wrote it."""
+    origin, node = graph.origins[i], graph.nodes[i]
+    if origin.layer:
+        return origin
+    for j in (i, *node.inputs):
+        if graph.nodes[j].of(variable):
+            return origin._replace(layer=str(graph.nodes[j].params["name"]).rpartition("/")[0])
+    return origin
+
+
+def _made(native: Native, i: int, amount: float) -> Portion:
+    graph = native.plan.graph
+    return Portion(graph.nodes[i].op.name, layer_of(graph, i), amount)
+
+
+def _work(native: Native, number: int, entry: Kernel | SmallLoop | Entry) -> Iterator[Portion]:
+    """Whose work an entry is; the amounts are comparable within it."""
+    if isinstance(entry, Kernel):
+        for s in entry.statements:
+            yield from _of_statement(native, s)
+        return
+    node = entry.operation.node if isinstance(entry, SmallLoop) else entry.node
+    within = inside(native, number)
+    if within:
+        for _, body in within:
+            for k, each in enumerate(body.entries):
+                yield from _work(body, k, each)
+    else:
+        yield from works(native.plan.graph, node)
+
+
+def works(graph: Graph, i: int) -> list[Portion]:
+    """Whose work a node is: its own; of one with bodies, that of their nodes."""
+    found = list(_of_bodies(graph.nodes[i])) if isinstance(graph.nodes[i].op, Region) else []
+    return found or [Portion(graph.nodes[i].op.name, layer_of(graph, i), 1.0)]
+
+
+def _of_statement(native: Native, s: Statement) -> Iterator[Portion]:
+    count = len(native.plan.graph.nodes)
+    yield _made(native, s.node, float(s.size))  # to load, to combine and to store
+    for e in s.elements:
+        if isinstance(e, (Apply, Taken, Small)) and e.node < count:
+            each = e.length / max(1, math.prod(e.inner[e.result])) if isinstance(e, Small) else e.length
+            yield _made(native, e.node, float(s.size * max(1, each)))
+
+
+def _of_bodies(node: Node) -> Iterator[Portion]:
+    """The nodes of bodies, by the elements that they make."""
+    for body in bodies(node):
+        for i, inner in enumerate(body.graph.nodes):
+            if isinstance(inner.op, Region):
+                yield from _of_bodies(inner)
+            elif inner.inputs:
+                yield Portion(inner.op.name, layer_of(body.graph, i), float(node_work(body.graph, i)))
+
+
+def node_work(graph: Graph, i: int) -> int:
+    """About how many floating operations a node is, seen by its op and its specs alone."""
+    node = graph.nodes[i]
+    specs = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
+    if isinstance(node.op, Region):
+        inner = [sum(node_work(b.graph, k) for k in range(len(b.graph.nodes))) for b in bodies(node)]
+        return int(node.params.get("length", 1)) * max(inner, default=0)
+    given = [spec for j in node.inputs if isinstance(spec := graph.nodes[j].spec, Spec)]
+    if node.op.name == "matmul" and len(given) == 2 and given[0].shape:
+        return 2 * given[0].shape[-1] * specs[0].size
+    if not node.inputs or getattr(node.op, "view", None) is not None:
+        return 0
+    return max([spec.size for spec in (*specs, *given)], default=0)
+
+
+def _flops(native: Native, number: int, entry: Kernel | SmallLoop | Entry) -> int:
+    if isinstance(entry, Kernel):
+        return sum(_statement_flops(s) for s in entry.statements)
+    if isinstance(entry, SmallLoop):
+        return row_of(native, entry)[-1]
+    if entry.kind is Way.PRODUCT:
+        return row_of(native, entry)[-1]
+    steps = [step for step in native.program if step.entry == number and isinstance(step, Repeat)]
+    if steps:
+        turns = (steps[0].loop.turns if steps[0].condition is None else 1) or 1
+        return turns * sum(_flops(b, k, each) for _, b in inside(native, number) for k, each in enumerate(b.entries))
+    return node_work(native.plan.graph, entry.node)
+
+
+def _statement_flops(s: Statement) -> int:
+    each = sum(
+        e.length / max(1, math.prod(e.inner[e.result])) if isinstance(e, Small) else e.length
+        for e in s.elements
+        if isinstance(e, (Apply, Small)) and e.dtype.kind == "f"
+    )
+    return int(s.size * (each + (s.fold is not None)))
+
+
+def _is_wide(native: Native, entry: Kernel | SmallLoop | Entry) -> bool:
+    nodes = [s.node for s in entry.statements] if isinstance(entry, Kernel) else []
+    if not isinstance(entry, Kernel):
+        nodes = [entry.operation.node if isinstance(entry, SmallLoop) else entry.node]
+    specs = [spec for i in nodes for spec in native.plan.specs(i)]
+    return any(spec.dtype.itemsize == 8 and spec.dtype.kind == "f" for spec in specs)
+
+
+def alive(native: Native) -> tuple[int, int, list[tuple[str, int]]]:
+    """The entry at which most bytes of the arena are alive, how many, and what they are, the largest first."""
+    spans = [(key, buffer) for key, buffer in native.buffers.items()]
+    if not spans:
+        return 0, 0, []
+    at = [sum(b.nbytes for _, b in spans if b.first <= n <= b.last) for n in range(len(native.entries))]
+    peak = max(range(len(at)), key=at.__getitem__, default=0)
+    living = [(_named(native, key), b.nbytes) for key, b in spans if b.first <= peak <= b.last]
+    return peak, at[peak] if at else 0, sorted(living, key=lambda row: -row[1])
+
+
+def _named(native: Native, key: object) -> str:
+    """What lies in a buffer, in words."""
+    graph = native.plan.graph
+    if isinstance(key, int) and 0 <= key < len(graph.nodes):
+        return f"{graph.nodes[key].spec}  {graph.describe(key)}"
+    if isinstance(key, Spare):
+        return f"variable {key.name!r}"
+    number = next((part for part in key if isinstance(part, int)), None) if isinstance(key, tuple) else None
+    where = f"  {graph.describe(number)}" if number is not None and 0 <= number < len(graph.nodes) else ""
+    return f"room to work{where}"
