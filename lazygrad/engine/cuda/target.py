@@ -9,6 +9,16 @@ __all__ = ["GPU"]
 
 # A warp takes a chunk. A GPU runs some thousands of warps at once, and starting one costs little: so there are many
 # chunks, each of which has some tens of elements for every thread.
+# A launch takes some microseconds, and so does a loop of a thousand instructions that wait for each other.
 GPU = Target(
-    WARP, Threads, chunks=1 << 15, instructions=4_000, room=12 << 10, calls=False, has_driver=False, narrows=False
+    WARP,
+    Threads,
+    chunks=1 << 15,
+    instructions=4_000,
+    room=12 << 10,
+    calls=False,
+    hosted=True,
+    entry=1_000,
+    endless=1 << 24,
+    narrows=False,
 )

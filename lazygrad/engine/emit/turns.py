@@ -18,10 +18,6 @@ from lazygrad.ops.control import COUNT, Call, Cond, Scan, While
 
 __all__ = ["LoopsText", "written_loop"]
 
-# Turns after which a loop is left to NumPy though nothing forbids more: it may run for ever, and Ctrl-C, which a
-# kernel does not hear, is heard there. It takes seconds to come so far.
-ENDLESS = 1 << 31
-
 Turn = Callable[[Register, list[Values]], list[Values]]
 
 
@@ -31,11 +27,12 @@ class LoopsText(StraightText):
     Args:
         writer: of the function that they stand in.
         paired: whether two turns are written together; then there is one loop.
+        endless: turns of a loop that may have any number, after which the step fails.
     """
 
-    def __init__(self, writer: Arithmetic, paired: bool = False) -> None:
+    def __init__(self, writer: Arithmetic, paired: bool, endless: int) -> None:
         super().__init__(writer)
-        self.paired = paired
+        self.paired, self.endless = paired, endless
 
     def made(self, o: Operation, operands: list[Any]) -> Any:
         """The elements of the result of an operation; those of each, if it is a loop with several."""
@@ -122,7 +119,7 @@ class LoopsText(StraightText):
     def _while(self, o: Operation, operands: list[Any]) -> list[Any]:
         """Turns as long as the condition holds; more than there may be end the step."""
         w, (condition, body) = self.writer, o.detail
-        limit = ENDLESS if o.params["max_steps"] is None else o.params["max_steps"]
+        limit = self.endless if o.params["max_steps"] is None else o.params["max_steps"]
         n, asked = o.params["carries"], len(condition.takes)
         specs = [*o.specs[:n], COUNT]
         firsts = _flat([*operands[:n], [w.constant(0, I64)]], specs)
@@ -153,7 +150,7 @@ def written_loop(loop: SmallLoop, target: Target) -> Written:
     """The code of a region that is one kernel."""
     w = target.writer()
     w.calls = loop.calls
-    o, looping = loop.operation, LoopsText(w, loop.paired)
+    o, looping = loop.operation, LoopsText(w, loop.paired and not target.hosted, target.endless)
     wanted = [k for k, key in enumerate(loop.results) if key is not None]
     given = zip(o.takes, loop.steps, strict=True)
     operands = [Memory(w, w.argument(k), spec, step) for k, (spec, step) in enumerate(given)]

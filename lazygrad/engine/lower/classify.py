@@ -83,8 +83,9 @@ class Classified:
         results: of every such region or call of LAPACK with several results the nodes that they are, by number.
     """
 
-    def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None) -> None:
+    def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None, hosted: bool = False) -> None:
         self.plan = plan
+        self._hosted = hosted  # whether the body of a region may call back
         self._fits = fits  # whether a region can be one kernel, which may do what else is called back
         self._lapack = lapack  # whether it can be called
         self.nodes = plan.graph.nodes
@@ -176,17 +177,31 @@ class Classified:
             return Way.CALLBACK
         if any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK
-        self.inside[i] = tuple([self.__class__(native_plan(use.body), self._lapack, self._fits) for use in loop.uses])
-        called = [ways for ways in self.inside[i] if Way.CALLBACK in ways.way]
+        self.inside[i] = tuple([self.__class__(native_plan(use.body), self._lapack, self._fits, self._hosted) for use in loop.uses])
+        called = [(ways, which) for ways in self.inside[i] for which in ways.called()]
         if not called:
             return Way.REPEAT
         if self._fits is not None and self._fits(self, i):
             self.unrepeated.add(i)
             return Way.REPEAT
-        which = called[0].way.index(Way.CALLBACK)
-        self.refused[i] = called[0].refused.get(which, f"calls back {called[0].nodes[which].op.name}")
+        ways, which = called[0]
+        self.refused[i] = ways.refused.get(which, f"calls back {ways.nodes[which].op.name}")
         del self.inside[i]
         return Way.CALLBACK
+
+    def called(self) -> list[int]:
+        """The nodes that a body must not have, as they are called back."""
+        return [i for i, way in enumerate(self.way) if way is Way.CALLBACK and not (self._hosted and self._is_plain(i))]
+
+    def _is_plain(self, i: int) -> bool:
+        """Whether what is called back depends on its operands alone, which are arrays of native dtypes, not empty."""
+        node = self.nodes[i]
+        if node.op is item:
+            return self._is_plain(node.inputs[0])
+        if not isinstance(node.op, Declared) or node.op.random or not node.op.pure:
+            return False
+        specs = [*(self.nodes[j].spec for j in node.inputs), *self.plan.specs(i)]
+        return all(isinstance(spec, Spec) and spec.dtype in NATIVE and spec.size for spec in specs)
 
     def _result(self, i: int, node: Node) -> Way:
         (source,) = node.inputs

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower.classify import Classified
 from lazygrad.engine.lower.once import Once
 from lazygrad.engine.lower.schedule import LONG
@@ -16,9 +17,6 @@ from lazygrad.ops.control import Scan
 
 __all__ = ["SmallLoop", "fits", "small_loop"]
 
-# Measured with bodies of 4 products and sums on 1 to 256 numbers, 8 lanes of float64: of 16 both take 20 ns a turn, and
-# a turn of hardly anything takes 17 ns as a repeat, 12 ns in registers.
-ENTRY = 100  # instructions that take as long as a kernel of a table needs to begin
 _PLAIN = (How.GIVEN, How.NUMBERS, How.APPLY, How.MOVE, How.FOLD, How.PLACE, How.PRODUCT)  # neither fails nor branches
 _OWN = (How.PRODUCT, How.FOLD, How.PLACE, How.MATRICES)  # what begins another kernel
 
@@ -84,19 +82,19 @@ class SmallLoop:
         return "\n".join([head, *("  body\n    " + str(body).replace("\n", "\n    ") for body in o.detail)])
 
 
-def small_loop(ways: Ways, i: int, lanes: int) -> SmallLoop | None:
+def small_loop(ways: Ways, i: int, target: Target) -> SmallLoop | None:
     """A region, node ``i``, as one kernel with all that it carries in registers.
 
     Args:
         ways: how the nodes of its plan are computed.
         i: the node.
-        lanes: numbers of float32 in a wide register.
+        target: what its code is written for.
 
     Returns:
         None if it is too much for registers, or takes longer so than as a repeat.
     """
     found, node = region(ways, i), ways.nodes[i]
-    if found is None or not (i in ways.unrepeated or _pays(found.detail, lanes)):
+    if found is None or not (i in ways.unrepeated or _pays(found.detail, target)):
         return None
     operands = [ways.view(j) for j in node.inputs]
     assert None not in operands
@@ -109,25 +107,25 @@ def fits(ways: Classified, i: int) -> bool:
     return region(ways, i) is not None
 
 
-def _pays(bodies: Sequence[StraightLine], lanes: int) -> bool:
+def _pays(bodies: Sequence[StraightLine], target: Target) -> bool:
     """Whether element by element takes no longer than kernels do, whose lanes are filled but which must be called."""
-    work = [_work(body, lanes) for body in bodies]
+    work = [_work(body, target) for body in bodies]
     return sum([straight for straight, _ in work]) <= sum([repeated for _, repeated in work])
 
 
-def _work(body: StraightLine, lanes: int) -> tuple[int, int]:
+def _work(body: StraightLine, target: Target) -> tuple[int, int]:
     """The instructions of a turn, element by element, and as kernels of a table."""
-    straight, repeated = 0, ENTRY
+    straight, repeated = 0, target.entry
     for o in body.operations:
         if o.how is How.REGION:
-            inner = [_work(inside, lanes) for inside in o.detail]
+            inner = [_work(inside, target) for inside in o.detail]
             turns = o.params.get("length", 1)
             straight += turns * sum([one for one, _ in inner])
             repeated += turns * sum([other for _, other in inner])
         elif o.times:
-            wide = max(1, 4 * lanes // o.specs[0].dtype.itemsize)
+            wide = max(1, 4 * target.lanes // o.specs[0].dtype.itemsize)
             straight += o.times * o.each
-            repeated += -(-o.times // wide) * o.each + (ENTRY if o.how in _OWN else 0)
+            repeated += -(-o.times // wide) * o.each + (target.entry if o.how in _OWN else 0)
     return straight, repeated
 
 

@@ -52,7 +52,7 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
     """
     look()
     target = cpu(target) if isinstance(target, int) else target
-    ways = Ways(plan, target.lapack, fits if target.has_driver else None)
+    ways = Ways(plan, target.lapack, fits, target.hosted)
     look()
     code = _Lowering(ways, cpu(target) if isinstance(target, int) else target, look)
     inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
@@ -267,12 +267,9 @@ class _Lowering:
         if isinstance(entry, Draft):
             self.entries.append(self._rows(number, entry.kernel(stored)))
             return
-        may_loop = entry.kind is Way.REPEAT and self.target.has_driver
-        small = small_loop(self.ways, entry.node, self.target.lanes) if may_loop else None
+        small = small_loop(self.ways, entry.node, self.target) if entry.kind is Way.REPEAT else None
         self.entries.append(small or entry)
-        if not self.target.has_driver:
-            self.program.append(NumpyCall(entry.node, number))
-        elif entry.kind is Way.PRODUCT:
+        if entry.kind is Way.PRODUCT and not self.target.hosted:
             self._product(number, entry.node)
         elif small is not None:
             self._small_loop(number, entry.node, small)
