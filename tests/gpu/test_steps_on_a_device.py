@@ -106,21 +106,6 @@ def test_an_index_out_of_range_ends_the_step_and_nothing_is_lost() -> None:
     assert 7 == float(step(good)[0])
 
 
-def test_a_loop_is_called_back() -> None:
-    """It is run with CuPy's functions, turn by turn, between kernels."""
-    env = lg.VariableEnvironment(backend="cupy", dtype="float64")
-
-    def step(ctx: Any, x: Any) -> Any:
-        last, every = lg.scan(lambda h, row: (h * 0.5 + row, h), lg.zeros(3), x)
-        return last * 2, lg.sum(every, axis=0)
-
-    x = np.arange(12.0).reshape(4, 3)
-    compiled = env.compile(step, wait=True)
-    other = lg.VariableEnvironment(dtype="float64")
-    for found, expected in zip(compiled(x), other.run(step, x), strict=True):
-        np.testing.assert_array_equal(found.get(), expected)
-
-
 def test_operands_that_are_views_are_multiplied_where_they_lie() -> None:
     """Transposed, a part of another, and of a batch."""
     env = lg.VariableEnvironment(backend="cupy")

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from lazygrad.backends.base import Device
+from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address, statics
 from lazygrad.engine.cuda.entry import DeviceCode
-from lazygrad.engine.lower.ways import Way
+from lazygrad.engine.cuda.turns import Turns
 from lazygrad.engine.refused import Refused
-from lazygrad.engine.table.calls import Arrays, CallsBack
-from lazygrad.engine.table.native import Instruction, Native
-from lazygrad.graph.spec import Spec
+from lazygrad.engine.table.calls import Arrays
+from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat
 from lazygrad.store.draws import Drawing
 
 __all__ = ["DeviceBinding", "DeviceLoaded"]
@@ -36,23 +36,10 @@ class DeviceLoaded:
 
     def __init__(self, native: Native, code: DeviceCode, image: bytes, backend: Device) -> None:
         self.native, self.code, self.backend, self.xp = native, code, backend, backend.xp
-        self.functions = backend.functions(image, list(code.launches)) if code.launches else {}
+        functions = backend.functions(image, list(code.launches)) if code.launches else {}
         self.arena = self.xp.empty(max(native.nbytes, 1), np.uint8)
         self.failed = self.xp.zeros(1, np.int64)
-        self.statics = self._statics()
-
-    def _statics(self) -> Arrays:
-        """What no input changes, computed once; numbers are written into kernels."""
-        plan, made = self.native.plan, Arrays()
-        for i, node in enumerate(plan.graph.nodes):
-            if plan.static[i] and i not in plan.constants:
-                result = node.op.kernel(self.xp, *[made[j] for j in node.inputs], **node.params)
-                if isinstance(node.spec, Spec):
-                    result = self.xp.ascontiguousarray(self.backend.asarray(result))
-                    result = result.reshape(node.spec.shape)  # one that has no axes is given one
-                    plan.check(i, [result])
-                made[i] = result
-        return made
+        self.kernels = Kernels(backend, code.launches, functions, self.failed, statics(native, backend))
 
     def text(self) -> str:
         """Its kernels, in LLVM's language."""
@@ -63,50 +50,36 @@ class DeviceLoaded:
         return DeviceBinding(self, live, spare, draw)
 
 
-class DeviceBinding(CallsBack):
+class DeviceBinding(DeviceCalls):
     """What is run, with its addresses filled in."""
 
     def __init__(self, loaded: DeviceLoaded, live: Arrays, spare: Arrays, draw: Drawing) -> None:
         stream = None if loaded.native.plan.stream is None else loaded.xp.asarray(draw.stream)
-        super().__init__(loaded.native, loaded.backend, draw, stream, loaded.arena, loaded.statics, live, spare)
+        fixed = loaded.kernels.statics[loaded.native]
+        super().__init__(loaded.native, loaded.backend, draw, stream, loaded.arena, fixed, live, spare)
         self.loaded = loaded
-        self._row()
+        self._table()
         self.values = self._values()
 
-    def _row(self) -> None:
+    def _table(self) -> None:
         """The addresses of all kernels in one row, which lies on the device; and what is run, in order."""
-        native, moving = self.native, self.native.moving
-        addresses = {key: _address(x) for key, x in self.arrays.items() if hasattr(x, "data")}
-        missing = [key for key, _ in native.block if key not in addresses and key not in moving]
-        assert not missing, missing
-        self.block = np.array([start + addresses.get(key, 0) for key, start in native.block] or [0], np.int64)
+        self.block = self._row()
         self.row = self.xp.asarray(self.block)
-        begin, failed = _address(self.row), _address(self.loaded.failed)
+        begin, kernels = address(self.row), self.loaded.kernels
         self.program: list[Callable[[Arrays], None]] = []
-        for step in native.program:
+        for step in self.native.program:
             if isinstance(step, Instruction):
-                self.program.append(self._launch(step, begin, failed))
-                begin += 8 * len(step.arguments)
+                self.program.append(self._launch(step, begin))
+            elif isinstance(step, Repeat):
+                self.program.append(Turns(step, self, kernels, self.draw).run)
             else:
                 self.program.append(self._callback(step.node))
+            begin += 0 if isinstance(step, NumpyCall) else 8 * len(step.arguments)
 
-    def _launch(self, step: Instruction, begin: int, failed: int) -> Callable[[Arrays], None]:
+    def _launch(self, step: Instruction, begin: int) -> Callable[[Arrays], None]:
         """A kernel on its part of the row."""
-        launch, function = self.loaded.code.launches[step.name], self.loaded.functions[step.name]
-        grid, block = (launch.blocks(step.chunks),), (launch.threads,)
-        arguments = tuple(np.int64(x) for x in (begin, step.chunks, failed))
-        return lambda _: function(grid, block, arguments)
-
-    def _callback(self, node: int) -> Callable[[Arrays], None]:
-        """As anywhere; but a product goes straight into its place."""
-        if self.native.ways.way[node] is not Way.PRODUCT:
-            return super()._callback(node)
-        operands = [self._operand(j) for j in self.native.ways.nodes[node].inputs]
-        return lambda arrays: self._multiply(node, [operand(arrays) for operand in operands], arrays)
-
-    def _multiply(self, node: int, operands: Sequence[Any], arrays: Arrays) -> None:
-        """A product, straight into its place; rows of no elements are zeros."""
-        self.xp.matmul(*operands, out=self._array(node, arrays))
+        launch = self.loaded.kernels.launched(step)
+        return lambda _: launch(begin)
 
     def step(self, *inputs: Any) -> list[Any]:
         """Run the step on arrays of the right specs; values are new arrays.
@@ -121,8 +94,12 @@ class DeviceBinding(CallsBack):
         self._move(arrays)
         if native.plan.stream is not None:  # 16 bytes, which kernels read there
             self.arrays[native.plan.stream].set(self.draw.stream)
-        for run in self.program:
-            run(arrays)
+        try:
+            for run in self.program:
+                run(arrays)
+        except BaseException:
+            self.loaded.failed.fill(0)  # what a kernel before it may have said is of this step
+            raise
         if self.loaded.code.may_fail and int(self.loaded.failed[0]):
             self.loaded.failed.fill(0)
             raise Refused
@@ -134,16 +111,12 @@ class DeviceBinding(CallsBack):
         moved = False
         for key, moving in self.native.moving.items():
             for place, start in moving.places:
-                address = _address(arrays[key]) + start
-                if self.block[place] != address:
-                    self.block[place] = address
+                where = address(arrays[key]) + start
+                if self.block[place] != where:
+                    self.block[place] = where
                     moved = True
         if moved:
             self.row.set(self.block)
 
     def quick(self, sources: Sequence[Any]) -> None:
         """There is no quicker way: a launch is what it costs."""
-
-
-def _address(array: Any) -> int:
-    return int(array.data.ptr)

@@ -177,7 +177,9 @@ class Classified:
             return Way.CALLBACK
         if any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK
-        self.inside[i] = tuple([self.__class__(native_plan(use.body), self._lapack, self._fits, self._hosted) for use in loop.uses])
+        self.inside[i] = tuple(
+            [self.__class__(native_plan(use.body), self._lapack, self._fits, self._hosted) for use in loop.uses]
+        )
         called = [(ways, which) for ways in self.inside[i] for which in ways.called()]
         if not called:
             return Way.REPEAT
@@ -198,10 +200,9 @@ class Classified:
         node = self.nodes[i]
         if node.op is item:
             return self._is_plain(node.inputs[0])
-        if not isinstance(node.op, Declared) or node.op.random or not node.op.pure:
-            return False
         specs = [*(self.nodes[j].spec for j in node.inputs), *self.plan.specs(i)]
-        return all(isinstance(spec, Spec) and spec.dtype in NATIVE and spec.size for spec in specs)
+        plain = isinstance(node.op, Declared) and not node.op.random and node.op.pure
+        return plain and all(isinstance(s, Spec) and s.dtype in NATIVE and s.size for s in specs)
 
     def _result(self, i: int, node: Node) -> Way:
         (source,) = node.inputs
