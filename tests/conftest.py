@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import collections
 import os
+import pathlib
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import tempfile
 import pytest
 from cupy_double import forced
 from cupy_double.differences import why_skipped
+from gpu import keeping
 from hypothesis import HealthCheck, settings
 
 # As on a machine without it: what says so is asked of every test run that is to prove it.
@@ -21,6 +23,10 @@ if os.environ.get("LAZYGRAD_TEST_WITHOUT_LLVMLITE") == "1":
 # With backend="cupy" wherever a test does not name one, on a double of CuPy.
 if forced.asked():
     forced.force()
+
+# Kernels for GPUs of all that is compiled, kept for the assembler.
+if "LAZYGRAD_TEST_KERNELS" in os.environ:
+    keeping.keep(pathlib.Path(os.environ["LAZYGRAD_TEST_KERNELS"]))
 
 # Object code that tests make is kept apart from the user's, and gone afterwards.
 if "LAZYGRAD_CACHE" not in os.environ:

@@ -10,12 +10,14 @@ __all__ = ["GPU"]
 # A warp takes a chunk. A GPU runs some thousands of warps at once, and starting one costs little: so there are many
 # chunks, each of which has some tens of elements for every thread.
 # A launch takes some microseconds, and so does a loop of a thousand instructions that wait for each other.
+# A thread has at most 255 registers: longer kernels lay aside what does not fit.
 GPU = Target(
     WARP,
     Threads,
     chunks=1 << 15,
     instructions=4_000,
     room=12 << 10,
+    longest=2_000,
     calls=False,
     hosted=True,
     entry=1_000,

@@ -23,6 +23,8 @@ __all__ = ["WARP", "Threads"]
 
 WARP = 32
 
+HELD = 24  # addresses that are kept in registers; a kernel's others are read again wherever they are needed
+
 _ALL = "i32 -1"  # the mask of all threads of a warp
 
 
@@ -164,8 +166,11 @@ class Threads(Arithmetic):
     def argument(self, number: int) -> Register:
         """The address that stands at place ``number`` of the arguments: it lies in global memory, and LLVM is told."""
         place = self.instruction(f"getelementptr ptr, ptr addrspace(1) %arguments, i64 {number}", ADDRESS)
-        text = f"load ptr addrspace(1), ptr addrspace(1) {place.name}, align 8, !invariant.load !0"
-        far = self.instruction(text, ADDRESS, place)
+        text = f"ptr addrspace(1), ptr addrspace(1) {place.name}, align 8"
+        if number < HELD:
+            far = self.instruction(f"load {text}, !invariant.load !0", ADDRESS, place)
+        else:  # a hundred addresses are two hundred registers; what is volatile LLVM leaves where it stands
+            far = self.here(f"load volatile {text}", ADDRESS, False)
         return self.instruction(f"addrspacecast ptr addrspace(1) {far.name} to ptr", ADDRESS, far)
 
     def load(
