@@ -19,7 +19,7 @@ from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.ops.streams import _stream
-from lazygrad.rewrite import optimized, share
+from lazygrad.rewrite import RULES, optimized, share
 
 __all__ = ["NativeCode", "Plan", "draws", "last_reads"]
 
@@ -194,7 +194,10 @@ class Plan:
             lines.append(f"{count:6}  {name:<20} {nbytes:>14,} bytes")
         if self.graph.rewrites:
             lines.append("passes")
-            lines += [f"{times:6}  {name}" for name, times in self.graph.rewrites.items()]
+            laws = {rule.name: rule.law.partition("\n")[0] for rule in RULES} | {
+                "merge": "Equal nodes are computed once."
+            }
+            lines += [f"{times:6}  {name:<26}  {laws.get(name, '')}" for name, times in self.graph.rewrites.items()]
         code = self.native()
         if code is not None:
             lines.append(code.explain())

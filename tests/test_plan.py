@@ -52,3 +52,33 @@ def test_explain_counts_nodes_and_bytes() -> None:
     assert "4 nodes, 1 values, 0 updates" in text
     assert "exp" in text
     assert "400 bytes" in text
+
+
+def test_every_pass_is_explained_in_a_sentence() -> None:
+    """Beside its name stands the law by which it changed the graph."""
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.log(lg.exp(x)) + lg.sqrt(x * x) + lg.sqrt(x * x)
+
+    text = planned(step, np.ones((3, 3), "f4")).explain()
+    assert "log_of_exp                  log eˣ = x; eˣ overflows for x above 88 in float32" in text
+    assert "merge                       Equal nodes are computed once." in text
+    rows = text[text.index("passes\n") :].splitlines()[1:]
+    assert all(len(row.split("  ")) > 2 and row.rstrip()[-1] in ".;:," for row in rows), rows
+
+
+def test_kernels_say_whose_lines_they_compute() -> None:
+    """With the layer, the part of the step and the ops."""
+    pytest.importorskip("llvmlite", reason="native code needs llvmlite")
+    env = lg.VariableEnvironment(seed=0)
+    layer, sgd = lg.nn.Linear(env, 3, 2, name="dense"), lg.optim.SGD(env, 0.1)
+
+    def step(ctx: Any, x: Any) -> Any:
+        loss = lg.mean(lg.square(layer(x)))
+        return loss, sgd.minimize(loss)
+
+    text = env.compile(step).prepare(np.ones((4, 3), "f4")).explain()
+    told = text[text.index("what each computes of the program") : text.index("ways of nodes")].splitlines()[1:]
+    assert any("(dense):  loss = lg.mean(lg.square(layer(x)))   by matmul" in line for line in told), told
+    assert any(line[6:].startswith("the gradient of ") and "(dense)" in line for line in told), told
+    assert any(line[6:].startswith("the update in ") and "sgd.minimize(loss)" in line for line in told), told

@@ -11,15 +11,15 @@ from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Apply, Kernel, Small, Spare, Statement, Taken
 from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way
-from lazygrad.engine.table.explain import inside, row_of
 from lazygrad.engine.table.native import Native, Repeat
+from lazygrad.engine.table.rows import inside, row_of
 from lazygrad.errors import Origin
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import variable
 
-__all__ = ["Cost", "Portion", "alive", "costs", "node_work", "works"]
+__all__ = ["Cost", "Portion", "alive", "costs", "node_work", "work_of", "works"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ def costs(native: Native) -> list[Cost]:
         work = tuple(_work(native, number, entry))
         found.append(Cost(what, over, read, written, _flops(native, number, entry), _is_wide(native, entry), work))
     return found
+
+
+def work_of(native: Native, number: int) -> list[Portion]:
+    """Whose work the entry of a number is."""
+    return list(_work(native, number, native.entries[number]))
 
 
 def layer_of(graph: Graph, i: int) -> Origin:

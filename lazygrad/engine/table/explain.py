@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lazygrad.define.kinds import item
 from lazygrad.engine.lower.fuse import Entry
-from lazygrad.engine.lower.kernels import Kernel, Part
-from lazygrad.engine.lower.regions import looped
+from lazygrad.engine.lower.kernels import Kernel
 from lazygrad.engine.lower.reuse import Numbered
 from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat, Step
-from lazygrad.graph.graph import Node
+from lazygrad.engine.table.rows import inside, row_of
 
-__all__ = ["explained", "inside", "moved", "row_of"]
+__all__ = ["explained", "moved"]
+
+LINES = 8  # of the user's that are told of one kernel
+PARTS = {"forward": "", "gradient": "the gradient of ", "update": "the update in "}
 
 
 def explained(native: Native) -> str:
-    """A line a kernel, product, repeat or call back, in the order in which they run; then what each kernel computes.
+    """A line a kernel, product, repeat or call back, in the order in which they run; then whose lines each computes.
 
-    Below a repeat stands what its bodies run, indented.
+    Last comes how every distinct kernel does it. Below a repeat stands what its bodies run, indented.
     """
     every = list(_everything(native))
     calls = sum(isinstance(step, NumpyCall) for step in every)
@@ -35,7 +35,24 @@ def explained(native: Native) -> str:
         f"{'':>4}  {'what':<44} {'over':<22} {'chunks':>6} {'bytes read':>14} {'written':>14} {'operations':>14}",
         *_table(native, ""),
     ]
-    return "\n".join([*lines, _ways(native), *_descriptions(native, "", set())])
+    told = ["what each computes of the program", *_told(native)]
+    return "\n".join([*lines, *told, _ways(native), *_descriptions(native, "", set())])
+
+
+def _told(native: Native) -> Iterator[str]:
+    """For every entry the user's lines that it computes, with the layers and the ops."""
+    from lazygrad.engine.table.costs import work_of  # not where steps are only run
+
+    for number in range(len(native.entries)):
+        found: dict[str, dict[str, None]] = {}
+        for work in work_of(native, number):
+            origin = work.origin
+            where = f"{PARTS[origin.part]}{origin.place}" + (f" ({origin.layer})" if origin.layer else "")
+            found.setdefault(f"{where}:  {origin.text}" if origin.text else where, {})[work.op] = None
+        for k, (where, ops) in enumerate(list(found.items())[:LINES]):
+            yield f"{number if k == 0 else '':>4}  {where}   by {', '.join(ops)}"
+        if len(found) > LINES:
+            yield f"{'':>4}  and {len(found) - LINES} more"
 
 
 def moved(native: Native) -> tuple[int, int]:
@@ -50,17 +67,6 @@ def _everything(native: Native) -> Iterator[Step]:
         yield step
         for use in step.uses if isinstance(step, Repeat) else ():
             yield from _everything(use.native)
-
-
-def inside(native: Native, number: int) -> list[tuple[str, Native]]:
-    """The bodies of the entry of a number, with what each is called."""
-    repeats = [step for step in native.program if step.entry == number and isinstance(step, Repeat)]
-    found = []
-    for step in repeats:
-        names = ["condition"] if step.condition is not None else []
-        names += ["if true", "if false"] if len(step.bodies) > 1 else ["body"]
-        found += [(name, use.native) for name, use in zip(names, step.uses, strict=True)]
-    return found
 
 
 def _table(native: Native, indent: str) -> list[str]:
@@ -98,70 +104,3 @@ def _descriptions(native: Native, within: str, seen: set[Any]) -> list[str]:
         for name, body in inside(native, number):
             lines += _descriptions(body, f"{within}{number}, {name} ", seen)
     return lines
-
-
-def row_of(native: Native, entry: Kernel | SmallLoop | Entry) -> tuple[str, str, int, int, int]:
-    """What an entry is in words, what it goes over, bytes that it reads and writes, operations."""
-    if isinstance(entry, SmallLoop):
-        return _small_loop(native, entry)
-    return _kernel(native, entry) if isinstance(entry, Kernel) else _called(native, entry)
-
-
-def _called(native: Native, entry: Entry) -> tuple[str, str, int, int, int]:
-    ways = native.ways
-    node = ways.nodes[entry.node]
-    views = [ways.view(j) if node.op is not item and ways.way[j] is not Way.NUMBER else None for j in node.inputs]
-    read = sum(math.prod(v.shape) * ways.spec(v.buffer).dtype.itemsize for v in views if v is not None)
-    specs = native.plan.specs(entry.node)
-    made = sum(spec.nbytes for spec in specs)
-    if entry.kind is Way.PRODUCT:
-        a, b = (ways.spec(j) for j in node.inputs)
-        m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-        return f"product {m} × {k} × {n}", str(specs[0]), read, made, 2 * k * specs[0].size
-    if entry.kind is Way.LAPACK:
-        return f"LAPACK: {node.op.name}", str(specs[0]), read, made, 0
-    if entry.kind is Way.REPEAT:
-        return _loop(native, node), "", read, made, _operations(native, entry.node)
-    why = ways.refused.get(entry.node)
-    return f"NumPy: {node.op.name}" + (f" ({why})" if why else ""), str(specs[0]), read, made, 0
-
-
-def _small_loop(native: Native, entry: SmallLoop) -> tuple[str, str, int, int, int]:
-    o = entry.operation
-    wrote = sum(spec.nbytes for spec, result in zip(o.specs, entry.results, strict=True) if result is not None)
-    operations = o.params.get("length", 1) * entry.length
-    return _loop(native, native.ways.nodes[o.node]), "in registers", entry.read, wrote, operations
-
-
-def _loop(native: Native, node: Node) -> str:
-    """A repeat in words."""
-    loop = looped(node)
-    assert loop is not None
-    if loop.condition is not None:
-        return f"{node.op.name}, " + ("any number of turns" if loop.turns is None else f"at most {loop.turns:,} turns")
-    return f"{node.op.name}, {loop.turns:,} turns" if loop.turns != 1 else node.op.name
-
-
-def _operations(native: Native, node: int) -> int:
-    """Of all turns of a repeat, where their number is known; else of one."""
-    (step,) = [step for step in native.program if isinstance(step, Repeat) and step.node == node]
-    turns = step.loop.turns if step.condition is None and step.loop.turns is not None else 1
-    return turns * sum(row_of(use.native, entry)[-1] for use in step.uses for entry in use.native.entries)
-
-
-def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:
-    ways = native.ways
-    own = {s.node for s in kernel.statements if s.target is None}
-    reads = {r.node for s in kernel.statements for r in s.reads} - own
-    wrote = {s.target.node if isinstance(s.target, Part) else s.node for s in kernel.statements}
-    kept = {n for n in wrote if n in kernel.stored or n not in own}
-    ops = [(ways.nodes[s.node] if s.small is None else ways.nodes[s.small.base]).op for s in kernel.statements]
-    names = ["copy" if s.target is not None else op.name for s, op in zip(kernel.statements, ops, strict=True)]
-    rows = " × ".join(map(str, kernel.rows)) or "1"
-    return (
-        ", ".join(names),
-        f"{rows} rows",
-        sum(ways.spec(n).nbytes for n in reads),
-        sum(ways.spec(n).nbytes for n in kept),
-        sum(s.size * s.cost for s in kernel.statements),
-    )
