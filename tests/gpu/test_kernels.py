@@ -21,11 +21,22 @@ from lazygrad.engine.table.lower import lowered
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
+LABELS = np.arange(600) % 3
+
 KERNELS: dict[str, tuple[Callable[..., Any], Any]] = {
     "maps": (lambda ctx, x: ((x + 1) * x, x > 0, lg.where(x > 0, x, -x)), whole((9, 30))),
     "folds": (lambda ctx, x: (lg.max(x, axis=1), lg.sum(x, axis=0), lg.sum(x)), whole((37, 50))),
     "products of rows": (lambda ctx, x: lg.prod(x, axis=-1), whole((5, 7))),
     "in chunks": (lambda ctx, x: (lg.sum(x), lg.sum(x, axis=0)), whole((600, 40))),
+    "totals of chunks": (
+        lambda ctx, x: (
+            lg.max(x, axis=0),
+            lg.sum(x[:, :3], axis=0),
+            lg.min(x),
+            lg.at(lg.ones((3, 9)))[LABELS].add(x[:, :9]),
+        ),
+        whole((600, 70)),
+    ),
     "rooms": (lambda ctx, x: x * x - lg.sum(x * x, axis=1, keepdims=True), whole((30, 50))),
     "rows in lanes": (lambda ctx, x: x - lg.max(x, axis=1, keepdims=True), whole((200, 3))),
     "totals in rooms": (lambda ctx, x: x - lg.sum(x, axis=(1, 3), keepdims=True), whole((2, 3, 4, 40))),
@@ -66,6 +77,15 @@ def test_threads_may_run_in_any_order(name: str, seed: int) -> None:
     """Between the places where a warp meets; a few rows, as one thread after the other takes long."""
     step, x = KERNELS[name]
     agree(emulated(step, x[:4], seed=seed))
+
+
+def test_what_chunks_have_totalled_is_combined_by_many_warps() -> None:
+    """A warp for every 32 columns, or for each of fewer; a kernel that totals has not so many chunks as others."""
+    x = np.zeros((100_000, 333), np.float32)
+    plan = plan_of(lambda ctx, x: (lg.sum(x, axis=0), lg.sum(x[:, :3] * 2, axis=0)), x)
+    chunks = [step.chunks for step in lowered(plan, GPU).program]
+    assert {11, 3} < set(chunks)
+    assert max(chunks) <= 4 * GPU.totals
 
 
 FUNCTIONS = [lg.exp, lg.log, lg.sin, lg.tanh, lg.sqrt, lg.log1p, lg.erf, lg.atan, lg.cosh, lg.expm1, lg.gammaln]

@@ -15,6 +15,7 @@ GPU = Target(
     WARP,
     Threads,
     chunks=1 << 15,
+    totals=1 << 10,
     instructions=4_000,
     room=12 << 10,
     longest=2_000,

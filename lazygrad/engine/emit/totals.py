@@ -220,30 +220,84 @@ def out_index(s: Statement, index: Indices) -> Indices:
     return tuple([at for a, at in enumerate(index) if a not in s.axes])
 
 
-def total_of_chunks(s: Statement, partial: Partial, target: Target) -> tuple[Arithmetic, list[Any]]:
-    """The kernel, and its arguments, that combines the totals of chunks, in their order."""
-    w, width = target.writer(), target.lanes
-    scalars = Scalars(w, lambda wrong: None)
-    fold, spec, start = fold_of(s), s.spec, s.begins_with
-    totals, result = w.argument(0), w.argument(1)
+def total_of_chunks(s: Statement, partial: Partial, target: Target) -> tuple[Arithmetic, list[Any], int]:
+    """The kernel, its arguments and the chunks of its own, that combines the totals of chunks, in their order.
 
-    def column(at: Register, wide: bool, mask: Register | None) -> None:
-        cell = w.cell(w.constant(fold.neutral, spec.dtype, wide))
-        with w.loop(0, partial.chunks) as chunk:
-            x = w.load(totals, chunk * spec.size + at, spec.dtype, wide=wide, mask=mask)
-            cell.set(fold.combined(scalars, cell.get(), x))
-        if start is not None:
-            beside = w.load(w.argument(2), at + start.start, spec.dtype, wide=wide, mask=mask)
-            cell.set(fold.combined(scalars, beside, cell.get()))
-        w.store(cell.get(), result, at, mask=mask, wide=wide)
-
-    full = spec.size // width * width
+    Where the host goes through the table and lanes are many, every wide register of columns is a chunk. Fewer columns
+    are a chunk each, and lanes go through the totals: each takes every so many, and then they are combined by halves.
+    """
+    w, width, size = target.writer(), target.lanes, s.spec.size
+    text = _Combining(w, s, partial)
+    arguments = [partial, partial.node] + ([] if s.begins_with is None else [s.begins_with.buffer])
+    if target.hosted:
+        chunks = size if size < width else -(-size // width)
+        with w.loop(w.begin, w.end) as chunk:
+            if size < width:
+                text.across_lanes(chunk)
+            else:
+                first = chunk * width
+                text.column(first, True, w.widened(w.constant(size, I64) - first) > w.lanes() if size % width else None)
+        return w, arguments, chunks
+    full = size // width * width
     if full:
         with w.loop(0, full, width) as at:
-            column(at, True, None)
-    if spec.size == 1:
-        column(w.constant(0, I64), False, None)
-    elif full < spec.size:
-        column(w.constant(full, I64), True, w.first_lanes(spec.size - full))
-    arguments = [partial, partial.node] + ([] if start is None else [start.buffer])
-    return w, arguments
+            text.column(at, True, None)
+    if size == 1:
+        text.column(w.constant(0, I64), False, None)
+    elif full < size:
+        text.column(w.constant(full, I64), True, w.first_lanes(size - full))
+    return w, arguments, 1
+
+
+class _Combining:
+    """Writes how the totals of chunks are combined.
+
+    Args:
+        writer: of the kernel.
+        s: whose totals they are.
+        partial: which they are.
+    """
+
+    def __init__(self, writer: Arithmetic, s: Statement, partial: Partial) -> None:
+        self._writer, self._partial, self._size, self._dtype = writer, partial, s.spec.size, s.spec.dtype
+        self._fold, self._start = fold_of(s), s.begins_with
+        self._scalars = Scalars(writer, lambda wrong: None)
+        self._totals, self._result = writer.argument(0), writer.argument(1)
+
+    def _combined(self, a: Register, b: Register) -> Register:
+        return self._fold.combined(self._scalars, a, b)  # type: ignore[no-any-return]
+
+    def column(self, at: Register, wide: bool, mask: Register | None) -> None:
+        """The total of a column, or of as many as there are lanes."""
+        w = self._writer
+        cell = w.cell(w.constant(self._fold.neutral, self._dtype, wide))
+        with w.loop(0, self._partial.chunks) as chunk:
+            x = w.load(self._totals, chunk * self._size + at, self._dtype, wide=wide, mask=mask)
+            cell.set(self._combined(cell.get(), x))
+        self._keep(cell.get(), at, wide, mask)
+
+    def across_lanes(self, at: Register) -> None:
+        """The total of a column, of which every lane takes a part."""
+        w, count, width = self._writer, self._partial.chunks, self._writer.width
+        cell = w.cell(w.constant(self._fold.neutral, self._dtype, wide=True))
+        full = count // width * width
+
+        def add(first: Any, mask: Register | None) -> None:
+            x = w.load(self._totals, (w.lanes() + first) * self._size + at, self._dtype, mask=mask)
+            total = self._combined(cell.get(), x)
+            cell.set(total if mask is None else w.select(mask, total, cell.get()))
+
+        if full:
+            with w.loop(0, full, width) as first:
+                add(w.widened(first), None)
+        if full < count:
+            add(full, w.first_lanes(count - full))
+        self._keep(w.across(self._combined, cell.get()), at, False, None)
+
+    def _keep(self, total: Register, at: Register, wide: bool, mask: Register | None) -> None:
+        """Write a total to its place, after what it begins with has been added."""
+        w = self._writer
+        if self._start is not None:
+            beside = w.load(w.argument(2), at + self._start.start, self._dtype, wide=wide, mask=mask)
+            total = self._combined(beside, total)
+        w.store(total, self._result, at, mask=mask, wide=wide)

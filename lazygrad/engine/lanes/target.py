@@ -20,6 +20,8 @@ class Target:
         lanes: numbers of float32 in a wide register.
         writer: makes a writer of a function, whose lanes are those of the target.
         chunks: parts that the work of one kernel is cut into at most; workers take them in turns.
+        totals: the same of a kernel that totals over rows, as what chunks have found is to be combined afterwards. Of
+            totals with fewer elements than there are lanes there may be four times as many.
         instructions: on single elements, that a chunk of a kernel has at least.
         cycles: of a chunk of a product for which another worker is worth waking, about 30 µs.
         room: bytes that a row may need of memory of its own, so that it stays in the nearest cache.
@@ -44,6 +46,7 @@ class Target:
     lanes: int
     writer: Callable[[], Arithmetic]
     chunks: int = 64
+    totals: int = 64
     instructions: int = 200_000
     cycles: int = 100_000
     room: int = 1 << 15

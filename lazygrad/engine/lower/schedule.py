@@ -224,7 +224,7 @@ def _chunks(kernel: Kernel, runs: tuple[tuple[int, ...], ...], by_rows: bool, ta
     count = min(target.chunks, work // target.instructions, n)
     heaviest = max((s.spec.size for s in kernel.statements if folds_rows(kernel, s)), default=0)
     if heaviest:
-        count = min(count, work // (8 * heaviest))
+        count = min(count, work // (8 * heaviest), target.totals * (4 if heaviest < target.lanes else 1))
     if count < 2:
         return 1, n
     per = -(-n // count)

@@ -310,8 +310,8 @@ class _Lowering:
             if isinstance(key, Partial):
                 s = kernel.made[key.node]
                 self.scratch[key] = Buffer(Spec((key.chunks, *s.spec.shape), s.spec.dtype), number, number)
-                w, arguments = total_of_chunks(s, key, self.target)
-                self._append(Written(w.body(), dict(w.definitions), arguments), arguments, number)
+                w, arguments, chunks = total_of_chunks(s, key, self.target)
+                self._append(Written(w.body(), dict(w.definitions), arguments, chunks), arguments, number)
         return replace(kernel, stored=kernel.stored | text.grown)
 
     def _product(self, number: int, node: int) -> None:
