@@ -361,6 +361,7 @@ from lazygrad.ops.special import polygamma as polygamma
 from lazygrad.ops.standard import prod as prod
 from lazygrad.ops.standard import reshape as reshape
 from lazygrad.ops.standard import sum as sum
+from lazygrad.ops.workers import total as total
 from lazygrad.step.compiled import Compiled as Compiled
 from lazygrad.step.context import Context as Context
 from lazygrad.step.evaluator import Evaluator as Evaluator

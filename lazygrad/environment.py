@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,22 +18,28 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import numeric
 from lazygrad.rewrite import prune
+from lazygrad.step.arranged import of_worker
+from lazygrad.step.called import check_step
 from lazygrad.step.compiled import Compiled
-from lazygrad.step.context import Context, check_step
+from lazygrad.step.context import Context
 from lazygrad.step.evaluator import check_feeds, missing_feed
 from lazygrad.step.guides import Guides, planned
+from lazygrad.store.copies import Copied
 from lazygrad.store.draws import Draws, checked_seed, fresh_seed
 from lazygrad.store.store import Store
 from lazygrad.store.variables import Namespace, Slot, Variable, joined
 from lazygrad.summary import summary
 from lazygrad.values.foreign import on_device
+from lazygrad.values.rows import rows_of_batch
+from lazygrad.workers.among import Among
+from lazygrad.workers.communicator import communicator
 
 __all__ = ["VariableEnvironment"]
 
 T = TypeVar("T")
 
 
-class VariableEnvironment:
+class VariableEnvironment(Copied):
     """Named variables, and the means to run functions that read and change them.
 
     Args:
@@ -43,18 +47,48 @@ class VariableEnvironment:
             is one.
         seed: makes random draws reproducible; without one they differ from process to process.
         dtype: of what has no dtype of its own: draws, placeholders, Python floats. float32 or float64.
+        workers: who else runs the same program, each with some of the rows of every batch: ``"mpi"`` for all processes
+            that ``mpiexec`` has started, or a communicator of mpi4py.
 
     Raises:
         BackendError: the backend is unknown, not installed, or finds no GPU.
         SpecError: ``dtype`` is not a floating dtype.
     """
 
-    def __init__(self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32") -> None:
+    _own = frozenset({"dtype", "_store", "_seed_chosen", "_guides"})
+
+    def __init__(
+        self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32", workers: Any = None
+    ) -> None:
+        self._begin(backend, seed, dtype)
+        if workers is not None:
+            self._store.among = Among(communicator(workers))
+
+    def _begin(self, backend: Any, seed: Any, dtype: Any) -> None:
         found = backend_of(backend)
         self.dtype = default_dtype(dtype)
         self._store = Store(found, Draws(fresh_seed() if seed is None else checked_seed(seed)))
         self._seed_chosen = seed is not None
         self._guides = Guides()
+
+    @property
+    def worker(self) -> int:
+        """The number of this worker, from 0 on; 0 where there is one alone."""
+        return self._store.among.rank
+
+    @property
+    def workers(self) -> int:
+        """How many workers run the same program."""
+        return self._store.among.size
+
+    def rows(self, *batch: Any) -> Any:
+        """This worker's rows of a batch, for a step: of one array, or of several a tuple.
+
+        A step that is given them means the whole batch: its losses, statistics and draws are those of all rows,
+        whichever worker has them. What is computed of them outside of a step is an ordinary array.
+        """
+        found = tuple(rows_of_batch(x, self.workers, self.worker) if self.workers > 1 else x for x in batch)
+        return found[0] if len(found) == 1 else found
 
     # Variables.
 
@@ -250,7 +284,7 @@ class VariableEnvironment:
         """Run the plan for ``roots`` with arrays for placeholders by name, as in :meth:`Store.transact`."""
         self._store.check_idle()
         graph.context.evaluated = True
-        runner = planned(graph, roots, self._store.backend)
+        runner = planned(graph, roots, self._store.backend, of_worker(graph.context) if self.workers > 1 else None)
         inputs = []
         for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
             params = runner.plan.graph.nodes[i].params
@@ -262,53 +296,7 @@ class VariableEnvironment:
                 raise missing_feed(params["name"], spec)
         return self._store.transact(runner, inputs, pack)
 
-    # Copies.
-
-    def copy(self) -> VariableEnvironment:
-        """A whole environment of its own: variables, random state, names of layers and optimizers.
-
-        What the one does changes nothing in the other, and both draw the same numbers from now on. ``copy.copy`` and
-        ``copy.deepcopy`` do the same; layers and optimizers that are copied in one go with it, as in
-        ``copy.deepcopy((env, network, adam))``, belong to the copy. ``pickle`` likewise.
-
-        Raises:
-            GraphError: a step is being written or evaluated.
-        """
-        return self.__deepcopy__({})
-
-    def __copy__(self) -> VariableEnvironment:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> VariableEnvironment:
-        made = memo[id(self)] = type(self).__new__(type(self))
-        state = self.__getstate__()
-        arrays = state.pop("arrays")  # are copies already
-        made.__setstate__({**copy.deepcopy(state, memo), "arrays": arrays})
-        return made
-
-    def __getstate__(self) -> dict[str, Any]:
-        with self._store.lock:
-            self._store.settle()
-            if self._store.executing or self._store.scope is not None:
-                cure = "Copy or pickle it before or after the run."
-                raise GraphError(report("cannot copy an environment in the middle of a step", at=here(), cure=cure))
-            return self._store.alone("it is being copied", self._contents)
-
-    def _contents(self) -> dict[str, Any]:
-        others = {name: value for name, value in vars(self).items() if name not in _own_attributes()}  # of a subclass
-        return {
-            "backend": self.backend,
-            "dtype": str(self.dtype),
-            "chosen": self._seed_chosen,
-            **self._store.contents(),
-            "others": others,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        VariableEnvironment.__init__(self, state["backend"], state["seed"], state["dtype"])
-        self._store.fill(state)
-        self._seed_chosen = state["chosen"]
-        vars(self).update(state["others"])
+    # Where it is.
 
     def to(self, backend: str) -> VariableEnvironment:
         """Keep the variables, and compute, on another backend from now on: ``"cupy"``, ``"numpy"`` or ``"auto"``.
@@ -391,9 +379,3 @@ class VariableEnvironment:
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
-
-
-@functools.cache
-def _own_attributes() -> frozenset[str]:
-    """The attributes of every environment."""
-    return frozenset(vars(VariableEnvironment(seed=0)))

@@ -127,10 +127,12 @@ def _swapped(pair: Pair) -> Pair:
     return pair.swapped
 
 
-def words(xp: Any, stream: Any, draw: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """All elements of a draw, as an array of uint32 or uint64."""
+def words(xp: Any, stream: Any, draw: int, shape: tuple[int, ...], dtype: np.dtype[Any], first: int = 0) -> Any:
+    """The elements of a draw from number ``first`` on, as an array of uint32 or uint64."""
     size = int(np.prod(shape, dtype=np.int64))
-    count = -(-size * dtype.itemsize // 16)
+    block, skipped = divmod(first * dtype.itemsize, 16)  # of the first block some elements may come before
+    skipped //= dtype.itemsize
+    count = -(-(size + skipped) * dtype.itemsize // 16)
     multipliers, weyl, mask, half = _tables(xp)
     head, odd = xp.empty((2, 2), np.uint64), xp.empty((2, 1), np.uint64)
     head[0], head[1] = stream & mask, stream >> half  # (halves, (key, run))
@@ -140,11 +142,11 @@ def words(xp: Any, stream: Any, draw: int, shape: tuple[int, ...], dtype: np.dty
     for begin in range(0, count, BLOCKS):
         end = min(begin + BLOCKS, count)
         even = xp.empty((2, end - begin), np.uint64)
-        even[0] = xp.arange(begin, end, dtype=np.uint64)
+        even[0] = xp.arange(block + begin, block + end, dtype=np.uint64)
         even[1] = head[0, 1]
         x, y = rounds(even, odd, multipliers, keys, _reversed, mask, half)
         made[begin:end] = ((x & mask) | (y << half)).T
-    return made.reshape(-1).view(dtype)[:size].reshape(shape)
+    return made.reshape(-1).view(dtype)[skipped : skipped + size].reshape(shape)
 
 
 def _reversed(x: Any) -> Any:

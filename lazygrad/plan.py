@@ -49,6 +49,7 @@ class Plan:
         shared: whether functions of one argument shall be computed from one number. Native code gains by that;
             NumPy, which has a fast function of its own for each, loses.
         native: gives the native code that runs the plan, if it is in place; is asked when the plan is explained.
+        arranged: makes of the graph after all passes that of one worker, where there are several.
 
     Attributes:
         graph: the graph after all passes; every node of it is needed.
@@ -70,6 +71,7 @@ class Plan:
         roots: Sequence[int],
         shared: bool = True,
         native: Callable[[], NativeCode | None] | None = None,
+        arranged: Callable[[Graph], Graph] | None = None,
     ) -> None:
         wanted = Graph(graph.dtype)
         wanted.nodes, wanted.origins = graph.nodes, graph.origins
@@ -77,6 +79,8 @@ class Plan:
         self.graph = optimized(wanted)
         if shared:
             self.graph = share(self.graph)
+        if arranged is not None:
+            self.graph = arranged(self.graph)
         nodes = self.graph.nodes
         self.values: list[int] = []
         self.updates: dict[str, int] = {}

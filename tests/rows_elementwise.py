@@ -35,6 +35,7 @@ ELEMENTWISE = [
     elementwise("negative", np.negative, real()),
     elementwise("positive", np.positive, real(), dtypes=NUMBERS),
     elementwise("identity", lambda x: x, real()),
+    elementwise("total", lambda x: x, real()),
     elementwise("real", np.real, real()),
     elementwise("imag", np.imag, real()),
     elementwise("conj", np.conj, real(), dtypes=NUMBERS),

@@ -25,7 +25,7 @@ from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import add
 from lazygrad.ops.movement import broadcast_to
 from lazygrad.ops.reduction import sum, sum_to
-from lazygrad.ops.source import full_like, zeros_like
+from lazygrad.ops.source import full_like, source_of, zeros_like
 from lazygrad.ops.strong import cotangent, plain, strong_multiply
 from lazygrad.store.variables import Variable
 from lazygrad.trees import aligned, leaves, rebuilt
@@ -47,7 +47,8 @@ def tensors_of(what: str, xs: Any, ys: Sequence[Tensor] = ()) -> list[Tensor]:
 
     A variable is read in the graph of ``ys``, or else in the one being written.
     """
-    found = [_read(x, ys) if isinstance(x, Variable) else x for _, x in leaves(xs)]
+    read = [_read(x, ys) if isinstance(x, Variable) else x for _, x in leaves(xs)]
+    found = [source_of(x) if isinstance(x, Tensor) else x for x in read]
     for x in found:
         if not isinstance(x, Tensor):
             raise GradientError(

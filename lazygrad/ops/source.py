@@ -15,8 +15,8 @@ from lazygrad.define.kinds import has_default, tensor
 from lazygrad.errors import GraphError, LazygradError, SpecError, report
 from lazygrad.graph.casting import cast, saturates
 from lazygrad.graph.graph import Graph, current_graph
-from lazygrad.graph.registry import function, here
-from lazygrad.graph.spec import Mismatch, Shape, sized
+from lazygrad.graph.registry import function, functions, here
+from lazygrad.graph.spec import Mismatch, Shape, kept, sized
 from lazygrad.graph.tensor import Array, Tensor, TensorLike, checked_dtype
 from lazygrad.ops.movement import broadcast_to, check_device, reshape
 from lazygrad.store.variables import Transposed, Variable
@@ -90,6 +90,33 @@ def _linspace(xp: Any, *, start: float, stop: float, endpoint: bool, shape: Shap
 def assign(xp: Any, value: Array, *, name: str) -> Any:
     """The value that a variable of the environment will have after the run."""
     return value
+
+
+# The other half of lg.total, in ops/workers.py: each is the transpose of the other.
+@opaque(
+    shape=lambda x, among: x,
+    vjp=lambda g, y, x: functions["total"](g),
+    jvp=lambda t, y, x, *, among: _replicated(t, among=among),
+    dtype=kept,
+)
+def _replicated(xp: Any, x: Array, *, among: Any) -> Any:
+    """x, which is the same on all workers, where each goes on with it on its own."""
+    return x
+
+
+_as_op: Any = _replicated
+_as_op.outside = True  # a variable is read outside of the bodies of loops
+
+
+def replicated(x: Tensor, among: Any) -> Tensor:
+    """A variable where each of several workers begins to compute with it: its derivative is a sum over them."""
+    return x.graph.outermost.apply(_as_op, (x.index,), {"among": among})
+
+
+def source_of(x: Tensor) -> Tensor:
+    """What was replicated, where ``x`` is that; else ``x`` itself."""
+    node = x.graph.nodes[x.index]
+    return x.graph.tensor(node.inputs[0]) if node.of(_replicated) else x
 
 
 NEVER_MASKED = (np.ndarray, float, int)

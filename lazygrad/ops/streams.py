@@ -38,6 +38,20 @@ def _words(xp: Any, stream: Array, *, draw: int, shape: Shape, dtype: Any) -> An
 
 
 @elementwise(vjp=flat)
+def _word_from(
+    xp: Any, place: Array, key: Array, run: Array, *, draw: int, begin: int, shape: Shape, dtype: Any
+) -> Any:
+    """One word of a draw, counted from ``begin`` on."""
+    return xp.random_word(xp.add(place, begin), key, run, draw, dtype)
+
+
+@counted(_word_from)
+def _words_from(xp: Any, stream: Array, *, draw: int, begin: int, shape: Shape, dtype: Any) -> Any:
+    """The random words of a draw from number ``begin`` on: those of some rows of a larger draw."""
+    return words(xp, stream, draw, shape, dtype, begin)
+
+
+@elementwise(vjp=flat)
 def _turned_word(xp: Any, place: Array, key: Array, run: Array, turn: Array, *, shape: Shape, dtype: Any) -> Any:
     """One of the two words of the stream of a turn."""
     return xp.random_word(xp.add(place, xp.multiply(turn.astype(np.uint64), 2)), key, run, TURNS, dtype)

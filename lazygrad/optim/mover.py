@@ -16,7 +16,7 @@ from lazygrad.graph.graph import current_graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor, TensorLike
-from lazygrad.ops.source import variable
+from lazygrad.ops.source import source_of, variable
 from lazygrad.step.context import Context
 from lazygrad.step.evaluator import Update
 from lazygrad.store.variables import Variable
@@ -170,9 +170,9 @@ class Mover:
                 if isinstance(v, Variable) and v._env is not self.env:
                     cure = "Give variables of the environment that the optimizer was made for."
                     raise GraphError(report(f"cannot update {v!r}: it is of another environment", at=here(), cure=cure))
-                t = context.variable(v)
-            elif isinstance(v, Tensor) and v.graph.nodes[v.index].of(variable):
-                t = tensor(v, context.graph)
+                t = source_of(context.variable(v))
+            elif isinstance(v, Tensor) and v.graph.nodes[source_of(v).index].of(variable):
+                t = tensor(source_of(v), context.graph)
             else:
                 cure = "Give what ctx.variable(name) returned, a variable, or its name."
                 raise GraphError(report(f"cannot update {v!r:.60}: it is not a variable", at=here(), cure=cure))

@@ -12,7 +12,7 @@ from lazygrad.errors import DataError, SpecError, VariableError, report
 from lazygrad.graph.graph import freeze
 from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
-from lazygrad.step.context import argument_names, is_array
+from lazygrad.step.called import argument_names, is_array
 from lazygrad.store.variables import Namespace, Variable
 from lazygrad.trees import leaves, structure
 from lazygrad.values.foreign import on_device

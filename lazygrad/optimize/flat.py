@@ -15,7 +15,8 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.ops.movement import astype, concat, reshape
 from lazygrad.ops.products import vecdot
-from lazygrad.step.context import Context, is_array, step_name
+from lazygrad.step.called import is_array, step_name
+from lazygrad.step.context import Context
 from lazygrad.step.evaluator import Update
 from lazygrad.store.variables import Variable
 from lazygrad.trees import leaves, rebuilt

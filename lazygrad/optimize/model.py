@@ -19,8 +19,9 @@ from lazygrad.ops.movement import broadcast_to, reshape
 from lazygrad.ops.solving import solve_triangular
 from lazygrad.ops.source import numeric
 from lazygrad.optimize.problem import Problem, Vector, forget
+from lazygrad.step.called import step_name
 from lazygrad.step.compiled import Compiled
-from lazygrad.step.context import Context, step_name
+from lazygrad.step.context import Context
 from lazygrad.store.variables import Variable
 
 __all__ = ["Model", "model_of"]

@@ -17,8 +17,9 @@ from lazygrad.ops.source import assign, variable
 from lazygrad.optimize import flat
 from lazygrad.optimize.choice import arrays_in, chosen, key_of, names_in
 from lazygrad.plan import draws
+from lazygrad.step.called import step_name
 from lazygrad.step.compiled import Compiled
-from lazygrad.step.context import Context, step_name
+from lazygrad.step.context import Context
 from lazygrad.store.variables import Variable
 
 __all__ = ["Problem", "forget", "posed"]

@@ -10,7 +10,7 @@ from lazygrad.errors import DataError, SpecError, report
 from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
 from lazygrad.optimize.problem import Vector
-from lazygrad.step.context import is_array
+from lazygrad.step.called import is_array
 from lazygrad.trees import leaves, rebuilt
 
 __all__ = ["data_of", "places_of", "weights_of"]

@@ -20,8 +20,10 @@ from lazygrad.graph.graph import Graph, freeze
 from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.plan import Plan
+from lazygrad.step.arranged import of_worker
+from lazygrad.step.called import check_step, step_name
 from lazygrad.step.closures import Closure
-from lazygrad.step.context import Context, check_step, step_name
+from lazygrad.step.context import Context
 from lazygrad.step.effects import called
 from lazygrad.step.evaluator import Update, check_feeds
 from lazygrad.step.looking import profiled
@@ -211,10 +213,12 @@ class Compiled:
         def traced_and_run() -> tuple[Traced, Any]:
             result = context.call(self._step, args, kwargs)
             native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"))
-            plan = Plan(graph, context.asked(result), native=native.code)
+            arranged = of_worker(context) if context.among.size > 1 else None
+            plan = Plan(graph, context.asked(result), native=native.code, arranged=arranged)
             entry = Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
             self._signatures.add(args, kwargs, self._closure.kinds)
-            native.ask(plan, wait=self._wait or not run or policy() == "wait" or plan.evaluations > LONG)
+            wait = self._wait or context.among.size > 1  # all workers compute with the same rounding
+            native.ask(plan, wait=wait or not run or policy() == "wait" or plan.evaluations > LONG)
             if not run:
                 return entry, None
             inputs = entry.inputs(arrays, feeds, self._store.backend)

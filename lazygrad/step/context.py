@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,31 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.define.kinds import tensor
-from lazygrad.errors import FeedError, GraphError, Origin, SpecError, TraceError, report
+from lazygrad.errors import FeedError, GraphError, SpecError, TraceError, report
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Mismatch, Spec, fits, sized
 from lazygrad.graph.tensor import Tensor, checked_dtype
 from lazygrad.ops.random import Random
-from lazygrad.ops.source import assign, constant, numeric, placeholder, variable
+from lazygrad.ops.source import assign, constant, numeric, placeholder, replicated, source_of, variable
+from lazygrad.step.called import argument_names, defined, is_array, step_name
 from lazygrad.step.effects import check_updates, fed, needed, shown
 from lazygrad.step.evaluator import Evaluator, Update, as_feed, fed_argument, roots_of, unknown_feed
 from lazygrad.step.widening import warn_if_wider
 from lazygrad.store.variables import Variable
 from lazygrad.trees import leaves, rebuilt
-from lazygrad.values.foreign import has_dlpack, on_device
+from lazygrad.values.rows import Rows, whole_rows
+from lazygrad.workers.among import Among
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
 
-__all__ = ["Context", "check_step", "is_array"]
-
-
-def is_array(x: Any) -> bool:
-    """Whether an argument of a step is an array, and so arrives as a placeholder."""
-    if isinstance(x, np.ndarray):
-        return True
-    return on_device(x) or hasattr(x, "__array_interface__") or hasattr(x, "__array__") or has_dlpack(x)
+__all__ = ["Context"]
 
 
 @dataclass
@@ -65,6 +59,8 @@ class Context:
         self.tracing = tracing
         self.evaluated = False
         self._given = feeds
+        self.among: Among = env._store.among
+        self.rows: dict[str, int] = {}  # of placeholders that are given a worker's rows: how many the batch has
         self._variables: dict[str, Tensor] = {}
         self._placeholders: dict[str, Tensor] = {}
         self._arguments: dict[str, Any] = {}
@@ -96,8 +92,20 @@ class Context:
             self.graph.reads[path] = t.index
         else:
             t = self.graph.tensor(read)
+        if self.among.size > 1 and not self.rows:
+            t = replicated(t, self.among)
         self._variables[path] = t
         return t
+
+    @property
+    def worker(self) -> int:
+        """The number of this worker, from 0 on; 0 where there is one alone."""
+        return self.among.rank
+
+    @property
+    def workers(self) -> int:
+        """How many workers run the step."""
+        return self.among.size
 
     def _let(self, v: Variable, value: Tensor) -> None:
         """Let a variable be read as ``value`` in this call, a tensor of its shape and dtype."""
@@ -177,6 +185,7 @@ class Context:
             VariableError: there is no such variable.
         """
         if isinstance(target, Tensor):
+            target = source_of(target)
             node = target.graph.nodes[target.index]
             if not node.of(variable):
                 facts = [f"target:  {target.spec}   {target.graph.describe(target.index)}"]
@@ -252,7 +261,7 @@ class Context:
         if inspect.isgenerator(result) or inspect.iscoroutine(result):
             result.close()
             cure = "A step is an ordinary function, without yield or async; it returns what is to be computed."
-            raise GraphError(report(f"cannot run {step_name(step)}: it is a generator", at=_defined(step), cure=cure))
+            raise GraphError(report(f"cannot run {step_name(step)}: it is a generator", at=defined(step), cure=cure))
         if self.graph.guide is None and not self.env._store.is_widening_said:
             self.env._store.is_widening_said = warn_if_wider(self.graph, step_name(step))
         return result
@@ -268,8 +277,14 @@ class Context:
         while path in self._placeholders:  # two arguments of one name, by way of * and **
             path += "'"
         backend = self.env._store.backend
+        count = whole_rows(leaf) if self.among.size > 1 else None
+        leaf = np.asarray(leaf) if isinstance(leaf, Rows) else leaf
         array = backend.xp.asarray(numeric(leaf, backend=backend), order="C")
-        t = placeholder.write(self.graph, name=path, shape=tuple(array.shape), dtype=array.dtype)
+        shape = tuple(array.shape)
+        if count is not None:
+            self.rows[path] = count
+            shape = (count, *shape[1:])
+        t = placeholder.write(self.graph, name=path, shape=shape, dtype=array.dtype)
         self._placeholders[path] = t
         self._arguments[path] = array
         return t
@@ -357,39 +372,3 @@ class Context:
             raise TraceError(self._nothing_asked(result))
         self._check_statistics(evaluator._pushed)
         return tuple(roots)
-
-
-def check_step(step: Any) -> None:
-    """Raise GraphError unless ``step`` can be called."""
-    if not callable(step):
-        cure = "Give a function that takes a context: def step(ctx, ...): ..."
-        raise GraphError(report(f"cannot run {step!r:.60}: it is not a function", at=here(), cure=cure))
-
-
-def step_name(step: Any) -> str:
-    """What messages call a step."""
-    return getattr(step, "__name__", type(step).__name__)
-
-
-def _defined(step: Any) -> Origin | None:
-    """Where a step is defined."""
-    code = getattr(step, "__code__", None)
-    return None if code is None else Origin(code, -1)
-
-
-_NAMES: weakref.WeakKeyDictionary[Any, list[str]] = weakref.WeakKeyDictionary()  # by code, for as long as it lives
-
-
-def argument_names(step: Callable[..., Any], count: int) -> list[str]:
-    """What the step calls its positional arguments after the context."""
-    code = getattr(step, "__code__", None)
-    names = _NAMES.get(code) if code is not None else None
-    if names is None:
-        try:
-            parameters = list(inspect.signature(step).parameters.values())[1:]
-        except (TypeError, ValueError):
-            parameters = []
-        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if code is not None:
-            _NAMES[code] = names
-    return names[:count] + [f"argument{i}" for i in range(len(names), count)]

@@ -44,14 +44,18 @@ class Guides:
                 self._graphs.popitem(last=False)
 
 
-def planned(graph: Graph, roots: tuple[int, ...], backend: Backend) -> Runner:
-    """What runs a graph for these roots, made once for all graphs that follow the same guide."""
-    plans: dict[tuple[int, ...], Runner] = graph.plans if graph.guide is None else graph.guide.plans
-    runner = plans.get(roots)
+def planned(graph: Graph, roots: tuple[int, ...], backend: Backend, arranged: Any = None) -> Runner:
+    """What runs a graph for these roots, made once for all graphs that follow the same guide.
+
+    ``arranged`` is a pass of the plan, which compares as what it does.
+    """
+    plans: dict[Any, Runner] = graph.plans if graph.guide is None else graph.guide.plans
+    key = roots, arranged
+    runner = plans.get(key)
     if runner is None:
         if len(plans) >= MAX_PLANS:
             plans.clear()
-        runner = plans[roots] = Runner(Plan(graph, roots, shared=False), backend)
+        runner = plans[key] = Runner(Plan(graph, roots, shared=False, arranged=arranged), backend)
     return runner
 
 

@@ -16,9 +16,10 @@ from lazygrad.graph.graph import freeze
 from lazygrad.graph.registry import here, level
 from lazygrad.graph.spec import Mismatch, Spec
 from lazygrad.ops.source import numeric
-from lazygrad.step.context import is_array
+from lazygrad.step.called import is_array
 from lazygrad.trees import leaves, structure
 from lazygrad.values.foreign import dtype_of, on_device
+from lazygrad.values.rows import whole_rows
 
 __all__ = ["MANY", "Signatures", "signature"]
 
@@ -123,6 +124,10 @@ def _tree_signature(value: Any, name: str, arrays: list[Any], parts: list[Any], 
     parts.append(structure(value))
     for path, leaf in leaves(value, name):
         if is_array(leaf):
+            count = whole_rows(leaf)
+            if count is not None:
+                leaf = np.asarray(leaf)
+                parts.append(("rows", count))
             if on_device(leaf):
                 leaf = backend.taken(leaf)
             elif type(leaf) is not np.ndarray:

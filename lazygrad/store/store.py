@@ -16,6 +16,7 @@ from lazygrad.graph.registry import here
 from lazygrad.store.draws import Drawing, Draws
 from lazygrad.store.turns import depth, renewed_at_forks
 from lazygrad.store.variables import Variable, bits
+from lazygrad.workers.among import ALONE, Among
 
 if TYPE_CHECKING:
     from lazygrad.backends.base import Backend
@@ -62,6 +63,7 @@ class Store:
         lock: one thread at a time runs a step or changes something.
         executing: in words, what nobody may come between; empty, if there is nothing. An interrupt may leave it.
         scope: the outermost one that has begun.
+        among: the workers that run the same steps.
         is_widening_said: whether it was said that a step computes in a wider dtype.
     """
 
@@ -78,6 +80,7 @@ class Store:
         self.executing = ""
         self.scope: Scope | None = None
         self.is_widening_said = False
+        self.among: Among = ALONE
         renewed_at_forks(self)
 
     def __iter__(self) -> Iterator[Variable]:

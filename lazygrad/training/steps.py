@@ -17,8 +17,8 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import takes_train
 from lazygrad.ops.source import assign
+from lazygrad.step.called import argument_names, step_name
 from lazygrad.step.compiled import Compiled
-from lazygrad.step.context import argument_names, step_name
 from lazygrad.step.evaluator import Update
 from lazygrad.training.data import Table, first, pieces
 from lazygrad.training.labels import ranges

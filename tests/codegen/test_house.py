@@ -74,6 +74,7 @@ KNOT = {"graph/tensor.py", "graph/graph.py", "define/kinds.py", "store/variables
 MUTUAL = {
     "ops/arithmetic.py": {"log"},  # the derivative of a power; logarithms have powers in theirs
     "ops/movement.py": {"sum_to"},  # the transpose of broadcasting, whose own is broadcasting
+    "ops/source.py": {"total"},  # the transpose of reading a variable on several workers, which adds them up
     "ops/reduction.py": {"sort"},  # of a median, by which sorting may pad
 }
 

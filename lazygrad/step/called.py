@@ -1,0 +1,59 @@
+"""The function that a user gives as a step: what messages call it and its arguments, and which of these are arrays."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.errors import GraphError, Origin, report
+from lazygrad.graph.registry import here
+from lazygrad.values.foreign import has_dlpack, on_device
+
+__all__ = ["argument_names", "check_step", "defined", "is_array", "step_name"]
+
+
+def is_array(x: Any) -> bool:
+    """Whether an argument of a step is an array, and so arrives as a placeholder."""
+    if isinstance(x, np.ndarray):
+        return True
+    return on_device(x) or hasattr(x, "__array_interface__") or hasattr(x, "__array__") or has_dlpack(x)
+
+
+def check_step(step: Any) -> None:
+    """Raise GraphError unless ``step`` can be called."""
+    if not callable(step):
+        cure = "Give a function that takes a context: def step(ctx, ...): ..."
+        raise GraphError(report(f"cannot run {step!r:.60}: it is not a function", at=here(), cure=cure))
+
+
+def step_name(step: Any) -> str:
+    """What messages call a step."""
+    return getattr(step, "__name__", type(step).__name__)
+
+
+def defined(step: Any) -> Origin | None:
+    """Where a step is defined."""
+    code = getattr(step, "__code__", None)
+    return None if code is None else Origin(code, -1)
+
+
+_NAMES: weakref.WeakKeyDictionary[Any, list[str]] = weakref.WeakKeyDictionary()  # by code, for as long as it lives
+
+
+def argument_names(step: Callable[..., Any], count: int) -> list[str]:
+    """What the step calls its positional arguments after the context."""
+    code = getattr(step, "__code__", None)
+    names = _NAMES.get(code) if code is not None else None
+    if names is None:
+        try:
+            parameters = list(inspect.signature(step).parameters.values())[1:]
+        except (TypeError, ValueError):
+            parameters = []
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if code is not None:
+            _NAMES[code] = names
+    return names[:count] + [f"argument{i}" for i in range(len(names), count)]

@@ -1,0 +1,66 @@
+"""The workers that the nodes of a graph exchange with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lazygrad.workers.alone import Alone
+
+__all__ = ["ALONE", "Among"]
+
+
+class Among:
+    """The workers that a node exchanges with: a setting that is equal only to itself, and prints as their number.
+
+    Attributes:
+        communicator: what carries the numbers.
+        rank, size: which worker this is, and of how many.
+    """
+
+    def __init__(self, communicator: Any) -> None:
+        self.communicator = communicator
+        self.rank: int = communicator.rank
+        self.size: int = communicator.size
+        self.under_way: dict[int, tuple[Any, Any]] = {}  # by number the sums that have begun: array and request
+
+    def total(self, x: Any) -> Any:
+        """The sum of an array over all workers, in a new array; waits for them."""
+        found = _carried(x)
+        if self.size > 1:
+            self.communicator.sum(found)
+        return found.astype(x.dtype, copy=False).reshape(x.shape)
+
+    def begin(self, number: int, parts: Any) -> None:
+        """Begin the sum of several arrays of one dtype, as one."""
+        flat = [part.reshape(-1) for part in parts]
+        found = np.concatenate(flat) if len(flat) > 1 else np.array(flat[0])
+        self.under_way[number] = found, self.communicator.begin(found)
+
+    def end(self, number: int) -> Any:
+        """The sum with this number, when it is there: one array with one axis."""
+        found, request = self.under_way.pop(number)
+        request.wait()
+        return found
+
+    def __repr__(self) -> str:
+        return f"{self.size}"
+
+    def __copy__(self) -> Among:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Among:
+        return self  # the workers are not copied with a graph, or an environment, that names them
+
+    def __reduce__(self) -> Any:
+        return Among, (Alone(),)  # nor are they there where it is unpickled
+
+
+ALONE = Among(Alone())
+
+
+def _carried(x: Any) -> Any:
+    """A contiguous copy of an array, in a dtype in which sums travel."""
+    dtype: Any = np.int64 if x.dtype.kind == "b" else np.float32 if x.dtype.char == "e" else x.dtype
+    return np.array(x, dtype, order="C")
