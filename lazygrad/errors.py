@@ -14,6 +14,7 @@
     ├── LoopError(RuntimeError)      a loop takes more turns than it may
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
     ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
+    ├── ExportError(ValueError)      a step has no form elsewhere, or not for that target
     ├── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
     └── WorkerError(RuntimeError)    another worker has failed or ended, or does something else
 
@@ -34,6 +35,7 @@ __all__ = [
     "BackendError",
     "DataError",
     "DefinitionError",
+    "ExportError",
     "FeedError",
     "GradientError",
     "GraphError",
@@ -100,6 +102,10 @@ class BackendError(LazygradError, RuntimeError):
 
 class DataError(LazygradError, ValueError):
     """Data, a start, or a setting that goes with them cannot be trained with, or solved from; nothing was changed."""
+
+
+class ExportError(LazygradError, ValueError):
+    """A step cannot be exported: something in it has no form there; no file was written."""
 
 
 class SaveError(LazygradError, ValueError):

@@ -25,7 +25,7 @@ class Traced:
         constants: arrays that the step has beside its arguments.
         pack: makes what the step returns of the arrays.
         feeds: names that may be fed.
-        arguments: names of array arguments, which may not.
+        arguments: names of array arguments, in order, which may not.
         version: of the store for which it was traced.
     """
 
@@ -35,7 +35,7 @@ class Traced:
     constants: Sequence[Any]
     pack: Callable[[Sequence[Any]], Any]
     feeds: set[str]
-    arguments: set[str]
+    arguments: tuple[str, ...]
     version: int
 
     @classmethod
@@ -54,7 +54,7 @@ class Traced:
                 sources.append(("feed", params["name"]))
         constants = [store.backend.asarray(array) for array in context.graph.constants]
         feeds = context._placeholders.keys() - context._arguments.keys()
-        return cls(runner, native, sources, constants, pack, feeds, set(arguments), store.version)
+        return cls(runner, native, sources, constants, pack, feeds, tuple(arguments), store.version)
 
     def inputs(self, arrays: Sequence[Any], feeds: dict[str, Any] | None, backend: Backend) -> list[Any]:
         """The arrays for the inputs of the plan, in order.

@@ -21,6 +21,7 @@ def test_the_tree_of_exceptions_is_the_one_that_is_documented() -> None:
         "LoopError": RuntimeError,
         "BackendError": RuntimeError,
         "DataError": ValueError,
+        "ExportError": ValueError,
         "SaveError": ValueError,
         "WorkerError": RuntimeError,
     }

@@ -31,7 +31,19 @@ except (ImportError, OSError) as reason:  # OSError: its library cannot be loade
 else:
     _missing = None
 
-__all__ = ["PIPELINE", "Code", "Host", "Unavailable", "compiled", "end", "load", "locked", "machine", "versions"]
+__all__ = [
+    "PIPELINE",
+    "Code",
+    "Host",
+    "Unavailable",
+    "compiled",
+    "cross_compiled",
+    "end",
+    "load",
+    "locked",
+    "machine",
+    "versions",
+]
 
 PIPELINE = 1  # another number whenever the same text is compiled in another way
 
@@ -122,6 +134,21 @@ def compiled(text: str, level: int = 1) -> bytes:
     with _lock:
         target = _target(level)
         return emitted(binding, target, machine().triple, text, level)
+
+
+def cross_compiled(text: str, triple: str, cpu: str, features: str, level: int = 1) -> bytes:
+    """A module as object code for another machine.
+
+    Raises:
+        Unavailable: there is no llvmlite to be used.
+        RuntimeError: LLVM refuses the text, or does not know the machine.
+    """
+    _check()
+    with _lock:
+        binding.initialize_all_targets()
+        binding.initialize_all_asmprinters()
+        target = target_machine(binding, triple, cpu, features, level)
+        return emitted(binding, target, triple, text, level)
 
 
 @atexit.register

@@ -211,6 +211,10 @@ class Native:
             length += len(body)
         return [*found, self._module(names)]
 
+    def whole(self) -> Module:
+        """The kernels that the table runs as one module, without what takes arrays of Python over."""
+        return self._module(sorted(self.functions.keys() - {"take"}))
+
     def _module(self, names: list[str]) -> Module:
         head = "define i64 @{}(ptr noalias %arguments, i64 %begin, i64 %end) #0 {}"
         functions = [head.format(name, self.functions[name]) for name in names]

@@ -1,0 +1,70 @@
+"""What is exported: the plan of a step, with the arrays that it reads beside its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lazygrad.errors import ExportError, report
+from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Spec
+from lazygrad.plan import Plan
+
+__all__ = ["Given", "Source", "checked"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """An argument of a step that is an array.
+
+    Attributes:
+        said: its name, as the step calls it.
+        node: that stands for it; None if nothing reads it.
+    """
+
+    said: str
+    spec: Spec
+    node: int | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A step as it was traced for some arguments.
+
+    Attributes:
+        name: of the step.
+        inputs: its arguments that are arrays, then what is fed, in order.
+        outputs: names for the values of the plan, in order: where they stand in what the step returns.
+        arrays: those of the variables and of the constants that it reads, by node, in NumPy's memory.
+        word: what the environment's random numbers are made of.
+    """
+
+    plan: Plan
+    name: str
+    inputs: tuple[Given, ...]
+    outputs: tuple[str, ...]
+    arrays: Mapping[int, Any]
+    word: int
+
+
+def checked(source: Source) -> Source:
+    """The same, if it is a function of its arguments.
+
+    Raises:
+        ExportError: it changes variables, or returns nothing.
+    """
+    plan = source.plan
+    for name, node in plan.updates.items():
+        raise ExportError(
+            report(
+                f"cannot export {source.name}: it changes variable {name!r}",
+                at=plan.origin(node),
+                facts=[f"variables that change:  {len(plan.updates)}, the first {plan.graph.describe(node)}"],
+                cure="What is exported returns outputs and nothing else: export the step that predicts.",
+            )
+        )
+    if not plan.values:
+        cure = "Return the tensors that the exported function is to compute."
+        raise ExportError(report(f"cannot export {source.name}: it returns nothing", at=here(), cure=cure))
+    return source

@@ -1,0 +1,122 @@
+"""What a compiled step hands over to be exported: its plan for some arguments, and the arrays that it reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lazygrad.export.source import Given, Source
+from lazygrad.graph.spec import Spec
+from lazygrad.step.traced import Traced
+from lazygrad.trees import leaves
+
+if TYPE_CHECKING:
+    from lazygrad.export.address import Address
+    from lazygrad.store.store import Store
+
+__all__ = ["Exporting", "source_of"]
+
+
+class Exporting:
+    """What takes a compiled step elsewhere."""
+
+    def _source(self, args: tuple[Any, ...]) -> Source:
+        """The step for some arguments, with the numbers that its variables have now."""
+        raise NotImplementedError
+
+    def export(self, path: str | os.PathLike[str], *args: Any, **settings: Any) -> list[Path]:
+        """Write the step for arguments like these as functions of C, which need nothing of Python.
+
+        ``path`` is ``"folder/name"``: the function ``name`` is declared in ``name.h``, and is in ``name.o`` and in the
+        library ``name.so``, which are made of the text ``name.ll``. It takes a pointer for every array among the
+        arguments, one for every array that the step returns, and memory to work in. It has the numbers that the
+        variables have now, and gives the same bits as the step where it is made for the same processor.
+
+        Args:
+            path: where the files are written: all of them, or none.
+            args: as the step is called; keyword arguments are given by :meth:`bound`.
+            settings: ``target="host"``, or ``"x86-64-v2"``, ``"aarch64-linux"``, ``"wasm32"`` and the like;
+                ``weights="inside"`` the code, or in a ``"file"`` beside; ``shared=True`` if a library is wanted, which
+                it is for this machine and for WebAssembly; ``lapack=""``, or how a program is linked with LAPACK
+                (``"-llapack"``), if the step may call it.
+
+        Returns:
+            The files.
+
+        Raises:
+            ExportError: something in the step cannot be exported, such as an update: it says the line.
+            SaveError: a file cannot be written.
+            BackendError: there is no compiler, or no linker.
+        """
+        from lazygrad.export.c import export
+
+        return export(self._source(args), path, **settings)
+
+    def address(self, *args: Any, form: str = "arrays") -> Address:
+        """The step for arguments like these as a function of C in this process, for native code that calls it.
+
+        It has the numbers that the variables have now, may be called by any number of threads, and needs no lock of
+        Python's.
+
+        Args:
+            args: as the step is called.
+            form: ``"arrays"``: a pointer for every array, those of the arguments first, and 0 is returned;
+                ``"scipy"``: ``double f(int n, double *x)``, for ``LowLevelCallable``; ``"logp"``, for samplers:
+                ``int f(size_t n, const double *x, double *grad, double *value, void *data)``, of a step that returns a
+                number and its gradient.
+
+        Returns:
+            A number, the address; its ``function`` is the same for ``ctypes`` and SciPy. The code is in memory as long
+            as it is.
+
+        Raises:
+            ExportError: something in the step has no native form, or it does not fit the form.
+            BackendError: there is no compiler.
+        """
+        from lazygrad.export.address import address
+
+        return address(self._source(args), form)
+
+
+class _Mark:
+    """Stands for an array in what a step returns."""
+
+
+def source_of(entry: Traced, name: str, arrays: Sequence[Any], store: Store) -> Source:
+    """A step as it was traced, with the numbers that its variables have now.
+
+    Args:
+        entry: what is known of its signature.
+        name: of the step.
+        arrays: its arguments that are arrays.
+        store: of its environment.
+    """
+    plan, backend = entry.runner.plan, store.backend
+    nodes = dict(zip(entry.sources, entry.runner.input_nodes, strict=True))
+    inputs = [
+        _given(said, Spec(tuple(array.shape), array.dtype), nodes.get(("argument", which)), entry)
+        for which, (said, array) in enumerate(zip(entry.arguments, arrays, strict=True))
+    ]
+    for (kind, which), node in nodes.items():
+        if kind == "feed":
+            inputs.append(Given(which, plan.spec(node), node))
+    held = {i: store.find(v).live(store.state[0]) for v, i in plan.variables.items()}
+    held |= {node: entry.constants[which] for (kind, which), node in nodes.items() if kind == "constant"}
+    found = {i: backend.to_numpy(array) for i, array in held.items()}
+    return Source(plan, name, tuple(inputs), _outputs(entry), found, store.draws.word)
+
+
+def _given(said: str, spec: Spec, node: int | None, entry: Traced) -> Given:
+    return Given(said, spec if node is None else entry.runner.plan.spec(node), node)
+
+
+def _outputs(entry: Traced) -> tuple[str, ...]:
+    """Where each value stands in what the step returns."""
+    marks = [_Mark() for _ in entry.runner.plan.values]
+    paths = {id(leaf): path for path, leaf in leaves(entry.pack(marks))}
+    found = [paths.get(id(mark), "") for mark in marks]
+    plain = ["y"] if len(marks) == 1 else [f"y{k}" for k in range(len(marks))]
+    # A tuple has numbers for names, and a single tensor has none.
+    return tuple([k if path[1:-1].isdigit() or not path else path for path, k in zip(found, plain, strict=True)])

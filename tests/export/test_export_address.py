@@ -1,0 +1,116 @@
+"""``compiled.address()``: function pointers for SciPy, samplers and whoever else calls native code."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from exported import bits
+from scipy import LowLevelCallable
+from scipy.integrate import nquad, quad
+
+import lazygrad as lg
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+
+
+def pointer(array: Any) -> Any:
+    """What a function of the form ``logp`` is given."""
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+
+
+def test_scipy_integrates_a_step() -> None:
+    """A function of numbers, and one of a vector and a number, whose variables are part of it."""
+    env = lg.VariableEnvironment(dtype="float64")
+    env.name("rate").set(2.0)
+    step = env.compile(lambda ctx, x: lg.exp(-ctx.variable("rate") * x))
+    address = step.address(np.float64(0), form="scipy")
+    assert address.declaration == "double <lambda>(int n, double *x)"
+    assert quad(LowLevelCallable(address.function), 0, 1)[0] == pytest.approx((1 - np.exp(-2)) / 2, rel=1e-12)
+    product = env.compile(lambda ctx, x, y: lg.prod(x) * y).address(np.zeros(2), np.float64(0), form="scipy")
+    assert nquad(LowLevelCallable(product.function), [[0, 1], [0, 2], [0, 2]])[0] == pytest.approx(2.0, rel=1e-12)
+    assert np.isnan(address.function(2, pointer(np.zeros(2)))), "another count of numbers"
+
+
+@pytest.mark.parametrize("n", [5, 20_000])
+def test_a_sampler_gets_value_and_gradient(n: int) -> None:
+    """The bits of the compiled step, in workspaces on the stack and beside it; another length is refused."""
+
+    def logp(ctx: Any, x: Any) -> Any:
+        value = -lg.sum(x**4) - lg.sum((x[1:] - x[:-1]) ** 2)
+        return value, lg.grad(value, x)
+
+    step = lg.VariableEnvironment(dtype="float64").compile(logp, wait=True)
+    x = np.random.default_rng(0).standard_normal(n)
+    step(x)
+    address = step.address(x, form="logp")
+    gradient, value = np.zeros(n), np.zeros(())
+    assert address.function(n, pointer(x), pointer(gradient), pointer(value), None) == 0
+    assert bits(step(x)) == bits([value, gradient])
+    assert address.function(n - 1, pointer(x), pointer(gradient), pointer(value), None) == 1
+
+
+def test_a_pointer_for_every_array_and_many_threads() -> None:
+    """The plain form, called at once from several threads, with the numbers of when it was made."""
+    env = lg.VariableEnvironment(seed=0)
+    layer = lg.nn.Linear(env, 8, 8, name="layer")
+    step = env.compile(lambda ctx, x: lg.scan(lambda c, _: (lg.tanh(layer(c)), None), x, length=20)[0], wait=True)
+    x = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+    step(x)
+    expected = bits([step(x)])
+    address = step.address(x)
+    assert address.declaration == "int <lambda>(void *x, void *y)"
+    env["layer/bias"] = np.ones(8)
+    found = np.zeros((6, 8, 8), np.float32)
+
+    def work(k: int) -> None:
+        for _ in range(200):
+            assert address.function(x.ctypes.data, found[k].ctypes.data) == 0
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(found))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [expected] * len(found) == [bits([one]) for one in found]
+
+
+def test_the_code_lives_as_long_as_the_address() -> None:
+    """Or its function: the step, its environment, and all it was made of may be gone."""
+    env = lg.VariableEnvironment(dtype="float64")
+    address = env.compile(lambda ctx, x: x * 2).address(np.float64(0), form="scipy")
+    function = address.function
+    del env, address
+    gc.collect()
+    for _ in range(3):  # what is not used any more is unloaded when something is loaded
+        lg.VariableEnvironment(dtype="float64").compile(lambda ctx, x: x * 3).address(np.float64(0), form="scipy")
+    assert function(1, pointer(np.ones(1))) == 2.0
+
+
+def test_lapack_is_that_of_scipy() -> None:
+    """In this process there is one to be called."""
+    step = lg.VariableEnvironment(dtype="float64").compile(lambda ctx, a: lg.linalg.cholesky(a), wait=True)
+    a = np.eye(30) * 2 + 0.1
+    step(a)
+    address, found = step.address(a), np.zeros((30, 30))
+    assert address.function(a.ctypes.data, found.ctypes.data) == 0
+    assert bits([step(a)]) == bits([found])
+
+
+def test_forms_that_do_not_fit_are_refused() -> None:
+    """With what the step takes and returns, and what the form wants."""
+    step = lg.VariableEnvironment().compile(lambda ctx, x: x * 2)
+    with pytest.raises(lg.ExportError) as caught:
+        step.address(np.ones(3, np.float32), form="logp")
+    assert str(caught.value).split("\n\n")[-1] == (
+        "    in:   float32[3]  x\n    out:  float32[3]  y\n"
+        "    It takes one float64 vector x, and returns its logarithm and lg.grad of that for x."
+    )
+    with pytest.raises(lg.ExportError, match="It takes float64 numbers or arrays"):
+        step.address(np.ones(3, np.float32), form="scipy")
+    with pytest.raises(lg.ExportError, match="Did you mean 'logp'"):
+        step.address(np.ones(3, np.float32), form="log")

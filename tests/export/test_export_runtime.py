@@ -1,0 +1,169 @@
+"""``lazygrad_runtime``: exported steps called with NumPy alone, and libraries that are refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exported import bits
+
+import lazygrad as lg
+import lazygrad_runtime
+
+pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, ("cc", "gcc", "clang"))) and importlib.util.find_spec("ziglang") is None,
+    reason="there is no linker",
+)
+ROOT = Path(__file__).parents[2]
+
+
+def exported(folder: Path, **settings: Any) -> tuple[Any, Any, Any]:
+    """A step, its argument, and the library that is made of it."""
+    env = lg.VariableEnvironment(seed=0)
+    layer = lg.nn.Linear(env, 6, 5, name="layer")
+    step = env.compile(lambda ctx, x: {"y": lg.tanh(layer(x)), "most": lg.argmax(layer(x), axis=1)}, wait=True)
+    x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
+    step(x)
+    step.export(folder / "predict", x, **settings)
+    return step, x, lazygrad_runtime.load(folder / "predict.so")
+
+
+@pytest.mark.parametrize("weights", ["inside", "file"])
+def test_a_library_gives_the_bits_of_the_step(tmp_path: Path, weights: str) -> None:
+    """In order or by name, with the weights in the code or beside it."""
+    step, x, loaded = exported(tmp_path, weights=weights)
+    expected = bits(step(x).values())
+    assert expected == bits(loaded(x))
+    assert expected == bits(loaded(x=x.astype(np.float64)[:, ::1].astype(np.float32)[::1]))
+    assert expected == bits(loaded(np.asfortranarray(x))), "another order is copied"
+    assert repr(loaded) == "<predict(x: float32[3, 6]) -> y: float32[3, 5], most: int64[3]>"
+
+
+def test_threads_call_it_at_once(tmp_path: Path) -> None:
+    """Each has a workspace of its own."""
+    step, x, loaded = exported(tmp_path)
+    given = [x + k for k in range(8)]
+    expected = [bits(step(a).values()) for a in given]
+    found: list[Any] = [None] * len(given)
+
+    def work(k: int) -> None:
+        for _ in range(300):
+            found[k] = bits(loaded(given[k]))
+            assert found[k] == expected[k]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(given))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert expected == found
+
+
+def test_draws_follow_seed_and_run(tmp_path: Path) -> None:
+    """The same seed draws what an environment with that seed draws."""
+    step = lg.VariableEnvironment(seed=3).compile(lambda ctx: ctx.random.normal((50,)), wait=True)
+    step.export(tmp_path / "noise")
+    loaded = lazygrad_runtime.load(tmp_path / "noise.so")
+    other = lg.VariableEnvironment(seed=9).compile(lambda ctx: ctx.random.normal((50,)), wait=True)
+    assert bits([step() for _ in range(3)]) == bits([loaded(run=k) for k in range(3)])
+    assert bits([other() for _ in range(3)]) == bits([loaded(seed=9, run=k) for k in range(3)])
+
+
+def test_it_needs_numpy_alone(tmp_path: Path) -> None:
+    """A process that loads a library imports nothing of lazygrad, of SciPy, or of llvmlite."""
+    step, x, _ = exported(tmp_path)
+    np.save(tmp_path / "x.npy", x)
+    program = (
+        "import sys, numpy as np, lazygrad_runtime\n"
+        "print(lazygrad_runtime.load('predict.so')(np.load('x.npy'))[1].tolist())\n"
+        "print([name for name in ('lazygrad', 'scipy', 'llvmlite') if name in sys.modules])\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [str(step(x)["most"].tolist()), "[]"]
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """Shapes, kinds of dtypes, too many arrays, unknown names, a seed where nothing is drawn."""
+    _, x, loaded = exported(tmp_path)
+    wrong = [
+        (lambda: loaded(x[:2]), "wanted:  float32[3, 6]\n    given:   float32[2, 6]"),
+        (lambda: loaded(x + 1j), "given:   complex64[3, 6]"),
+        (lambda: loaded(), "takes the arrays x\n\n    given:  "),
+        (lambda: loaded(x, x), "given:  2 in order"),
+        (lambda: loaded(z=x), "given:  z"),
+        (lambda: loaded(x, x=x), "given:  1 in order, x"),
+        (lambda: loaded(x, seed=1), "draws no random numbers"),
+    ]
+    for call, text in wrong:
+        with pytest.raises(lazygrad_runtime.LoadError) as caught:
+            call()
+        assert text in str(caught.value)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libraries are ELF files on Linux")
+def test_libraries_that_are_not_for_this_machine_are_refused(tmp_path: Path) -> None:
+    """Missing, no library, damaged, of another processor, with another name, of one that can more; weights too."""
+    _, _, _ = exported(tmp_path, weights="file")
+    whole = (tmp_path / "predict.so").read_bytes()
+    other = 183 if platform.machine() == "x86_64" else 62
+    cases = {
+        "text.so": (b"hello", "it is no shared library"),
+        "web.so": (b"\0asm" + bytes(40), "it is WebAssembly"),
+        "other.so": (whole[:18] + other.to_bytes(2, "little") + whole[20:], "and this machine is"),
+        "short.so": (whole[:64], "Export it anew"),
+        "renamed.so": (whole, "it has no function renamed_spec"),
+    }
+    for name, (data, text) in cases.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(lazygrad_runtime.LoadError) as caught:
+            lazygrad_runtime.load(tmp_path / name)
+        assert text in str(caught.value), name
+    with pytest.raises(lazygrad_runtime.LoadError, match="FileNotFoundError"):
+        lazygrad_runtime.load(tmp_path / "missing.so")
+    weights = tmp_path / "predict.weights"
+    data = weights.read_bytes()
+    for damaged in (data[:-1], bytes([data[0] ^ 1]) + data[1:]):
+        weights.write_bytes(damaged)
+        with pytest.raises(lazygrad_runtime.LoadError, match="It is damaged, or of another export"):
+            lazygrad_runtime.load(tmp_path / "predict.so")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the features are those of x86")
+def test_code_for_a_processor_that_can_more_is_refused(tmp_path: Path) -> None:
+    """It would end the process at its first instruction that is missing."""
+    for spec, missing in (
+        ({"cpu": "future", "features": "+avx,+avx2,-fma"}, "avx, avx2"),
+        ({"cpu": "x86-64-v4", "features": ""}, "avx512f"),
+    ):
+        flags = tmp_path / "cpuinfo"
+        flags.write_text("processor : 0\nflags : fpu sse4_1 sse4_2\n")
+        with pytest.raises(lazygrad_runtime.LoadError, match=f"this processor lacks {missing}"):
+            lazygrad_runtime._check_features(Path("f.so"), spec, flags)
+        lazygrad_runtime._check_features(Path("f.so"), {"cpu": "", "features": "+sse4.2"}, flags)
+
+
+def test_a_loop_that_takes_too_many_turns_says_so(tmp_path: Path) -> None:
+    """The function returns 1, and the caller is told."""
+    env = lg.VariableEnvironment(seed=0)
+
+    def doubled(ctx: Any, x: Any) -> Any:
+        return lg.while_loop(lambda y: lg.sum(y) < 1e6, lambda y: y @ y, x, max_steps=3)
+
+    x = np.eye(20, dtype=np.float32)
+    env.compile(doubled).export(tmp_path / "doubled", x)
+    with pytest.raises(RuntimeError, match="took more turns than it may"):
+        lazygrad_runtime.load(tmp_path / "doubled.so")(x)
