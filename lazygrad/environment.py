@@ -24,6 +24,7 @@ from lazygrad.step.compiled import Compiled
 from lazygrad.step.context import Context
 from lazygrad.step.evaluator import check_feeds, missing_feed
 from lazygrad.step.guides import Guides, planned
+from lazygrad.step.scaling import checked_precision
 from lazygrad.store.copies import Copied
 from lazygrad.store.draws import Draws, checked_seed, fresh_seed
 from lazygrad.store.store import Store
@@ -201,7 +202,14 @@ class VariableEnvironment(Copied):
 
     # Steps.
 
-    def run(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+    def run(
+        self,
+        step: Callable[..., Any],
+        *args: Any,
+        feeds: dict[str, Any] | None = None,
+        precision: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Call ``step(ctx, *args, **kwargs)`` and evaluate what it returns.
 
         Args:
@@ -209,6 +217,7 @@ class VariableEnvironment(Copied):
                 dicts, or evaluates within.
             args, kwargs: what the step takes; arrays, also nested ones, arrive as placeholders.
             feeds: arrays for placeholders that the step makes, by name.
+            precision: as for :meth:`compile`.
 
         Returns:
             What the step returned, with arrays in place of tensors and ``None`` in place of update ops.
@@ -221,15 +230,16 @@ class VariableEnvironment(Copied):
             self._store.check_idle()
             check_step(step)
             check_feeds(feeds)
-            graph = Graph(self.dtype, self._guides.of(step))
-            context = Context(self, graph, feeds or {}, tracing=False)
+            precision = None if precision is None else checked_precision(precision, self.dtype)
+            graph = Graph(self.dtype, self._guides.of(step, precision))
+            context = Context(self, graph, feeds or {}, False, precision)
             result, followed = self._write(
                 graph, lambda: (context.fetch(context.call(step, args, kwargs)), graph.guide)
             )
-            self._guides.keep(step, graph if followed is None else None)
+            self._guides.keep(step, precision, graph if followed is None else None)
             return result
 
-    def compile(self, step: Callable[..., Any], *, wait: bool = False) -> Compiled:
+    def compile(self, step: Callable[..., Any], *, wait: bool = False, precision: str | None = None) -> Compiled:
         """The step, traced once for each signature of its arguments, and made native code; also a decorator.
 
         The first call with a signature runs at once, on NumPy; native code takes over when it is compiled.
@@ -240,20 +250,33 @@ class VariableEnvironment(Copied):
             step: as for :meth:`run`.
             wait: whether the first call waits for native code. Then every call computes with the same
                 rounding, and a program gives the same numbers whenever it is run.
+            precision: ``"mixed"`` rounds the operands of products of matrices, and so of convolutions, to float16 and
+                sums in float32; all else stays float32. Losses are scaled before gradients are taken, and a step whose
+                gradients are not finite changes nothing but the scale. ``"mixed-bfloat16"`` rounds to bfloat16, whose
+                range needs no scale.
 
         Raises:
             TraceError: when it is called: the step asked for a value.
+            SpecError: there is no such precision, or the environment is not one of float32.
         """
-        return Compiled(self, step, wait)
+        return Compiled(self, step, wait, precision)
 
-    def trace(self, step: Callable[..., Any], *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Graph:
+    def trace(
+        self,
+        step: Callable[..., Any],
+        *args: Any,
+        feeds: dict[str, Any] | None = None,
+        precision: str | None = None,
+        **kwargs: Any,
+    ) -> Graph:
         """The graph of a step, with what it returned as roots; nothing is computed or changed."""
         with self._store.lock:
             self._store.settle()
             check_step(step)
             check_feeds(feeds)
+            precision = None if precision is None else checked_precision(precision, self.dtype)
             graph = Graph(self.dtype)
-            context = Context(self, graph, feeds or {}, tracing=True)
+            context = Context(self, graph, feeds or {}, True, precision)
             roots = self._write(graph, lambda: context.asked(context.call(step, args, kwargs)), keep=False)
             graph.roots = roots
             traced = prune(graph)

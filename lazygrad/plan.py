@@ -19,7 +19,8 @@ from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.ops.streams import _stream
-from lazygrad.rewrite import RULES, optimized, share
+from lazygrad.rewrite import RULES, halved, optimized, prune, share
+from lazygrad.rewrite.halving import described
 
 __all__ = ["NativeCode", "Plan", "draws", "last_reads"]
 
@@ -53,6 +54,7 @@ class Plan:
 
     Attributes:
         graph: the graph after all passes; every node of it is needed.
+        halves: the dtype to which operands of products are rounded, if they are.
         values: the nodes whose arrays are returned, in the order they were asked for.
         updates: for each variable that the run changes, the node that computes its new value.
         variables, placeholders: nodes that stand for them, by name.
@@ -76,7 +78,8 @@ class Plan:
         wanted = Graph(graph.dtype)
         wanted.nodes, wanted.origins = graph.nodes, graph.origins
         wanted.roots = tuple(roots)
-        self.graph = optimized(wanted)
+        self.halves = graph.halves
+        self.graph = optimized(wanted if self.halves is None else halved(prune(wanted), self.halves))
         if shared:
             self.graph = share(self.graph)
         if arranged is not None:
@@ -202,6 +205,8 @@ class Plan:
                 "merge": "Equal nodes are computed once."
             }
             lines += [f"{times:6}  {name:<26}  {laws.get(name, '')}" for name, times in self.graph.rewrites.items()]
+        if self.halves is not None:
+            lines += described(self.graph, self.halves)
         code = self.native()
         if code is not None:
             lines.append(code.explain())

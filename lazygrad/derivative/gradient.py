@@ -132,7 +132,12 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     differentiable("with respect to", x_list)
     if seeds is not None:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
-    return rebuilt(xs, _differentiated("grad", graph, y_list, x_list, seeds))
+    scaling = getattr(graph.context, "scaling", None)  # a body has no context: what is written there is not scaled
+    if scaling is None:
+        return rebuilt(xs, _differentiated("grad", graph, y_list, x_list, seeds))
+    with Section(graph, "gradient"):
+        scaled = _differentiated("grad", graph, y_list, x_list, scaling.seeds(y_list, seeds))
+        return rebuilt(xs, scaling.unscaled(scaled))
 
 
 def _differentiated(name: str, graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: Any) -> list[Tensor]:

@@ -127,6 +127,7 @@ class Graph:
         self.stream: int | None = None  # the node of the stream that draws read, once there is one
         self.rewrites: dict[str, int] = {}
         self.dtype = np.dtype(dtype)
+        self.halves: str | None = None  # the dtype to which a plan rounds the operands of products
         self.open = True
         self.context: Any = None
         self.origin: Origin | None = None

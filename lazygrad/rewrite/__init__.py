@@ -14,6 +14,7 @@ from lazygrad.rewrite import (
     stable,
     strong,
 )
+from lazygrad.rewrite.halving import halved
 from lazygrad.rewrite.passes import absorb, fold, merge, optimized, prune, share, simplify, stabilise, verify
 from lazygrad.rewrite.rules import RULES, Rule, rule
 
@@ -27,6 +28,7 @@ __all__ = [
     "factored",
     "fold",
     "folding",
+    "halved",
     "merge",
     "movement",
     "placing",

@@ -28,6 +28,7 @@ from lazygrad.step.effects import called
 from lazygrad.step.evaluator import Update, check_feeds
 from lazygrad.step.exporting import Exporting, source_of
 from lazygrad.step.looking import profiled
+from lazygrad.step.scaling import checked_precision
 from lazygrad.step.signatures import Signatures, signature
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import EVALUATED
@@ -56,8 +57,11 @@ class Compiled(Exporting):
     part of the signature.
     """
 
-    def __init__(self, env: VariableEnvironment, step: Callable[..., Any], wait: bool = False) -> None:
+    def __init__(
+        self, env: VariableEnvironment, step: Callable[..., Any], wait: bool = False, precision: str | None = None
+    ) -> None:
         check_step(step)
+        self._precision = None if precision is None else checked_precision(precision, env.dtype)
         functools.update_wrapper(self, getattr(step, "func", step), updated=())
         self._env, self._store = env, env._store
         self._step = step
@@ -85,7 +89,7 @@ class Compiled(Exporting):
         with self._store.lock:
             found = self._bound.get(key)
             if found is None:
-                found = Compiled(self._env, functools.partial(self._step, **settings), self._wait)
+                found = Compiled(self._env, functools.partial(self._step, **settings), self._wait, self._precision)
                 self._bound[key] = found
             self._recent[key] = found
             self._recent.move_to_end(key)
@@ -210,7 +214,7 @@ class Compiled(Exporting):
         """Trace, plan, and run for the first time; a failure leaves nothing behind."""
         env = self._env
         graph = Graph(env.dtype)
-        context = Context(env, graph, feeds, tracing=True)
+        context = Context(env, graph, feeds, True, self._precision)
 
         def traced_and_run() -> tuple[Traced, Any]:
             result = context.call(self._step, args, kwargs)
@@ -360,10 +364,10 @@ class Compiled(Exporting):
 
     def __reduce__(self) -> Any:
         # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
-        return Compiled, (self._env, self._step, self._wait)
+        return Compiled, (self._env, self._step, self._wait, self._precision)
 
     def __copy__(self) -> Compiled:
-        return Compiled(self._env, self._step, self._wait)
+        return Compiled(self._env, self._step, self._wait, self._precision)
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from lazygrad.ops.source import assign, constant, numeric, placeholder, replicat
 from lazygrad.step.called import argument_names, defined, is_array, step_name
 from lazygrad.step.effects import check_updates, fed, needed, shown
 from lazygrad.step.evaluator import Evaluator, Update, as_feed, fed_argument, roots_of, unknown_feed
+from lazygrad.step.scaling import PRECISIONS, LossScaling
 from lazygrad.step.widening import warn_if_wider
 from lazygrad.store.variables import Variable
 from lazygrad.trees import leaves, rebuilt
@@ -51,12 +52,22 @@ class Context:
         graph: the graph being written.
         random: draws, a :class:`Random`.
         tracing: whether values can not be asked for, because the step is traced or compiled.
+        scaling: what scales the losses that gradients are taken of, if the precision of the step asks for it.
     """
 
-    def __init__(self, env: VariableEnvironment, graph: Graph, feeds: dict[str, Any], tracing: bool) -> None:
+    def __init__(
+        self,
+        env: VariableEnvironment,
+        graph: Graph,
+        feeds: dict[str, Any],
+        tracing: bool,
+        precision: str | None = None,
+    ) -> None:
         self.env = env
         self.graph = graph
         self.tracing = tracing
+        graph.halves = None if precision is None else PRECISIONS[precision]
+        self.scaling = LossScaling(self) if graph.halves == "float16" else None
         self.evaluated = False
         self._given = feeds
         self.among: Among = env._store.among
@@ -85,16 +96,20 @@ class Context:
         known = self._variables.get(path)
         if known is not None:
             return known
-        read = self.graph.reads.get(path)
-        if read is None:
-            found = self.env._store.find(path)
-            t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)
-            self.graph.reads[path] = t.index
-        else:
-            t = self.graph.tensor(read)
+        t = self._before(path)
         if self.among.size > 1 and not self.rows:
             t = replicated(t, self.among)
         self._variables[path] = t
+        return t
+
+    def _before(self, path: str) -> Tensor:
+        """The value that a variable has before the run, whatever it is read as in this call."""
+        read = self.graph.reads.get(path)
+        if read is not None:
+            return self.graph.tensor(read)
+        found = self.env._store.find(path)
+        t = variable.write(self.graph, name=found.path, shape=found.spec.shape, dtype=found.spec.dtype)
+        self.graph.reads[path] = t.index
         return t
 
     @property
@@ -371,4 +386,8 @@ class Context:
         if not roots and not evaluator._pushed:
             raise TraceError(self._nothing_asked(result))
         self._check_statistics(evaluator._pushed)
-        return tuple(roots)
+        return self.guarded(roots)
+
+    def guarded(self, roots: Sequence[int]) -> tuple[int, ...]:
+        """The roots of a run as they are evaluated: of a scaled loss, updates are made if gradients are finite."""
+        return tuple(roots) if self.scaling is None else self.scaling.guarded(roots)

@@ -163,8 +163,9 @@ class Evaluator:
 
         given = {**context._fed(), **self._feeds}
         roots += context.showing(roots, None if last else given)
-        result = context.env._evaluate(context.graph, tuple(roots), given, packed)
-        context.evaluated_with(set(roots))
+        evaluated = context.guarded(roots)
+        result = context.env._evaluate(context.graph, evaluated, given, packed)
+        context.evaluated_with({*roots, *evaluated})
         return result
 
 

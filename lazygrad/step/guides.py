@@ -29,13 +29,13 @@ class Guides:
         """Forget all."""
         self._graphs.clear()
 
-    def of(self, step: Any) -> list[Graph]:
-        """What the step wrote before."""
-        return self._graphs.get(_code(step), [])
+    def of(self, step: Any, precision: str | None) -> list[Graph]:
+        """What the step wrote before, with the same precision."""
+        return self._graphs.get((_code(step), precision), [])
 
-    def keep(self, step: Any, graph: Graph | None) -> None:
+    def keep(self, step: Any, precision: str | None, graph: Graph | None) -> None:
         """Remember that a step has been run, and what it wrote, unless that followed one of the graphs before."""
-        key = _code(step)
+        key = (_code(step), precision)
         if graph is not None and 0 < len(graph.nodes) <= MAX_GUIDE_NODES:
             self._graphs[key] = [graph, *self._graphs.get(key, [])][:MAX_GUIDES]
         with contextlib.suppress(KeyError):  # there is none, or a handler of a signal has run many other steps

@@ -115,7 +115,8 @@ class Step:
         """
         probe = _Probe(self.function)
         args, kwargs = self.given(batch)
-        graph = self.env.trace(probe, *args, **kwargs)
+        precision = self._run._precision if isinstance(self._run, Compiled) else None
+        graph = self.env.trace(probe, *args, precision=precision, **kwargs)
         if self.graph is None:
             self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
         self._check_returned(probe.returned, graph)

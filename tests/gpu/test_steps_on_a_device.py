@@ -45,10 +45,12 @@ def data(rows: int = 16) -> tuple[Any, Any]:
     return rng.normal(size=(rows, 5)).astype(np.float32), rng.integers(0, 3, rows)
 
 
-def trained(backend: str, optimizer: str, steps: int) -> tuple[list[float], dict[str, Any]]:
+def trained(
+    backend: str, optimizer: str, steps: int, precision: str | None = None
+) -> tuple[list[float], dict[str, Any]]:
     """The losses, and the variables in the end."""
     env = lg.VariableEnvironment(seed=0, backend=backend)
-    step = env.compile(network(env, optimizer), wait=True)
+    step = env.compile(network(env, optimizer), wait=True, precision=precision)
     losses = [float(step(*data())[0]) for _ in range(steps)]
     assert step.is_native
     return losses, {v.path: env._store.backend.to_numpy(v.value) for v in env}
@@ -62,6 +64,16 @@ def test_training_on_a_device_is_training(optimizer: str) -> None:
     assert here.keys() == there.keys()
     for name, value in here.items():
         np.testing.assert_allclose(there[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["mixed", "mixed-bfloat16"])
+def test_training_in_mixed_precision_is_that_of_the_cpu(precision: str) -> None:
+    """Operands are rounded to the same halves, and the scale counts the same steps."""
+    (found, there), (expected, here) = (trained(name, "SGD", 3, precision) for name in ("cupy", "numpy"))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert here.keys() == there.keys()
+    for name, value in here.items():
+        np.testing.assert_allclose(there[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 def test_a_step_is_a_handful_of_launches_and_waits_for_one_word() -> None:
