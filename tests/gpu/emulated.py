@@ -13,6 +13,7 @@ from codegen.native_steps import traced
 from gpu import emulator, ptx_text
 
 from lazygrad.define.kinds import Declared, item
+from lazygrad.engine.agreement import NUDGES, disagreement, nudge
 from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.cuda.entry import DeviceCode, device_code
 from lazygrad.engine.cuda.llvm import ptx
@@ -27,7 +28,7 @@ from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Instruction, Native
 from lazygrad.graph.spec import Spec
 
-__all__ = ["HOST", "Emulated", "emulated", "module_of"]
+__all__ = ["HOST", "Emulated", "emulated", "held_to_the_law", "module_of"]
 
 
 def _host() -> Arithmetic:
@@ -40,12 +41,35 @@ HOST = dataclasses.replace(GPU, writer=_host)  # the same work cut in the same w
 
 
 class Emulated(NamedTuple):
-    """Values, then new values of variables: of the emulator, of the CPU with 32 lanes, of NumPy."""
+    """Values, then new values of variables: of the emulator, of the CPU with 32 lanes, of NumPy.
+
+    ``nudged`` gives those of NumPy once more, each time with last bits moved at random.
+    """
 
     native: Native
     found: list[Any]
     host: list[Any]
     expected: list[Any]
+    nudged: Callable[[], list[Any]]
+
+
+def held_to_the_law(this: Emulated) -> None:
+    """The bits of the host, and the numbers of NumPy as near as ``docs/native.md`` says.
+
+    A NaN is a NaN, whatever its bits: a GPU makes others than a CPU.
+    """
+    several: list[list[Any]] = []
+    for k, (found, host, expected) in enumerate(zip(this.found, this.host, this.expected, strict=True)):
+        assert (host.shape, host.dtype) == (found.shape, found.dtype)
+        assert _without_nan(host).tobytes() == _without_nan(found).tobytes(), (k, host, found)
+        if disagreement(found, expected):
+            several = several or [this.nudged() for _ in range(NUDGES)]
+            said = disagreement(found, expected, [one[k] for one in several])
+            assert said is None, (k, said)
+
+
+def _without_nan(array: Any) -> Any:
+    return np.where(np.isnan(array), np.array(np.nan, array.dtype), array) if array.dtype.kind == "f" else array
 
 
 def module_of(native: Native) -> DeviceCode:
@@ -78,11 +102,19 @@ def emulated(
         device = _Device(native, given, env._store, seed)
         device.run()
     names = list(plan.updates)
+    rng = np.random.default_rng(0)
+
+    def nudged() -> list[Any]:
+        with np.errstate(all="ignore"):
+            found = interpret(plan, backend, given, draw, lambda array: nudge(array, rng))
+        return [found[i] for i in (*plan.values, *(plan.updates[name] for name in names))]
+
     return Emulated(
         native,
         [*map(device.value, plan.values), *(device.arrays[Spare(name)] for name in names)],
         [*host, *(spare[name] for name in names)],
         [reference[i] for i in (*plan.values, *(plan.updates[name] for name in names))],
+        nudged,
     )
 
 

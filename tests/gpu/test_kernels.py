@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from codegen.native_steps import plan_of, random_floats, whole
-from gpu import ptx_text
+from gpu import emulator, ptx_text
 from gpu.emulated import Emulated, emulated, module_of
-from programs import exact_program
 
 import lazygrad as lg
+from lazygrad.engine.cuda.entry import device_code
 from lazygrad.engine.cuda.llvm import assembled, assembler, ptx
 from lazygrad.engine.cuda.target import GPU
-from lazygrad.engine.cuda.threads import Threads
+from lazygrad.engine.cuda.threads import WARP, Threads
+from lazygrad.engine.lanes.registers import F32, Register
 from lazygrad.engine.table.lower import lowered
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
@@ -129,47 +129,6 @@ def test_functions_give_the_bits_of_the_cpu(function: Any, dtype: Any) -> None:
     np.testing.assert_allclose(this.found[0], this.expected[0], rtol=8 * np.finfo(dtype).eps, atol=0)
 
 
-@pytest.mark.thinned(8)
-@pytest.mark.parametrize("seed", range(48))
-def test_a_random_program_computes_the_same(seed: int) -> None:
-    """On whole numbers, which no order of summation rounds."""
-    made = exact_program(random.Random(seed))
-    function = made.function()
-
-    def step(ctx: Any, *arguments: Any) -> Any:
-        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
-        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
-        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
-        return [values[name] for name in made.outputs], updates
-
-    agree(emulated(step, *made.arguments, **{"abc"[k]: value for k, value in enumerate(made.variables)}))
-
-
-OPTIMIZERS = ["SGD", "Adam", "AdamW", "RMSprop", "AdaGrad", "Lion", "NAdam", "RAdam", "Lamb", "Adafactor"]
-
-
-@pytest.mark.thinned(5)
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_training_step_computes_the_same(name: str) -> None:
-    """A network with a loss, its gradient and an optimizer; products of matrices are calls of a library."""
-    env = lg.VariableEnvironment(seed=0)
-    layers = [lg.nn.Linear(env, 5, 8), lg.nn.Linear(env, 8, 3)]
-    optimizer = getattr(lg.optim, name)(env, 0.01)
-
-    def step(ctx: Any, x: Any, y: Any) -> Any:
-        loss = lg.mean(lg.nn.cross_entropy(layers[1](lg.nn.gelu(layers[0](x))), y))
-        return loss, optimizer.minimize(loss)
-
-    x, y = random_floats((16, 5)), whole((16,), np.int64, 0, 3)
-    agree(_of_environment(env, step, x, y), units=64)
-
-
-def _of_environment(env: lg.VariableEnvironment, step: Any, *arguments: Any) -> Emulated:
-    """A step on the emulator, in an environment that has its variables already."""
-    env.run(step, *arguments)  # the optimizer makes its own
-    return emulated(step, *arguments, environment=env)
-
-
 @pytest.mark.thinned(4)
 @pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
 @pytest.mark.parametrize("name", KERNELS)
@@ -206,6 +165,61 @@ def test_without_meetings_some_order_of_threads_gives_wrong_numbers(monkeypatch:
     monkeypatch.setattr(Threads, "meet", lambda self: None)
     wrong = [emulated(step, x, seed=seed) for seed in range(4)]
     assert any(this.host[0].tobytes() != this.found[0].tobytes() for this in wrong)
+
+
+def _room_then_read(w: Threads, x: Register, memory: Register) -> Register:
+    """What one thread writes into a room, and all read."""
+    room = w.room(WARP, F32)
+    w.store(x, room, 0, wide=True)
+    return w.load(room, 7, F32, fixed=False)
+
+
+def _read_then_replaced(w: Threads, x: Register, memory: Register) -> Register:
+    """A number that all read, and one thread replaces."""
+    found = w.load(memory, 3, F32, fixed=False)
+    w.store(found + 1, memory, 3)
+    return found
+
+
+def _room_used_again(w: Threads, x: Register, memory: Register) -> Register:
+    """A room that is written again after all have read what one thread has written."""
+    room = w.room(WARP, F32)
+    w.store(x, room, 0, wide=True)
+    found = w.load(room, 7, F32, fixed=False)
+    w.store(x * 2, room, 0, wide=True)
+    return found
+
+
+def _raced(write: Callable[..., Register], meetings: int | None, seed: int) -> tuple[int, Any]:
+    """How often the threads of a kernel meet, and what it leaves; without the meetings from a number on."""
+    w, count = Threads(), 0
+
+    def counted() -> None:
+        nonlocal count
+        count += 1
+        if meetings is None or count <= meetings:
+            Threads.meet(w)
+
+    w.meet = counted  # type: ignore[method-assign]
+    memory = w.argument(0)
+    x = w.load(w.argument(1), 0, F32, wide=True)
+    w.store(w.widened(write(w, x, memory)), w.argument(2), 0, wide=True)
+    program = ptx_text.read(ptx(device_code({"k": w.body()}, dict(w.definitions)).text))
+    given, result = np.arange(WARP, dtype=np.float32), np.zeros(WARP, np.float32)
+    known, failed = emulator.Memory(), np.zeros(1, np.int64)
+    row = np.array([known.add(a) for a in (given.copy(), given, result)], np.int64)
+    emulator.run(program, "k", 1, WARP, [known.add(row), 1, known.add(failed)], known, seed)
+    return count, result
+
+
+@pytest.mark.parametrize("write", [_room_then_read, _read_then_replaced, _room_used_again])
+def test_a_meeting_that_is_missing_shows(write: Callable[..., Register]) -> None:
+    """Each of the three reasons to meet, planted by itself: without the last meeting some order gives wrong numbers."""
+    right = np.full(WARP, 3 if write is _read_then_replaced else 7, np.float32)
+    for seed in range(8):
+        count, found = _raced(write, None, seed)
+        np.testing.assert_array_equal(found, right)
+    assert any((_raced(write, count - 1, seed)[1] != right).any() for seed in range(8))
 
 
 def test_an_index_out_of_range_sets_the_word_that_ends_the_step() -> None:
