@@ -47,6 +47,7 @@ from lazygrad.errors import ExportError as ExportError
 from lazygrad.errors import FeedError as FeedError
 from lazygrad.errors import GradientError as GradientError
 from lazygrad.errors import GraphError as GraphError
+from lazygrad.errors import LateError as LateError
 from lazygrad.errors import LazygradError as LazygradError
 from lazygrad.errors import LoopError as LoopError
 from lazygrad.errors import PlaceError as PlaceError

@@ -239,7 +239,14 @@ class VariableEnvironment(Copied):
             self._guides.keep(step, precision, graph if followed is None else None)
             return result
 
-    def compile(self, step: Callable[..., Any], *, wait: bool = False, precision: str | None = None) -> Compiled:
+    def compile(
+        self,
+        step: Callable[..., Any],
+        *,
+        wait: bool = False,
+        precision: str | None = None,
+        synchronous: bool = True,
+    ) -> Compiled:
         """The step, traced once for each signature of its arguments, and made native code; also a decorator.
 
         The first call with a signature runs at once, on NumPy; native code takes over when it is compiled.
@@ -254,12 +261,14 @@ class VariableEnvironment(Copied):
                 sums in float32; all else stays float32. Losses are scaled before gradients are taken, and a step whose
                 gradients are not finite changes nothing but the scale. ``"mixed-bfloat16"`` rounds to bfloat16, whose
                 range needs no scale.
+            synchronous: whether a call on a GPU waits to see that it has not failed. If not, a later call, or whatever
+                reads a variable, raises ``LateError``. On NumPy it means nothing.
 
         Raises:
             TraceError: when it is called: the step asked for a value.
             SpecError: there is no such precision, or the environment is not one of float32.
         """
-        return Compiled(self, step, wait, precision)
+        return Compiled(self, step, wait, precision, synchronous)
 
     def trace(
         self,
@@ -382,8 +391,7 @@ class VariableEnvironment(Copied):
                 is missing on either side is left as it is.
 
         Raises:
-            SaveError: the file is missing, damaged, of an unknown version, or of other variables, shapes
-                or dtypes. The environment is then as before.
+            SaveError: the file is missing, damaged, of an unknown version, or of other variables, shapes or dtypes.
         """
         with self._store.lock:
             self._store.check_idle()

@@ -12,6 +12,7 @@
     ├── VariableError(KeyError)      unknown, duplicate or misnamed variable
     ├── TraceError(RuntimeError)     a value was asked for while the graph is being written
     ├── LoopError(RuntimeError)      a loop takes more turns than it may
+    ├── LateError(RuntimeError)      a step that was not waited for had failed
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
     ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
     ├── ExportError(ValueError)      a step has no form elsewhere, or not for that target
@@ -39,6 +40,7 @@ __all__ = [
     "FeedError",
     "GradientError",
     "GraphError",
+    "LateError",
     "LazygradError",
     "LoopError",
     "Origin",
@@ -94,6 +96,18 @@ class TraceError(LazygradError, RuntimeError):
 
 class LoopError(LazygradError, RuntimeError):
     """A loop takes more turns than it may; nothing was changed."""
+
+
+class LateError(LazygradError, RuntimeError):
+    """A step that was not waited for had failed; everything is as it was before that call.
+
+    Attributes:
+        lost: how many calls, the last ones, are as if they had not been.
+    """
+
+    def __init__(self, message: str = "", lost: int = 0) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class BackendError(LazygradError, RuntimeError):

@@ -88,5 +88,11 @@ class Device(Backend, Protocol):
     def architecture(self) -> str:
         """What the GPU is, as NVIDIA's compilers call it: ``sm_80``."""
 
+    def pinned(self, shape: Any, dtype: Any) -> Any:
+        """A NumPy array in memory from which the GPU copies while the host goes on."""
+
+    def event(self) -> Any:
+        """What tells, once it was recorded, whether all that was asked of the GPU before is done."""
+
     def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
         """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments."""

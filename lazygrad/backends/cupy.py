@@ -328,6 +328,16 @@ class CupyBackend:
         """What the GPU is, as NVIDIA's compilers call it: ``sm_80``."""
         return f"sm_{self._cupy.cuda.Device().compute_capability}"
 
+    def pinned(self, shape: Any, dtype: Any) -> Any:
+        """A NumPy array in memory from which the GPU copies while the host goes on."""
+        import cupyx
+
+        return cupyx.empty_pinned(shape, dtype)
+
+    def event(self) -> Any:
+        """What tells, once it was recorded, whether all that was asked of the GPU before is done."""
+        return self._cupy.cuda.Event(disable_timing=True)
+
     def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
         """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments."""
         module = self._cupy.cuda.function.Module()

@@ -17,7 +17,7 @@ from lazygrad.engine.memory import aligned
 from lazygrad.engine.numpy.step import Program
 from lazygrad.engine.refused import Overtaken, Refused
 from lazygrad.engine.tier import Tier
-from lazygrad.errors import BackendError, report
+from lazygrad.errors import BackendError, LateError, report
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import assign
 from lazygrad.plan import Plan
@@ -131,6 +131,9 @@ class Runner:
         self.fixed: dict[int, Any] | None = None  # on a device: what is the same in every run, made there once
         self._sent: dict[int, tuple[Any, Any]] = {}  # constants, as they were given and as they lie on the device
         self.native = native
+        self.number = 1  # of a run since it was last known that none had failed; set by the environment
+        self.is_late = False  # whether the last run may still turn out to have failed
+        self.last: Sequence[Any] = ()  # its inputs, if it may
         # Whether there are loops, and a run that is left in the middle has done nothing.
         acts = any(not node.op.pure and not node.of(assign) for node in plan.graph.nodes)
         self.loops = not acts and any(isinstance(node.op, Region) for node in plan.graph.nodes)
@@ -159,12 +162,14 @@ class Runner:
             The arrays of the plan's values, which nothing will change any more.
         """
         self.runs += 1
+        self.is_late = False
         native = self.native
         if native is not None and native.is_ready():
             try:
                 if native.checked:
                     return self._compare(native, inputs, parity, live, spare, draw)
-                return native.run(inputs, parity, live, spare, draw)
+                self.last, self.is_late = inputs if native.is_late else (), native.is_late
+                return native.run(inputs, parity, live, spare, draw, self.number)
             except Refused:  # NumPy says why
                 return self._interpret(inputs, live(), spare(), draw, done=native.done)
             except BackendError:
@@ -187,6 +192,29 @@ class Runner:
         except Exception as reason:
             self._locate(reason)
             raise
+
+    def has_failed(self) -> bool:
+        """Whether it is known already, without waiting, that one of the runs that are late has failed."""
+        return self.native is not None and self.native.failure(wait=False) > 0
+
+    def failed(self) -> int:
+        """The number of the first of them that has, or 0; waits until it is known."""
+        assert self.native is not None
+        return self.native.failure(wait=True)
+
+    def explain(self, inputs: Sequence[Any], parity: int, live: Any, spare: Any, draw: Drawing) -> Sequence[Any]:
+        """As :meth:`run`, node by node, which says why a run fails."""
+        return self._interpret(inputs, live(), spare(), draw)
+
+    def late_error(self, failed: int, count: int, why: Exception | None) -> LateError:
+        """That of ``count`` runs the one with the number ``failed`` has failed, and of it ``why``, if that is known."""
+        name, lost = self.native.name if self.native else "a step", count - failed + 1
+        last = "it is the last one" if lost == 1 else f"the {lost - 1} after it have done nothing"
+        facts = [f"call:  {failed} of {count} since it was last waited for; {last}"]
+        facts += [f"why:   {type(why).__name__}: {f'{why}'.splitlines()[0]}"] if why is not None and f"{why}" else []
+        cure = "Variables and draws are as they were before that call. Compiled without synchronous=False a step "
+        cure += "raises in the call that fails, and says where."
+        return LateError(report(f"a call of {name} had failed on the GPU", facts=facts, cure=cure), lost)
 
     def _interpret(
         self,

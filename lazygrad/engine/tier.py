@@ -56,15 +56,17 @@ class Tier:
     Args:
         backend: on which the plan runs.
         name: of the step, in what is said of it.
+        synchronous: whether a run waits to see that it has not failed; a CPU knows.
 
     Attributes:
         checked: whether every run is compared with one on NumPy, as ``LAZYGRAD_CHECK=1`` asks; not where a hook
             would be called twice.
     """
 
-    def __init__(self, backend: Backend, name: str) -> None:
+    def __init__(self, backend: Backend, name: str, synchronous: bool = True) -> None:
         self.backend = backend
         self.name = name
+        self.synchronous = synchronous
         self.loaded: Loaded | None = None
         self.why_not = "it was not asked for"
         self.checked = False
@@ -173,7 +175,8 @@ class Tier:
         if self.backend.name != "numpy":
             from lazygrad.engine.cuda import making as device
 
-            return device.made(plan, self._meter, job.check, cast(Device, self.backend))
+            synchronous = self.synchronous or self.checked
+            return device.made(plan, self._meter, job.check, cast(Device, self.backend), synchronous)
         from lazygrad.engine.cpu import making
 
         with importing():  # of SciPy, for plans that decompose matrices
@@ -211,6 +214,15 @@ class Tier:
         what = f"a step runs on NumPy, as it could not be compiled ({type(failure).__name__}: {text})"
         warnings.warn(what, RuntimeWarning, stacklevel=3)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether what runs the plan says only later that a run has failed."""
+        return self.loaded is not None and self.loaded.is_late
+
+    def failure(self, wait: bool) -> int:
+        """Of the runs that are late the number of the first that failed; 0 if none has, as far as it is known."""
+        return cast("cuda.DeviceLoaded", self.loaded).failure(wait)
+
     def binding(self, parity: int) -> Any:
         """The code on the arrays that ``parity`` names, if it has been run on them."""
         return self._bindings.get(parity)
@@ -226,8 +238,11 @@ class Tier:
         live: Callable[[], dict[str, Any]],
         spare: Callable[[], dict[str, Any]],
         draw: Drawing,
+        number: int = 1,
     ) -> Sequence[Any]:
         """Run the native code; see :meth:`lazygrad.engine.runner.Runner.run`.
+
+        ``number`` counts runs since it was last known that none had failed.
 
         Raises:
             Refused: the step fails, and NumPy knows why.
@@ -239,6 +254,8 @@ class Tier:
             if len(self._bindings) >= BINDINGS:
                 self._bindings.clear()
             self._bindings[parity] = binding
+        if self.is_late:
+            cast("cuda.DeviceLoaded", self.loaded).begin(number)
         try:
             return binding.step(*inputs)
         finally:

@@ -18,7 +18,7 @@ __all__ = ["document_of", "fill", "take_up"]
 
 def document_of(store: Store, dtype: Any) -> Document:
     """All that a file has of a store; ``dtype`` is the environment's default."""
-    parity, runs, _ = store.state
+    parity, runs, *_ = store.state
     records = [Record(v.path, store.backend.to_numpy(v.live(parity)), v.trainable) for v in store]
     return Document(records, np.dtype(dtype), store.draws.seed, runs)
 

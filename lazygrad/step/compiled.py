@@ -58,14 +58,19 @@ class Compiled(Exporting):
     """
 
     def __init__(
-        self, env: VariableEnvironment, step: Callable[..., Any], wait: bool = False, precision: str | None = None
+        self,
+        env: VariableEnvironment,
+        step: Callable[..., Any],
+        wait: bool = False,
+        precision: str | None = None,
+        synchronous: bool = True,
     ) -> None:
         check_step(step)
         self._precision = None if precision is None else checked_precision(precision, env.dtype)
         functools.update_wrapper(self, getattr(step, "func", step), updated=())
         self._env, self._store = env, env._store
         self._step = step
-        self._wait = bool(wait)
+        self._wait, self._synchronous = bool(wait), bool(synchronous)
         self._entries: OrderedDict[Any, Traced] = OrderedDict()
         self._last: Traced | None = None
         self._signatures = Signatures(step)
@@ -89,7 +94,8 @@ class Compiled(Exporting):
         with self._store.lock:
             found = self._bound.get(key)
             if found is None:
-                found = Compiled(self._env, functools.partial(self._step, **settings), self._wait, self._precision)
+                options = self._wait, self._precision, self._synchronous
+                found = Compiled(self._env, functools.partial(self._step, **settings), *options)
                 self._bound[key] = found
             self._recent[key] = found
             self._recent.move_to_end(key)
@@ -111,6 +117,7 @@ class Compiled(Exporting):
         Raises:
             TraceError: the step asks for a value, or returns nothing to compute; or an argument that
                 is not an array cannot be part of a signature.
+            LateError: an earlier call of a step that is not synchronous had failed; this one was not made.
             FeedError: a placeholder has no array, or one that does not fit.
         """
         store = self._store
@@ -119,11 +126,12 @@ class Compiled(Exporting):
                 result = self._quick(args)
                 if result is not MISSED:
                     return result
-            store.check_idle()
+            store.check_idle(late=not self._synchronous)
             check_feeds(feeds)
             arrays, key = self._sign(args, kwargs, feeds)
             entry = self._entries.get(key)
             if entry is None or entry.version != store.version:
+                store.check_idle()
                 return self._first(key, args, kwargs, feeds or {}, arrays)
             with contextlib.suppress(KeyError):  # a handler of a signal has called it with many other signatures
                 self._entries.move_to_end(key)
@@ -218,7 +226,7 @@ class Compiled(Exporting):
 
         def traced_and_run() -> tuple[Traced, Any]:
             result = context.call(self._step, args, kwargs)
-            native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"))
+            native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"), self._synchronous)
             arranged = of_worker(context) if context.among.size > 1 else None
             plan = Plan(graph, context.asked(result), native=native.code, arranged=arranged)
             entry = Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
@@ -274,6 +282,15 @@ class Compiled(Exporting):
         """Return when native code is in place for every signature there has been, or cannot be had."""
         for entry in list(self._entries.values()):
             entry.native.wait()
+
+    def synchronize(self) -> None:
+        """Return when it is known that no call of a step that is not synchronous has failed.
+
+        Raises:
+            LateError: one had.
+        """
+        with self._store.lock:
+            self._store.settle()
 
     def cancel(self) -> None:
         """Stop compiling, at once, for every signature there has been: they run on NumPy from now on.
@@ -364,10 +381,10 @@ class Compiled(Exporting):
 
     def __reduce__(self) -> Any:
         # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
-        return Compiled, (self._env, self._step, self._wait, self._precision)
+        return Compiled, (self._env, self._step, self._wait, self._precision, self._synchronous)
 
     def __copy__(self) -> Compiled:
-        return Compiled(self._env, self._step, self._wait, self._precision)
+        return Compiled(*self.__reduce__()[1])
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EVALUATED", "State", "Store"]
 
 T = TypeVar("T")
+Run = Callable[..., Sequence[Any]]
 
 EVALUATED = "a step is being evaluated"
 
@@ -39,6 +40,7 @@ class State(NamedTuple):
     parity: int  # a bit for every variable: in which of its two arrays its value lies
     runs: int  # how many runs have drawn random numbers
     permanent: int  # how many variables stay even if the step being written fails
+    late: int = 0  # how many runs of one step, the last ones, have been committed before it is known that none failed
 
 
 class Scope(NamedTuple):
@@ -64,6 +66,7 @@ class Store:
         executing: in words, what nobody may come between; empty, if there is nothing. An interrupt may leave it.
         scope: the outermost one that has begun.
         among: the workers that run the same steps.
+        unsure: the plan whose runs are late, and the state before the first of them; None if none ever were.
         is_widening_said: whether it was said that a step computes in a wider dtype.
     """
 
@@ -79,6 +82,7 @@ class Store:
         self.lock = threading.RLock()
         self.executing = ""
         self.scope: Scope | None = None
+        self.unsure: tuple[Runner, State] | None = None
         self.is_widening_said = False
         self.among: Among = ALONE
         renewed_at_forks(self)
@@ -177,17 +181,26 @@ class Store:
 
     # Whose turn it is.
 
-    def settle(self) -> None:
-        """Take back what an interrupt has left: a scope, or a run, that nobody of those who have the lock is in."""
+    def settle(self, late: bool = False) -> None:
+        """Take back what an interrupt has left: a scope, or a run, that nobody of those who have the lock is in.
+
+        Args:
+            late: whether runs may stay unsure. If not, they are waited for.
+
+        Raises:
+            LateError: one of these had failed.
+        """
         if (self.scope is not None or self.executing) and depth(self.lock) == 1:
             self.executing = ""
             if self.scope is not None:
                 self._forget(self.scope)
                 self.scope = None
+        if self.state.late and not late and not self.executing:
+            self.make_sure()
 
-    def check_idle(self) -> None:
-        """Raise GraphError while a step is evaluated, or something is done alone."""
-        self.settle()
+    def check_idle(self, late: bool = False) -> None:
+        """Raise GraphError while a step is evaluated, or something is done alone; :meth:`settle` before."""
+        self.settle(late)
         if self.executing:
             raise GraphError(
                 report(
@@ -216,7 +229,7 @@ class Store:
 
     def put(self, arrays: Sequence[tuple[Variable, Any]], runs: int | None = None) -> None:
         """Give variables numbers, and the draws a place, in one commit."""
-        parity, before, permanent = self.state
+        parity, before, permanent, _ = self.state
         for variable, array in arrays:
             variable.spare(parity)[...] = array
         flips = bits(variable._number for variable, _ in arrays)
@@ -233,25 +246,62 @@ class Store:
 
         What can fail comes first; the commit is one store of an attribute, and nothing after it fails.
         """
-        plan, touched = runner.plan, self.touched(runner)
+        if self.state.late and (self.unsure is None or self.unsure[0] is not runner or runner.has_failed()):
+            self.make_sure()
         try:
             self.executing = EVALUATED
-            parity, runs, _ = self.state
-            if plan.draws:
-                self.drawing.begin(self.draws, runs)
-            with np.errstate(all="ignore"):
-                values = runner.run(
-                    inputs,
-                    parity & touched,
-                    lambda: {name: self.find(name).live(parity) for name in plan.variables},
-                    lambda: {name: self.find(name).spare(parity) for name in plan.updates},
-                    self.drawing,
-                )
-            result = pack(values)
-            self.state = State(parity ^ runner.flips, runs + plan.draws, len(self.variables))
+            state = self.state
+            parity, runs, _, late = state
+            if not late:
+                self.unsure = runner, state
+            runner.number = late + 1
+            result = pack(self._run(runner, runner.run, inputs, parity, runs))
+            late = late + 1 if runner.is_late else 0
+            self.state = State(parity ^ runner.flips, runs + runner.plan.draws, len(self.variables), late)
             return result
         finally:
             self.executing = ""
+
+    def make_sure(self) -> None:
+        """Wait until it is known that no run that was committed has failed.
+
+        From one that did on all of them have written nothing over what there was before. So what is taken back is
+        which arrays hold the values, and how often numbers were drawn.
+
+        Raises:
+            LateError: one has.
+        """
+        assert self.unsure is not None
+        (runner, (parity, runs, _, _)), state = self.unsure, self.state
+        failed = runner.failed()
+        if not failed:
+            self.state = state._replace(late=0)
+            return
+        done = failed - 1
+        parity ^= runner.flips * (done % 2)
+        runs += done * runner.plan.draws
+        self.state = State(parity, runs, state.permanent)
+        why = None
+        if failed == state.late:  # the arrays that it was called with are still there
+            try:
+                self._run(runner, runner.explain, runner.last, parity, runs)
+            except Exception as reason:
+                why = reason
+        raise runner.late_error(failed, state.late, why) from why
+
+    def _run(self, runner: Runner, run: Run, inputs: Sequence[Any], parity: int, runs: int) -> Sequence[Any]:
+        """The values of a plan; new values of variables are where those that a commit replaces were."""
+        plan, touched = runner.plan, self.touched(runner)
+        if plan.draws:
+            self.drawing.begin(self.draws, runs)
+        with np.errstate(all="ignore"):
+            return run(
+                inputs,
+                parity & touched,
+                lambda: {name: self.find(name).live(parity) for name in plan.variables},
+                lambda: {name: self.find(name).spare(parity) for name in plan.updates},
+                self.drawing,
+            )
 
     def touched(self, runner: Runner) -> int:
         """The bits of the variables that a plan reads or changes; ``runner.flips`` are then those that it changes."""
@@ -263,7 +313,7 @@ class Store:
 
     def after(self, flips: int, draws: bool = False) -> State:
         """The state after a run that changes these variables, and draws or not."""
-        parity, runs, _ = self.state
+        parity, runs, _, _ = self.state
         return State(parity ^ flips, runs + draws, len(self.variables))
 
     # Moving.

@@ -155,7 +155,12 @@ def matmul(a, b, *, out=None):  # type: ignore[no-untyped-def]
 
 
 def copyto(dst, src, casting="same_kind", where=None):  # type: ignore[no-untyped-def]
-    dst[...] = src if isinstance(src, (ndarray, *NUMBERS)) else array(src)
+    made = src if isinstance(src, (ndarray, *NUMBERS)) else array(src)
+    if where is None:
+        dst[...] = made
+    else:
+        runtime.refuse_while_capturing()
+        np.copyto(dst._a, unwrapped(made), casting, where._a)
 
 
 OWN = [array, asarray, from_dlpack, where, concatenate, broadcast_arrays, searchsorted, argsort, matmul, copyto]

@@ -33,7 +33,7 @@ __all__ = [
     "wait",
 ]
 
-ASKED = 3  # times that an event says it is not over
+LAG = 8  # events behind the host that the device is: so many are recorded, or asked for, before one is over
 
 
 class CUDARuntimeError(RuntimeError):
@@ -50,43 +50,44 @@ class OutOfMemoryError(MemoryError):
 
 # What is late.
 
-_queue: list[Callable[[], None]] = []
+_queue: list[tuple[int, Callable[[], None]]] = []
+_clock = SimpleNamespace(now=0, over=-1)  # what is recorded, or done later, has the time; and which time is over
 
 
 def later(work: Callable[[], None]) -> None:
     """Something that the device does, of which the host knows nothing until it waits."""
-    _queue.append(work)
+    _queue.append((_clock.now, work))
 
 
-def wait() -> None:
-    """All of it is over."""
-    while _queue:
-        _queue.pop(0)()
+def wait(until: int | None = None) -> None:
+    """All of it is over, or what was asked until some time."""
+    _clock.over = max(_clock.over, _clock.now if until is None else until)
+    _clock.now = max(_clock.now, _clock.over + 1)
+    while _queue and _queue[0][0] <= _clock.over:
+        _queue.pop(0)[1]()
 
 
 class Event:
     """As ``cupy.cuda.Event``."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
-        self._left = 0
+        self._recorded = -1  # over, until it is recorded
 
     def record(self, stream: Any = None) -> None:
         """It is over when all that was queued is."""
-        self._left = ASKED
+        self._recorded = _clock.now
+        _clock.now += 1
 
     @property
     def done(self) -> bool:
         """Whether it is over."""
-        if self._left:
-            self._left -= 1
-            if not self._left:
-                wait()
-        return not self._left
+        _clock.now += 1
+        wait(_clock.now - LAG)
+        return self._recorded <= _clock.over
 
     def synchronize(self) -> None:
         """Wait until it is."""
-        self._left = 0
-        wait()
+        wait(self._recorded)
 
 
 # Streams, and graphs of what was launched on one.

@@ -19,6 +19,7 @@ def test_the_tree_of_exceptions_is_the_one_that_is_documented() -> None:
         "VariableError": KeyError,
         "TraceError": RuntimeError,
         "LoopError": RuntimeError,
+        "LateError": RuntimeError,
         "BackendError": RuntimeError,
         "DataError": ValueError,
         "ExportError": ValueError,

@@ -38,7 +38,12 @@ class Loaded:
         native: the code.
         xp: NumPy's namespace, with which calls back are made.
         compiled: its modules with their object code, if they are compiled already.
+
+    Attributes:
+        is_late: whether nobody waits to see if a run has failed; on a CPU it is known by then.
     """
+
+    is_late = False
 
     def __init__(self, native: Native, xp: Any, compiled: Sequence[tuple[Module, bytes]] | None = None) -> None:
         self.native = native

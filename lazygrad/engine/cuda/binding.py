@@ -3,6 +3,9 @@
 Nothing here waits for the device but the reading of one word, ``failed``, which kernels set where a step fails; and
 only where there is a kernel that may. What is called back are kernels of ops with CuPy, as a plan without code runs
 them.
+
+A step that is not to wait for that word either is *late*: its kernels do nothing once the word is set, to the number of
+the run that failed, and what writes to variables beside them looks at it on the device.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ import numpy as np
 from lazygrad.backends.base import Device
 from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address, statics
 from lazygrad.engine.cuda.entry import DeviceCode
+from lazygrad.engine.cuda.staging import Staging
 from lazygrad.engine.cuda.turns import Turns
+from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.table.calls import Arrays
 from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat
@@ -32,18 +37,45 @@ class DeviceLoaded:
         code: how its kernels are launched.
         image: them, as the driver takes them; nothing if there are none.
         backend: CuPy's.
+        is_late: whether nobody waits to see if a run has failed; the code is guarded then.
     """
 
-    def __init__(self, native: Native, code: DeviceCode, image: bytes, backend: Device) -> None:
+    def __init__(self, native: Native, code: DeviceCode, image: bytes, backend: Device, is_late: bool = False) -> None:
         self.native, self.code, self.backend, self.xp = native, code, backend, backend.xp
         functions = backend.functions(image, list(code.launches)) if code.launches else {}
         self.arena = self.xp.empty(max(native.nbytes, 1), np.uint8)
-        self.failed = self.xp.zeros(1, np.int64)
+        self.words = self.xp.asarray(np.array([0, 1]))  # that a run failed, which one; and which one it is
+        self.failed, self.is_late = self.words[:1], is_late
+        if is_late:
+            self._told = backend.pinned(1, np.int64)
+            self._told[0] = 0
+            self._number, self._numbers = 0, Staging(backend, np.zeros(1, np.int64))
         self.kernels = Kernels(backend, code.launches, functions, self.failed, statics(native, backend))
 
     def text(self) -> str:
         """Its kernels, in LLVM's language."""
         return self.code.text
+
+    def begin(self, number: int) -> None:
+        """Say which run it is, from 1 on, since it was last known that none had failed."""
+        if number == 1:
+            self.failed.fill(0)  # an interrupt may have left it
+            self._told[0] = 0
+        self._number = number
+        self._numbers.send(self.words[1:], number)
+
+    def tell(self) -> None:
+        """Have the host told, some time, whether a run has failed."""
+        self.failed.get(out=self._told, blocking=False)
+
+    def failure(self, wait: bool) -> int:
+        """The number of the first run that failed; 0: none has, or, without waiting, none of which it is known."""
+        return int(self.failed[0] if wait else self._told[0])
+
+    def leave(self) -> None:
+        """Take back what a run has said that is given up."""
+        if not self.is_late or self.failure(wait=True) == self._number:
+            self.failed.fill(0)
 
     def bind(self, live: Arrays, spare: Arrays, draw: Drawing) -> DeviceBinding:
         """The code on these arrays of the environment."""
@@ -58,13 +90,14 @@ class DeviceBinding(DeviceCalls):
         fixed = loaded.kernels.statics[loaded.native]
         super().__init__(loaded.native, loaded.backend, draw, stream, loaded.arena, fixed, live, spare)
         self.loaded = loaded
+        self._stream = None if stream is None else Staging(loaded.backend, draw.stream)
         self._table()
         self.values = self._values()
 
     def _table(self) -> None:
         """The addresses of all kernels in one row, which lies on the device; and what is run, in order."""
         self.block = self._row()
-        self.row = self.xp.asarray(self.block)
+        self.row, self._rows = self.xp.asarray(self.block), Staging(self.loaded.backend, self.block)
         begin, kernels = address(self.row), self.loaded.kernels
         self.program: list[Callable[[Arrays], None]] = []
         for step in self.native.program:
@@ -92,15 +125,17 @@ class DeviceBinding(DeviceCalls):
         self.done.clear()
         arrays = self._given(inputs)
         self._move(arrays)
-        if native.plan.stream is not None:  # 16 bytes, which kernels read there
-            self.arrays[native.plan.stream].set(self.draw.stream)
+        if self._stream is not None:  # 16 bytes, which kernels read there
+            self._stream.send(self.arrays[native.plan.stream], self.draw.stream)
         try:
             for run in self.program:
                 run(arrays)
         except BaseException:
-            self.loaded.failed.fill(0)  # what a kernel before it may have said is of this step
+            self.loaded.leave()  # what a kernel before it may have said is of this step
             raise
-        if self.loaded.code.may_fail and int(self.loaded.failed[0]):
+        if self.loaded.is_late:
+            self.loaded.tell()
+        elif self.loaded.code.may_fail and int(self.loaded.failed[0]):
             self.loaded.failed.fill(0)
             raise Refused
         self._assign_foreign(arrays)
@@ -116,7 +151,24 @@ class DeviceBinding(DeviceCalls):
                     self.block[place] = where
                     moved = True
         if moved:
-            self.row.set(self.block)
+            self._rows.send(self.row, self.block)
+
+    def _multiply(self, node: int, operands: Sequence[Any], arrays: Arrays) -> None:
+        """A product; the new value of a variable is written only if no run has failed, where that is not known."""
+        if self.loaded.is_late and isinstance(self.native.key(node), Spare):
+            self._put_unless_failed(self._array(node, arrays), self.xp.matmul(*operands))
+        else:
+            super()._multiply(node, operands, arrays)
+
+    def _assign_foreign(self, arrays: Arrays) -> None:
+        if not self.loaded.is_late:
+            super()._assign_foreign(arrays)
+            return
+        for name, i in self.native.foreign:
+            self._put_unless_failed(self.arrays[Spare(name)], self._array(i, arrays))
+
+    def _put_unless_failed(self, target: Any, numbers: Any) -> None:
+        self._put(target, numbers, where=self.xp.broadcast_to(self.loaded.failed == 0, target.shape))
 
     def quick(self, sources: Sequence[Any]) -> None:
         """There is no quicker way: a launch is what it costs."""

@@ -1,8 +1,9 @@
 """The kernels of a step as one module for a GPU: each with an entry that gives every warp a chunk of the work.
 
 A kernel takes the row of its addresses, how many chunks its work is cut into, and the word ``failed``, which is set if
-what the function returns is not 0. A block is some warps, each of which works by itself; the memory that the threads of
-a warp share is its part of the block's.
+what the function returns is not 0. Where nobody waits to read it, kernels are guarded: once the word is set they do
+nothing, and what it is set to, the number of the run, stands beside it. A block is some warps, each of which works by
+itself; the memory that the threads of a warp share is its part of the block's.
 """
 
 from __future__ import annotations
@@ -36,19 +37,33 @@ entry:
   %offset = mul i64 %own, {room}
   %room = getelementptr i8, ptr addrspacecast (ptr addrspace(3) @room_{name} to ptr), i64 %offset
   %over = icmp sge i64 %begin, %chunks
-  br i1 %over, label %leave, label %work
+{guard}  br i1 %over{guarded}, label %leave, label %work
 work:
   %end = add i64 %begin, 1
   %status = call i64 @inner_{name}(ptr addrspace(1) %arguments, i64 %begin, i64 %end, i32 %thread, ptr %room)
   %bad = icmp ne i64 %status, 0
   br i1 %bad, label %fail, label %leave
 fail:
-  store i64 1, ptr addrspace(1) %failed, align 8
+{told}
   br label %leave
 leave:
   ret void
 }}
 """
+
+# All threads of a warp go the same way, whenever each has read the word.
+_GUARD = """\
+  %said = load volatile i64, ptr addrspace(1) %failed, align 8
+  %has = icmp ne i64 %said, 0
+  %stop = call i1 @llvm.nvvm.vote.any.sync(i32 -1, i1 %has)
+  %over.or.failed = or i1 %over, %stop
+"""
+_TOLD = "  store i64 1, ptr addrspace(1) %failed, align 8"
+_TOLD_WHICH = """\
+  %beside = getelementptr i64, ptr addrspace(1) %failed, i64 1
+  %which = load i64, ptr addrspace(1) %beside, align 8
+  store i64 %which, ptr addrspace(1) %failed, align 8"""
+_VOTE = "declare i1 @llvm.nvvm.vote.any.sync(i32, i1)"
 
 _READS = [f"@llvm.nvvm.read.ptx.sreg.{which}" for which in ("tid.x", "ctaid.x")]
 
@@ -82,15 +97,20 @@ class DeviceCode(NamedTuple):
         return any(launch.may_fail for launch in self.launches.values())
 
 
-def device_code(functions: Mapping[str, str], definitions: Mapping[str, str]) -> DeviceCode:
+def device_code(functions: Mapping[str, str], definitions: Mapping[str, str], is_guarded: bool = False) -> DeviceCode:
     """Kernels as a module.
 
     Args:
         functions: the text of each from its first brace on, by name, as :class:`Threads` writes it.
         definitions: functions and tables beside them, by name.
+        is_guarded: whether they are to do nothing once one has failed.
     """
     launches = {name: _launch(body) for name, body in sorted(functions.items())}
     declared = {name: f"declare i32 {name}()" for name in _READS}
+    words = {"guard": "", "guarded": "", "told": _TOLD}
+    if is_guarded:
+        declared["@llvm.nvvm.vote.any.sync"] = _VOTE
+        words = {"guard": _GUARD, "guarded": ".or.failed", "told": _TOLD_WHICH}
     # A call costs more than what it saves, and a helper sees more once it is written out where it is used.
     written_out = {name: text.replace(" noinline ", " alwaysinline ") for name, text in definitions.items()}
     parts = [text for _, text in sorted({**declared, **written_out}.items())]
@@ -98,7 +118,7 @@ def device_code(functions: Mapping[str, str], definitions: Mapping[str, str]) ->
         size = max(launch.room * launch.warps, 1)
         parts.append(f"@room_{name} = internal addrspace(3) global [{size} x i8] poison, align 16")
         parts.append(_THREAD.format(name=name, body=functions[name]))
-        parts.append(_ENTRY.format(name=name, last=WARP - 1, warps=launch.warps, room=launch.room))
+        parts.append(_ENTRY.format(name=name, last=WARP - 1, warps=launch.warps, room=launch.room, **words))
     bound = f'attributes #1 = {{ nounwind "nvvm.maxntid"="{WARP * WARPS}" }}'
     return DeviceCode("\n".join([*parts, "attributes #0 = { nounwind }", bound, "!0 = !{}", ""]), launches)
 

@@ -14,9 +14,10 @@ from lazygrad.engine.cuda.binding import DeviceLoaded
 from lazygrad.engine.cuda.entry import DeviceCode, device_code
 from lazygrad.engine.cuda.llvm import assembled, assembler, ptx
 from lazygrad.engine.cuda.target import GPU
+from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.explain import explained
 from lazygrad.engine.table.lower import lowered
-from lazygrad.engine.table.native import Native
+from lazygrad.engine.table.native import Instruction, Native, NumpyCall
 from lazygrad.plan import Plan
 
 __all__ = ["DeviceLoaded", "DeviceMade", "made"]
@@ -29,10 +30,11 @@ class DeviceMade(NamedTuple):
     code: DeviceCode
     image: bytes
     backend: Device
+    is_late: bool
 
     def load(self, xp: Any) -> DeviceLoaded:
         """The code on the device."""
-        return DeviceLoaded(self.native, self.code, self.image, self.backend)
+        return DeviceLoaded(self.native, self.code, self.image, self.backend, self.is_late)
 
     @property
     def nbytes(self) -> int:
@@ -44,7 +46,7 @@ class DeviceMade(NamedTuple):
         return explained(self.native)
 
 
-def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device) -> DeviceMade:
+def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device, synchronous: bool = True) -> DeviceMade:
     """The code of a plan for the GPU of a backend.
 
     Args:
@@ -52,6 +54,7 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device) -
         meter: is told how far it is.
         check: is called now and then, and raises if it is to be given up.
         backend: has an ``architecture``, such as ``sm_80``.
+        synchronous: whether a run waits to see that it has not failed.
 
     Raises:
         Unavailable: there is no llvmlite to be used, or it knows no such GPU.
@@ -66,9 +69,21 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device) -
     functions = {name: body for name, body in native.functions.items() if name != "take"}
     meter.known(len(functions))
     code = device_code(functions, native.definitions)
+    is_late = not synchronous and code.may_fail and _runs_alone(native)
+    if is_late:
+        code = device_code(functions, native.definitions, is_guarded=True)
     image = _image(code.text, backend.architecture) if functions else b""
     meter.step(len(functions), 1.0)
-    return DeviceMade(native, code, image, backend)
+    return DeviceMade(native, code, image, backend, is_late)
+
+
+def _runs_alone(native: Native) -> bool:
+    """Whether a plan is kernels and products; calls back say at once whether they fail, and loops look for it."""
+    way = native.ways.way
+    return all(
+        isinstance(step, Instruction) or (isinstance(step, NumpyCall) and way[step.node] is Way.PRODUCT)
+        for step in native.program
+    )
 
 
 def _image(text: str, architecture: str) -> bytes:
