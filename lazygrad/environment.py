@@ -88,7 +88,7 @@ class VariableEnvironment(Copied):
         A step that is given them means the whole batch: its losses, statistics and draws are those of all rows,
         whichever worker has them. What is computed of them outside of a step is an ordinary array.
         """
-        found = tuple(rows_of_batch(x, self.workers, self.worker) if self.workers > 1 else x for x in batch)
+        found = tuple(rows_of_batch(x, self.workers, self.worker, here()) if self.workers > 1 else x for x in batch)
         return found[0] if len(found) == 1 else found
 
     # Variables.

@@ -11,9 +11,10 @@ from lazygrad.errors import DataError, SpecError, report
 from lazygrad.graph.registry import here
 from lazygrad.ops.source import numeric
 from lazygrad.values.missing import FILL, is_masked, odd_in, place_of, refused_columns
+from lazygrad.values.rows import whole_rows
 from lazygrad.values.tables import columns_of, dtypes_of, is_lazy, objects_of, parts_of
 
-__all__ = ["Table", "as_given", "check_alike", "checked", "first", "order", "pieces", "rows_of", "tables"]
+__all__ = ["Table", "as_given", "check_alike", "checked", "count_of", "first", "order", "pieces", "rows_of", "tables"]
 
 PIECE = 2**22  # bytes that are looked at at once
 
@@ -178,6 +179,12 @@ def as_given(table: Table, part: Any) -> Any:
 def first(bad: Any) -> tuple[int, ...]:
     """Where the first true element is."""
     return tuple(map(int, np.unravel_index(int(np.argmax(bad)), bad.shape)))
+
+
+def count_of(batch: Sequence[Any]) -> int:
+    """How many rows a batch has, those of all workers together."""
+    whole = whole_rows(batch[0])
+    return len(batch[0]) if whole is None else whole
 
 
 def rows_of(data: Sequence[Table]) -> int:

@@ -16,7 +16,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.graph.registry import here
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
-from lazygrad.training.data import check_alike, counted
+from lazygrad.training.data import check_alike, count_of, counted
 from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.finite import NotFiniteError, Watch
 from lazygrad.training.history import PREFIX, History
@@ -213,7 +213,7 @@ def _epoch(
                 callback(training)
             found = step(batch)
             watch.look(found, number, batch)
-            means.add(found, len(batch[0]))
+            means.add(found, count_of(batch))
             shown.batch()
             training.batch_metrics = found
             for callback in after:
@@ -256,7 +256,7 @@ class _Validation(NamedTuple):
         means = _Means()
         with closing(self.batches.epoch(0)) as going:
             for batch in going:
-                means.add(self.step(batch), len(batch[0]))
+                means.add(self.step(batch), count_of(batch))
                 if self.scores is not None:
                     self.scores.add(self.step.arrays, batch)
         return means.values() | (self.scores.values() if self.scores else {})
@@ -313,7 +313,9 @@ def _validation(
     if metrics is None:
         return _Validation(validated, batches, None)
     to_numpy = env._store.backend.to_numpy
-    return _Validation(validated, batches, Scores(metrics, validated.metrics, batches.tables, to_numpy))
+    return _Validation(
+        validated, batches, Scores(metrics, validated.metrics, batches.tables, to_numpy, env._store.among)
+    )
 
 
 def _warn_of_nan(watch: Watch, metrics: dict[str, float], epoch: int) -> bool:

@@ -14,6 +14,8 @@ from lazygrad.training.data import Table
 from lazygrad.training.history import PREFIX
 from lazygrad.training.steps import PREDICTIONS
 from lazygrad.training.weights import labels_of
+from lazygrad.values.rows import whole_rows
+from lazygrad.workers.among import ALONE, Among
 
 __all__ = ["Scores"]
 
@@ -26,6 +28,7 @@ class Scores:
         taken: the names of what the step measures itself.
         tables: the data, with targets among them.
         to_numpy: brings an array of the environment to NumPy's memory, where metrics are computed.
+        among: the processes that have rows of each batch.
 
     Raises:
         DataError: one is no function, or has the name of another.
@@ -34,7 +37,12 @@ class Scores:
     """
 
     def __init__(
-        self, metrics: Any, taken: Sequence[str], tables: Sequence[Table], to_numpy: Callable[[Any], Any]
+        self,
+        metrics: Any,
+        taken: Sequence[str],
+        tables: Sequence[Table],
+        to_numpy: Callable[[Any], Any],
+        among: Among = ALONE,
     ) -> None:
         given = metrics.items() if isinstance(metrics, Mapping) else [(None, m) for m in _listed(metrics)]
         self.functions: dict[str, Callable[[Any, Any], Any]] = {}
@@ -47,13 +55,22 @@ class Scores:
             self.functions[key] = function
         self._place = [table.name for table in tables].index(labels_of(tables).name)
         self._found: list[tuple[Any, Any]] = []
-        self._to_numpy = to_numpy
+        self._to_numpy, self._among = to_numpy, among
 
     def add(self, arrays: Mapping[str, Any], batch: Sequence[Any]) -> None:
         """Keep the predictions for a batch, and what they ought to be."""
-        targets = self._to_numpy(arrays.get("targets", batch[self._place]))
+        targets = arrays.get("targets")
+        if targets is None:
+            targets = self._whole(batch[self._place])
+        targets = self._to_numpy(targets)
         # A copy: whoever gave it may fill it anew.
         self._found.append((np.array(targets), self._to_numpy(arrays[PREDICTIONS])))
+
+    def _whole(self, labels: Any) -> Any:
+        """The labels of all workers; predictions that a step returns are of all already."""
+        if whole_rows(labels) is None:
+            return labels
+        return np.concatenate(self._among.communicator.gather(np.array(labels)))
 
     def values(self) -> dict[str, float]:
         """What the metrics are of all that was kept, which is forgotten.

@@ -60,14 +60,14 @@ def source(
             raise DataError(report(f"{NAME} does not fit data that come batch by batch", at=here(), cure=cure))
         arranged = partial(_arranged, step, weights, names, False)
         settings = asked.size, asked.epochs, asked.seed, asked.workers, asked.prefetch
-        return Stream(data, arranged, step.check_labels, *settings, what)
+        return Stream(data, arranged, step.check_labels, *settings, what, step.env._store.among)
     if asked.size is not None:
         cure = "Arrays are cut into batches of batch_size rows: leave batches_per_epoch out."
         raise DataError(report("batches_per_epoch is for data that come batch by batch", at=here(), cure=cure))
     found = _arranged(step, weights, names, True, data, "")
     rows = rows_of(found)
     size = min(rows, asked.batch_size) if asked.clipped else checked(asked.batch_size, rows)
-    return Rows(found, size, asked.seed, asked.shuffle, asked.workers, asked.prefetch)
+    return Rows(found, size, asked.seed, asked.shuffle, asked.workers, asked.prefetch, step.env._store.among)
 
 
 def _arranged(

@@ -20,7 +20,7 @@ from lazygrad.ops.source import assign
 from lazygrad.step.called import argument_names, step_name
 from lazygrad.step.compiled import Compiled
 from lazygrad.step.evaluator import Update
-from lazygrad.training.data import Table, first, pieces
+from lazygrad.training.data import Table, count_of, first, pieces
 from lazygrad.training.labels import ranges
 from lazygrad.training.shapes import crossed
 from lazygrad.trees import leaves
@@ -120,7 +120,7 @@ class Step:
         if self.graph is None:
             self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
         self._check_returned(probe.returned, graph)
-        self._warn_of_pairs(graph, len(batch[0]))
+        self._warn_of_pairs(graph, count_of(batch))
         self._ranges = ranges(graph)
         self.check_labels(tables)
 

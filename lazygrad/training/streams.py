@@ -14,6 +14,8 @@ from lazygrad.graph.registry import here
 from lazygrad.training.ahead import ahead
 from lazygrad.training.data import Table, as_given
 from lazygrad.training.rows import words
+from lazygrad.values.rows import marked, rows_of_batch, whole_rows
+from lazygrad.workers.among import ALONE, Among
 
 __all__ = ["Stream", "is_stream"]
 
@@ -54,6 +56,7 @@ class Stream:
         seed: kept for a checkpoint.
         workers, prefetch: see :func:`lazygrad.fit`.
         what: what messages call it.
+        among: the processes, each of which is given its rows of every batch; all go through the same batches.
 
     Raises:
         DataError: there is no batch, or it can be gone through only once and shall be more often.
@@ -70,7 +73,9 @@ class Stream:
         workers: int = 0,
         prefetch: int = 0,
         what: str = "the data",
+        among: Among = ALONE,
     ) -> None:
+        self._among = among
         self.data, self.arranged, self.check, self.what = data, arranged, check, what
         self.seed, self.workers, self.prefetch = seed, workers, prefetch
         self.size = size
@@ -195,8 +200,15 @@ class Stream:
 
     def _given(self, found: Sequence[Table]) -> tuple[Any, ...]:
         batch = tuple(as_given(table, table.array) for table in found)
+        if self._among.size > 1:
+            batch = tuple(rows_of_batch(array, self._among.size, self._among.rank) for array in batch)
         # A source may fill the same arrays again and again: what waits for its turn has memory of its own.
-        return tuple(array.copy() for array in batch) if self.workers else batch
+        return tuple(_copied(array) for array in batch) if self.workers else batch
+
+
+def _copied(array: Any) -> Any:
+    count = whole_rows(array)
+    return array.copy() if count is None else marked(array.copy(), count)
 
 
 def _listed(shapes: Sequence[tuple[str, int]]) -> str:

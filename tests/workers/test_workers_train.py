@@ -1,0 +1,86 @@
+"""Training by several workers, here threads: it gives what one process gives with the whole batches."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+from models import BATCH, ROWS, Trained, compare, train
+
+import lazygrad as lg
+from lazygrad.errors import DataError
+from lazygrad.workers import side_by_side
+
+# Sums are taken of other parts: in float64 200 steps differ by some 1e-15, in float32 by some 1e-7.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+OPTIMIZERS = ["SGD", "Adam", "AdamW", "AdaGrad", "Adafactor", "RMSprop", "Lion", "Lamb", "Muon", "NAdam", "RAdam"]
+
+
+@functools.cache
+def alone(*settings: Any) -> Trained:
+    """What one process trains."""
+    return train(None, *settings)
+
+
+QUICK = (
+    [("mlp", "float64", k) for k in (1, 2, 3, 4)] + [("cnn", "float32", k) for k in (2, 4)] + [("lstm", "float64", 3)]
+)
+
+
+@pytest.mark.parametrize(("network", "dtype", "workers"), QUICK)
+def test_a_training_is_that_of_one_process(network: str, dtype: str, workers: int) -> None:
+    """Losses, metrics and variables of 200 steps: with dropout, statistics of the batch, and a loop."""
+    for found in side_by_side(workers, lambda one: train(one, network, dtype)):
+        compare(found, alone(network, dtype), TOLERANCE[dtype])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("network", ["mlp", "cnn", "lstm"])
+def test_a_compiled_training_is_that_of_one_process(network: str, dtype: str, workers: int) -> None:
+    """The same in native code."""
+    expected = train(None, network, dtype, compiled=True)
+    for found in side_by_side(workers, lambda one: train(one, network, dtype, compiled=True)):
+        compare(found, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_training_with_any_optimizer_is_that_of_one_process(optimizer: str) -> None:
+    """With gradients clipped by their norm, which is that of all of them, by three workers."""
+    settings = "mlp", "float64", optimizer, True, False, 3
+    for found in side_by_side(3, lambda one: train(one, *settings)):
+        compare(found, alone(*settings), TOLERANCE["float64"])
+
+
+def test_batches_give_each_worker_its_rows() -> None:
+    """All together they are the batches that one process is given, the last one too."""
+    x, y = np.arange(22.0).reshape(11, 2), np.arange(11)
+
+    def rows(one: Any) -> Any:
+        env = lg.VariableEnvironment(seed=0, workers=one)
+        return [(np.asarray(a), np.asarray(b)) for a, b in lg.batches((x, y), 4, seed=3, env=env)]
+
+    expected = list(lg.batches((x, y), 4, seed=3))
+    found = side_by_side(3, rows)
+    assert [[1, 1, 2], [1, 1, 2], [1, 1, 1]] == [[len(worker[k][0]) for worker in found] for k in range(3)]
+    for number, batch in enumerate(expected):
+        for k in (0, 1):
+            np.testing.assert_array_equal(np.concatenate([worker[number][k] for worker in found]), batch[k])
+
+
+def test_a_batch_of_fewer_rows_than_workers_is_refused() -> None:
+    """Before anything is trained; the last batch counts."""
+
+    def fit(one: Any) -> None:
+        train(one, epochs=1)
+
+    def batches(one: Any) -> None:
+        env = lg.VariableEnvironment(seed=0, workers=one)
+        lg.batches(np.zeros((9, 2)), 4, env=env)
+
+    side_by_side(ROWS % BATCH, fit)
+    with pytest.raises(DataError, match="fewer rows than there are workers"):
+        side_by_side(2, batches)
