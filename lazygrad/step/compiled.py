@@ -26,7 +26,7 @@ from lazygrad.step.closures import Closure
 from lazygrad.step.context import Context
 from lazygrad.step.effects import called
 from lazygrad.step.evaluator import Update, check_feeds
-from lazygrad.step.exporting import Exporting, source_of
+from lazygrad.step.exporting import Exporting
 from lazygrad.step.looking import profiled
 from lazygrad.step.scaling import checked_precision
 from lazygrad.step.signatures import Signatures, signature
@@ -36,7 +36,6 @@ from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
-    from lazygrad.export.source import Source
     from lazygrad.profiling.profile import Profile
 
 __all__ = ["Compiled"]
@@ -271,12 +270,6 @@ class Compiled(Exporting):
                 self._last = entry
                 entry.native.ask(entry.runner.plan, wait=True)
             return self.plan
-
-    def _source(self, args: tuple[Any, ...]) -> Source:
-        with self._store.lock:
-            self.prepare(*args)
-            arrays, _ = self._sign(args, {}, None)
-            return source_of(self._known(), getattr(self, "__name__", "a step"), arrays, self._store)
 
     def wait(self) -> None:
         """Return when native code is in place for every signature there has been, or cannot be had."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lazygrad.export.source import Given, Source
 from lazygrad.graph.spec import Spec
@@ -14,6 +14,7 @@ from lazygrad.trees import leaves
 
 if TYPE_CHECKING:
     from lazygrad.export.address import Address
+    from lazygrad.step.compiled import Compiled
     from lazygrad.store.store import Store
 
 __all__ = ["Exporting", "source_of"]
@@ -24,7 +25,11 @@ class Exporting:
 
     def _source(self, args: tuple[Any, ...]) -> Source:
         """The step for some arguments, with the numbers that its variables have now."""
-        raise NotImplementedError
+        step = cast("Compiled", self)
+        with step._store.lock:
+            step.prepare(*args)
+            arrays, _ = step._sign(args, {}, None)
+            return source_of(step._known(), getattr(step, "__name__", "a step"), arrays, step._store)
 
     def export(self, path: str | os.PathLike[str], *args: Any, **settings: Any) -> list[Path]:
         """Write the step for arguments like these as functions of C, which need nothing of Python.
