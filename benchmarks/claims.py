@@ -33,6 +33,7 @@ CLAIMS = [
     Claim("MNIST, softmax regression, 3 epochs", "mnist_mlp", "softmax regression: test accuracy", 0.918),
     Claim("MNIST, 784-128-10, 10 epochs", "mnist_mlp", "784-128-10: test accuracy", 0.977),
     Claim("MNIST, the Rust crate's convolutional network, 5 epochs", "mnist_cnn", "test accuracy", 0.987),
+    Claim("MNIST, 784-128-10 in a web page, 15 epochs", "web_digits", "test accuracy", 0.98),
     *(
         Claim(
             f"MNIST, ML Kit's {kind} network, 3 seeds, epoch {epoch} (report: {reported})",
