@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import BATCH, ROWS, Trained, compare, train
+from networks import Trained, compare, train
 
 import lazygrad as lg
 from lazygrad.errors import DataError
@@ -74,13 +74,9 @@ def test_batches_give_each_worker_its_rows() -> None:
 def test_a_batch_of_fewer_rows_than_workers_is_refused() -> None:
     """Before anything is trained; the last batch counts."""
 
-    def fit(one: Any) -> None:
-        train(one, epochs=1)
-
     def batches(one: Any) -> None:
         env = lg.VariableEnvironment(seed=0, workers=one)
         lg.batches(np.zeros((9, 2)), 4, env=env)
 
-    side_by_side(ROWS % BATCH, fit)
     with pytest.raises(DataError, match="fewer rows than there are workers"):
         side_by_side(2, batches)
