@@ -23,24 +23,23 @@ from lazygrad.step.called import check_step
 from lazygrad.step.compiled import Compiled
 from lazygrad.step.context import Context
 from lazygrad.step.evaluator import check_feeds, missing_feed
+from lazygrad.step.guarded import Guarded
 from lazygrad.step.guides import Guides, planned
 from lazygrad.step.scaling import checked_precision
 from lazygrad.store.copies import Copied
 from lazygrad.store.draws import Draws, checked_seed, fresh_seed
 from lazygrad.store.store import Store
 from lazygrad.store.variables import Namespace, Slot, Variable, joined
+from lazygrad.store.working import Working
 from lazygrad.summary import summary
 from lazygrad.values.foreign import on_device
-from lazygrad.values.rows import rows_of_batch
-from lazygrad.workers.among import Among
-from lazygrad.workers.communicator import communicator
 
 __all__ = ["VariableEnvironment"]
 
 T = TypeVar("T")
 
 
-class VariableEnvironment(Copied):
+class VariableEnvironment(Copied, Working):
     """Named variables, and the means to run functions that read and change them.
 
     Args:
@@ -49,10 +48,12 @@ class VariableEnvironment(Copied):
         seed: makes random draws reproducible; without one they differ from process to process.
         dtype: of what has no dtype of its own: draws, placeholders, Python floats. float32 or float64.
         workers: who else runs the same program, each with some of the rows of every batch: ``"mpi"`` for all processes
-            that ``mpiexec`` has started, or a communicator of mpi4py.
+            that ``mpiexec`` has started, or a communicator of mpi4py. All make the environment, and run the same
+            steps. Without a seed, that of worker 0 is taken.
 
     Raises:
-        BackendError: the backend is unknown, not installed, or finds no GPU.
+        BackendError: the backend is unknown, not installed, or finds no GPU; likewise the workers.
+        WorkerError: another worker has failed, or does something else.
         SpecError: ``dtype`` is not a floating dtype.
     """
 
@@ -63,7 +64,7 @@ class VariableEnvironment(Copied):
     ) -> None:
         self._begin(backend, seed, dtype)
         if workers is not None:
-            self._store.among = Among(communicator(workers))
+            self._join(workers, seed is not None)
 
     def _begin(self, backend: Any, seed: Any, dtype: Any) -> None:
         found = backend_of(backend)
@@ -71,25 +72,6 @@ class VariableEnvironment(Copied):
         self._store = Store(found, Draws(fresh_seed() if seed is None else checked_seed(seed)))
         self._seed_chosen = seed is not None
         self._guides = Guides()
-
-    @property
-    def worker(self) -> int:
-        """The number of this worker, from 0 on; 0 where there is one alone."""
-        return self._store.among.rank
-
-    @property
-    def workers(self) -> int:
-        """How many workers run the same program."""
-        return self._store.among.size
-
-    def rows(self, *batch: Any) -> Any:
-        """This worker's rows of a batch, for a step: of one array, or of several a tuple.
-
-        A step that is given them means the whole batch: its losses, statistics and draws are those of all rows,
-        whichever worker has them. What is computed of them outside of a step is an ordinary array.
-        """
-        found = tuple(rows_of_batch(x, self.workers, self.worker, here()) if self.workers > 1 else x for x in batch)
-        return found[0] if len(found) == 1 else found
 
     # Variables.
 
@@ -226,6 +208,11 @@ class VariableEnvironment(Copied):
             LazygradError: the step is wrong; its message says where. The environment is then as before.
             Exception: what the step or a kernel raises; likewise.
         """
+        guard = self._store.guard
+        given = step, args, feeds, precision, kwargs
+        return self._run(*given) if guard is None else guard.step(self._run, *given)
+
+    def _run(self, step: Any, args: Any, feeds: dict[str, Any] | None, precision: Any, kwargs: dict[str, Any]) -> Any:
         with self._store.lock:
             self._store.check_idle()
             check_step(step)
@@ -268,7 +255,7 @@ class VariableEnvironment(Copied):
             TraceError: when it is called: the step asked for a value.
             SpecError: there is no such precision, or the environment is not one of float32.
         """
-        return Compiled(self, step, wait, precision, synchronous)
+        return (Compiled if self._store.guard is None else Guarded)(self, step, wait, precision, synchronous)
 
     def trace(
         self,
@@ -316,7 +303,7 @@ class VariableEnvironment(Copied):
         """Run the plan for ``roots`` with arrays for placeholders by name, as in :meth:`Store.transact`."""
         self._store.check_idle()
         graph.context.evaluated = True
-        runner = planned(graph, roots, self._store.backend, of_worker(graph.context) if self.workers > 1 else None)
+        runner = planned(graph, roots, self._store.backend, of_worker(graph.context) if self._store.guard else None)
         inputs = []
         for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
             params = runner.plan.graph.nodes[i].params
@@ -351,13 +338,14 @@ class VariableEnvironment(Copied):
         """Write all variables and the random state to a JSON file, see ``docs/format.md``.
 
         The file is written beside its place, synced and renamed: a crash leaves the old file whole. Where
-        ``path`` is a link, the file it points to is replaced.
+        ``path`` is a link, the file it points to is replaced. Where there are several workers, all save: worker 0
+        writes, and the others wait for it.
 
         Raises:
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
         with self._store.lock:
-            self._store.alone("it is being saved", lambda: serialize.write(path, self._document()))
+            self._store.saved(f"save {str(path)!r}", lambda: serialize.write(path, self._document()))
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:

@@ -94,7 +94,7 @@ class Compiled(Exporting):
             found = self._bound.get(key)
             if found is None:
                 options = self._wait, self._precision, self._synchronous
-                found = Compiled(self._env, functools.partial(self._step, **settings), *options)
+                found = type(self)(self._env, functools.partial(self._step, **settings), *options)
                 self._bound[key] = found
             self._recent[key] = found
             self._recent.move_to_end(key)
@@ -377,7 +377,7 @@ class Compiled(Exporting):
         return Compiled, (self._env, self._step, self._wait, self._precision, self._synchronous)
 
     def __copy__(self) -> Compiled:
-        return Compiled(*self.__reduce__()[1])
+        return type(self)(*self.__reduce__()[1])
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"

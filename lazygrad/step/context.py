@@ -71,6 +71,7 @@ class Context:
         self.evaluated = False
         self._given = feeds
         self.among: Among = env._store.among
+        self.is_own = False  # whether the step asks which worker it is, and so may be another one on each
         self.rows: dict[str, int] = {}  # of placeholders that are given a worker's rows: how many the batch has
         self._variables: dict[str, Tensor] = {}
         self._placeholders: dict[str, Tensor] = {}
@@ -115,6 +116,7 @@ class Context:
     @property
     def worker(self) -> int:
         """The number of this worker, from 0 on; 0 where there is one alone."""
+        self.is_own = True
         return self.among.rank
 
     @property

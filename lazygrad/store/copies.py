@@ -31,7 +31,8 @@ class Copied:
 
         What the one does changes nothing in the other, and both draw the same numbers from now on. ``copy.copy`` and
         ``copy.deepcopy`` do the same; layers and optimizers that are copied in one go with it, as in
-        ``copy.deepcopy((env, network, adam))``, belong to the copy. ``pickle`` likewise.
+        ``copy.deepcopy((env, network, adam))``, belong to the copy. ``pickle`` likewise, but what
+        is unpickled is one worker alone.
 
         Raises:
             GraphError: a step is being written or evaluated.
@@ -46,6 +47,8 @@ class Copied:
         state = self.__getstate__()
         arrays = state.pop("arrays")  # are copies already
         made.__setstate__({**copy.deepcopy(state, memo), "arrays": arrays})
+        made._store.among = self._store.among
+        made._store.guard = None if self._store.guard is None else self._store.guard.again()
         return made
 
     def __getstate__(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lazygrad.backends.base import Backend
     from lazygrad.engine.runner import Runner
     from lazygrad.environment import VariableEnvironment
+    from lazygrad.workers.guard import Guard
 
 __all__ = ["EVALUATED", "State", "Store"]
 
@@ -66,6 +67,7 @@ class Store:
         executing: in words, what nobody may come between; empty, if there is nothing. An interrupt may leave it.
         scope: the outermost one that has begun.
         among: the workers that run the same steps.
+        guard: keeps them together, if there are several.
         unsure: the plan whose runs are late, and the state before the first of them; None if none ever were.
         is_widening_said: whether it was said that a step computes in a wider dtype.
     """
@@ -85,6 +87,7 @@ class Store:
         self.unsure: tuple[Runner, State] | None = None
         self.is_widening_said = False
         self.among: Among = ALONE
+        self.guard: Guard | None = None
         renewed_at_forks(self)
 
     def __iter__(self) -> Iterator[Variable]:
@@ -224,6 +227,11 @@ class Store:
             return body()
         finally:
             self.executing = ""
+
+    def saved(self, what: str, body: Callable[[], None]) -> None:
+        """``body()``, alone, which writes a file: where there are several workers, one writes it."""
+        guard = self.guard
+        self.alone("it is being saved", body if guard is None else lambda: guard.once(what, body))
 
     # Committing.
 

@@ -115,7 +115,7 @@ class Checkpoint:
             arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
         training = [Record(key, self.env._store.backend.to_numpy(value), False) for key, value in arrays.items()]
         with self.env._store.lock:
-            self.env._store.alone("it is being saved", lambda: self._write(training))
+            self.env._store.saved(f"write the checkpoint {self.shown}", lambda: self._write(training))
 
     def _write(self, training: list[Record]) -> None:
         serialize.write(self.path, self.env._document()._replace(training=training), self.keep)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.graph.registry import here
+from lazygrad.training.alike import check_checkpoint, check_workers
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
 from lazygrad.training.data import check_alike, count_of, counted
@@ -143,6 +144,7 @@ def fit(
     for batch in batches.samples():
         trained.check(batches.tables, batch)
     held_out = _validation(step, evaluate, validation, weights, metrics, env, batches, asked)
+    check_workers(env, [batches] if held_out is None else [batches, held_out.batches], epochs)
     watch = Watch(env, trained, on_nonfinite)
 
     given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else callbacks
@@ -159,11 +161,13 @@ def fit(
             history, batches.seed = file.read()
         else:
             file.write(history)  # a place that cannot be written to is found now
+        check_checkpoint(env, history)
     for batch in batches.samples():
         trained.prepare(batch)
 
     training, warned = Training(env, epochs, history, batches.count), False
-    with closing(Shown(progress, every, training)) as shown:
+    is_first = env._store.guard is None or env._store.guard.is_first  # of several workers one shows how it goes
+    with closing(Shown(progress if is_first else False, every if is_first else 0, training)) as shown:
         while training.epoch < epochs and not history.stopped:
             began = time.perf_counter()
             for callback in done:

@@ -48,6 +48,10 @@ class Alone:
         """Likewise."""
         out[...] = array
 
+    def agree(self, what: str, value: bytes) -> list[bytes]:
+        """The one value."""
+        return [value]
+
     def begin_step(self) -> None:
         """Nobody else can have failed."""
 

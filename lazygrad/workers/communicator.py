@@ -63,6 +63,13 @@ class Communicator(Protocol):
     def gather_into(self, array: Any, out: Any) -> None:
         """Put the parts of all workers, which are their ``array``, one after the other into ``out``: the way back."""
 
+    def agree(self, what: str, value: bytes) -> list[bytes]:
+        """The values of all, each a few bytes, where it must be certain that all are about to do ``what``.
+
+        Raises:
+            WorkerError: another worker does something else.
+        """
+
     def begin_step(self) -> None:
         """A step begins, on all workers: what another worker said of an earlier one is old.
 
@@ -74,7 +81,7 @@ class Communicator(Protocol):
         """Tell the others that this worker's step has failed, so that they fail instead of waiting for it."""
 
 
-_METHODS = ("sum", "begin", "broadcast", "gather", "scatter_sum", "gather_into", "begin_step", "fail")
+_METHODS = ("sum", "begin", "broadcast", "gather", "scatter_sum", "gather_into", "agree", "begin_step", "fail")
 _said: set[str] = set()
 
 

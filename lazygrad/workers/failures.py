@@ -1,4 +1,4 @@
-"""What workers know of each other's failures, so that nobody waits for who will not come.
+"""What workers have told each other, so that nobody waits for who will not come: failures, and what they agree on.
 
 Steps are counted, by all workers alike. A step that fails on all of them in the same way, after as many exchanges (a
 message about shapes, say), is no reason to end: the next one can be run. One that fails on some of them is the end for
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lazygrad.errors import WorkerError, report
 from lazygrad.graph.registry import here
 
-__all__ = ["ENDED", "Failure", "Failures"]
+__all__ = ["ENDED", "Agreement", "Failure", "Told"]
 
 LONGEST = 10_000  # characters of a message: it must travel without the other's help
 ENDED = "it has come to its end"
@@ -42,8 +42,20 @@ class Failure(NamedTuple):
         return found
 
 
-class Failures:
-    """The failures that one worker knows of.
+class Agreement(NamedTuple):
+    """What one worker tells the others before it goes on, where all must tell the same kind of thing."""
+
+    rank: int
+    step: int
+    exchanges: int
+    what: str  # what it is about to do, in words
+    value: bytes
+
+
+class Told:
+    """What one worker knows of the others.
+
+    Where a worker stands is a pair of numbers: its step, and how many exchanges have begun in it.
 
     Attributes:
         step, exchanges: how many steps have begun, and how many exchanges in this one.
@@ -57,6 +69,8 @@ class Failures:
         self.own: Failure | None = None
         self.broken: Failure | None = None
         self._told: dict[int, list[Failure]] = {other: [] for other in range(size) if other != rank}
+        self._agreed: dict[int, list[Agreement]] = {other: [] for other in self._told}
+        self._agrees = False  # whether this worker is agreeing on something
 
     def failed(self, reason: BaseException) -> Failure:
         """Note a failure of this worker; what to tell the others."""
@@ -67,9 +81,36 @@ class Failures:
         self.broken = self.broken or cause
         return self.own
 
-    def heard(self, failure: Failure) -> None:
+    def heard(self, word: Failure | Agreement) -> None:
         """Note what another worker has told."""
-        self._told[failure.rank].append(failure)
+        if isinstance(word, Agreement):
+            self._agreed[word.rank].append(word)
+        else:
+            self._told[word.rank].append(word)
+
+    def arrive(self, agrees: bool = False) -> None:
+        """Count an exchange, which begins."""
+        self.exchanges += 1
+        self._agrees = agrees
+        self.check()
+
+    def asks(self, what: str, value: bytes) -> Agreement:
+        """Begin to agree on something; what to tell the others."""
+        self._mine = Agreement(self.rank, self.step, self.exchanges, what, value)
+        return self._mine
+
+    def has_answers(self) -> bool:
+        """Whether all others have told theirs."""
+        return all(self._agreed.values())
+
+    def answers(self) -> list[bytes]:
+        """What each worker has told, in their order."""
+        mine = self._mine
+        words = {rank: found.pop(0) for rank, found in self._agreed.items()} | {self.rank: mine}
+        odd = [word for word in words.values() if word[1:4] != mine[1:4]]
+        if odd:
+            raise self._apart(mine.what, odd[0])
+        return [words[rank].value for rank in range(self.size)]
 
     def died(self, rank: int, text: str) -> None:
         """Note that another worker is no more."""
@@ -81,10 +122,24 @@ class Failures:
         One that has failed or ended after as many exchanges as this one has begun has sent what is waited for.
         """
         if self.broken is None and self.own is None:
-            told = [found[0] for found in self._told.values() if found and found[0][1:3] < (self.step, self.exchanges)]
+            place, told = (self.step, self.exchanges), []
+            for rank, found in self._told.items():
+                has_come = not self._agrees or self._agreed[rank]
+                if found and (found[0][1:3] < place or not has_come):
+                    told.append(found[0])
             self.broken = self._first(told) if told else None
+            if self.broken is None and not self._agrees:
+                # Who agrees at a place that this worker has reached with another exchange waits for it in vain.
+                for words in self._agreed.values():
+                    if words and words[0][1:3] <= place:
+                        raise self._apart("it waits for a sum", words[0])
         if self.broken is not None:
             raise self.broken.error(self.rank)
+
+    def _apart(self, mine: str, word: Agreement) -> WorkerError:
+        facts = [f"worker {self.rank}:  {mine}", f"worker {word.rank}:  {word.what}"]
+        cure = "All workers must do the same, in the same order, with data of the same shapes and dtypes."
+        return WorkerError(report("workers do different things", at=here(), facts=facts, cure=cure))
 
     def missing(self) -> bool:
         """After a failure of this worker: whether a word of another is wanted before anything is exchanged again."""

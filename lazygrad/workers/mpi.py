@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from lazygrad.workers.failures import ENDED, Failure, Failures
+from lazygrad.workers.failures import ENDED, Agreement, Failure, Told
 from lazygrad.workers.parts import counts
 
 __all__ = ["Processes"]
@@ -40,7 +40,7 @@ class Processes:
     def __init__(self, comm: Any) -> None:
         self._sums, self._words = comm.Dup(), comm.Dup()
         self.rank, self.size = comm.rank, comm.size
-        self._failures = Failures(self.rank, self.size)
+        self._others = Told(self.rank, self.size)
         self._begun: list[Any] = []  # sums that nobody has waited for
         self._told: list[Any] = []
         self._looked = time.monotonic()
@@ -115,14 +115,21 @@ class Processes:
         if kept is not out:
             out[...] = kept
 
+    def agree(self, what: str, value: bytes) -> list[bytes]:
+        """The values of all."""
+        self._ready(agrees=True)
+        self._tell(self._others.asks(what, value))
+        self._wait(self._others.has_answers)
+        return self._others.answers()
+
     def begin_step(self) -> None:
         """A step begins."""
         self._ready()
-        self._failures.begin_step()
+        self._others.begin_step()
 
     def fail(self, reason: BaseException) -> None:
         """Tell the others."""
-        self._tell(self._failures.failed(reason))
+        self._tell(self._others.failed(reason))
 
     def __repr__(self) -> str:
         return f"<worker {self.rank} of {self.size}, by MPI>"
@@ -140,7 +147,7 @@ class Processes:
             if looks % 64:
                 os.sched_yield()
                 continue
-            self._failures.check()
+            self._others.check()
             self._listen()
             now = time.monotonic()
             began = began or now
@@ -150,22 +157,21 @@ class Processes:
                 self._looked = now
                 self._look_for_the_dead()
 
-    def _ready(self) -> None:
+    def _ready(self, agrees: bool = False) -> None:
         """Raise WorkerError unless all workers are there; count an exchange."""
-        failures = self._failures
-        if failures.own is not None:
-            self._wait(lambda: not failures.missing())
-            failures.settle()
-        failures.exchanges += 1
-        failures.check()
+        others = self._others
+        if others.own is not None:
+            self._wait(lambda: not others.missing())
+            others.settle()
+        others.arrive(agrees)
 
-    def _tell(self, failure: Failure) -> None:
+    def _tell(self, word: Failure | Agreement) -> None:
         for rank in set(range(self.size)) - {self.rank}:
-            self._told.append(self._words.isend(failure, rank))
+            self._told.append(self._words.isend(word, rank))
 
     def _listen(self) -> None:
         while self._words.iprobe():
-            self._failures.heard(self._words.recv())
+            self._others.heard(self._words.recv())
 
     def _look_for_the_dead(self) -> None:
         """Raise WorkerError if a process of this machine is no more. For those of others mpiexec sees to it."""
@@ -173,19 +179,19 @@ class Processes:
         for rank, (where, process) in enumerate(self._where):
             if where == host and rank != self.rank and not _lives(process):
                 text = f"process {process} on {where} is no more: it was killed, or has run out of memory"
-                self._failures.died(rank, text)
-        self._failures.check()
+                self._others.died(rank, text)
+        self._others.check()
 
     # The end.
 
     def _leave(self) -> None:
         """Say farewell, so that nobody waits for this worker; MPI itself lets nobody leave before all do."""
-        self._tell(Failure(self.rank, self._failures.step, self._failures.exchanges, True, ENDED))
+        self._tell(Failure(self.rank, self._others.step, self._others.exchanges, True, ENDED))
         done = self._words.Ibarrier()
         end = time.monotonic() + FAREWELL
         while not done.Test():
             self._listen()
-            if (self._failures.broken or _failed) and time.monotonic() > end:
+            if (self._others.broken or _failed) and time.monotonic() > end:
                 break
             time.sleep(1e-3)
             if any(where == self._where[self.rank][0] and not _lives(process) for where, process in self._where):
@@ -260,7 +266,7 @@ def _hook() -> None:
         _failed.append(reason)
         for _, workers in _known:
             with contextlib.suppress(Exception):
-                if workers._failures.own is None:
+                if workers._others.own is None:
                     workers.fail(reason)
         before(kind, reason, trace)
 

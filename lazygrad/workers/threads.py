@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from lazygrad.errors import WorkerError, report
 from lazygrad.graph.registry import here
-from lazygrad.workers.failures import ENDED, Failure, Failures
+from lazygrad.workers.failures import ENDED, Agreement, Failure, Told
 from lazygrad.workers.parts import part
 
 __all__ = ["Thread", "side_by_side", "together"]
@@ -28,7 +29,7 @@ class Meeting:
         self.changed = threading.Condition()
         self.tables: dict[int, dict[int, tuple[Any, Any]]] = {}
         self.found: dict[int, tuple[Any, int]] = {}
-        self.told: dict[int, list[Failure]] = {rank: [] for rank in range(size)}
+        self.told: dict[int, list[Failure | Agreement]] = {rank: [] for rank in range(size)}
 
     def put(self, number: int, rank: int, kind: Any, value: Any) -> None:
         """Put down what one worker brings to an exchange."""
@@ -68,7 +69,7 @@ class Thread:
     def __init__(self, meeting: Meeting, rank: int) -> None:
         self.rank, self.size = rank, meeting.size
         self._meeting, self._number = meeting, 0
-        self._failures = Failures(rank, meeting.size)
+        self._others = Told(rank, meeting.size)
 
     def sum(self, array: Any) -> None:
         """The sum over all workers, in place."""
@@ -97,28 +98,35 @@ class Thread:
         number = self._bring(("gather_into", out.shape, str(out.dtype)), array.copy())
         out[...] = self._fetch(number, np.concatenate)
 
+    def agree(self, what: str, value: bytes) -> list[bytes]:
+        """The values of all."""
+        self._ready(agrees=True)
+        self._tell(self._others.asks(what, value))
+        self._wait(self._others.has_answers)
+        return self._others.answers()
+
     def begin_step(self) -> None:
         """A step begins."""
         self._ready()
-        self._failures.begin_step()
+        self._others.begin_step()
 
     def fail(self, reason: BaseException) -> None:
         """Tell the others."""
-        self._tell(self._failures.failed(reason))
+        self._tell(self._others.failed(reason))
 
     def end(self, reason: BaseException | None) -> None:
         """The function of this worker has returned, or raised."""
-        if reason is not None and self._failures.own is None:
+        if reason is not None and self._others.own is None:
             self.fail(reason)
-        self._tell(Failure(self.rank, self._failures.step, self._failures.exchanges, True, ENDED))
+        self._tell(Failure(self.rank, self._others.step, self._others.exchanges, True, ENDED))
 
     def __repr__(self) -> str:
         return f"<worker {self.rank} of {self.size}, a thread>"
 
-    def _tell(self, failure: Failure) -> None:
+    def _tell(self, word: Failure | Agreement) -> None:
         with self._meeting.changed:
             for rank in set(range(self.size)) - {self.rank}:
-                self._meeting.told[rank].append(failure)
+                self._meeting.told[rank].append(word)
             self._meeting.changed.notify_all()
 
     def _bring(self, kind: Any, value: Any) -> int:
@@ -131,28 +139,25 @@ class Thread:
         self._wait(lambda: self._meeting.is_full(number))
         return self._meeting.take(number, what)
 
-    def _ready(self) -> None:
-        failures = self._failures
-        if failures.own is not None:
-            self._wait(lambda: not failures.missing())
-            failures.settle()
-        failures.exchanges += 1
-        failures.check()
+    def _ready(self, agrees: bool = False) -> None:
+        others = self._others
+        if others.own is not None:
+            self._wait(lambda: not others.missing())
+            others.settle()
+        others.arrive(agrees)
 
     def _wait(self, is_done: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
         with self._meeting.changed:
-
-            def is_over() -> bool:
-                if is_done():
-                    return True
-                told = self._meeting.told[self.rank]
+            told = self._meeting.told[self.rank]
+            while not is_done():
                 while told:
-                    self._failures.heard(told.pop(0))
-                self._failures.check()
-                return is_done()
-
-            if not self._meeting.changed.wait_for(is_over, PATIENCE):
-                raise WorkerError(f"worker {self.rank} has waited for the others for {PATIENCE:.0f} s")
+                    self._others.heard(told.pop(0))
+                if is_done():
+                    return
+                self._others.check()
+                if not self._meeting.changed.wait(end - time.monotonic()):
+                    raise WorkerError(f"worker {self.rank} has waited for the others for {PATIENCE:.0f} s")
 
 
 class Sum:
