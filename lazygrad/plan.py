@@ -20,7 +20,7 @@ from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.ops.streams import _stream
 from lazygrad.rewrite import RULES, halved, optimized, prune, share
-from lazygrad.rewrite.halving import described
+from lazygrad.rewrite.halving import described, products_of_halves
 
 __all__ = ["NativeCode", "Plan", "draws", "last_reads"]
 
@@ -55,6 +55,7 @@ class Plan:
     Attributes:
         graph: the graph after all passes; every node of it is needed.
         halves: the dtype to which operands of products are rounded, if they are.
+        of_halves: the products of which that is known.
         values: the nodes whose arrays are returned, in the order they were asked for.
         updates: for each variable that the run changes, the node that computes its new value.
         variables, placeholders: nodes that stand for them, by name.
@@ -84,6 +85,7 @@ class Plan:
             self.graph = share(self.graph)
         if arranged is not None:
             self.graph = arranged(self.graph)
+        self.of_halves = products_of_halves(self.graph) if self.halves is not None else frozenset()
         nodes = self.graph.nodes
         self.values: list[int] = []
         self.updates: dict[str, int] = {}

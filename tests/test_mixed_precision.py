@@ -15,6 +15,7 @@ from optimizer_formulas import CASES
 
 import lazygrad as lg
 from lazygrad.ops.halves import _halved
+from lazygrad.workers import side_by_side
 
 SCALE, GOOD = "mixed_precision/scale", "mixed_precision/good"
 MIXED = pytest.mark.parametrize("precision", ["mixed", "mixed-bfloat16"])
@@ -574,3 +575,38 @@ def test_a_step_that_fails_leaves_no_scale_behind() -> None:
         with pytest.raises(ValueError, match="planted"):
             ask()
     assert SCALE not in env
+
+
+# Several workers.
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["rows of a batch", "arrays of their own"])
+def test_what_one_worker_skips_all_skip(own: bool) -> None:
+    """A row that overflows is one worker's; the variables stay the same on all, and those of one process."""
+
+    def trained(communicator: Any) -> dict[str, Any]:
+        env = lg.VariableEnvironment(seed=0, workers=communicator)
+        f, sgd = network(env, 6, 8, 3), lg.optim.SGD(env, 0.1)
+
+        def step(ctx: Any, x: Any, y: Any, z: Any) -> Any:
+            losses = lg.nn.cross_entropy(f(x), y)
+            loss = lg.total(lg.sum(losses)) / 16 if own else lg.mean(losses)
+            steep = lg.grad(lg.sum(lg.square(f(z))), z)  # of a worker's rows: its overflow is known to that one alone
+            return loss, sgd.minimize(loss), lg.sum(steep)
+
+        for k in range(3):
+            x, y = data()
+            z = x / 100
+            z[0] *= 1e30 if k == 1 else 1
+            if communicator is not None and own:
+                rows = slice(env.worker * 8, env.worker * 8 + 8)
+                env.run(step, x[rows], y[rows], z[rows], precision="mixed")
+            else:
+                env.run(step, *env.rows(x, y, z), precision="mixed")
+        return {v.path: env[v.path] for v in env}
+
+    alone = trained(None)
+    assert (alone[SCALE], alone[GOOD], alone["sgd/step"]) == (16384, 1, 2)
+    for found in side_by_side(2, trained):
+        for name, value in alone.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-5, err_msg=name)

@@ -50,6 +50,9 @@ class Namespace(Protocol):
     def placed(self, x: Any, places: tuple[Any, ...], values: Any) -> Any:
         """A copy of ``x`` with ``values`` at places; of values for one place the last counts."""
 
+    def matmul_of_halves(self, a: Any, b: Any, out: Any = None) -> Any:
+        """A product of float32 whose operands are numbers of 16 bits: any way of multiplying will do that has those."""
+
     def lu(self, a: Any) -> Any:
         """The permutation, lower and upper triangular factor of each matrix of a batch, as matrices of its dtype."""
 

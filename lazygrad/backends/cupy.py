@@ -95,6 +95,7 @@ class CupyNamespace:
         self._cupy = cupy
         self.linalg = Linalg(self, _Linalg(cupy))
         self.matmul = Products(cupy)
+        self.matmul_of_halves = self.matmul.of_halves
         self._orders: dict[int, Any] = {}  # of derivatives, as arrays
 
     def __getattr__(self, name: str) -> Any:

@@ -85,6 +85,7 @@ class NumpyNamespace:
     placed = staticmethod(placed)
     lu = staticmethod(lu)
     solve_triangular = staticmethod(solve_triangular)
+    matmul_of_halves = np.matmul  # of float32, as any
 
     def __init__(self) -> None:
         self.linalg = Linalg(self, np.linalg)

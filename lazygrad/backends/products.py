@@ -57,13 +57,20 @@ class Products:
 
     def __call__(self, a: Any, b: Any, out: Any = None) -> Any:
         """The product, written into ``out`` if that is given."""
+        return self._multiplied(a, b, out, _allowed)
+
+    def of_halves(self, a: Any, b: Any, out: Any = None) -> Any:
+        """The product of numbers of float16 or bfloat16 in arrays of float32, in TF32, which has all their digits."""
+        return self._multiplied(a, b, out, True)
+
+    def _multiplied(self, a: Any, b: Any, out: Any, allowed: bool) -> Any:
         if a.dtype != np.float32 or b.dtype != np.float32:
             return self._cupy.matmul(a, b, out=out)
         core, cublas = self._core, self._cupy.cuda.cublas
         handle = self._cupy.cuda.device.get_cublas_handle()
         before = core.get_compute_type(a.dtype), cublas.getMathMode(handle)
-        wanted = (TF32, TF32_MATH) if _allowed and self._knows_tf32 else (DEFAULT, DEFAULT_MATH)
-        if before == wanted or (before == (PEDANTIC, DEFAULT_MATH) and not _allowed):  # which rounds as float32 does
+        wanted = (TF32, TF32_MATH) if allowed and self._knows_tf32 else (DEFAULT, DEFAULT_MATH)
+        if before == wanted or (before == (PEDANTIC, DEFAULT_MATH) and not allowed):  # which rounds as float32 does
             return self._cupy.matmul(a, b, out=out)
         try:
             core.set_compute_type(a.dtype, wanted[0])

@@ -90,6 +90,8 @@ def _computed(
         return backend.asarray(found)
     if isinstance(op, Region):
         return region_kernel(plan, i, backend, draw, rounded=rounded, watch=watch)(*operands)
+    if i in plan.of_halves:
+        return backend.xp.matmul_of_halves(*operands)
     return op.kernel(backend.xp, *operands, **node.params)
 
 

@@ -21,7 +21,7 @@ from lazygrad.ops.halves import _halved
 from lazygrad.ops.products import _matmul
 from lazygrad.rewrite.regions import has_regions, rewritten_bodies
 
-__all__ = ["described", "halved"]
+__all__ = ["described", "halved", "products_of_halves"]
 
 
 def halved(graph: Graph, to: str) -> Graph:
@@ -105,6 +105,20 @@ def _only_moves(nodes: list[Node], index: int) -> bool:
         return False
     source = nodes[node.inputs[0]].spec
     return isinstance(source, Spec) and isinstance(node.spec, Spec) and source.size <= node.spec.size
+
+
+def products_of_halves(graph: Graph) -> frozenset[int]:
+    """The products both of whose operands are seen to be rounded, whatever moves them."""
+    return frozenset(i for i, node in enumerate(graph.nodes) if _is_product(node) and _is_of_halves(graph, node))
+
+
+def _is_of_halves(graph: Graph, product: Node) -> bool:
+    for index in product.inputs:
+        while isinstance(graph.nodes[index].op, Movement) and len(graph.nodes[index].inputs) == 1:
+            (index,) = graph.nodes[index].inputs
+        if not graph.nodes[index].of(_halved):
+            return False
+    return True
 
 
 def described(graph: Graph, to: str) -> list[str]:

@@ -67,6 +67,31 @@ def test_a_gpu_without_tf32_is_not_asked_for_it(monkeypatch: pytest.MonkeyPatch)
     assert 0 == products()
 
 
+@pytest.mark.parametrize("precision", ["mixed", "mixed-bfloat16"])
+@pytest.mark.parametrize("native", ["off", "auto"])
+def test_products_of_halves_need_no_permission(monkeypatch: pytest.MonkeyPatch, native: str, precision: str) -> None:
+    """TF32 has all digits of a half: in mixed precision it is taken where there is one, and gives the same numbers."""
+    if native == "auto":
+        pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    monkeypatch.setenv("LAZYGRAD_NATIVE", native)
+    x = np.float32([[1 + 2**-9, 3.0], [5.0, 7.0]])
+
+    def step(ctx: Any, x: Any) -> Any:
+        return x @ x.T, x.astype("float64") @ x, lg.sum(x, axis=0, keepdims=True) @ x
+
+    found = []
+    for architecture, expected in (("80", 2), ("75", 0)):
+        monkeypatch.setattr(settings, "architecture", architecture)
+        env = lg.VariableEnvironment(backend="cupy")
+        compiled = env.compile(step, precision=precision, wait=True)
+        before = counts["products in TF32"]
+        found.append([y.get() for y in compiled(x)])
+        assert counts["products in TF32"] - before == expected
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert lg.allow_tf32(False) is False
+
+
 def test_tf32_is_allowed_by_a_truth_value() -> None:
     """A word is refused, and nothing is changed."""
     with pytest.raises(lg.BackendError, match="cannot use 'yes' to allow TF32"):

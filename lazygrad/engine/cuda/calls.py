@@ -92,4 +92,5 @@ class DeviceCalls(CallsBack):
 
     def _multiply(self, node: int, operands: Sequence[Any], arrays: Arrays) -> None:
         """A product, straight into its place; rows of no elements are zeros."""
-        self.xp.matmul(*operands, out=self._array(node, arrays))
+        multiplied = self.xp.matmul_of_halves if node in self.native.plan.of_halves else self.xp.matmul
+        multiplied(*operands, out=self._array(node, arrays))
