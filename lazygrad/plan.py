@@ -19,6 +19,7 @@ from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.ops.streams import _stream
+from lazygrad.ops.workers import _begins, _waits
 from lazygrad.rewrite import RULES, halved, optimized, prune, share
 from lazygrad.rewrite.halving import described, products_of_halves
 
@@ -209,10 +210,29 @@ class Plan:
             lines += [f"{times:6}  {name:<26}  {laws.get(name, '')}" for name, times in self.graph.rewrites.items()]
         if self.halves is not None:
             lines += described(self.graph, self.halves)
+        lines += _exchanges(self.graph)
         code = self.native()
         if code is not None:
             lines.append(code.explain())
         return "\n".join(lines)
+
+
+def _exchanges(graph: Graph) -> list[str]:
+    """What a worker exchanges with the others, in words: where each sum begins, and where it is waited for."""
+    ends = {node.params["number"]: i for i, node in enumerate(graph.nodes) if node.of(_waits)}
+    lines = []
+    for i, node in enumerate(graph.nodes):
+        if node.of(_begins):
+            specs = [graph.nodes[j].spec for j in node.inputs]
+            nbytes = sum(spec.nbytes for spec in specs if isinstance(spec, Spec))
+            arrays = f"{len(specs)} array{'s' if len(specs) > 1 else ''}"
+            until = ends.get(node.params["number"])
+            told = f"begins at node {i}" + ("" if until is None else f", is waited for at node {until}")
+            lines.append(f"{node.params['number'] + 1:6}  {arrays:<12} {nbytes:>14,} bytes  {told}")
+    if lines:
+        count = next(node.params["among"] for node in graph.nodes if node.of(_begins))
+        lines.insert(0, f"exchanges of {count} workers")
+    return lines
 
 
 def last_reads(steps: Iterable[Iterable[int]]) -> dict[int, int]:

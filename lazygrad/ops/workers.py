@@ -15,6 +15,7 @@ from lazygrad.define.kinds import Opaque, tensor
 from lazygrad.graph.registry import function
 from lazygrad.graph.spec import Spec, kept
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
+from lazygrad.ops.movement import astype
 from lazygrad.workers.among import ALONE, Among
 
 __all__ = ["among", "total"]
@@ -75,4 +76,8 @@ def total(x: TensorLike) -> Tensor:
     """
     x = tensor(x)
     workers = among(x)
-    return x if workers.size == 1 else _total(x, among=workers)
+    if workers.size == 1:
+        return x
+    if x.dtype.char == "e":  # MPI knows no halves
+        return astype(_total(astype(x, np.float32), among=workers), x.dtype)
+    return _total(astype(x, np.int64) if x.dtype.kind == "b" else x, among=workers)

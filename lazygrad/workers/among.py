@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,12 @@ class Among:
 
     def total(self, x: Any) -> Any:
         """The sum of an array over all workers, in a new array; waits for them."""
-        found = _carried(x)
+        found = np.array(x, order="C")
         if self.size > 1:
             self.communicator.sum(found)
-        return found.astype(x.dtype, copy=False).reshape(x.shape)
+        return found
 
-    def begin(self, number: int, parts: Any) -> None:
+    def begin(self, number: int, parts: Sequence[Any]) -> None:
         """Begin the sum of several arrays of one dtype, as one."""
         flat = [part.reshape(-1) for part in parts]
         found = np.concatenate(flat) if len(flat) > 1 else np.array(flat[0])
@@ -58,9 +59,3 @@ class Among:
 
 
 ALONE = Among(Alone())
-
-
-def _carried(x: Any) -> Any:
-    """A contiguous copy of an array, in a dtype in which sums travel."""
-    dtype: Any = np.int64 if x.dtype.kind == "b" else np.float32 if x.dtype.char == "e" else x.dtype
-    return np.array(x, dtype, order="C")
