@@ -45,6 +45,7 @@ from lazygrad.errors import DataError as DataError
 from lazygrad.errors import DefinitionError as DefinitionError
 from lazygrad.errors import ExportError as ExportError
 from lazygrad.errors import FeedError as FeedError
+from lazygrad.errors import FiniteError as FiniteError
 from lazygrad.errors import GradientError as GradientError
 from lazygrad.errors import GraphError as GraphError
 from lazygrad.errors import LateError as LateError

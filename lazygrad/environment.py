@@ -25,6 +25,7 @@ from lazygrad.step.context import Context
 from lazygrad.step.evaluator import check_feeds, missing_feed
 from lazygrad.step.guarded import Guarded
 from lazygrad.step.guides import Guides, planned
+from lazygrad.step.looking import CheckedRunner, compare, said
 from lazygrad.step.scaling import checked_precision
 from lazygrad.store.copies import Copied
 from lazygrad.store.draws import Draws, checked_seed, fresh_seed
@@ -190,6 +191,7 @@ class VariableEnvironment(Copied, Working):
         *args: Any,
         feeds: dict[str, Any] | None = None,
         precision: str | None = None,
+        check: Any = None,
         **kwargs: Any,
     ) -> Any:
         """Call ``step(ctx, *args, **kwargs)`` and evaluate what it returns.
@@ -200,26 +202,37 @@ class VariableEnvironment(Copied, Working):
             args, kwargs: what the step takes; arrays, also nested ones, arrive as placeholders.
             feeds: arrays for placeholders that the step makes, by name.
             precision: as for :meth:`compile`.
+            check: ``"finite"`` runs it on NumPy, node by node, and raises if what it computes is not finite, with the
+                line where that begins. ``"gradient"`` first compares the gradient of the loss with differences, with
+                respect to the first trainable variable; ``("gradient", path)`` with respect to another.
 
         Returns:
             What the step returned, with arrays in place of tensors and ``None`` in place of update ops.
 
         Raises:
+            FiniteError: ``check="finite"`` found something. The environment is then as before.
+            GradientError: ``check="gradient"`` found another number; likewise.
             LazygradError: the step is wrong; its message says where. The environment is then as before.
             Exception: what the step or a kernel raises; likewise.
         """
         guard = self._store.guard
-        given = step, args, feeds, precision, kwargs
+        given = step, args, feeds, precision, kwargs, check
         return self._run(*given) if guard is None else guard.step(self._run, *given)
 
-    def _run(self, step: Any, args: Any, feeds: dict[str, Any] | None, precision: Any, kwargs: dict[str, Any]) -> Any:
+    def _run(
+        self, step: Any, args: Any, feeds: dict[str, Any] | None, precision: Any, kwargs: dict[str, Any], check: Any
+    ) -> Any:
         with self._store.lock:
             self._store.check_idle()
             check_step(step)
             check_feeds(feeds)
             precision = None if precision is None else checked_precision(precision, self.dtype)
+            asked = None if check is None else said(check)
+            if asked is not None and asked[0] == "gradient":
+                compare(self, step, args, kwargs, feeds, asked[1], precision)
             graph = Graph(self.dtype, self._guides.of(step, precision))
             context = Context(self, graph, feeds or {}, False, precision)
+            context.must_be_finite = asked == ("finite", None)
             result, followed = self._write(
                 graph, lambda: (context.fetch(context.call(step, args, kwargs)), graph.guide)
             )
@@ -304,6 +317,8 @@ class VariableEnvironment(Copied, Working):
         self._store.check_idle()
         graph.context.evaluated = True
         runner = planned(graph, roots, self._store.backend, of_worker(graph.context) if self._store.guard else None)
+        if graph.context.must_be_finite:
+            runner = CheckedRunner(runner.plan, self._store.backend)
         inputs = []
         for i, spec in zip(runner.input_nodes, runner.input_specs, strict=True):
             params = runner.plan.graph.nodes[i].params

@@ -11,6 +11,7 @@
     ├── FeedError(LookupError)       missing, unknown or misshapen feed
     ├── VariableError(KeyError)      unknown, duplicate or misnamed variable
     ├── TraceError(RuntimeError)     a value was asked for while the graph is being written
+    ├── FiniteError(FloatingPointError) a value is not finite, and check="finite" asked for it to be
     ├── LoopError(RuntimeError)      a loop takes more turns than it may
     ├── LateError(RuntimeError)      a step that was not waited for had failed
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
@@ -38,6 +39,7 @@ __all__ = [
     "DefinitionError",
     "ExportError",
     "FeedError",
+    "FiniteError",
     "GradientError",
     "GraphError",
     "LateError",
@@ -92,6 +94,16 @@ class VariableError(LazygradError, KeyError):
 
 class TraceError(LazygradError, RuntimeError):
     """A value was asked for where only the graph is known."""
+
+
+class FiniteError(LazygradError, FloatingPointError):
+    """What a step computes is not finite, and ``check="finite"`` asked for it to be; nothing was changed.
+
+    Attributes:
+        finding: where it begins, a :class:`~lazygrad.searching.Finding`.
+    """
+
+    finding: object = None
 
 
 class LoopError(LazygradError, RuntimeError):

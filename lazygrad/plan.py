@@ -23,7 +23,7 @@ from lazygrad.ops.workers import _begins, _waits
 from lazygrad.rewrite import RULES, halved, optimized, prune, share
 from lazygrad.rewrite.halving import described, products_of_halves
 
-__all__ = ["NativeCode", "Plan", "draws", "last_reads"]
+__all__ = ["NativeCode", "Plan", "draws", "last_reads", "layer_of"]
 
 
 class NativeCode(Protocol):
@@ -238,6 +238,17 @@ def _exchanges(graph: Graph) -> list[str]:
 def last_reads(steps: Iterable[Iterable[int]]) -> dict[int, int]:
     """For everything that steps read, the number of the last that does."""
     return {read: number for number, reads in enumerate(steps) for read in reads}
+
+
+def layer_of(graph: Graph, i: int) -> Origin:
+    """Where a node was written; by the namespace of the variables that it reads, if no layer wrote it."""
+    origin, node = graph.origins[i], graph.nodes[i]
+    if origin.layer:
+        return origin
+    for j in (i, *node.inputs):
+        if graph.nodes[j].of(variable):
+            return origin._replace(layer=str(graph.nodes[j].params["name"]).rpartition("/")[0])
+    return origin
 
 
 def walked(graph: Graph) -> Iterator[Node]:

@@ -221,6 +221,7 @@ class Closure:
         same: whether all of it is as it was, in as few instructions as can be; None if there is nothing to compare.
         key: of the values among it: one that comes again may find what was traced for it before.
         kinds: for messages, each value by its name.
+        others: names of the objects that were other ones when it was looked at last.
     """
 
     def __init__(self, step: Callable[..., Any]) -> None:
@@ -231,6 +232,7 @@ class Closure:
         self._keys: dict[str, Hashable] = {}
         self.key: Hashable = ()
         self.kinds: dict[str, str] = {}
+        self.others: list[str] = []
         self.same: Callable[[], bool] | None = _never
 
     def look(self) -> bool:
@@ -243,6 +245,8 @@ class Closure:
         self.key = tuple(values.items())
         self.kinds = {place.name: f"{place.value!r:.40}" for place in places if place.name in values}
         self.same = _comparison(places, self._keys, getattr(self._step, "__globals__", {}))
+        kept = before or {}
+        self.others = [name for name in {**kept, **objects} if kept.get(name) != objects.get(name)]
         return before is None or before == objects
 
     def settle(self, called: Iterable[types.CodeType]) -> None:

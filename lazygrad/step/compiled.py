@@ -21,13 +21,13 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.plan import Plan
 from lazygrad.step.arranged import of_worker
-from lazygrad.step.called import check_step, step_name
+from lazygrad.step.called import check_step
 from lazygrad.step.closures import Closure
 from lazygrad.step.context import Context
 from lazygrad.step.effects import called
 from lazygrad.step.evaluator import Update, check_feeds
 from lazygrad.step.exporting import Exporting
-from lazygrad.step.looking import profiled
+from lazygrad.step.inspected import Inspected
 from lazygrad.step.scaling import checked_precision
 from lazygrad.step.signatures import Signatures, signature
 from lazygrad.step.traced import Traced
@@ -36,7 +36,6 @@ from lazygrad.trees import leaves, rebuilt, structure
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
-    from lazygrad.profiling.profile import Profile
 
 __all__ = ["Compiled"]
 
@@ -49,7 +48,7 @@ MAX_BOUND = 64  # steps with settings given for good, likewise
 LONG = 500_000
 
 
-class Compiled(Exporting):
+class Compiled(Exporting, Inspected):
     """A step that is traced at the first call with arguments of new shapes, dtypes or values.
 
     Called like the step, without the context. Arrays may change from call to call; everything else is
@@ -150,6 +149,7 @@ class Compiled(Exporting):
         """
         closure = self._closure
         if closure.same is not None and not closure.same() and not closure.look():
+            self._signatures.other(closure.others)
             self._forget()
         arrays, key = signature(args, kwargs, feeds, self._store.backend)
         return arrays, (key, closure.key)
@@ -230,6 +230,7 @@ class Compiled(Exporting):
             plan = Plan(graph, context.asked(result), native=native.code, arranged=arranged)
             entry = Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
             self._signatures.add(args, kwargs, self._closure.kinds)
+            self._signatures.say(args, kwargs, self._closure.kinds, self._store.version)
             wait = self._wait or context.among.size > 1  # all workers compute with the same rounding
             native.ask(plan, wait=wait or not run or policy() == "wait" or plan.evaluations > LONG)
             if not run:
@@ -336,35 +337,6 @@ class Compiled(Exporting):
         if not native.is_ready() or native.loaded is None:
             raise TraceError(report("there is no native code", at=here(), cure=f"Why: {native.why_not}."))
         return native.loaded.text()
-
-    def profile(self, *args: Any, runs: int = 100, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Profile:
-        """Where the time and the memory of a call with these arguments go: by kernel, by layer, by line.
-
-        It waits for native code, runs that kernel by kernel on copies, and changes no variable. Where there is no
-        native code, it runs node by node. What shows a value or calls a hook is not called, but in bodies of loops.
-
-        Args:
-            args, feeds, kwargs: what the step is called with.
-            runs: how many runs the medians are of.
-
-        Raises:
-            TraceError, FeedError: as a call would.
-            SpecError: ``runs`` is no whole number from 1 on.
-        """
-        store = self._store
-        with store.lock:
-            entry, inputs = self._given(args, feeds, kwargs)
-            name = step_name(self._step)
-            return store.alone("it is being profiled", lambda: profiled(name, store, entry.runner, inputs, runs))
-
-    def _given(
-        self, args: tuple[Any, ...], feeds: dict[str, Any] | None, kwargs: dict[str, Any]
-    ) -> tuple[Traced, list[Any]]:
-        """The trace for these arguments, compiled, and the arrays for its inputs."""
-        self.prepare(*args, feeds=feeds, **kwargs)
-        entry, backend = self._known(), self._store.backend
-        arrays, _ = self._sign(args, kwargs, feeds)
-        return entry, entry.inputs(arrays, feeds, backend)
 
     def _known(self) -> Traced:
         if self._last is None:

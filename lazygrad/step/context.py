@@ -69,6 +69,7 @@ class Context:
         graph.halves = None if precision is None else PRECISIONS[precision]
         self.scaling = LossScaling(self) if graph.halves == "float16" else None
         self.evaluated = False
+        self.must_be_finite = False  # whether every evaluation is searched for what is not
         self._given = feeds
         self.among: Among = env._store.among
         self.is_own = False  # whether the step asks which worker it is, and so may be another one on each

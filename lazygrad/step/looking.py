@@ -1,32 +1,40 @@
-"""What a compiled step tells of itself: where its time goes. It works on copies, and changes nothing."""
+"""What a step tells of itself: where its time goes, where it is not finite, whether its gradient is right.
+
+All of it works on copies, and changes nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from lazygrad.engine.runner import Runner
-from lazygrad.errors import SpecError, report
+from lazygrad.errors import FiniteError, GradientError, SpecError, VariableError, nearest, report
+from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
+from lazygrad.graph.tensor import Tensor
+from lazygrad.ops.source import variable
+from lazygrad.plan import Plan
+from lazygrad.step.called import check_step
+from lazygrad.step.context import Context
+from lazygrad.step.evaluator import check_feeds, missing_feed
 from lazygrad.store.draws import Drawing
 from lazygrad.store.store import Store
+from lazygrad.trees import leaves
 
 if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
     from lazygrad.profiling.profile import Profile
+    from lazygrad.searching.finding import Finding
 
-__all__ = ["copied", "profiled"]
+__all__ = ["CheckedRunner", "checked_kind", "compare", "found", "profiled", "said"]
 
+T = TypeVar("T")
 
-def copied(store: Store, runner: Runner, parity: int, run: int) -> tuple[dict[str, Any], dict[str, Any], Drawing]:
-    """Copies of the variables that a plan reads, arrays for those that it changes, and what a run draws from."""
-    plan = runner.plan
-    live = {name: store.find(name).live(parity).copy() for name in plan.variables}
-    spare = {name: store.backend.xp.zeros_like(store.find(name).live(parity)) for name in plan.updates}
-    draw = Drawing()
-    draw.begin(store.draws, run)
-    return live, spare, draw
+CHECKS = ("finite", "gradient")
+NOW, BEFORE = "as they are now", "as they were before the last update"
 
 
 def profiled(name: str, store: Store, runner: Runner, inputs: Sequence[Any], runs: Any) -> Profile:
@@ -40,10 +48,250 @@ def profiled(name: str, store: Store, runner: Runner, inputs: Sequence[Any], run
 
     if isinstance(runs, bool) or not isinstance(runs, (int, np.integer)) or runs < 1:
         raise SpecError(report(f"cannot profile {runs!r} runs", at=here(), cure="It is a whole number, 1 or more."))
-    live, spare, draw = copied(store, runner, store.state.parity, store.state.runs)
-    given = measure.Given(name, runner.plan, inputs, live, spare, draw, threads())
+    plan, parity = runner.plan, store.state.parity
+    live = {name: store.find(name).live(parity).copy() for name in plan.variables}
+    spare = {name: store.backend.xp.zeros_like(store.find(name).live(parity)) for name in plan.updates}
+    given = measure.Given(name, plan, inputs, live, spare, _drawing(store, store.state.runs), threads())
     tier = runner.native
     if store.backend.name == "numpy" and tier is not None and tier.is_ready():
         loaded: Any = tier.loaded
         return measure.native(given, loaded, int(runs))
     return measure.interpreted(given, store.backend, int(runs))
+
+
+def said(check: Any) -> tuple[str, str | None] | None:
+    """What ``check=`` asks for: nothing, or ``"finite"``, or ``"gradient"`` and of which variable, if that is said.
+
+    Raises:
+        SpecError: it asks for something else.
+    """
+    if check is None:
+        return None
+    kind, path = check if isinstance(check, tuple) and len(check) == 2 else (check, None)
+    if kind not in CHECKS or (path is not None and (kind != "gradient" or not isinstance(path, str))):
+        cure = 'It is "finite", "gradient", or ("gradient", the path of a variable).'
+        raise SpecError(report(f"cannot check {check!r:.60}", at=here(), cure=cure))
+    return kind, path
+
+
+def checked_kind(kind: Any) -> str:
+    """What is looked for.
+
+    Raises:
+        SpecError: it is none of ``"nan"``, ``"inf"`` and ``"finite"``.
+    """
+    from lazygrad.searching.finding import KINDS
+
+    if not isinstance(kind, str) or kind not in KINDS:
+        cure = 'The first argument is "nan", "inf" or "finite" (either of the two); then come those of the step.'
+        raise SpecError(report(f"cannot look for {kind!r:.60}", at=here(), cure=cure))
+    return kind
+
+
+class CheckedRunner(Runner):
+    """Runs a plan on NumPy, node by node, and fails if what it computes is not finite: so nothing is committed."""
+
+    def run(
+        self,
+        inputs: Sequence[Any],
+        parity: int,
+        live: Callable[[], dict[str, Any]],
+        spare: Callable[[], dict[str, Any]],
+        draw: Drawing,
+    ) -> Sequence[Any]:
+        """As of any runner.
+
+        Raises:
+            FiniteError: a value, or the new value of a variable, is not finite.
+        """
+        from lazygrad.searching.finite import Computed, search
+
+        plan, host = self.plan, self.backend.to_numpy
+        given = {i: host(x) for i, x in zip(self.input_nodes, inputs, strict=True)}
+        arrays = live()
+        given |= {i: host(arrays[name]) for name, i in plan.variables.items()}
+        computed = Computed(plan, given, draw, hooks=True)
+        finding = search(computed, "finite")
+        if finding is not None:
+            raise failure(finding)
+        for name, array in spare().items():
+            array[...] = self.backend.asarray(computed.arrays[plan.updates[name]])
+        return [self.backend.asarray(np.array(computed.arrays[i])) for i in plan.values]
+
+
+def failure(finding: Finding) -> FiniteError:
+    """The error that says what was found."""
+    error = FiniteError(str(finding))
+    error.finding = finding
+    return error
+
+
+def found(
+    env: VariableEnvironment,
+    step: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    feeds: dict[str, Any] | None,
+    kind: str,
+    before: bool = False,
+    precision: str | None = None,
+) -> Finding | None:
+    """The first node of a step that is bad though its operands are not.
+
+    The variables are taken as they are, and if they are bad already, or nothing is, as they were before the last
+    update: these numbers still lie in their other arrays.
+
+    Args:
+        env, step, args, kwargs, feeds: what is run.
+        kind: what is looked for.
+        before: whether only the variables of before the last update are of interest.
+        precision: of the step, as it is compiled for.
+    """
+    from lazygrad.searching.finding import bad
+    from lazygrad.searching.finite import Computed, search
+
+    def look(context: Context, result: Any) -> Finding | None:
+        store, plan = env._store, Plan(context.graph, context.asked(result), shared=False)
+        tried = [
+            (words, given, run)
+            for words, parity, run in _states(store, plan)
+            if (given := _given(context, plan, parity)) is not None
+        ]
+        if any(bad("finite", tried[0][1][i]).any() for i in plan.variables.values()):
+            tried.reverse()
+        for words, given, run in tried:
+            if before and words != BEFORE:
+                continue
+            finding = search(Computed(plan, given, _drawing(store, run)), kind)
+            if finding is not None:
+                return finding.with_variables(words) if plan.variables else finding
+        return None
+
+    return _written(env, step, args, kwargs, feeds, look, precision)
+
+
+def _states(store: Store, plan: Plan) -> list[tuple[str, int, int]]:
+    """In words the states that variables may be taken in, with the parity and the number of the run."""
+    parity, runs = store.state[:2]
+    flips = 0
+    for name in plan.updates:
+        flips |= 1 << store.find(name)._number
+    return [(NOW, parity, runs), (BEFORE, parity ^ flips, max(0, runs - bool(plan.draws)))]
+
+
+def _given(context: Context, plan: Plan, parity: int) -> dict[int, Any] | None:
+    """Copies of all that a plan is given, as NumPy's arrays; None if a variable has no numbers there."""
+    store, fed = context.env._store, context._fed()
+    given: dict[int, Any] = {}
+    for name, i in plan.variables.items():
+        array = store.find(name).live(parity)
+        if array is None:
+            return None
+        given[i] = np.array(store.backend.to_numpy(array))
+    for name, i in plan.placeholders.items():
+        if name not in fed:
+            raise missing_feed(name, plan.spec(i))
+        given[i] = np.array(store.backend.to_numpy(fed[name]))
+    given.update({i: np.asarray(store.backend.to_numpy(context.graph.constants[n])) for i, n in plan.constants.items()})
+    return given
+
+
+def _drawing(store: Store, run: int) -> Drawing:
+    draw = Drawing()
+    draw.begin(store.draws, run)
+    return draw
+
+
+def _written(
+    env: VariableEnvironment,
+    step: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    feeds: dict[str, Any] | None,
+    look: Callable[[Context, Any], T],
+    precision: str | None,
+) -> T:
+    """What ``look`` makes of a step that has just been written; what that registered is taken back."""
+    store = env._store
+    with store.lock:
+        store.check_idle()
+        check_step(step)
+        check_feeds(feeds)
+        graph = Graph(env.dtype)
+        context = Context(env, graph, feeds or {}, True, precision)
+
+        def written() -> T:
+            result = context.call(step, args, kwargs)
+            return store.alone("a step is being looked through", lambda: look(context, result))
+
+        return env._write(graph, written, keep=False)
+
+
+def compare(
+    env: VariableEnvironment,
+    step: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    feeds: dict[str, Any] | None,
+    path: str | None,
+    precision: str | None = None,
+) -> None:
+    """Compare the gradient of what a step returns first with differences, with respect to one variable.
+
+    Args:
+        env, step, args, kwargs, feeds: what is run.
+        path: of the variable; the first one that is trainable and that the loss depends on, if it is None.
+        precision: of the step, as it is compiled for.
+
+    Raises:
+        GradientError: they differ; or there is no such loss, or no such variable.
+    """
+    from lazygrad.derivative.gradient import grad
+    from lazygrad.searching.differences import compared
+
+    def look(context: Context, result: Any) -> None:
+        graph = context.graph
+        loss = next((leaf for _, leaf in leaves(result) if isinstance(leaf, Tensor) and not leaf.ndim), None)
+        if loss is None or loss.dtype.kind != "f":
+            cure = "Return the loss, a number, before anything else that is one."
+            raise GradientError(report("there is no loss whose gradient could be checked", at=here(), cure=cure))
+        chosen = _variable(env, graph, loss, path)
+        target = context.variable(chosen)
+        plan = Plan(graph, (loss.index, grad(loss, target).index), shared=False)
+        given = _given(context, plan, env._store.state.parity)
+        if given is None or chosen not in plan.variables:
+            return
+        draw = _drawing(env._store, env._store.state.runs)
+        found = compared(plan, given, draw, plan.variables[chosen])
+        if found.agree:
+            return
+        facts = [f"along a random direction:  gradient {found.gradient:.9g}, differences {found.differences:.9g}"]
+        if found.elements is not None:
+            index, own, other = found.elements
+            where = f"[{', '.join(map(str, index))}]" if index else ""
+            facts.append(f"{chosen}{where}:  gradient {own:.9g}, differences {other:.9g}")
+        cure = "Look at derivatives of your own (vjp=, lg.custom_gradient, lg.stop_gradient)."
+        what = f"the gradient with respect to variable {chosen!r} is not that of the loss"
+        raise GradientError(report(what, at=loss.origin, facts=facts, cure=cure))
+
+    _written(env, step, args, kwargs, feeds, look, precision)
+
+
+def _variable(env: VariableEnvironment, graph: Graph, loss: Tensor, path: str | None) -> str:
+    """The path of the variable whose gradient is checked."""
+    from lazygrad.step.effects import needed
+
+    read = {str(n.params["name"]) for i in needed(graph, [loss.index]) if (n := graph.nodes[i]).of(variable)}
+    if path is not None:
+        if path not in env._store.variables:
+            cure = nearest(path, env._store.variables)
+            raise VariableError(report(f"there is no variable {path!r}", at=here(), cure=cure))
+        if path not in read:
+            cure = nearest(path, read)
+            raise GradientError(report(f"the loss does not depend on variable {path!r}", at=here(), cure=cure))
+        return path
+    chosen = next((v.path for v in env._select(None, True) if v.path in read and v.dtype.kind == "f"), None)
+    if chosen is None:
+        cure = 'Name one: check=("gradient", path).'
+        raise GradientError(report("the loss depends on no trainable variable", at=here(), cure=cure))
+    return chosen

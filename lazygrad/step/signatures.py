@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -37,11 +37,13 @@ class Signatures:
         self._step = step
         self._seen: dict[str, dict[str, None]] = {}  # for every argument its kinds, in order
         self._warned = False
+        self._times: list[tuple[dict[str, str], int, str]] = []  # each time it was traced: of what, and why
+        self._count = 0
+        self._other = ""
 
     def add(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str] = NOTHING) -> None:
         """Note one more signature; warn once if an argument, or a value that the step reads, was of too many kinds."""
-        kinds = {f"argument {name!r}": kind for name, kind in self._kinds(args, kwargs).items()}
-        for name, kind in {**kinds, **{f"{name!r}, which it reads": kind for name, kind in read.items()}}.items():
+        for name, kind in self._all(args, kwargs, read).items():
             if len(self._seen) > PATHS:
                 break
             seen = self._seen.setdefault(name, {})
@@ -52,12 +54,49 @@ class Signatures:
                 listed = ", ".join(list(seen)[-3:])
                 warnings.warn(
                     f"{getattr(self._step, '__name__', 'a step')} has been compiled for more than {MANY} kinds of "
-                    f"{name}, lately {listed}. Every kind is compiled anew: pad or drop ragged batches, "
+                    f"{name.rstrip(',')}, lately {listed}. Every kind is compiled anew: pad or drop ragged batches, "
                     "pass numbers that change as arrays (np.asarray(x)), and keep what does not matter out of the "
                     "arguments.",
                     RuntimeWarning,
                     stacklevel=level(),
                 )
+
+    def _all(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str]) -> dict[str, str]:
+        """The kinds of all that a trace depends on, by what messages call it."""
+        kinds = {f"argument {name!r}": kind for name, kind in self._kinds(args, kwargs).items()}
+        return kinds | {f"{name!r}, which it reads,": kind for name, kind in read.items()}
+
+    def other(self, names: Iterable[str]) -> None:
+        """Note that the step reads other objects than it did: it is traced anew."""
+        named = ", ".join(map(repr, names))
+        self._other = f"another object stands where it reads {named}" if named else "it reads other things than before"
+
+    def say(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str], version: int) -> None:
+        """Note why the step is traced; ``version`` is that of the store."""
+        kinds, why = self._all(args, kwargs, read), self._other
+        if not why and self._times:
+            same = [time for time in self._times if time[0] == kinds]
+            if same and same[-1][1] != version:
+                why = "a variable was registered, frozen or thawed, or an optimizer got another schedule"
+            elif same:
+                why = "its structure is another one, or it had been forgotten"
+            else:
+                why = _difference(
+                    min((time[0] for time in reversed(self._times)), key=lambda one: _distance(one, kinds)), kinds
+                )
+        self._times = [*self._times, (kinds, version, why)][-PATHS:]
+        self._count, self._other = self._count + 1, ""
+
+    def told(self, name: str) -> str:
+        """Why it was traced, a line each time."""
+        if not self._count:
+            return f"{name} has not been compiled yet: call it once"
+        first = self._count - len(self._times) + 1
+        lines = [f"{name} has been compiled {'once' if self._count == 1 else f'{self._count} times'}"]
+        for number, (kinds, _, why) in enumerate(self._times, first):
+            given = ", ".join(f"{key} {kind}" for key, kind in kinds.items())
+            lines.append(f"{number:>4}  {why or 'the first call' + (f': {given}' if given else '')}")
+        return "\n".join(lines)
 
     def explain(self, reason: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Add to an error which arguments are not what the step was compiled for before."""
@@ -91,6 +130,24 @@ class Signatures:
             else:
                 names.append(parameters[k].name if k < len(parameters) else f"argument {k}")
         return names
+
+
+def _distance(one: Mapping[str, str], other: Mapping[str, str]) -> int:
+    """How many things are not of the same kind; of an array dtype and shape count one each."""
+    pairs = [(one.get(name, "").split("["), other.get(name, "").split("[")) for name in {*one, *other}]
+    return sum(sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b)) for a, b in pairs)
+
+
+def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What is not as in the call that was most like this one."""
+    found = [
+        f"{name} is {kind}, where it was {before[name]}"
+        for name, kind in now.items()
+        if name in before and before[name] != kind
+    ]
+    found += [f"{name} is new, {kind}" for name, kind in now.items() if name not in before]
+    found += [f"{name} is not there, where it was {kind}" for name, kind in before.items() if name not in now]
+    return "; ".join(found)
 
 
 def signature(

@@ -9,6 +9,7 @@ from typing import Any
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, nearest, report
 from lazygrad.graph.registry import here
+from lazygrad.step.looking import found
 from lazygrad.store.variables import Variable
 from lazygrad.training.blame import blamed
 from lazygrad.training.steps import Step
@@ -29,18 +30,21 @@ class Watch:
         env: the environment that is trained.
         step: the step.
         on_nonfinite: ``"stop"``, or ``"warn"``.
+        searches: whether the variables are looked at after every batch, and the place is searched where what is not
+            finite begins.
 
     Raises:
         DataError: it is neither.
     """
 
-    def __init__(self, env: VariableEnvironment, step: Step, on_nonfinite: str) -> None:
+    def __init__(self, env: VariableEnvironment, step: Step, on_nonfinite: str, searches: bool = False) -> None:
         if on_nonfinite not in ("stop", "warn"):
             cure = nearest(str(on_nonfinite), ["stop", "warn"])
             raise DataError(report(f"cannot use {on_nonfinite!r:.60} as on_nonfinite", at=here(), cure=cure))
         self.env, self.step, self.initial = env, step, step.initial
         self.metric = "loss" if "loss" in step.metrics else next(iter(step.metrics), None)
         self.stops = on_nonfinite == "stop"
+        self.searches = searches
         self.is_finite = True  # in this epoch, so far
         self.said = ""  # the first time that it was not, if ever
         self._watched = [v for v in env if v.trainable and v.dtype.kind == "f" and self._finite(v)]
@@ -69,6 +73,8 @@ class Watch:
             NotFiniteError: the training is to stop.
         """
         if self.metric is None or math.isfinite(values[self.metric]):
+            if self.searches:
+                self._look_at_variables(number, batch)
             return
         rows = self._rows(self._epoch - 1, number)
         shown = ", ".join(str(int(row)) for row in rows[:_MOST_ROWS])
@@ -77,10 +83,31 @@ class Watch:
         facts = [f"{self.metric}:  {values[self.metric]}", *([f"rows:  {shown}"] if len(rows) else [])]
         briefly = f"{found} {values[self.metric]} {where}" + (f", rows {shown}" if len(rows) else "")
         is_start = (self._epoch, number) == (1, 0) and self.stops
-        if is_start:  # the variables are known that it was computed with
+        if self.searches:
+            facts += self._searched(number, batch)
+        elif is_start:  # the variables are known that it was computed with
             self.go_back()
             facts += blamed(self.step, self.metric, batch)
         self._found(f"{found} not finite {where}", facts, briefly, is_start)
+
+    def _look_at_variables(self, number: int, batch: Sequence[Any]) -> None:
+        """Look at the variables after a batch whose loss is finite."""
+        bad = next((v for v in self._watched if not self._finite(v)), None) if self.is_finite else None
+        if bad is not None:
+            what = f"variable {bad.path!r} is not finite after epoch {self._epoch}, batch {number + 1}"
+            self._found(what, self._searched(number, batch), what)
+
+    def _searched(self, number: int, batch: Sequence[Any]) -> list[str]:
+        """Facts about where the last run went wrong; the variables of before still lie in their other arrays."""
+        args, kwargs = self.step.given(batch)
+        finding = found(self.env, self.step.function, tuple(args), kwargs, None, "finite", True, self.step.precision)
+        if finding is None:
+            return ["NumPy, node by node, finds all of it finite: it lies at the edge of what its dtype can hold."]
+        facts, rows = [f"comes from:  {finding.origin}", *finding.facts()], self._rows(self._epoch - 1, number)
+        if finding.rows is not None and finding.batch == len(rows):
+            shown = ", ".join(str(int(rows[r])) for r in finding.rows[:_MOST_ROWS])
+            facts.append(f"in the data:  {'rows' if len(finding.rows) > 1 else 'row'} {shown}")
+        return facts
 
     def end(self) -> None:
         """Look at the variables after an epoch: its last update may have made them infinite, and no loss tells of it.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.graph.registry import here
+from lazygrad.step.looking import compare, said
 from lazygrad.training.alike import check_checkpoint, check_workers
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
@@ -53,6 +54,7 @@ def fit(
     workers: int = 0,
     prefetch: int = 2,
     on_nonfinite: str = "stop",
+    check: Any = None,
     progress: bool | None = None,
     verbose: bool | int = False,
     env: VariableEnvironment | None = None,
@@ -112,6 +114,10 @@ def fit(
         on_nonfinite: ``"stop"`` the training at a loss that is not finite: the variables are then those of before that
             epoch, and ``history.stopped`` names the epoch, the batch and its rows. Or only ``"warn"``. In neither
             case is a checkpoint written of such an epoch.
+        check: ``"finite"`` looks at the variables after every batch too, and says where what is not finite begins: the
+            line, forward, in the gradient or in the update, the layer, the operands, the rows. ``"gradient"`` compares
+            the gradient of the loss for the first batch with differences, with respect to the first trainable variable;
+            ``("gradient", path)`` with respect to another.
         progress: whether a bar is shown; on a terminal or in a notebook where tqdm is installed, if not given.
         verbose: whether a line is printed after every epoch; a number n says every n-th one, and the last.
         env: the environment, if ``step`` is a plain function.
@@ -125,6 +131,7 @@ def fit(
             batches that come one by one: when it is found, with the number of the epoch and the batch; the variables
             are then those of before that epoch, as after any error in one; an interrupt leaves them as they are.
         GraphError: the step returns no update, or an array where a number is wanted.
+        GradientError: ``check="gradient"`` found another number.
         SaveError: the checkpoint cannot be written, is damaged, or is of another model or other settings.
         LazygradError: the step is wrong. All of these but what is said above come before anything is changed.
     """
@@ -145,7 +152,11 @@ def fit(
         trained.check(batches.tables, batch)
     held_out = _validation(step, evaluate, validation, weights, metrics, env, batches, asked)
     check_workers(env, [batches] if held_out is None else [batches, held_out.batches], epochs)
-    watch = Watch(env, trained, on_nonfinite)
+    checks = said(check)
+    watch = Watch(env, trained, on_nonfinite, searches=checks == ("finite", None))
+    if checks is not None and checks[0] == "gradient":
+        args, named = trained.given(next(iter(batches.samples())))
+        compare(env, trained.function, tuple(args), named, None, checks[1], trained.precision)
 
     given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else callbacks
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in given]

@@ -62,6 +62,11 @@ class Step:
         else:
             self._run = step.bound(train=train) if told else step
 
+    @property
+    def precision(self) -> str | None:
+        """What it is compiled for."""
+        return self._run._precision if isinstance(self._run, Compiled) else None
+
     def names(self, count: int) -> list[str]:
         """What the step calls the ``count`` arrays that it is given."""
         return [*argument_names(self.function, count - len(self._named)), *self._named]
@@ -115,8 +120,7 @@ class Step:
         """
         probe = _Probe(self.function)
         args, kwargs = self.given(batch)
-        precision = self._run._precision if isinstance(self._run, Compiled) else None
-        graph = self.env.trace(probe, *args, precision=precision, **kwargs)
+        graph = self.env.trace(probe, *args, precision=self.precision, **kwargs)
         if self.graph is None:
             self.graph, self.constants, self.initial = graph, probe.constants, probe.registered
         self._check_returned(probe.returned, graph)

@@ -18,6 +18,7 @@ def test_the_tree_of_exceptions_is_the_one_that_is_documented() -> None:
         "FeedError": LookupError,
         "VariableError": KeyError,
         "TraceError": RuntimeError,
+        "FiniteError": FloatingPointError,
         "LoopError": RuntimeError,
         "LateError": RuntimeError,
         "BackendError": RuntimeError,

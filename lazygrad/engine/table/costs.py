@@ -17,7 +17,7 @@ from lazygrad.errors import Origin
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
-from lazygrad.ops.source import variable
+from lazygrad.plan import layer_of
 
 __all__ = ["Cost", "Portion", "alive", "costs", "node_work", "work_of", "works"]
 
@@ -65,17 +65,6 @@ def costs(native: Native) -> list[Cost]:
 def work_of(native: Native, number: int) -> list[Portion]:
     """Whose work the entry of a number is."""
     return list(_work(native, number, native.entries[number]))
-
-
-def layer_of(graph: Graph, i: int) -> Origin:
-    """Where a node was written; by the namespace of the variables that it reads, if no layer wrote it."""
-    origin, node = graph.origins[i], graph.nodes[i]
-    if origin.layer:
-        return origin
-    for j in (i, *node.inputs):
-        if graph.nodes[j].of(variable):
-            return origin._replace(layer=str(graph.nodes[j].params["name"]).rpartition("/")[0])
-    return origin
 
 
 def _made(native: Native, i: int, amount: float) -> Portion:

@@ -1,0 +1,94 @@
+"""What a compiled step tells of itself, beside running: its profile, where it is not finite, why it compiled again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lazygrad.plan import Plan
+from lazygrad.step.called import step_name
+from lazygrad.step.looking import checked_kind, found, profiled
+from lazygrad.step.signatures import Signatures
+from lazygrad.step.traced import Traced
+from lazygrad.store.store import Store
+
+if TYPE_CHECKING:
+    from lazygrad.environment import VariableEnvironment
+    from lazygrad.profiling.profile import Profile
+    from lazygrad.searching.finding import Finding
+
+__all__ = ["Inspected"]
+
+
+class Inspected:
+    """The base of a compiled step: what looks at it, and changes nothing."""
+
+    _env: VariableEnvironment
+    _store: Store
+    _step: Callable[..., Any]
+    _signatures: Signatures
+    _precision: str | None
+    prepare: Callable[..., Plan]
+    _known: Callable[[], Traced]
+    _sign: Callable[..., tuple[list[Any], Any]]
+
+    def profile(self, *args: Any, runs: int = 100, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Profile:
+        """Where the time and the memory of a call with these arguments go: by kernel, by layer, by line.
+
+        It waits for native code, runs that kernel by kernel on copies, and changes no variable. Where there is no
+        native code, it runs node by node. What shows a value or calls a hook is not called, but in bodies of loops.
+
+        Args:
+            args, feeds, kwargs: what the step is called with.
+            runs: how many runs the medians are of.
+
+        Raises:
+            TraceError, FeedError: as a call would.
+            SpecError: ``runs`` is no whole number from 1 on.
+        """
+        store = self._store
+        with store.lock:
+            entry, inputs = self._given(args, feeds, kwargs)
+            name = step_name(self._step)
+            return store.alone("it is being profiled", lambda: profiled(name, store, entry.runner, inputs, runs))
+
+    def find(self, kind: str, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Finding | None:
+        """Where a NaN, or an infinity, comes from: the first node that is one though its operands are not.
+
+        The step is run once on NumPy, node by node, and nothing is changed. The variables are taken as they are; if
+        they are not finite any more, as they were before the last update. So after a call that gave a NaN this finds
+        its cause, if the arguments are the same::
+
+            loss, _ = step(x, y)
+            if not np.isfinite(loss):
+                print(step.find("nan", x, y))
+
+        Args:
+            kind: ``"nan"``, ``"inf"``, or ``"finite"`` for what is not finite, either of the two.
+            args, feeds, kwargs: what the step is called with.
+
+        Returns:
+            Where it begins, with the user's line, the layer, the ranges of the operands and the rows of the batch; None
+            if nothing that the step returns or assigns is so.
+
+        Raises:
+            SpecError: ``kind`` is something else.
+            TraceError, FeedError: as a call would.
+        """
+        return found(self._env, self._step, args, kwargs, feeds, checked_kind(kind), precision=self._precision)
+
+    def _given(
+        self, args: tuple[Any, ...], feeds: dict[str, Any] | None, kwargs: dict[str, Any]
+    ) -> tuple[Traced, list[Any]]:
+        """The trace for these arguments, compiled, and the arrays for its inputs."""
+        self.prepare(*args, feeds=feeds, **kwargs)
+        entry, backend = self._known(), self._store.backend
+        arrays, _ = self._sign(args, kwargs, feeds)
+        return entry, entry.inputs(arrays, feeds, backend)
+
+    def explain_compiles(self) -> str:
+        """Why it was traced and compiled, each time: which argument, or what it reads, was another one than before.
+
+        See ``docs/how-to/compile-again.md``.
+        """
+        return self._signatures.told(step_name(self._step))
