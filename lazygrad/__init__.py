@@ -43,6 +43,7 @@ from lazygrad.environment import VariableEnvironment as VariableEnvironment
 from lazygrad.errors import BackendError as BackendError
 from lazygrad.errors import DataError as DataError
 from lazygrad.errors import DefinitionError as DefinitionError
+from lazygrad.errors import DeviceMemoryError as DeviceMemoryError
 from lazygrad.errors import ExportError as ExportError
 from lazygrad.errors import FeedError as FeedError
 from lazygrad.errors import FiniteError as FiniteError

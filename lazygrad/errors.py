@@ -15,6 +15,7 @@
     ├── LoopError(RuntimeError)      a loop takes more turns than it may
     ├── LateError(RuntimeError)      a step that was not waited for had failed
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
+    │                                DeviceMemoryError, a MemoryError too: the GPU's memory is full
     ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
     ├── ExportError(ValueError)      a step has no form elsewhere, or not for that target
     ├── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
@@ -36,6 +37,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "BackendError",
     "DataError",
+    "DeviceMemoryError",
     "DefinitionError",
     "ExportError",
     "FeedError",
@@ -124,6 +126,10 @@ class LateError(LazygradError, RuntimeError):
 
 class BackendError(LazygradError, RuntimeError):
     """A backend, or a program that draws pictures, is not installed or does not work."""
+
+
+class DeviceMemoryError(BackendError, MemoryError):
+    """The memory of a GPU is full; nothing was changed."""
 
 
 class DataError(LazygradError, ValueError):

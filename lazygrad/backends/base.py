@@ -91,6 +91,12 @@ class Device(Backend, Protocol):
     def architecture(self) -> str:
         """What the GPU is, as NVIDIA's compilers call it: ``sm_80``."""
 
+    def check(self) -> None:
+        """Raise BackendError if another GPU than that of the environment is the current one."""
+
+    def full(self, what: str, needed: list[str], reason: BaseException) -> Exception:
+        """The error that there is not enough memory: for what, and how much is needed."""
+
     def pinned(self, shape: Any, dtype: Any) -> Any:
         """A NumPy array in memory from which the GPU copies while the host goes on."""
 

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.backends import remedies
 from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
 from lazygrad.backends.products import Products
 from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
-from lazygrad.errors import BackendError, report
+from lazygrad.errors import DeviceMemoryError
 from lazygrad.graph.casting import saturated
-from lazygrad.graph.registry import here
 from lazygrad.philox import word_at
-from lazygrad.values.foreign import described
 
 __all__ = ["CupyBackend", "CupyNamespace"]
 
@@ -115,6 +114,21 @@ class CupyNamespace:
     def concatenate(self, arrays: Any, axis: int = 0) -> Any:
         """CuPy's, which wants a list."""
         return self._cupy.concatenate(list(arrays), axis=axis)
+
+    def asarray(self, a: Any, dtype: Any = None, order: Any = None) -> Any:
+        """An array on the GPU. One in main memory goes there by way of pinned memory, and nobody waits.
+
+        CuPy copies what is given into pinned memory of its own, which it keeps until it has arrived; but what lies in
+        pinned memory already it reads where it is, some time. As the caller may write there, that is copied first.
+        """
+        cupy = self._cupy
+        if type(a) is np.ndarray and a.nbytes and cupy.cuda.pinned_memory.is_memory_pinned(a.ctypes.data):
+            a = a.copy()
+        try:
+            return cupy.asarray(a, dtype=dtype, order=order)
+        except cupy.cuda.memory.OutOfMemoryError as reason:
+            spec = f"{getattr(a, 'dtype', dtype)}{list(np.shape(a))}"
+            raise remedies.full(cupy, f"cannot send {spec} to the GPU", [], reason) from None
 
     # Arithmetic.
 
@@ -291,38 +305,40 @@ class CupyBackend:
     name = "cupy"
 
     def __init__(self) -> None:
+        found = remedies.builds()
+        if len(found) > 1:  # CuPy itself warns, and goes on
+            raise remedies.several_builds(found)
         try:
             import cupy
         except ImportError as reason:
-            raise BackendError(
-                report(
-                    "cannot use backend='cupy': CuPy is not installed",
-                    facts=[f"import cupy: {reason}"],
-                    cure='Install it for your driver: pip install "lazygrad[gpu-cuda12]" or "lazygrad[gpu-cuda13]".',
-                )
-            ) from None
+            raise remedies.no_cupy(reason) from None
         try:
             count = cupy.cuda.runtime.getDeviceCount()
             cupy.zeros(1).sum()
         except Exception as reason:
-            raise BackendError(
-                report(
-                    "cannot use backend='cupy': CuPy finds no GPU that works",
-                    facts=[f"{type(reason).__name__}: {reason}"],
-                    cure="Look at `nvidia-smi`, and use backend='numpy' on a machine without a GPU.",
-                )
-            ) from None
+            raise remedies.no_gpu(reason) from None
         assert count > 0
         self._cupy = cupy
+        self._device = cupy.cuda.runtime.getDevice()
         self.xp = CupyNamespace(cupy)
+
+    def check(self) -> None:
+        """Raise BackendError if another GPU than that of the environment is CuPy's current one."""
+        current = self._cupy.cuda.runtime.getDevice()
+        if current != self._device:
+            raise remedies.another_current(self._device, current)
 
     def asarray(self, array: Any, dtype: Any = None) -> Any:
         """An array on the GPU."""
-        return self._cupy.asarray(array, dtype=dtype)
+        return self.xp.asarray(array, dtype=dtype)
 
     def to_numpy(self, array: Any) -> Any:
         """The array, copied to main memory."""
         return self._cupy.asnumpy(array)
+
+    def full(self, what: str, needed: list[str], reason: BaseException) -> DeviceMemoryError:
+        """The error that there is not enough memory."""
+        return remedies.full(self._cupy, what, needed, reason)
 
     @property
     def architecture(self) -> str:
@@ -340,9 +356,16 @@ class CupyBackend:
         return self._cupy.cuda.Event(disable_timing=True)
 
     def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
-        """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments."""
+        """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments.
+
+        Raises:
+            BackendError: the driver does not take the code; it is too old.
+        """
         module = self._cupy.cuda.function.Module()
-        module.load(image)
+        try:
+            module.load(image)
+        except self._cupy.cuda.driver.CUDADriverError as reason:
+            raise remedies.old_driver(self._cupy, image, reason) from None
         return {name: module.get_function(name) for name in names}
 
     def taken(self, array: Any) -> Any:
@@ -352,17 +375,14 @@ class CupyBackend:
             BackendError: it lies on another device, or its library does not give it.
         """
         if isinstance(array, self._cupy.ndarray):
-            return array
-        try:
-            by_dlpack = not hasattr(array, "__cuda_array_interface__")
-            return self._cupy.from_dlpack(array) if by_dlpack else self._cupy.asarray(array)
-        except Exception as reason:
-            raise BackendError(
-                report(
-                    "cannot take over an array that lies on a device",
-                    at=here(),
-                    facts=[f"array:  {described(array)}", f"why:    {type(reason).__name__}: {reason}"],
-                    cure="Give an array of real numbers on the GPU that CuPy uses, without a gradient (x.detach()), "
-                    "or one in main memory.",
-                )
-            ) from None
+            found = array
+        else:
+            try:
+                by_dlpack = not hasattr(array, "__cuda_array_interface__")
+                found = self._cupy.from_dlpack(array) if by_dlpack else self._cupy.asarray(array)
+            except Exception as reason:
+                raise remedies.not_given(array, reason) from None
+        its = found.device.id
+        if its != self._device:
+            raise remedies.another_device(array, self._device, its)
+        return found

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lazygrad.backends.base import Backend
+from lazygrad.backends.base import Backend, Device
 from lazygrad.define.kinds import Declared
 from lazygrad.define.region import Region
 from lazygrad.engine.agreement import NUDGES, disagreement, nudge
@@ -195,6 +195,13 @@ class Runner:
             self._locate(reason)
             raise
 
+    def full(self, reason: MemoryError) -> Exception:
+        """The error that a device has not the memory for a run; of NumPy, which says it well, its own."""
+        if self.backend.name == "numpy" or isinstance(reason, BackendError):
+            return reason
+        needed = [f"needed:  {self.plan.peak_bytes:,} bytes in which it works, beside variables, inputs and results"]
+        return cast(Device, self.backend).full("cannot run a step", needed, reason)
+
     def has_failed(self) -> bool:
         """Whether it is known already, without waiting, that one of the runs that are late has failed."""
         return self.native is not None and self.native.failure(wait=False) > 0
@@ -229,6 +236,8 @@ class Runner:
         watch: Callable[[], None] | None = None,
     ) -> Sequence[Any]:
         plan = self.plan
+        if self.backend.name != "numpy":
+            cast(Device, self.backend).check()
         given = dict(zip(self.input_nodes, inputs, strict=True))
         given.update({i: live[name] for name, i in plan.variables.items()})
         given.update(done or {})

@@ -211,7 +211,8 @@ class Tier:
         if isinstance(failure, (Cancelled, DefinitionError)):  # the process ends; NumPy says so too
             return
         text = f"{failure}".splitlines()[0] if f"{failure}" else ""
-        what = f"a step runs on NumPy, as it could not be compiled ({type(failure).__name__}: {text})"
+        where = "on NumPy" if self.backend.name == "numpy" else "node by node"
+        what = f"a step runs {where}, as it could not be compiled ({type(failure).__name__}: {text})"
         warnings.warn(what, RuntimeWarning, stacklevel=3)
 
     @property

@@ -302,14 +302,20 @@ class Store:
         plan, touched = runner.plan, self.touched(runner)
         if plan.draws:
             self.drawing.begin(self.draws, runs)
-        with np.errstate(all="ignore"):
-            return run(
-                inputs,
-                parity & touched,
-                lambda: {name: self.find(name).live(parity) for name in plan.variables},
-                lambda: {name: self.find(name).spare(parity) for name in plan.updates},
-                self.drawing,
-            )
+        try:
+            with np.errstate(all="ignore"):
+                return run(
+                    inputs,
+                    parity & touched,
+                    lambda: {name: self.find(name).live(parity) for name in plan.variables},
+                    lambda: {name: self.find(name).spare(parity) for name in plan.updates},
+                    self.drawing,
+                )
+        except MemoryError as reason:
+            found = runner.full(reason)
+            if found is reason:
+                raise
+            raise found from reason
 
     def touched(self, runner: Runner) -> int:
         """The bits of the variables that a plan reads or changes; ``runner.flips`` are then those that it changes."""

@@ -121,6 +121,7 @@ class DeviceBinding(DeviceCalls):
             Refused: a kernel found that the step fails.
         """
         native = self.native
+        self.loaded.backend.check()
         self.at = -1
         self.done.clear()
         arrays = self._given(inputs)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lazygrad.backends.base import Device
+from lazygrad.backends.remedies import ELF
 from lazygrad.engine.cpu.cache import kept
 from lazygrad.engine.cpu.llvm import versions
 from lazygrad.engine.cpu.meter import Meter
@@ -18,6 +19,7 @@ from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.explain import explained
 from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Instruction, Native, NumpyCall
+from lazygrad.errors import BackendError
 from lazygrad.plan import Plan
 
 __all__ = ["DeviceLoaded", "DeviceMade", "made"]
@@ -33,8 +35,18 @@ class DeviceMade(NamedTuple):
     is_late: bool
 
     def load(self, xp: Any) -> DeviceLoaded:
-        """The code on the device."""
-        return DeviceLoaded(self.native, self.code, self.image, self.backend, self.is_late)
+        """The code on the device; PTX of it, which the driver makes code of, where it takes no cubin.
+
+        Raises:
+            BackendError: the driver takes neither; it is too old.
+        """
+        try:
+            return DeviceLoaded(self.native, self.code, self.image, self.backend, self.is_late)
+        except BackendError:
+            if not self.image.startswith(ELF):
+                raise
+        image = ptx(self.code.text, self.backend.architecture).encode() + b"\0"
+        return DeviceLoaded(self.native, self.code, image, self.backend, self.is_late)
 
     @property
     def nbytes(self) -> int:
