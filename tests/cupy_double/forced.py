@@ -1,8 +1,8 @@
-"""A run of the tests with ``backend="cupy"`` on the double: every environment that does not name its backend.
+"""A run of the tests with ``backend="cupy"``, on the double or a GPU: every environment that does not name its backend.
 
-``LAZYGRAD_TEST_BACKEND=double`` asks for it, and ``conftest.py`` for this. The seam is what is here: two defaults, and
-the doors through which results leave, behind which tests compare them with NumPy's. What lazygrad itself asks for stays
-on the device, as it would on a GPU.
+``LAZYGRAD_TEST_BACKEND=double`` asks for it, ``LAZYGRAD_TEST_BACKEND=cupy`` where there is a GPU, and ``conftest.py``
+for this. The seam is what is here: two defaults, and the doors through which results leave, behind which tests compare
+them with NumPy's. What lazygrad itself asks for stays on the device.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ import cupy_double
 __all__ = ["asked", "force", "on_host"]
 
 
+_kinds: tuple[type, ...] = (cupy_double.ndarray,)  # arrays on a device
+
+
 def asked() -> bool:
-    """Whether this run of the tests is to be on the double."""
+    """Whether this run of the tests is to be on CuPy or its double."""
     said = os.environ.get("LAZYGRAD_TEST_BACKEND", "numpy")
-    if said not in ("numpy", "double"):
-        raise ValueError(f"LAZYGRAD_TEST_BACKEND is 'numpy' or 'double', not {said!r}")
-    return said == "double"
+    if said not in ("numpy", "double", "cupy"):
+        raise ValueError(f"LAZYGRAD_TEST_BACKEND is 'numpy', 'double' or 'cupy', not {said!r}")
+    return said != "numpy"
 
 
 def on_host(tree: Any) -> Any:
-    """A result, of any nesting, with NumPy's arrays in place of the double's."""
+    """A result, of any nesting, with NumPy's arrays in place of CuPy's."""
     from lazygrad.trees import leaves, rebuilt
 
     found = [leaf for _, leaf in leaves(tree)]
-    if not any(isinstance(leaf, cupy_double.ndarray) for leaf in found):
+    if not any(isinstance(leaf, _kinds) for leaf in found):
         return tree
-    return rebuilt(tree, [leaf.get() if isinstance(leaf, cupy_double.ndarray) else leaf for leaf in found])
+    return rebuilt(tree, [leaf.get() if isinstance(leaf, _kinds) else leaf for leaf in found])
 
 
 def _bringing(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,9 +53,15 @@ def _bringing(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def force() -> None:
-    """Put the double in place of CuPy, and let environments compute on it."""
-    cupy_double.install()
-    os.environ.setdefault("LAZYGRAD_NATIVE", "off")  # kernels would run on the emulator, which takes its time
+    """Let environments compute on CuPy; if it is asked for, put the double in its place."""
+    if os.environ["LAZYGRAD_TEST_BACKEND"] == "double":
+        cupy_double.install()
+        os.environ.setdefault("LAZYGRAD_NATIVE", "off")  # kernels would run on the emulator, which takes its time
+    else:
+        import cupy
+
+        global _kinds
+        _kinds += (cupy.ndarray,)
     from lazygrad.environment import VariableEnvironment
     from lazygrad.graph.tensor import Tensor
     from lazygrad.step.compiled import Compiled
