@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +71,10 @@ def address(source: Source, form: str = "arrays") -> Address:
         lapack = addresses()
         code = coded(source, machine_of("host"), _NAME, lapack=bool(lapack))
         wrapped = _FORMS[form](code, source.name)
-        text = code.text + wrapped.text
+        code = replace(code, text=code.text + wrapped.text)
         symbols = {f"{name[len(PREFIX) :]}_": at for name, at in lapack.items()}
-        found = load(compiled(text), ["called"], {name: at for name, at in symbols.items() if f"@{name}(" in text})
+        needed = {name: at for name, at in symbols.items() if f"@{name}(" in code.text}
+        found = load(code.object_code(compiled), ["called"], needed)
     except Unavailable as reason:
         cure = "pip install llvmlite makes native code of it."
         raise BackendError(report("cannot make a function", at=here(), facts=[str(reason)], cure=cure)) from reason

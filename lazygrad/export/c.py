@@ -58,7 +58,7 @@ def export(
         suffixes += [".weights"] if weights == "file" else []
         targets = _targets(whole, suffixes)
         code = coded(source, machine, name, weights == "file", bool(lapack))
-        made = _object(code.text, machine)
+        made = code.object_code(lambda text: _compiled(text, machine))
     except Unavailable as reason:
         raise BackendError(report("cannot export", at=here(), facts=[str(reason)], cure=_CURE)) from reason
     except RuntimeError as reason:
@@ -70,7 +70,7 @@ def export(
     files = {
         ".h": header(code.signature, machine.triple, _version(), source.word, needs).encode(),
         ".o": made,
-        ".ll": f'target triple = "{machine.triple}"\n{code.text}'.encode(),
+        ".ll": f'target triple = "{machine.triple}"\n'.encode() + code.module(),
         ".weights": code.weights,
     }
     if link:
@@ -89,7 +89,7 @@ def _version() -> str:
         return "of no version"
 
 
-def _object(text: str, machine: Machine) -> bytes:
+def _compiled(text: str, machine: Machine) -> bytes:
     if machine.name == "host":
         return compiled(text, machine.level)
     return cross_compiled(text, machine.triple, machine.cpu, machine.features, machine.level)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +13,11 @@ from lazygrad.define.kinds import item
 from lazygrad.engine.cpu.stretches import statics
 from lazygrad.engine.lanes.target import cpu
 from lazygrad.engine.lower.classify import decomposes
+from lazygrad.engine.memory import ALIGNMENT
 from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Native, NumpyCall
 from lazygrad.errors import ExportError, report
-from lazygrad.export.module import Pool, constant, exported, is_empty
+from lazygrad.export.module import Pool, constant, escaped, exported, is_empty
 from lazygrad.export.signature import Parameter, Signature, c_names, c_type
 from lazygrad.export.source import Source, checked
 from lazygrad.export.spots import Spot
@@ -30,14 +32,47 @@ class Code:
     """A function as text of LLVM.
 
     Attributes:
-        text: the whole module.
+        text: the module, but for the weights.
         signature: how it is called.
-        weights: what lies in the file beside; empty if all is in the code.
+        weights: the numbers that it reads beside its arguments.
+        apart: whether these are no part of the code.
     """
 
     text: str
     signature: Signature
     weights: bytes
+    apart: bool
+
+    def module(self) -> bytes:
+        """All of it, in LLVM's language."""
+        text = self.text.encode()
+        return text if self._is_whole else _weights(escaped(self.weights), len(self.weights)) + text
+
+    def object_code(self, compile: Callable[[str], bytes]) -> bytes:
+        """All of it as what ``compile`` makes of text.
+
+        LLVM need not read the weights, which takes long where they are large: they are entered into the object code in
+        place of a mark. ``externally_initialized`` forbids it to compute with the mark.
+        """
+        if self._is_whole:
+            return compile(self.text)
+        mark = hashlib.sha256(self.text.encode()).hexdigest().encode()  # as long as an alignment
+        mark += b"." * (len(self.weights) - len(mark))
+        made = compile(_weights(mark, len(mark)).decode() + self.text)
+        before, found, after = made.partition(mark)
+        if not found or mark in after:
+            raise RuntimeError("LLVM has not laid out the weights as they are")
+        return b"".join([before, self.weights, after])
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.apart or not self.weights
+
+
+def _weights(text: bytes, count: int) -> bytes:
+    """The definition of the weights, ``count`` bytes as they stand in a string of LLVM."""
+    head = f'@weights = private externally_initialized constant [{count} x i8] c"'
+    return head.encode() + text + f'", align {ALIGNMENT}\n'.encode()
 
 
 def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapack: bool = False) -> Code:
@@ -71,9 +106,8 @@ def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapa
     written = exported(native, machine, signature, given, outputs, pool, fixed)
     signature = replace(signature, weights=pool.nbytes if apart else None, workspace=written.workspace)
     data = pool.data
-    text = written.text if apart else constant("@weights", data) + written.text
-    text += _facts(signature, machine, source, {"checksum": zlib.crc32(data)} if apart else {})
-    return Code(text, signature, data if apart else b"")
+    text = written.text + _facts(signature, machine, source, {"checksum": zlib.crc32(data)} if apart else {})
+    return Code(text, signature, data, apart)
 
 
 def _check(native: Native, name: str, lapack: bool) -> None:

@@ -28,7 +28,7 @@ from lazygrad.export.spots import Image, Spot, Word
 from lazygrad.export.targets import Machine
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Pool", "Written", "constant", "exported", "is_empty"]
+__all__ = ["Pool", "Written", "constant", "escaped", "exported", "is_empty"]
 
 GOOD, FAILED = 0, 1
 
@@ -259,16 +259,15 @@ def _up(nbytes: int) -> int:
 
 def _bytes(data: bytes) -> str:
     """Bytes as a constant of LLVM."""
-    if not any(data):
-        return "zeroinitializer"
-    return 'c"' + _escaped(data) + '"'
+    return f'c"{escaped(data).decode()}"' if any(data) else "zeroinitializer"
 
 
-def _escaped(data: bytes) -> str:
-    return "".join(_ESCAPES[byte] for byte in data)
+_DIGITS = np.frombuffer("".join(f"\\{k:02X}" for k in range(256)).encode(), np.uint8).reshape(256, 3)
 
 
-_ESCAPES = [chr(k) if 32 <= k < 127 and k not in (34, 92) else f"\\{k:02X}" for k in range(256)]
+def escaped(data: bytes) -> bytes:
+    """Bytes as they stand in a string of LLVM."""
+    return _DIGITS[np.frombuffer(data, np.uint8)].tobytes()
 
 
 def constant(name: str, data: bytes) -> str:

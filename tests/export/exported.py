@@ -40,7 +40,7 @@ def called(step: Compiled, *arrays: Any, lapack: bool = False, symbols: dict[str
     """A step, exported for this machine."""
     source = step._source(arrays)
     code = coded(source, machine_of("host"), "exported", lapack=lapack)
-    kept = load(compiled(code.text), ["exported"], symbols or {})
+    kept = load(code.object_code(compiled), ["exported"], symbols or {})
     kind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * len(code.signature.pointers))
     return Called(code.signature, kind(kept.addresses["exported"]), source.word, kept)
 

@@ -88,6 +88,28 @@ def test_object_code_for_another_processor_is_of_that_processor(tmp_path: Path, 
     assert int.from_bytes(head[18:20], "little") == processor
 
 
+@pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="there is no emulator of ARM: qemu-user")
+@pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="there is no compiler of C for ARM")
+def test_code_for_arm_computes_the_same_on_an_emulator(tmp_path: Path) -> None:
+    """To the last digits but one, as its registers are shorter; loops and their driver too."""
+    x = 0.2 * np.random.default_rng(0).standard_normal((18, 18)).astype(np.float32)
+    step = lg.VariableEnvironment(seed=0).compile(looping, wait=True)
+    expected = np.asarray(step(x)).reshape(-1)
+    step.export(tmp_path / "predict", x, target="aarch64-linux")
+    (tmp_path / "x").write_bytes(x.tobytes())
+    (tmp_path / "main.c").write_text(
+        '#include <stdio.h>\n#include <stdlib.h>\n#include "predict.h"\nint main(void) {\n'
+        "static float x[PREDICT_X_SIZE], y[PREDICT_Y_SIZE];\nif (fread(x, sizeof x, 1, stdin) != 1) return 1;\n"
+        "if (predict(x, y, malloc(predict_workspace_size()))) return 1;\n"
+        "fwrite(y, sizeof y, 1, stdout);\nreturn 0;\n}\n"
+    )
+    run("aarch64-linux-gnu-gcc", "-static", "main.c", "predict.o", "-lm", "-o", "main", folder=tmp_path)
+    with open(tmp_path / "x", "rb") as given:
+        done = subprocess.run(["qemu-aarch64", "./main"], cwd=tmp_path, stdin=given, capture_output=True, timeout=120)
+    assert done.returncode == 0
+    np.testing.assert_allclose(np.frombuffer(done.stdout, np.float32), expected, rtol=3e-6, atol=1e-6)
+
+
 SCRIPT = """
 const bytes = require("fs").readFileSync("predict.wasm");
 WebAssembly.instantiate(bytes).then(({instance}) => {
