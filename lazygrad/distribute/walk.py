@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -49,6 +50,7 @@ class _Walk:
         made.constants, made.rewrites = graph.constants, graph.rewrites
         self.to = Sharing(made, among, inputs is not None)
         self.given = iter(inputs or ())
+        self.readers = Counter([j for node in graph.nodes for j in set(node.inputs)] + list(graph.roots))
         self.now: list[Any] = []  # of every node a Value, or a tuple of them where there are several results
 
     def run(self) -> Graph:
@@ -93,7 +95,7 @@ class _Walk:
         if node.of(item):
             found = self.now[node.inputs[0]]
             return self._item(found, node) if isinstance(found, Value) else found[node.params["index"]]
-        given = [self.now[j] for j in node.inputs]
+        given = [self._given(j) for j in node.inputs]
         if not given:
             return self._source(node)
         if node.of(_total) or node.of(_replicated):  # of the whole batch every value is the total already
@@ -113,6 +115,13 @@ class _Walk:
                 self._say(i, node)
             found = to.copied(node, [to.whole(v) for v in given])
         return found
+
+    def _given(self, j: int) -> Any:
+        """An operand. Parts that several read are added up at once: whoever reads them would else add up his own."""
+        value = self.now[j]
+        if isinstance(value, Value) and value.state is PART and self.readers[j] > 1 and not self.to.is_body:
+            value = self.now[j] = Value(self.to.whole(value), WHOLE, value.shape)
+        return value
 
     def _source(self, node: Node) -> Value:
         made, spec = self.to.made, node.spec

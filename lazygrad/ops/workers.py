@@ -42,6 +42,8 @@ def _begins(xp: Any, *xs: Array, among: Among, number: int) -> Any:
 class _Arrival(Opaque):
     """A sum that has begun, when it is there: length and dtype are settings."""
 
+    stays = True
+
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Spec:
         """One axis."""
         return Spec((params["length"],), params["dtype"])

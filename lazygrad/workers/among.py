@@ -25,6 +25,7 @@ class Among:
         self.rank: int = communicator.rank
         self.size: int = communicator.size
         self.under_way: dict[int, tuple[Any, Any]] = {}  # by number the sums that have begun: array and request
+        self._packed: dict[Any, Any] = {}  # memory for them, by number and size: there is one at a time of each
 
     def total(self, x: Any) -> Any:
         """The sum of an array over all workers, in a new array; waits for them."""
@@ -35,8 +36,14 @@ class Among:
 
     def begin(self, number: int, parts: Sequence[Any]) -> None:
         """Begin the sum of several arrays of one dtype, as one."""
+        for _, request in self.under_way.values():
+            request.test()  # MPI carries nothing while it is not called
         flat = [part.reshape(-1) for part in parts]
-        found = np.concatenate(flat) if len(flat) > 1 else np.array(flat[0])
+        key = number, sum(part.size for part in flat), flat[0].dtype
+        found = self._packed.get(key)
+        if found is None:
+            found = self._packed[key] = np.empty(key[1], key[2])
+        np.concatenate(flat, out=found)
         self.under_way[number] = found, self.communicator.begin(found)
 
     def end(self, number: int) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from launched import mpiexec, needs_mpi
 from networks import Trained, compare, train
 
 import lazygrad as lg
@@ -80,3 +82,42 @@ def test_a_batch_of_fewer_rows_than_workers_is_refused() -> None:
 
     with pytest.raises(DataError, match="fewer rows than there are workers"):
         side_by_side(2, batches)
+
+
+@needs_mpi
+@pytest.mark.parametrize(("workers", "network", "dtype"), [(2, "cnn", "float32"), (3, "lstm", "float64")])
+def test_a_training_under_mpiexec_is_that_of_one_process(workers: int, network: str, dtype: str) -> None:
+    """In native code, with gradients clipped: every process compares what it has with what it trains alone."""
+    text = """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        from networks import compare, train
+        settings = sys.argv[2], sys.argv[3], "Adam", True, True, 5
+        compare(train("mpi", *settings), train(None, *settings), float(sys.argv[4]))
+        print("same")
+    """
+    here = str(Path(__file__).parent)
+    ended = mpiexec(workers, text, here, network, dtype, str(TOLERANCE[dtype]))
+    assert (0, ["same"] * workers) == (ended.code, ended.lines()), ended.said
+
+
+def test_explain_shows_what_is_exchanged() -> None:
+    """Gradients of one step in pieces, in the order in which they are there; each is begun before it is waited for."""
+
+    def explained(one: Any) -> str:
+        env = lg.VariableEnvironment(seed=0, workers=one)
+        layers = [lg.nn.Linear(env, a, b, name=f"layer{a}") for a, b in ((600, 500), (500, 10))]
+        sgd = lg.optim.SGD(env)
+
+        def step(ctx: Any, x: Any, y: Any) -> Any:
+            loss = lg.mean(lg.square(layers[1](lg.tanh(layers[0](x))) - y))
+            return loss, sgd.minimize(loss)
+
+        compiled = env.compile(step)
+        return compiled.prepare(*env.rows(np.zeros((7, 600), np.float32), np.zeros((7, 10), np.float32))).explain()
+
+    told = side_by_side(2, explained)[0].split("exchanges of 2 workers\n")[1].splitlines()
+    words = [line.split() for line in told if "is waited for at node" in line]
+    assert 4 * (600 * 500 + 500 + 500 * 10 + 10 + 1) == sum(int(w[3].replace(",", "")) for w in words)
+    assert [2, 3] == [int(w[1]) for w in words]  # the first piece is full with the larger matrix
+    assert all(int(w[w.index("node") + 1].rstrip(",")) < int(w[-1]) for w in words)

@@ -98,7 +98,8 @@ class CallsBack:
                 self.native.plan.check(node, [result])
                 self._put(self._array(node, arrays), result)
             if not op.pure:
-                self.done[node] = tuple(one.copy() for one in result) if several else result.copy()
+                stays = getattr(op, "stays", False)
+                self.done[node] = tuple(one.copy() for one in result) if several else result if stays else result.copy()
             self.at = -1
 
         return called
