@@ -18,6 +18,7 @@ from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Native, NumpyCall
 from lazygrad.errors import ExportError, report
 from lazygrad.export.module import Pool, constant, escaped, exported, is_empty
+from lazygrad.export.pools import with_folds
 from lazygrad.export.signature import Parameter, Signature, c_names, c_type
 from lazygrad.export.source import Source, checked
 from lazygrad.export.spots import Spot
@@ -88,7 +89,8 @@ def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapa
     Raises:
         ExportError: something has no such form; nothing else was done.
     """
-    plan = checked(source).plan
+    source = with_folds(checked(source))
+    plan = source.plan
     native = lowered(plan, cpu(machine.lanes, lapack=lapack and decomposes(plan.graph)))
     _check(native, source.name, lapack)
     signature = _signature(source, name)

@@ -93,10 +93,12 @@ def test_draws_are_those_of_the_run_with_that_number() -> None:
 
 
 def test_layers_and_their_buffers_give_the_same_bits() -> None:
-    """A convolutional network with batch normalisation, as it predicts; its weights are part of the code."""
+    """A convolutional network with normalisation and pools, as it predicts; its weights are part of the code."""
     env = lg.VariableEnvironment(seed=0)
-    network = lg.nn.Sequential(lg.nn.Conv2d(env, 1, 4, 3, name="conv"), lg.nn.BatchNorm(env, 4, name="norm"))
-    out = lg.nn.Linear(env, 4 * 10 * 10, 3, name="out")
+    network = lg.nn.Sequential(
+        lg.nn.Conv2d(env, 1, 4, 3, name="conv"), lg.nn.BatchNorm(env, 4, name="norm"), lg.nn.MaxPool2d(env, 2)
+    )
+    out = lg.nn.Linear(env, 4 * 5 * 5, 3, name="out")
     step = env.compile(lambda ctx, x: lg.nn.softmax(out(network(x, train=False).reshape((2, -1)))), wait=True)
     x = np.random.default_rng(0).random((2, 1, 12, 12), np.float32)
     step(x)
@@ -104,6 +106,23 @@ def test_layers_and_their_buffers_give_the_same_bits() -> None:
     exported = called(step, x)
     env["out/bias"] = np.ones(3)
     assert expected == bits(exported(x)), "it has the numbers that the variables had when it was exported"
+
+
+def test_averages_of_pools_are_those_of_numpy_but_for_the_order() -> None:
+    """Sums of windows with gaps, padding and strides; in a step that also has constants, feeds and what is not read."""
+    env = lg.VariableEnvironment(seed=0)
+    weights = np.random.default_rng(1).random((3, 4, 5)).astype(np.float32)
+
+    def pooled(ctx: Any, unused: Any, x: Any) -> Any:
+        y = lg.nn.avg_pool2d(x, 3, stride=2, padding=1) * weights
+        return y, lg.nn.max_pool2d(x, (2, 3), padding=1) * ctx.variable("w")
+
+    env.name("w").set(2.0)
+    step, x = env.compile(pooled, wait=True), np.random.default_rng(0).standard_normal((2, 3, 8, 9)).astype(np.float32)
+    step(x, x)
+    expected, found = step(x, x), called(step, x, x)(x, x)
+    np.testing.assert_allclose(found[0], expected[0], rtol=3e-7, atol=1e-7)
+    assert bits(found[1:]) == bits(expected[1:])
 
 
 def test_values_that_are_nothing_but_arguments_numbers_and_each_other_come_out() -> None:
