@@ -15,6 +15,7 @@ from gpu import emulator, ptx_text
 from lazygrad.define.kinds import Declared, item
 from lazygrad.engine.agreement import NUDGES, disagreement, nudge
 from lazygrad.engine.cpu.binding import Loaded
+from lazygrad.engine.cuda.calls import launches
 from lazygrad.engine.cuda.entry import DeviceCode, device_code
 from lazygrad.engine.cuda.llvm import ptx
 from lazygrad.engine.cuda.target import GPU
@@ -25,7 +26,7 @@ from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.runner import interpret
 from lazygrad.engine.table.lower import lowered
-from lazygrad.engine.table.native import Instruction, Native
+from lazygrad.engine.table.native import Bundle, Instruction, Native
 from lazygrad.graph.spec import Spec
 
 __all__ = ["HOST", "Emulated", "emulated", "held_to_the_law", "module_of"]
@@ -37,7 +38,9 @@ def _host() -> Arithmetic:
     return writer
 
 
-HOST = dataclasses.replace(GPU, writer=_host)  # the same work cut in the same way, for the CPU's registers
+HOST = dataclasses.replace(
+    GPU, writer=_host, bundles=False
+)  # the same work cut in the same way, for the CPU's registers
 
 
 class Emulated(NamedTuple):
@@ -75,7 +78,7 @@ def _without_nan(array: Any) -> Any:
 def module_of(native: Native) -> DeviceCode:
     """The kernels of a step as a module."""
     functions = {name: body for name, body in native.functions.items() if name != "take"}
-    return device_code(functions, native.definitions)
+    return device_code(functions, native.definitions, native.together, native.apart)
 
 
 @functools.lru_cache(maxsize=256)
@@ -144,26 +147,40 @@ class _Device:
     def run(self) -> None:
         """Run everything in order; what kernels write is then in ``arrays``."""
         program = _program(self.module.text) if self.module.launches else None
-        for step in self.native.program:
-            if isinstance(step, Instruction):
+        for step, place in launches(self.native):
+            if isinstance(step, (Instruction, Bundle)):
                 assert program is not None
-                self._launch(program, step)
+                self._launch(program, step, place)
             else:
                 self._call(step.node)
         for name, i in self.native.foreign:
             np.copyto(self.arrays[Spare(name)], self._operand(i))
 
-    def _launch(self, program: ptx_text.Program, step: Instruction) -> None:
+    def _launch(self, program: ptx_text.Program, step: Instruction | Bundle, place: int) -> None:
         memory, failed = emulator.Memory(), np.zeros(1, np.int64)
-        row = np.array([self._address(key, memory) for key in step.arguments] or [0], np.int64)
+        keys = step.arguments if isinstance(step, Instruction) else self._all_arguments(step)
+        row = np.array([self._address(key, memory) for key in keys] or [0], np.int64)
+        begin, many = memory.add(row), step.chunks
+        if isinstance(step, Bundle):
+            begin, many = begin + 8 * (len(row) - len(step.table)), step.size
         entry = self.module.launches[step.name]
-        arguments = [memory.add(row), step.chunks, memory.add(failed)]
+        arguments = [begin, many, memory.add(failed)]
         emulator.run(program, step.name, entry.blocks(step.chunks), entry.threads, arguments, memory, self.seed)
         if failed[0]:
             raise IndexError("a kernel failed")
 
+    def _all_arguments(self, bundle: Bundle) -> list[Any]:
+        """Those that stand before the table of a bundle, as far back as it counts, and then that."""
+        steps = self.native.program[bundle.first : bundle.first + bundle.size]
+        first = bundle.place + min(bundle.table[bundle.size + 1 :: 2])
+        own = [key for step in steps if isinstance(step, Instruction) for key in step.arguments]
+        between = bundle.place - first - len(own)
+        return [*own, *[np.int64(0)] * between, *[np.int64(n) for n in bundle.table]]
+
     def _address(self, key: Any, memory: emulator.Memory) -> int:
         start = 0
+        if isinstance(key, np.int64):
+            return int(key)
         if isinstance(key, View):
             start = key.start * self.native.ways.spec(key.buffer).dtype.itemsize
             key = key.buffer

@@ -262,6 +262,17 @@ def _bra(run: _Run, instruction: Instruction, chosen: Any) -> None:
     run.at[chosen] = run.labels[instruction.operands[0]]
 
 
+@does("brx")
+def _brx(run: _Run, instruction: Instruction, chosen: Any) -> None:
+    which, listed = instruction.operands
+    places = np.array([run.labels[label] for label in run.kernel.targets[listed]])
+    number = np.zeros(run.count, np.int64)
+    number[chosen] = run.get(which, "u", 32, chosen)
+    if (number[chosen] >= len(places)).any():
+        raise Fault("a branch by a number beyond its list")
+    run.at[chosen] = places[number[chosen]]
+
+
 @does("ld")
 def _ld(run: _Run, instruction: Instruction, chosen: Any) -> None:
     target, source = instruction.operands

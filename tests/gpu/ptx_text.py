@@ -37,11 +37,12 @@ class Reserved(NamedTuple):
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel: its parameters in order, its instructions, where labels stand, and memory of each thread's own."""
+    """A kernel: parameters in order, instructions, where labels stand, lists of them, memory of each thread's own."""
 
     parameters: tuple[str, ...]
     code: tuple[Instruction, ...]
     labels: dict[str, int]
+    targets: dict[str, tuple[str, ...]]
     local: dict[str, Reserved]
 
 
@@ -93,6 +94,9 @@ def _tables(text: str) -> dict[str, Any]:
 def _kernel(parameters: str, body: str) -> Kernel:
     code: list[Instruction] = []
     labels: dict[str, int] = {}
+    listed = re.compile(r"([\w$]+):\s*\.branchtargets\s+([^;]*);")
+    targets = {name: tuple(re.split(r"[\s,]+", found.strip())) for name, found in listed.findall(body)}
+    body = listed.sub("", body)
     for raw in body.split("\n"):
         line = raw.strip()
         if line.endswith(":"):
@@ -103,7 +107,7 @@ def _kernel(parameters: str, body: str) -> Kernel:
         statements = (part.strip() for part in line.split(";"))
         code += [_instruction(part) for part in statements if part and not part.startswith(".")]
     names = tuple(p.split()[-1] for p in parameters.split(",") if p.strip())
-    return Kernel(names, tuple(code), labels, _reserved("local", body))
+    return Kernel(names, tuple(code), labels, targets, _reserved("local", body))
 
 
 def _instruction(line: str) -> Instruction:

@@ -186,6 +186,28 @@ def test_a_vote_asks_the_threads_of_a_warp(seed: int | None) -> None:
     np.testing.assert_array_equal(found, np.arange(64) >= 32)
 
 
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_branch_by_a_number_goes_where_its_list_says(seed: int | None) -> None:
+    """Each thread by its own; beyond the list is a fault."""
+    body = """
+    ld.global.b32 %r2, [%rd4];
+    $L_brx_0: .branchtargets
+        $one,
+        $two;
+    brx.idx %r2, $L_brx_0;
+$one:
+    mov.u64 %rd6, 10;
+    bra.uni $end;
+$two:
+    mov.u64 %rd6, 20;
+$end:
+    st.global.b64 [%rd5], %rd6;
+    """
+    assert [10, 20, 20, 10] == launched(body, np.array([0, 1, 1, 0]), seed)[:4].tolist()
+    with pytest.raises(emulator.Fault, match="beyond its list"):
+        launched(body, np.array([0, 2]))
+
+
 def test_threads_part_at_a_branch_and_each_ends_for_itself() -> None:
     """A guard may be negated."""
     body = f"setp.lt.s32 %p1, %r1, 10; @!%p1 bra $L; {stored(I64, '1')} ret;\n$L:\n{stored(I64, '2')}"

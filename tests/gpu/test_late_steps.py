@@ -32,7 +32,8 @@ def stepped(backend: str = "cupy", **settings: Any) -> tuple[lg.VariableEnvironm
 
     def step(ctx: Any, i: Any) -> Any:
         total = lg.sum(w[i])
-        updates = ctx.assign(w, w + 1), ctx.assign(m, m @ m * 0.5), ctx.assign(drawn, ctx.random.uniform((3,)))
+        half = m * 0.5 + total * 0  # waits for what may fail: a launch of its own
+        updates = ctx.assign(w, w + 1), ctx.assign(m, m @ half), ctx.assign(drawn, ctx.random.uniform((3,)))
         return total, updates
 
     compiled = env.compile(step, wait=True, **settings)

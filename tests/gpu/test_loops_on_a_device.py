@@ -153,6 +153,9 @@ REPEATS: dict[str, Callable[..., Any]] = {
     "kernels alone": lambda ctx, x: lg.scan(
         lambda h, r: (h * 0.5 + lg.sum(r, axis=0), h + ctx.variable("w")[0]), lg.zeros((7, 40)), x
     ),
+    "a product reads what a kernel replaces": lambda ctx, x: lg.scan(
+        lambda h, r: (h * 0.5 + r, h @ ctx.variable("w")), lg.zeros((7, 40)), x
+    ),
     "slices of a view": lambda ctx, x: lg.scan(
         lambda h, r: (h * 0.5 + lg.sum(r @ ctx.variable("w"), axis=0), None), lg.zeros((7, 40)), lg.flip(x, 0)
     ),

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from lazygrad.backends.base import Device
-from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address, statics
+from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address, launches, statics
 from lazygrad.engine.cuda.entry import DeviceCode
 from lazygrad.engine.cuda.staging import Staging
 from lazygrad.engine.cuda.turns import Turns
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.table.calls import Arrays
-from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat
+from lazygrad.engine.table.native import Bundle, Instruction, Native, Repeat
 from lazygrad.store.draws import Drawing
 
 __all__ = ["DeviceBinding", "DeviceLoaded"]
@@ -100,17 +100,16 @@ class DeviceBinding(DeviceCalls):
         self.row, self._rows = self.xp.asarray(self.block), Staging(self.loaded.backend, self.block)
         begin, kernels = address(self.row), self.loaded.kernels
         self.program: list[Callable[[Arrays], None]] = []
-        for step in self.native.program:
-            if isinstance(step, Instruction):
-                self.program.append(self._launch(step, begin))
+        for step, place in launches(self.native):
+            if isinstance(step, (Instruction, Bundle)):
+                self.program.append(self._launch(step, begin + 8 * place))
             elif isinstance(step, Repeat):
                 self.program.append(Turns(step, self, kernels, self.draw).run)
             else:
                 self.program.append(self._callback(step.node))
-            begin += 0 if isinstance(step, NumpyCall) else 8 * len(step.arguments)
 
-    def _launch(self, step: Instruction, begin: int) -> Callable[[Arrays], None]:
-        """A kernel on its part of the row."""
+    def _launch(self, step: Instruction | Bundle, begin: int) -> Callable[[Arrays], None]:
+        """A kernel on its part of the row, or several."""
         launch = self.loaded.kernels.launched(step)
         return lambda _: launch(begin)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +12,10 @@ from lazygrad.backends.base import Device
 from lazygrad.engine.cuda.entry import Launch
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.calls import Arrays, CallsBack
-from lazygrad.engine.table.native import Instruction, Native, Repeat
+from lazygrad.engine.table.native import NUMBER, Bundle, Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.graph.spec import Spec
 
-__all__ = ["DeviceCalls", "Kernels", "address", "statics"]
+__all__ = ["DeviceCalls", "Kernels", "address", "launches", "statics"]
 
 
 class Kernels(NamedTuple):
@@ -34,12 +34,26 @@ class Kernels(NamedTuple):
     failed: Any
     statics: Mapping[Native, Arrays]
 
-    def launched(self, step: Instruction) -> Callable[[int], None]:
-        """What launches a kernel, by the address of its arguments."""
+    def launched(self, step: Instruction | Bundle) -> Callable[[int], None]:
+        """What launches a kernel, by the address of its arguments, or kernels, by that of their table."""
         launch, function = self.launches[step.name], self.functions[step.name]
         grid, block = (launch.blocks(step.chunks),), (launch.threads,)
-        chunks, failed = np.int64(step.chunks), np.int64(address(self.failed))
-        return lambda begin: function(grid, block, (np.int64(begin), chunks, failed))
+        many = np.int64(step.size if isinstance(step, Bundle) else step.chunks)
+        failed = np.int64(address(self.failed))
+        return lambda begin: function(grid, block, (np.int64(begin), many, failed))
+
+
+def launches(native: Native) -> Iterator[tuple[Step | Bundle, int]]:
+    """What is run in order, each with the place of its arguments, or of its table."""
+    bundles = {bundle.first: bundle for bundle in native.bundles}
+    place, end = 0, 0
+    for k, step in enumerate(native.program):
+        if k in bundles:
+            yield bundles[k], bundles[k].place
+            end = k + bundles[k].size
+        elif k >= end:
+            yield step, place
+        place += 0 if isinstance(step, NumpyCall) else len(step.arguments)
 
 
 def address(array: Any) -> int:
@@ -75,7 +89,7 @@ class DeviceCalls(CallsBack):
     def _row(self) -> NDArray[np.int64]:
         """The addresses of all that kernels work on, in one row; 0 for what is another array at every call."""
         native = self.native
-        known = dict.fromkeys(native.moving, 0)
+        known: dict[Any, int] = {NUMBER: 0, **dict.fromkeys(native.moving, 0)}
         known |= {key: address(x) for key, x in self.arrays.items() if hasattr(x, "data")}
         # What describes a repeat is for a driver in native code.
         known |= {step.arguments[0]: 0 for step in native.program if isinstance(step, Repeat)}

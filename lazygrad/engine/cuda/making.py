@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -80,10 +81,11 @@ def made(plan: Plan, meter: Meter, check: Callable[[], None], backend: Device, s
     native = lowered(plan, GPU, look)
     functions = {name: body for name, body in native.functions.items() if name != "take"}
     meter.known(len(functions))
-    code = device_code(functions, native.definitions)
+    text = functools.partial(device_code, functions, native.definitions, native.together, native.apart)
+    code = text()
     is_late = not synchronous and code.may_fail and _runs_alone(native)
     if is_late:
-        code = device_code(functions, native.definitions, is_guarded=True)
+        code = text(is_guarded=True)
     image = _image(code.text, backend.architecture) if functions else b""
     meter.step(len(functions), 1.0)
     return DeviceMade(native, code, image, backend, is_late)

@@ -21,6 +21,7 @@ GPU = Target(
     longest=2_000,
     calls=False,
     hosted=True,
+    bundles=True,
     entry=1_000,
     endless=1 << 24,
     narrows=False,

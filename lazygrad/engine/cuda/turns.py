@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address
+from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address, launches
+from lazygrad.engine.cuda.staging import Staging
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.regions import Carried, Constant, Place, Slice, Use
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.table.calls import Arrays, CallsBack
-from lazygrad.engine.table.native import Inside, Instruction, NumpyCall, Repeat
+from lazygrad.engine.table.native import Bundle, Inside, Instruction, NumpyCall, Repeat
 from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
 
@@ -152,18 +153,17 @@ class _TurnCalls(DeviceCalls):
         self._fixed = self._row()
         turns = step.loop.turns
         count = PERIOD if turns is None or step.condition is not None else min(turns, ROWS)
-        self._rows = self.xp.zeros((count, len(self._fixed)), np.int64)
+        rows = np.zeros((count, len(self._fixed)), np.int64)
+        self._rows, self._staging = self.xp.asarray(rows), Staging(kernels.backend, rows)
         self._sent: Any = None  # what the rows on the device were made of
         self._program: list[tuple[Callable[[int], None] | None, Any]] = []
-        begin = 0
-        for each in native.program:
-            if isinstance(each, Instruction):
-                self._program.append((kernels.launched(each), begin))
+        for each, place in launches(native):
+            if isinstance(each, (Instruction, Bundle)):
+                self._program.append((kernels.launched(each), 8 * place))
             elif isinstance(each, Repeat):
                 self._program.append((None, Turns(each, self, kernels, draw).run))
             else:
                 self._program.append((None, self._callback(each.node)))
-            begin += 0 if isinstance(each, NumpyCall) else 8 * len(each.arguments)
         self._asked = _asked(self._inside, self._use)
 
     def turns(self, course: _Going, numbers: Any) -> Iterator[Callable[[], None]]:
@@ -201,7 +201,7 @@ class _TurnCalls(DeviceCalls):
             before = np.where(turns == 0, course.addresses[carry.initial], before)
             rows[:count, r.place] = (made if r.becomes else before) + r.start
         self._sent = None  # an interrupt between the two leaves nothing that seems to be there
-        self._rows.set(rows)
+        self._staging.send(self._rows, rows)
         self._sent = key
 
     def _found(self, course: _Going) -> Callable[[int], Arrays]:

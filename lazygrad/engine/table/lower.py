@@ -22,13 +22,14 @@ from lazygrad.engine.lower.fuse import Draft, Entry, fused
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.kernels import Kernel, Part, Spare
 from lazygrad.engine.lower.reuse import Numbered
+from lazygrad.engine.lower.schedule import LONG
 from lazygrad.engine.lower.turns import SmallLoop, fits, small_loop
 from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
 from lazygrad.engine.table.arguments import Moving, layout, taking
 from lazygrad.engine.table.decompositions import DecompositionCode, call_of, decomposed, results_of
-from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Results, Step, key_of
+from lazygrad.engine.table.native import Bundle, Instruction, Native, NumpyCall, Results, Step, key_of
 from lazygrad.engine.table.repeats import flushes, repeat
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, last_reads
@@ -74,13 +75,39 @@ def _native(
         code.look()
         code.write(number, entry, lives.stored)
     buffers = {**code.scratch, **_buffers(plan, ways, code.program, lives, results)}
+    stages = _staged(code, results, buffers) if code.target.bundles else []
     nbytes = lay_out(list(buffers.values()))
     outside = {**{i: ways.spec(i) for i in (*inputs, *results.outputs)}, **(given or {})}
     block, moving = _arguments(ways, code.program, results, outside)
+    bundles: tuple[Bundle, ...] = ()
+    if stages:
+        from lazygrad.engine.table.stages import bundled, numbers  # not for a CPU
+
+        bundles = bundled(stages, len(block))
+        block = (*block, *numbers(bundles))
+    times = tuple([number for number, stage in enumerate(stages) for _ in stage])
     return Native(
         plan, code.target.lanes, ways, tuple(code.entries), tuple(code.program), code.functions, code.definitions,
-        results, buffers, nbytes, inputs, block, moving, layout(),
+        results, buffers, nbytes, inputs, block, moving, layout(), times, bundles,
     )  # fmt: skip
+
+
+def _staged(code: _Lowering, results: Results, buffers: Mapping[Any, Buffer]) -> list[list[Step]]:
+    """What is run, in stages, with the buffers that it works on alive as long; the program is then in that order."""
+    from lazygrad.engine.table.stages import relive, staged
+
+    def key(node: Any) -> Any:
+        return key_of(results, node)
+
+    def alone(step: Step) -> bool:
+        entry = code.entries[step.entry]
+        return not isinstance(entry, Kernel) or entry.small or entry.length >= LONG
+
+    stages = staged(code.ways, code.program, key, code.functions, buffers, alone)
+    kept = [*code.ways.plan.values, *(i for _, i in results.foreign)]
+    relive(code.ways, stages, key, buffers, kept)
+    code.program[:] = [step for stage in stages for step in stage]
+    return stages
 
 
 # Where things lie.
@@ -158,7 +185,7 @@ def _buffers(plan: Plan, ways: Ways, program: Iterable[Step], lives: _Lives, res
             if node not in results.spares and node not in results.outputs and isinstance(spec, Spec):
                 first = lives.maker[node]
                 found[node] = Buffer(spec, first, lives.last.get(node, first))
-    for i in plan.values:
+    for i in (*plan.values, *(i for _, i in results.foreign)):
         if i in found:
             found[i].last = lives.end
     return found
@@ -286,7 +313,8 @@ class _Lowering:
         text = self._small.get(small.key)
         if text is None:
             text = self._small[small.key] = written_loop(small, self.target)
-        self._append(text, small.arguments, number, flushes(self.ways, node))
+        writes = [result for result in small.results if result is not None]
+        self._append(text, small.arguments, number, flushes(self.ways, node), writes)
 
     def _inside(self, ways: Ways) -> Native:
         """The native code of a body, which shares the text of its kernels with what is around it."""
@@ -305,14 +333,19 @@ class _Lowering:
             self._known[numbered.key] = _Known(text, numbered.names)
         else:
             text = known.renamed(numbered.names)
-        self._append(text, text.arguments, number)
+        kept = kernel.stored | text.grown
+        targets = [s.node if s.target is None else s.target for s in kernel.statements]
+        writes: list[Any] = [key.node if isinstance(key, Part) else key for key in targets]
+        writes += [key for key in text.arguments if isinstance(key, Partial)]
+        self._append(text, text.arguments, number, writes=set(text.arguments).intersection(writes))
         for key in dict.fromkeys(text.arguments):
             if isinstance(key, Partial):
                 s = kernel.made[key.node]
                 self.scratch[key] = Buffer(Spec((key.chunks, *s.spec.shape), s.spec.dtype), number, number)
                 w, arguments, chunks = total_of_chunks(s, key, self.target)
-                self._append(Written(w.body(), dict(w.definitions), arguments, chunks), arguments, number)
-        return replace(kernel, stored=kernel.stored | text.grown)
+                total = Written(w.body(), dict(w.definitions), arguments, chunks)
+                self._append(total, arguments, number, writes=[key.node])
+        return replace(kernel, stored=kept)
 
     def _product(self, number: int, node: int) -> None:
         product = _form(self.ways, node)
@@ -342,8 +375,10 @@ class _Lowering:
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
         self._append(made.kernel, [*operands, *results, scratch], number)
 
-    def _append(self, text: Written, arguments: list[Any], number: int, flush: bool = False) -> None:
+    def _append(
+        self, text: Written, arguments: list[Any], number: int, flush: bool = False, writes: Iterable[Any] = ()
+    ) -> None:
         name = "k" + hashlib.sha256(text.body.encode()).hexdigest()[:20]
         self.functions.setdefault(name, text.body)
         self.definitions.update(text.definitions)
-        self.program.append(Instruction(name, tuple(arguments), text.chunks, number, flush))
+        self.program.append(Instruction(name, tuple(arguments), text.chunks, number, flush, frozenset(writes)))

@@ -24,8 +24,9 @@ from lazygrad.engine.table.arguments import Layout, Moving
 from lazygrad.engine.table.described import Carry, Read, Setting
 from lazygrad.plan import Plan
 
-__all__ = ["NumpyCall", "Inside", "Instruction", "Module", "Native", "Repeat", "Results", "Step"]
+__all__ = ["NUMBER", "Bundle", "NumpyCall", "Inside", "Instruction", "Module", "Native", "Repeat", "Results", "Step"]
 
+NUMBER = ("number",)  # the key of an argument that is a number, and no address
 MODULE = 1 << 18  # characters of a module, so that compilation can be left between two of a large step
 
 
@@ -40,7 +41,8 @@ class Module(NamedTuple):
 class Instruction:
     """A kernel, by its name in the module, and what it works on.
 
-    ``flush``: whether results that are below the least normal number become zero.
+    ``flush``: whether results that are below the least normal number become zero; ``writes``: those of its arguments
+    that it writes.
     """
 
     name: str
@@ -48,6 +50,31 @@ class Instruction:
     chunks: int
     entry: int
     flush: bool = False
+    writes: frozenset[Any] = frozenset()
+
+
+class Bundle(NamedTuple):
+    """Instructions that do not wait for each other, launched as one.
+
+    Attributes:
+        name: of the launch.
+        kernels: the names of the kernels that its warps may run.
+        first, size: which instructions of the program they are.
+        place: where its table begins among the arguments.
+        table: of numbers; what they mean is said in ``engine/table/stages.py``.
+    """
+
+    name: str
+    kernels: tuple[str, ...]
+    first: int
+    size: int
+    place: int
+    table: tuple[int, ...]
+
+    @property
+    def chunks(self) -> int:
+        """Of all its instructions."""
+        return self.table[self.size]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +171,8 @@ class Native:
         block: the arguments of all instructions in one row: the key of a buffer, and where in it, in bytes.
         moving: what arrays that are given or made at a call must be, and which arguments they become.
         layout: of array objects, if it is known.
+        stages: the place of every step of the program in time, where several run at once; else none.
+        bundles: instructions that are launched together.
     """
 
     plan: Plan
@@ -160,6 +189,27 @@ class Native:
     block: tuple[tuple[Any, int], ...]
     moving: Mapping[Any, Moving]
     layout: Layout | None
+    stages: tuple[int, ...] = ()
+    bundles: tuple[Bundle, ...] = ()
+
+    @property
+    def together(self) -> dict[str, tuple[str, ...]]:
+        """The kernels of every bundle by its name, in bodies too."""
+        found = {bundle.name: bundle.kernels for bundle in self.bundles}
+        for step in self.program:
+            for use in step.uses if isinstance(step, Repeat) else ():
+                found |= use.native.together
+        return found
+
+    @property
+    def apart(self) -> set[str]:
+        """The kernels that are launched by themselves somewhere, in bodies too."""
+        inside = {k for bundle in self.bundles for k in range(bundle.first, bundle.first + bundle.size)}
+        found = {s.name for k, s in enumerate(self.program) if isinstance(s, Instruction) and k not in inside}
+        for step in self.program:
+            for use in step.uses if isinstance(step, Repeat) else ():
+                found |= use.native.apart
+        return found
 
     @property
     def spares(self) -> Mapping[int, str | int]:

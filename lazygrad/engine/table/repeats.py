@@ -13,7 +13,7 @@ from lazygrad.engine.lower.regions import Carried, Flag, Looped, Place, Slice, U
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.memory import Buffer
 from lazygrad.engine.table.described import Carry, Read, Setting
-from lazygrad.engine.table.native import Inside, Native, NumpyCall, Repeat
+from lazygrad.engine.table.native import Inside, Native, Repeat
 from lazygrad.graph.spec import Spec
 
 __all__ = ["flushes", "repeat"]
@@ -69,20 +69,23 @@ def in_place(native: Native, k: int) -> bool:
 
     It is not read any more by then, or only by the kernel that writes, element by element, and not after that.
     """
+    from lazygrad.engine.table.stages import touched  # only where there are loops
+
     given, made = native.inputs[k], Spare(k)
-    touched: dict[Any, list[int]] = {given: [], made: []}
-    for step in native.program:
-        for argument in () if isinstance(step, NumpyCall) else step.arguments:
-            key = native.key(argument.buffer if isinstance(argument, View) else argument)
-            if key in touched:
-                touched[key].append(step.entry)
-    if not touched[made]:
+    found: dict[Any, list[tuple[int, int]]] = {given: [], made: []}  # when it is touched, and by which entry
+    for place, step in enumerate(native.program):
+        reads, writes = touched(native.ways, step, native.key)
+        for key in found.keys() & (reads | writes):
+            found[key].append((native.stages[place] if native.stages else step.entry, step.entry))
+    if not found[made]:
         return False
-    entry = min(touched[made])  # others read it
-    if entry not in touched[given]:
-        return max(touched[given], default=-1) < entry
+    time, entry = min(found[made])  # others read it
+    last = max([when for when, _ in found[given]], default=-1)
+    if last != time:
+        return last < time
     kernel = native.entries[entry]
-    return max(touched[given]) == entry and isinstance(kernel, Kernel) and _element_by_element(native, kernel, k)
+    alone = {entry} == {each for when, each in found[given] if when == time}
+    return alone and isinstance(kernel, Kernel) and _element_by_element(native, kernel, k)
 
 
 def _element_by_element(native: Native, kernel: Kernel, k: int) -> bool:
