@@ -376,9 +376,12 @@ from lazygrad.store.variables import Variable as Variable
 from lazygrad.training import BestWeights as BestWeights
 from lazygrad.training import Callback as Callback
 from lazygrad.training import Categories as Categories
+from lazygrad.training import CSVLog as CSVLog
 from lazygrad.training import EarlyStopping as EarlyStopping
 from lazygrad.training import History as History
+from lazygrad.training import JSONLog as JSONLog
 from lazygrad.training import ReduceOnPlateau as ReduceOnPlateau
+from lazygrad.training import TensorBoard as TensorBoard
 from lazygrad.training import Training as Training
 from lazygrad.training import batches as batches
 from lazygrad.training import fit as fit

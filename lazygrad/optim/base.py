@@ -102,6 +102,7 @@ class Optimizer(Mover):
             else:
                 self._state_variable(f"rates/{key}", np.float64(rate))
         self.env._store.names[self.name] = None
+        self.env._store.optimizers[self.name] = self
 
     @classmethod
     def _checked(cls, key: str, value: Any) -> None:
@@ -138,6 +139,10 @@ class Optimizer(Mover):
     def current_rate(self) -> float:
         """The learning rate of the next update, a number; that of a schedule at the steps made so far."""
         return float(self.learning_rate) if self._schedule is None else self._rate_now(self._schedule)
+
+    def _has_rate(self) -> bool:
+        """Whether there is a learning rate."""
+        return self._schedule is not None or f"{self.name}/learning_rate" in self.env
 
     def _rate_now(self, schedule: Schedule) -> float:
         """That of a schedule at the steps made so far."""
@@ -188,6 +193,7 @@ class Optimizer(Mover):
         self, context: Context, targets: Sequence[Tensor], gradients: Sequence[Tensor], loss: Tensor | None
     ) -> Iterator[Change]:
         self._check_rules()
+        self.env._store.optimizers[self.name] = self  # also of one that was copied
         count = self._state(context, "step")
         t = count + 1
         settings = self._settings_at(context, count.astype(np.float64), t.astype(np.float64))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lazygrad.backends.base import Backend
     from lazygrad.engine.runner import Runner
     from lazygrad.environment import VariableEnvironment
+    from lazygrad.optim.base import Optimizer
     from lazygrad.workers.guard import Guard
 
 __all__ = ["EVALUATED", "State", "Store"]
@@ -59,6 +61,7 @@ class Store:
         variables: by path, in the order in which they were registered.
         layers: by path, the kind of a layer and the paths of its own variables.
         names: that optimizers have, in order.
+        optimizers: these, by name, as long as somebody else holds them.
         draws: where random numbers come from.
         drawing: what the run that is under way draws from.
         state: what a commit changes.
@@ -79,6 +82,7 @@ class Store:
         self.variables: dict[str, Variable] = {}
         self.layers: dict[str, tuple[str, list[str]]] = {}
         self.names: dict[str, None] = {}
+        self.optimizers: WeakValueDictionary[str, Optimizer] = WeakValueDictionary()
         self.state = State(0, 0, 0)
         self.version = 0
         self.lock = threading.RLock()

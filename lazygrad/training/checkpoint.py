@@ -109,6 +109,7 @@ class Checkpoint:
         arrays |= {f"fingerprint/{key}": numbers for key, numbers in told.steps.items()}
         arrays["fingerprint/lazygrad"] = _coded(_version())
         arrays |= {f"history/{name}": np.array(values, np.float64) for name, values in columns.items()}
+        arrays |= {f"rates/{name}": np.array(values, np.float64) for name, values in history.rates.items()}
         arrays["seconds"] = np.array(history.seconds, np.float64)
         arrays["stopped"] = _coded(history.stopped)
         for number, callback in enumerate(self.callbacks):
@@ -220,6 +221,7 @@ class Checkpoint:
 
     def _history(self, shown: str, arrays: Mapping[str, Any], layout: int) -> History:
         """The history, with a number an epoch for each metric of this training."""
+        rates = _below(arrays, "rates/")
         columns, seconds = _below(arrays, "history/"), arrays.get("seconds", np.zeros(()))
         stopped = _text(arrays.get("stopped"))
         wanted = [] if layout == 1 and not columns else list(self.fingerprint.metrics)
@@ -227,17 +229,18 @@ class Checkpoint:
             facts = [f"metrics, now:          {', '.join(wanted)}", f"metrics, in the file:  {', '.join(columns)}"]
             raise _other(shown, "training", "metrics", facts)
         whole = stopped is not None and seconds.ndim == 1 and (bool(wanted) or not seconds.size)
-        alike = all(c.dtype == np.float64 and c.shape == seconds.shape for c in [seconds, *columns.values()])
+        every = [seconds, *columns.values(), *rates.values()]
+        alike = all(c.dtype == np.float64 and c.shape == seconds.shape for c in every)
         if not whole or not alike or not (np.isfinite(seconds) & (seconds >= 0)).all():
             raise SaveError(report(f"cannot go on from {shown}: its history is not whole", at=here(), cure=_DAMAGED))
-        known = ("settings/", "fingerprint/", "history/", "callback/")
+        known = ("settings/", "fingerprint/", "history/", "rates/", "callback/")
         odd = [key for key in arrays if not key.startswith(known) and key not in ("seconds", "stopped")]
         if odd:
             what = f"cannot go on from {shown}: it has the state {odd[0]!r}, which is none of a training"
             raise SaveError(report(what, at=here(), cure=_DAMAGED))
         history = History({name: columns[name].tolist() for name in wanted}, seconds.tolist())
         assert stopped is not None
-        history.stopped = stopped
+        history.stopped, history.rates = stopped, {name: values.tolist() for name, values in rates.items()}
         return history
 
     def _fits(self, shown: str, document: Document, history: History) -> None:

@@ -196,7 +196,7 @@ def fit(
             except Exception:
                 watch.go_back()
                 raise
-            history.add(means, time.perf_counter() - began)
+            history.add(means, time.perf_counter() - began, trained.rates())
             training.metrics = means
             if not warned:
                 warned = _warn_of_nan(watch, means, training.epoch)

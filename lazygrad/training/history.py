@@ -12,6 +12,7 @@ from lazygrad.graph.registry import here
 __all__ = ["History"]
 
 PREFIX = "validation_"
+RATE = "rate"
 
 
 class History(Mapping[str, list[float]]):
@@ -21,12 +22,14 @@ class History(Mapping[str, list[float]]):
 
     Attributes:
         seconds: the duration of every epoch, those before an interruption included.
+        rates: the learning rate after every epoch by the name of the optimizer, of those that have one.
         stopped: why training ended before its last epoch, or ``""``.
     """
 
     def __init__(self, columns: Mapping[str, Sequence[float]] | None = None, seconds: Sequence[float] = ()) -> None:
         self._columns = {name: list(values) for name, values in (columns or {}).items()}
         self.seconds = list(seconds)
+        self.rates: dict[str, list[float]] = {}
         self.stopped = ""
 
     def __getitem__(self, name: str) -> list[float]:
@@ -45,8 +48,11 @@ class History(Mapping[str, list[float]]):
         """How many epochs there were."""
         return len(self.seconds)
 
-    def add(self, metrics: Mapping[str, float], seconds: float) -> None:
+    def add(self, metrics: Mapping[str, float], seconds: float, rates: Mapping[str, float] | None = None) -> None:
         """Record an epoch."""
+        for name, rate in (rates or {}).items():
+            known = self.rates.setdefault(name, [])
+            known += [float("nan")] * (self.epochs - len(known)) + [float(rate)]  # of epochs that nobody knows
         for name, value in metrics.items():
             self._columns.setdefault(name, []).append(float(value))
         self.seconds.append(float(seconds))
@@ -65,9 +71,11 @@ class History(Mapping[str, list[float]]):
     def plot(self, path: str | Path | None = None, metrics: Sequence[str] | None = None) -> Any:
         """A matplotlib figure with one panel a metric: the training and the validation curve over the epochs.
 
+        A last panel has the learning rate, of every optimizer that has one.
+
         Args:
             path: a picture to write, its format by its ending; none, if not given.
-            metrics: names without ``validation_``; all of them, if not given.
+            metrics: names without ``validation_``, and ``"rate"``; all of them, if not given.
 
         Raises:
             BackendError: matplotlib is not installed.
@@ -79,18 +87,25 @@ class History(Mapping[str, list[float]]):
             cure = "Install it: pip install matplotlib."
             raise BackendError(report("cannot plot: matplotlib is not installed", at=here(), cure=cure)) from None
         names = list(metrics or dict.fromkeys(name.removeprefix(PREFIX) for name in self))
+        if self.rates and metrics is None:
+            names.append(RATE)
         figure = Figure(figsize=(5 * len(names), 3.5), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            shown = [key for key in (name, PREFIX + name) if key in self] or [name]
-            for key in shown:
+            for key, values in self._curves(name).items():
                 style = "--" if key.startswith(PREFIX) else "-"
-                axes.plot(range(1, len(self[key]) + 1), self[key], style, label=key.replace("_", " "))
+                axes.plot(range(1, len(values) + 1), values, style, label=key.replace("_", " "))
             axes.set(xlabel="epoch", ylabel=name)
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
+
+    def _curves(self, name: str) -> dict[str, list[float]]:
+        """What a panel shows, by label."""
+        if name == RATE and RATE not in self and self.rates:
+            return self.rates if len(self.rates) > 1 else {"learning rate": next(iter(self.rates.values()))}
+        return {key: self[key] for key in [key for key in (name, PREFIX + name) if key in self] or [name]}
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self._columns.items() if values)

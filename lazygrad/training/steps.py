@@ -67,6 +67,14 @@ class Step:
         """What it is compiled for."""
         return self._run._precision if isinstance(self._run, Compiled) else None
 
+    def rates(self) -> dict[str, float]:
+        """The learning rates, now, of the optimizers whose updates it makes, by their names."""
+        nodes = [] if self.graph is None else self.graph.nodes
+        changed = [str(node.params["name"]) for node in nodes if node.of(assign)]
+        found = {name: one for name, one in self.env._store.optimizers.items() if one._has_rate()}
+        used = {name for name in found if any(path.startswith(f"{name}/") for path in changed)}
+        return {name: found[name].current_rate for name in sorted(used)}
+
     def names(self, count: int) -> list[str]:
         """What the step calls the ``count`` arrays that it is given."""
         return [*argument_names(self.function, count - len(self._named)), *self._named]
