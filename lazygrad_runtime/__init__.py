@@ -87,7 +87,7 @@ class Function:
 
         Raises:
             LoadError: an array is missing, too many, or does not fit.
-            RuntimeError: a loop in it took more turns than it may.
+            RuntimeError: it fails: an index is out of range, or a loop takes more turns than it may.
         """
         given = self._given(arrays, named) if named or len(arrays) != len(self._inputs) else arrays
         taken = [
@@ -106,7 +106,9 @@ class Function:
         if self._weights is not None:
             addresses.append(self._weights.ctypes.data)
         if self._function(*addresses, self._workspace()):
-            raise RuntimeError(f"{self.spec['name']} failed: a loop in it took more turns than it may")
+            raise RuntimeError(
+                f"{self.spec['name']} failed: an index is out of range, or a loop takes more turns than it may"
+            )
         return made[0] if len(made) == 1 else tuple(made)
 
     def _workspace(self) -> int:

@@ -101,9 +101,9 @@ _MEMORY = "declare ptr @malloc(i64)\ndeclare void @free(ptr)\n"
 def _arrays(code: Code, step: str) -> _Form:
     """A pointer for every array, as in the exported header, but no workspace."""
     names = code.signature.pointers[:-1]
-    listed = ", ".join(f"ptr %{name}" for name in names)
-    text = f"define i32 @called({listed}) nounwind {{\n{_call(code, [f'%{n}' for n in names])}  ret i32 %status\n}}\n"
-    said = ", ".join(f"void *{name}" for name in names)
+    listed = ", ".join(f"ptr {name}" for name in names)
+    text = f"define i32 @called({listed}) nounwind {{\n{_call(code, names)}  ret i32 %status\n}}\n"
+    said = ", ".join(f"void *{name}" for name in code.signature.parameters[:-1])
     return _Form(f"int {step}({said})", ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * len(names)), text + _MEMORY)
 
 

@@ -98,13 +98,13 @@ def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapa
     xp: Any = NumpyBackend().xp
     fixed: dict[Native, dict[Any, Any]] = statics(native, xp)
     fixed[native] |= source.arrays
-    given = {one.node: Spot(f"%{p.name}") for one, p in zip(source.inputs, signature.inputs, strict=True)}
+    given = {one.node: Spot(name) for one, name in zip(source.inputs, signature.pointers, strict=False)}
     if plan.stream is not None:
         given[plan.stream] = Spot("%stream")
         signature = replace(signature, draws=True)
     if apart:
         signature = replace(signature, weights=0)
-    outputs = [f"%{one.name}" for one in signature.outputs]
+    outputs = signature.pointers[len(source.inputs) :][: len(signature.outputs)]
     written = exported(native, machine, signature, given, outputs, pool, fixed)
     signature = replace(signature, weights=pool.nbytes if apart else None, workspace=written.workspace)
     data = pool.data

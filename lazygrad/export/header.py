@@ -14,7 +14,8 @@ _TEXT = """\
    Arrays lie in row-major order, aligned as their type wants it; what is written overlaps nothing that is read.
 {draws}{weights}   workspace: {name}_workspace_size() bytes, of any alignment and content, which one call at a time
    uses. Calls with workspaces of their own may run at the same time, in any number of threads.
-   Returns 0; or 1 if a loop took more turns than it may, and what was written means nothing then.
+   Returns 0; or 1 if it fails, as the step would: an index is out of range, or a loop takes more turns than it may.
+   What was written means nothing then.
    {name}_spec() is all of this as JSON.{link} */
 
 #ifndef {guard}
@@ -89,5 +90,5 @@ def header(signature: Signature, target: str, version: str, word: int, link: str
 
 def _line(one: Parameter, way: str) -> str:
     shape = " x ".join(map(str, one.spec.shape)) or "a single number"
-    said = "" if one.said == one.name else f", {one.said!r} in the step"
+    said = "" if one.said == one.name else f", {one.said!r} in the step".replace("*/", "* /")  # a comment goes on
     return f"   {way:<4} {one.name}: {one.spec.dtype}, {shape}{said}"

@@ -146,7 +146,7 @@ class _Function:
             self._call(number, step, begin)
             begin += self.machine.pointer * len(step.arguments)
         self._results()
-        parameters = ", ".join(f"ptr %{name}" for name in self.signature.pointers)
+        parameters = ", ".join(f"ptr {name}" for name in self.signature.pointers)
         head = f"define i32 @{self.signature.name}({parameters}) nounwind {{\nentry:"
         last = [f"  ret i32 {GOOD}", "failed:", f"  ret i32 {FAILED}", "}", ""]
         return _merged([self._kernels(), self._driver(), image, "\n".join([head, *self.lines, *last])], self.machine)

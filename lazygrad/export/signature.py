@@ -66,10 +66,16 @@ class Signature:
     workspace: int
 
     @property
-    def pointers(self) -> list[str]:
+    def parameters(self) -> list[str]:
         """The names of all parameters, in order."""
         more = [*(["stream"] if self.draws else []), *(["weights"] if self.weights is not None else [])]
         return [*(one.name for one in (*self.inputs, *self.outputs)), *more, "workspace"]
+
+    @property
+    def pointers(self) -> list[str]:
+        """What LLVM's text calls them: an array may have the name of something else there."""
+        count = len(self.inputs) + len(self.outputs)
+        return [f"%_{name}" if k < count else f"%{name}" for k, name in enumerate(self.parameters)]
 
     def spec(self, **more: Any) -> str:
         """All of it as JSON."""
@@ -96,16 +102,19 @@ def is_c_name(name: str) -> bool:
 
 
 def c_names(said: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
-    """Names for C of what the step calls so, no two the same: ``batch['x'][0]`` becomes ``batch_x_0``."""
-    used = set(taken)
+    """Names for C of what the step calls so: ``batch['x'][0]`` becomes ``batch_x_0``.
+
+    No two are the same, nor would be in capitals, as they are parts of the names of macros.
+    """
+    used = {name.upper() for name in taken}
     found = []
     for one in said:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", one).strip("_") or "value"
         plain = plain if plain[0].isalpha() and plain not in _KEYWORDS else f"a_{plain}"
         name, number = plain, 1
-        while name in used:
+        while name.upper() in used:
             number += 1
             name = f"{plain}_{number}"
-        used.add(name)
+        used.add(name.upper())
         found.append(name)
     return found

@@ -278,3 +278,18 @@ def test_names_in_c_are_names_and_no_two_are_the_same(tmp_path: Path) -> None:
     declared = re.search(r"int f\((.*)\);", (tmp_path / "f.h").read_text())[1]
     names = [re.search(r"\w+$", one)[0] for one in declared.split(", ")]
     assert names == ["batch_x_0", "batch_x_1", "a_double", "a_b", "a_b_2", "gr_e", "batch_x_0_2", "workspace"]
+
+
+def test_arguments_may_be_called_as_one_likes(tmp_path: Path) -> None:
+    """Like what the function itself has names for; and letters and capitals have macros of their own."""
+    env = lg.VariableEnvironment(seed=0)
+
+    def step(
+        ctx: Any, image: Any, block: Any, arena: Any, entry: Any, failed: Any, p1: Any, status0: Any, Image: Any
+    ) -> Any:
+        return {"given": image + block + arena + entry, "good0": failed + p1 + status0 - Image, "X": image, "x": block}
+
+    x = np.ones(3, np.float32)
+    files = env.compile(step).export(tmp_path / "f", *[x] * 8, shared=False)
+    macros = re.findall(r"#define (\w+)", files[0].read_text())
+    assert len(macros) == len(set(macros)) == 14

@@ -156,14 +156,20 @@ def test_code_for_a_processor_that_can_more_is_refused(tmp_path: Path) -> None:
         lazygrad_runtime._check_features(Path("f.so"), {"cpu": "", "features": "+sse4.2"}, flags)
 
 
-def test_a_loop_that_takes_too_many_turns_says_so(tmp_path: Path) -> None:
-    """The function returns 1, and the caller is told."""
+def test_what_fails_says_so(tmp_path: Path) -> None:
+    """The function returns 1 where the step would raise, and the caller is told; the next call is right."""
     env = lg.VariableEnvironment(seed=0)
 
-    def doubled(ctx: Any, x: Any) -> Any:
-        return lg.while_loop(lambda y: lg.sum(y) < 1e6, lambda y: y @ y, x, max_steps=3)
+    def doubled(ctx: Any, x: Any, which: Any) -> Any:
+        y = lg.while_loop(lambda y: lg.sum(y) < 1e6, lambda y: y @ y, x, max_steps=3)
+        return lg.take(y, which, axis=0)
 
-    x = np.eye(20, dtype=np.float32)
-    env.compile(doubled).export(tmp_path / "doubled", x)
-    with pytest.raises(RuntimeError, match="took more turns than it may"):
-        lazygrad_runtime.load(tmp_path / "doubled.so")(x)
+    x, which = np.full((20, 20), 10, np.float32), np.array([1, 19])
+    step = env.compile(doubled, wait=True)
+    step(x, which)
+    step.export(tmp_path / "doubled", x, which)
+    loaded = lazygrad_runtime.load(tmp_path / "doubled.so")
+    for wrong in ((np.eye(20, dtype=np.float32), which), (x, np.array([1, 20]))):
+        with pytest.raises(RuntimeError, match="an index is out of range, or a loop takes more turns than it may"):
+            loaded(*wrong)
+    assert bits([step(x, which)]) == bits([loaded(x, which)])
