@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lazygrad.environment import VariableEnvironment
@@ -13,8 +15,9 @@ from lazygrad.training.history import History
 from lazygrad.training.sources import Source
 from lazygrad.training.streams import Stream
 
-__all__ = ["check_checkpoint", "check_workers"]
+__all__ = ["check_checkpoint", "check_workers", "is_there"]
 
+_SHARED = "All workers must find the same file: let it lie on a disk that they share."
 MOST_READ = 2**28  # bytes of an array whose numbers are compared; of a longer one dtype and shape are
 
 
@@ -44,15 +47,22 @@ def check_workers(env: VariableEnvironment, sources: Sequence[Source], epochs: i
     guard.same("begin to train", lines, cure)
 
 
+def is_there(env: VariableEnvironment, path: Path) -> bool:
+    """Whether there is a checkpoint, for all workers; they look before one of them writes it."""
+    found, guard = os.path.exists(path), env._store.guard
+    if guard is not None:
+        lines = [(f"the checkpoint {str(path)!r}", "is there" if found else "is not there")]
+        guard.same("look for a checkpoint", lines, _SHARED)
+    return found
+
+
 def check_checkpoint(env: VariableEnvironment, history: History) -> None:
     """Raise WorkerError on all workers if they have read different checkpoints."""
     guard = env._store.guard
     if guard is not None:
         lines = [("epochs done", str(history.epochs))]
         lines += [(name, ", ".join(map(repr, values))) for name, values in history.items()]
-        guard.same(
-            "go on from a checkpoint", lines, "All workers must find the same file: let it lie on a shared disk."
-        )
+        guard.same("go on from a checkpoint", lines, _SHARED)
 
 
 def _told(source: Source, table: Any) -> str:

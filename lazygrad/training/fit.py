@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,7 @@ from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.graph.registry import here
 from lazygrad.step.looking import compare, said
-from lazygrad.training.alike import check_checkpoint, check_workers
+from lazygrad.training.alike import check_checkpoint, check_workers, is_there
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.checkpoint import Checkpoint
 from lazygrad.training.data import check_alike, count_of, counted
@@ -168,7 +167,7 @@ def fit(
         second = None if held_out is None else (held_out.step, held_out.batches, measured)
         of = Fingerprint.of(trained, batches, second, class_weight, seed is not None or env._seed_chosen)
         file = Checkpoint(checkpoint, env, of, done, counted(keep, "keep", 1))
-        if os.path.exists(file.path):
+        if is_there(env, file.path):
             history, batches.seed = file.read()
         else:
             file.write(history)  # a place that cannot be written to is found now

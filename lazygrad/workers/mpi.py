@@ -25,8 +25,9 @@ __all__ = ["Processes"]
 
 PIECE = 2**20  # bytes that travel at once: 10.5 ms for 40 MB in such pieces, between two processes of one machine
 CARRIED = "fdFDbBhHiIlLqQ"  # dtypes that MPI adds up; others travel as float32
-QUIET = 0.1  # seconds of waiting after which it sleeps between looks, and leaves its core to others
+QUIET = 0.002  # seconds of waiting after which it sleeps between looks, and leaves its core to others
 LOOK = 0.5  # seconds between two looks whether the other processes live
+DRAINED = 0.3  # seconds in which mpiexec passes on what was printed; when a process aborts it passes on nothing more
 FAREWELL = 15.0  # seconds that a worker that has failed gives the others to say what they have to say
 
 
@@ -202,6 +203,7 @@ class Processes:
                 return
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(DRAINED)
         MPI.COMM_WORLD.Abort(1)
 
 
