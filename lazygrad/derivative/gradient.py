@@ -17,6 +17,8 @@ from lazygrad.define.region import Region
 from lazygrad.derivative import regions
 from lazygrad.derivative.around import forward_around, reverse_around
 from lazygrad.derivative.joint import Passes
+from lazygrad.derivative.missing import no_derivative
+from lazygrad.derivative.sides import sides_of
 from lazygrad.errors import GradientError, SpecError, report
 from lazygrad.graph.graph import Graph, Node, current_graph
 from lazygrad.graph.registry import here
@@ -25,7 +27,7 @@ from lazygrad.graph.tensor import Tensor, TensorLike
 from lazygrad.ops.arithmetic import add
 from lazygrad.ops.movement import broadcast_to
 from lazygrad.ops.reduction import sum, sum_to
-from lazygrad.ops.source import full_like, source_of, zeros_like
+from lazygrad.ops.source import full_like, source_of, workers_of, zeros_like
 from lazygrad.ops.strong import cotangent, plain, strong_multiply
 from lazygrad.store.variables import Variable
 from lazygrad.trees import aligned, leaves, rebuilt
@@ -220,10 +222,12 @@ def _varies(graph: Graph, index: int, path: set[int]) -> bool:
 def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tensor] | None) -> list[Tensor]:
     depends, order = _path(graph, [x.index for x in xs], [y.index for y in ys])
     part = Section(graph, "gradient")
+    sides = sides_of(graph, order, ys) if workers_of(graph) > 1 else None
     cotangents: dict[int, Any] = {}
     for k, y in enumerate(ys):
         if y.index in depends:
-            _accumulate(cotangents, y.index, full_like(y, 1) if seeds is None else seeds[k])
+            seed = full_like(y, 1) if seeds is None else seeds[k]
+            _accumulate(cotangents, y.index, seed if sides is None else sides.seed(y, seed))
     wanted = {x.index for x in xs}
     kept_cotangents: dict[int, Tensor] = {}
     with part:
@@ -232,11 +236,12 @@ def _reverse(graph: Graph, ys: list[Tensor], xs: list[Tensor], seeds: list[Tenso
             if g is None:
                 continue
             if i in wanted:
-                kept_cotangents[i] = g
+                kept_cotangents[i] = g if sides is None else sides.last(graph.tensor(i), g)
             node = graph.nodes[i]
             if node.inputs:
                 part.at(i)
-                for j, cotangent in _pull(graph, i, node, g, depends):
+                rule = functools.partial(_pull, graph, i, node, g, depends)
+                for j, cotangent in rule() if sides is None else sides.pull(i, g, rule):
                     _accumulate(cotangents, j, cotangent)
         part.back()
         return [kept_cotangents[x.index] if x.index in kept_cotangents else zeros_like(x) for x in xs]
@@ -286,7 +291,7 @@ def _pull(graph: Graph, index: int, node: Node, g: Any, depends: set[int]) -> It
     for k, x in [(k, x) for k, x in enumerate(xs) if x.index in depends]:
         rule = None if rules is None else rules[k]
         if rule is None:
-            raise GradientError(_no_derivative(graph, index, node, k))
+            raise GradientError(no_derivative(graph, index, node, k))
         if rule is not flat:
             yield x.index, _fitted(op, rule(g, y, *xs, **node.params), x)
 
@@ -295,18 +300,6 @@ def _fitted(op: Declared, g: Any, x: Tensor) -> Tensor:
     """The cotangent in its operand's shape and dtype."""
     g = tensor(plain(g), x.graph, x.dtype)
     return sum_to(g, x.shape) if g.shape != x.shape else g
-
-
-def _no_derivative(graph: Graph, index: int, node: Node, k: int) -> str:
-    labels = node.op.labels(len(node.inputs))
-    j = node.inputs[k]
-    return report(
-        f"cannot differentiate {node.op.name} with respect to {labels[k]!r}: no derivative is known",
-        at=graph.origins[index],
-        facts=[f"{labels[k]}:  {graph.nodes[j].spec}   {graph.describe(j)}"],
-        cure="Put lg.stop_gradient around that operand to hold it constant, or give the derivative "
-        "with lg.custom_gradient.",
-    )
 
 
 def jvp(ys: Any, xs: Any, tangents: Any) -> Any:
@@ -379,7 +372,7 @@ def _push(graph: Graph, index: int, node: Node, tangents: dict[int, Any]) -> Any
         for k, x in enumerate(xs):
             if x.index in tangents and rules[k] is not flat:
                 if rules[k] is None:
-                    raise GradientError(_no_derivative(graph, index, node, k))
+                    raise GradientError(no_derivative(graph, index, node, k))
                 t = tensor(plain(rules[k](cotangent(tangents[x.index]), y, *xs, **node.params)), graph, y.dtype)
                 total = t if total is None else add(total, t)
         return None if total is None else broadcast_to(total, y.shape) if total.shape != y.shape else total

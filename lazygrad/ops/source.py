@@ -113,6 +113,12 @@ def replicated(x: Tensor, among: Any) -> Tensor:
     return x.graph.outermost.apply(_as_op, (x.index,), {"among": among})
 
 
+def workers_of(graph: Graph) -> int:
+    """How many workers run the step that a graph is of."""
+    context = graph.outermost.context
+    return 1 if context is None else int(context.among.size)
+
+
 def source_of(x: Tensor) -> Tensor:
     """What was replicated, where ``x`` is that; else ``x`` itself."""
     node = x.graph.nodes[x.index]

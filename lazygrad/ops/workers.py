@@ -12,7 +12,8 @@ import numpy as np
 
 from lazygrad.define import opaque
 from lazygrad.define.kinds import Opaque, tensor
-from lazygrad.graph.registry import function
+from lazygrad.errors import GraphError, report
+from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Spec, kept
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.movement import astype
@@ -78,8 +79,12 @@ def total(x: TensorLike) -> Tensor:
     """
     x = tensor(x)
     workers = among(x)
-    if workers.size == 1:
+    if workers.size == 1 or x.graph.outermost.context.rows:
         return x
+    if x.graph.innermost().what:
+        cure = "Let the body give what each turn has as a y, and total that after the loop."
+        what = f"cannot total in the body of {x.graph.innermost().what}: its turns do not wait for other workers"
+        raise GraphError(report(what, at=here(), cure=cure))
     if x.dtype.char == "e":  # MPI knows no halves
         return astype(_total(astype(x, np.float32), among=workers), x.dtype)
     return _total(astype(x, np.int64) if x.dtype.kind == "b" else x, among=workers)
