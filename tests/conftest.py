@@ -95,6 +95,13 @@ def double(monkeypatch):
 
 
 @pytest.fixture
+def native(monkeypatch):
+    """Native code, where a test is about it: on CuPy's double too, whose kernels the emulator runs."""
+    if forced.asked():
+        monkeypatch.setenv("LAZYGRAD_NATIVE", "auto")
+
+
+@pytest.fixture
 def numpy_alone(monkeypatch):
     """No native code, unless a run asks for it, and nothing that another test has left to be compiled.
 

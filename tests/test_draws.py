@@ -54,6 +54,7 @@ def drawn(draw: Any, count: int, dtype: str = "float64") -> Any:
 
 
 @pytest.mark.skipif(find_spec("llvmlite") is None, reason="llvmlite is not installed")
+@pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("name", [*CONTINUOUS, *(name for name in DISCRETE if not name.startswith(CALLED))])
 def test_a_draw_is_made_by_kernels(name: str) -> None:
     """Nothing is called back on NumPy but sorting and cumulative sums."""

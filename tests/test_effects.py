@@ -6,6 +6,8 @@ import pytest
 import lazygrad as lg
 from lazygrad.define import opaque
 
+pytestmark = pytest.mark.usefixtures("native")
+
 X = np.array([1.0, 2.0, 3.0], "float32")
 
 

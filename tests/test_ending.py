@@ -165,6 +165,7 @@ def _workers(mark: str) -> list[str]:
     return found
 
 
+@pytest.mark.usefixtures("native")
 def test_cancelling_stops_a_compilation_at_once() -> None:
     """NumPy goes on; progress has said how far it was, and waiting returns."""
     env = lg.VariableEnvironment(seed=0)
@@ -195,6 +196,7 @@ def test_cancelling_stops_a_compilation_at_once() -> None:
         fast.source("llvm")
 
 
+@pytest.mark.usefixtures("native")
 def test_progress_says_when_all_kernels_are_done() -> None:
     """With nothing left."""
     fast = lg.VariableEnvironment().compile(lambda ctx, x: lg.sum(lg.tanh(x)), wait=True)
@@ -207,6 +209,7 @@ def test_progress_says_when_all_kernels_are_done() -> None:
     assert 0 == left
 
 
+@pytest.mark.usefixtures("native")
 def test_what_takes_long_says_so_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the log of the package, with the step's name."""
     monkeypatch.setattr("lazygrad.engine.cpu.meter.LONG", 0.0)

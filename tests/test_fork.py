@@ -207,6 +207,7 @@ def job(seed: int) -> Any:
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # this process has threads of xdist
+@pytest.mark.usefixtures("native")
 def test_processes_of_a_pool_compile_whatever_they_were_begun_by(method: str) -> None:
     """After a step has been compiled in the parent, and while one is."""
     here = [job(seed) for seed in (0, 1)]
