@@ -17,7 +17,7 @@ from lazygrad.engine.cpu.llvm_called import undisturbed_text
 from lazygrad.engine.cpu.llvm_driver import driver_text
 from lazygrad.engine.cpu.llvm_floats import floats_text
 from lazygrad.engine.cpu.llvm_repeats import repeats_text
-from lazygrad.engine.emit.lapack import PREFIX
+from lazygrad.engine.emit.lapack import FUNCTIONS, PREFIX
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.memory import ALIGNMENT
 from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat
@@ -215,7 +215,7 @@ class _Function:
 
     def _kernels(self) -> str:
         text = self.native.whole().text
-        return re.sub(rf"@{PREFIX}([sd]\w+)", r"@\1_", text)  # as LAPACK is called in Fortran
+        return re.sub(rf"(declare|call) void @{PREFIX}([sd])(\w+)\((.*)\)", _in_fortran, text)
 
     def _driver(self) -> str:
         declared = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n"
@@ -241,6 +241,13 @@ def _merged(texts: Sequence[str], machine: Machine) -> str:
             lines.append(line)
     text = "\n".join([*declared.values(), *lines, function])
     return text if machine.fused else without_fused(text)
+
+
+def _in_fortran(call: re.Match[str]) -> str:
+    """A function of LAPACK as Fortran has it: after all parameters it is told the length of each that is text."""
+    what, letter, name, given = call.groups()
+    length = "i64" if what == "declare" else "i64 1"
+    return f"{what} void @{letter}{name}_({', '.join([given, *[length] * FUNCTIONS[name].count('c')])})"
 
 
 def is_empty(native: Native, step: NumpyCall) -> bool:

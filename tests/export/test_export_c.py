@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,28 @@ def test_two_exported_steps_are_linked_into_one_program(tmp_path: Path) -> None:
     run("./main", folder=tmp_path)
     symbols = run("nm", "-g", "--defined-only", "first.o", folder=tmp_path) if shutil.which("nm") else ""
     assert {line.split()[-1] for line in symbols.splitlines()} <= {"first", "first_spec", "first_workspace_size"}
+
+
+@needs_cc
+@pytest.mark.skipif(find_library("lapack") is None or find_library("blas") is None, reason="there is no LAPACK")
+def test_a_step_with_matrices_calls_the_lapack_that_it_is_linked_with(tmp_path: Path) -> None:
+    """Factors, systems and spectra by another LAPACK than SciPy's, to some roundings."""
+    import lazygrad_runtime
+
+    def step(ctx: Any, a: Any, b: Any) -> Any:
+        values, vectors = lg.linalg.eigh(a)
+        return lg.linalg.cholesky(a), lg.linalg.solve(a, b), values, lg.linalg.svd(a)[1], abs(vectors)
+
+    rng = np.random.default_rng(0)
+    b = rng.standard_normal((20, 3))
+    a = (half := rng.standard_normal((20, 20))) @ half.T + np.diag(np.arange(1.0, 21))
+    compiled = lg.VariableEnvironment(dtype="float64").compile(step, wait=True)
+    compiled(a, b)
+    libraries = " ".join(f"-l:{find_library(name)}" for name in ("lapack", "blas"))
+    compiled.export(tmp_path / "matrices", a, b, lapack=libraries)
+    found = lazygrad_runtime.load(tmp_path / "matrices.so")(a, b)
+    for one, other in zip(compiled(a, b), found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(
