@@ -22,6 +22,7 @@ from lazygrad.ops.streams import _stream
 from lazygrad.ops.workers import _begins, _waits
 from lazygrad.rewrite import RULES, halved, optimized, prune, share
 from lazygrad.rewrite.halving import described, products_of_halves
+from lazygrad.rewrite.keeping import kept_in_halves
 
 __all__ = ["NativeCode", "Plan", "draws", "last_reads", "layer_of"]
 
@@ -86,6 +87,8 @@ class Plan:
             self.graph = share(self.graph)
         if arranged is not None:
             self.graph = arranged(self.graph)
+        if self.halves is not None:
+            self.graph = kept_in_halves(self.graph, self.halves)
         self.of_halves = products_of_halves(self.graph) if self.halves is not None else frozenset()
         nodes = self.graph.nodes
         self.values: list[int] = []

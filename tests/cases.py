@@ -84,7 +84,9 @@ EXEMPT = {
         "written by a pass alone: tests/test_rewrite_rules.py",
     ),
     "nn.gumbel_softmax": "is a draw: tests/nn/test_piecewise.py",
-    "halved": "written by a pass alone: tests/test_mixed_precision.py",
+    **dict.fromkeys(
+        ("halved", "packed", "unpacked", "later"), "written by passes alone: tests/test_mixed_precision.py"
+    ),
     "apart": "tells apart what the derivative of a solution depends on: tests/test_implicit.py",
     "group": "joins update ops, computes nothing",
     "ravel": "gives a function too: tests/ops/test_array_functions.py",

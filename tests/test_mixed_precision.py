@@ -14,7 +14,8 @@ import pytest
 from optimizer_formulas import CASES
 
 import lazygrad as lg
-from lazygrad.ops.halves import _halved
+from lazygrad.ops.halves import _halved, _packed, _unpacked
+from lazygrad.rewrite import keeping
 from lazygrad.workers import side_by_side
 
 SCALE, GOOD = "mixed_precision/scale", "mixed_precision/good"
@@ -149,6 +150,98 @@ def test_explain_says_which_products_are_of_halves_and_where() -> None:
     assert "products of halves, summed in float32\n        float16[2, 3] @ float16[3, 4]   " in text
     assert text.count("float16") == 2
     assert "halves" not in env.compile(step).prepare(a, b).explain()
+
+
+# What is kept for the gradient.
+
+
+@pytest.mark.parametrize("to", ["float16", "bfloat16"])
+@pytest.mark.parametrize("way", ["run", "compile"])
+def test_sixteen_bits_are_those_of_the_half_and_give_it_back(
+    monkeypatch: pytest.MonkeyPatch, way: str, to: str
+) -> None:
+    """They give it back bit for bit, NaN as NaN; the bits of float16 are NumPy's."""
+    if way == "compile":
+        pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+        monkeypatch.setenv("LAZYGRAD_NATIVE", "auto")
+    x, env = nearest_half(sample(), to), lg.VariableEnvironment(backend="numpy")
+
+    def step(ctx: Any, x: Any) -> Any:
+        bits = _packed(x, to=to)
+        return bits, _unpacked(bits, of=to)
+
+    compiled = env.compile(step, wait=True)
+    bits, back = compiled(x) if way == "compile" else env.run(step, x)
+    assert way == "run" or compiled.is_native
+    assert bits.dtype == np.uint16
+    assert same_bits(back, x).all()
+    if to == "float16":
+        np.testing.assert_array_equal(bits[x == x], x[x == x].astype(np.float16).view(np.uint16))
+
+
+def deep(env: lg.VariableEnvironment, activation: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A step that trains eight equal layers."""
+    layers, sgd = [lg.nn.Linear(env, 64, 64) for _ in range(8)], lg.optim.SGD(env, 0.1)
+
+    def step(ctx: Any, x: Any) -> Any:
+        for layer in layers:
+            x = activation(layer(x))
+        loss = lg.mean(lg.square(x))
+        return loss, sgd.minimize(loss)
+
+    return step
+
+
+@MIXED
+@pytest.mark.parametrize("activation", [lg.nn.relu, lg.tanh])
+def test_what_is_kept_for_the_gradient_takes_less_memory(
+    monkeypatch: pytest.MonkeyPatch, activation: Callable[[Any], Any], precision: str
+) -> None:
+    """The arena of native code is smaller than that of float32, and than without keeping 16 bits."""
+    pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    monkeypatch.setenv("LAZYGRAD_NATIVE", "auto")
+    x = np.ones((512, 64), np.float32)
+
+    def arena(precision: str | None, worth: int) -> int:
+        monkeypatch.setattr(keeping, "WORTH", worth)
+        env = lg.VariableEnvironment(seed=0, backend="numpy")
+        compiled = env.compile(deep(env, activation), precision=precision)
+        return compiled.prepare(x).peak_bytes
+
+    kept = arena(precision, 1024)
+    assert kept < 0.9 * arena(None, 1024)
+    assert kept < 0.8 * arena(precision, 10**9)
+
+
+@MIXED
+@pytest.mark.parametrize("activation", [lg.nn.relu, lg.tanh])
+def test_keeping_sixteen_bits_changes_no_number(
+    monkeypatch: pytest.MonkeyPatch, activation: Callable[[Any], Any], precision: str
+) -> None:
+    """Three steps with and without, on NumPy: the same variables, bit for bit."""
+    x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    found = []
+    for worth in (1, 10**9):
+        monkeypatch.setattr(keeping, "WORTH", worth)
+        env = lg.VariableEnvironment(seed=0)
+        step = deep(env, activation)
+        for _ in range(3):
+            env.run(step, x, precision=precision)
+        found.append(values(env))
+    assert found[0] == found[1]
+
+
+def test_only_products_of_the_gradient_and_comparisons_with_zero_read_the_bits() -> None:
+    """The largest of a window is compared with its elements, all digits of them; ties would be lost otherwise."""
+    w = np.ones((64, 1), np.float32)
+
+    def step(ctx: Any, x: Any) -> Any:
+        pooled = lg.nn.max_pool2d(lg.reshape(x, (64, 1, 8, 8)), 2)
+        return lg.grad(lg.sum(lg.reshape(pooled, (16, 64)) @ w), x)
+
+    x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    env = lg.VariableEnvironment()
+    np.testing.assert_array_equal(env.run(step, x, precision="mixed"), env.run(step, x))
 
 
 # Gradients and their scale.
@@ -585,7 +678,7 @@ def test_what_one_worker_skips_all_skip(own: bool) -> None:
     """A row that overflows is one worker's; the variables stay the same on all, and those of one process."""
 
     def trained(communicator: Any) -> dict[str, Any]:
-        env = lg.VariableEnvironment(seed=0, workers=communicator)
+        env = lg.VariableEnvironment(backend="numpy", seed=0, workers=communicator)  # who speak of its arrays
         f, sgd = network(env, 6, 8, 3), lg.optim.SGD(env, 0.1)
 
         def step(ctx: Any, x: Any, y: Any, z: Any) -> Any:

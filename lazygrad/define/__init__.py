@@ -93,6 +93,12 @@ def squares(op: F) -> F:
     return op
 
 
+def stored(op: F) -> F:
+    """Of an op that makes things small: native code keeps its result, and never its operand, to compute it again."""
+    cast(Declared, op).stored = True
+    return op
+
+
 def fills(rule: Callable[..., Any]) -> Callable[[F], F]:
     """Of a movement that is no view: which part of its result each operand fills, as views of the result.
 

@@ -80,6 +80,7 @@ class Declared(Op):
     squared: Rule | None = None  # the square of the result, smooth where this has corners
     contracts = True  # whether native code may round a product and a sum once
     stays = False  # of an op that is not pure: whether what its kernel gives stays as it is until the run is over
+    stored = False  # whether its result lies in memory even where it could be computed again
     squares = False  # whether the result may be the square of an operand
     fills: Rule | None = None  # of lazygrad's own movements that are no views: the part of the result of each operand
 

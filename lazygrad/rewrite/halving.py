@@ -17,11 +17,11 @@ from lazygrad.errors import Origin
 from lazygrad.graph.body import Body, bodies
 from lazygrad.graph.graph import Graph, Node, freeze
 from lazygrad.graph.spec import Spec
-from lazygrad.ops.halves import _halved
+from lazygrad.ops.halves import _halved, _unpacked
 from lazygrad.ops.products import _matmul
 from lazygrad.rewrite.regions import has_regions, rewritten_bodies
 
-__all__ = ["described", "halved", "products_of_halves"]
+__all__ = ["described", "halved", "is_product", "only_moves", "products_of_halves"]
 
 
 def halved(graph: Graph, to: str) -> Graph:
@@ -58,7 +58,7 @@ class _Halving:
         """The graph."""
         before, made = self._before, self._made
         for node, origin in zip(before.nodes, before.origins, strict=True):
-            place = self._half if _is_product(node) else self._plain
+            place = self._half if is_product(node) else self._plain
             inputs = tuple([place(j, origin) for j in node.inputs])
             self._moved.append(self._put(node, inputs, origin))
         made.roots = tuple([self._moved[i] for i in before.roots])
@@ -81,7 +81,7 @@ class _Halving:
         the image that they are looked at through.
         """
         nodes, moves = self._before.nodes, list[int]()
-        while index not in self._rounded and _only_moves(nodes, index):
+        while index not in self._rounded and only_moves(nodes, index):
             moves.append(index)
             (index,) = nodes[index].inputs
         place = self._rounded.get(index)
@@ -94,11 +94,12 @@ class _Halving:
         return place
 
 
-def _is_product(node: Node) -> bool:
+def is_product(node: Node) -> bool:
+    """Whether a node is a product whose operands are rounded."""
     return node.of(_matmul) and isinstance(node.spec, Spec) and node.spec.dtype == np.float32
 
 
-def _only_moves(nodes: list[Node], index: int) -> bool:
+def only_moves(nodes: list[Node], index: int) -> bool:
     """Whether a node moves the elements of one other, of which there are not more than of its own."""
     node = nodes[index]
     if not isinstance(node.op, Movement) or not node.op.own or len(node.inputs) != 1:
@@ -109,14 +110,14 @@ def _only_moves(nodes: list[Node], index: int) -> bool:
 
 def products_of_halves(graph: Graph) -> frozenset[int]:
     """The products both of whose operands are seen to be rounded, whatever moves them."""
-    return frozenset(i for i, node in enumerate(graph.nodes) if _is_product(node) and _is_of_halves(graph, node))
+    return frozenset(i for i, node in enumerate(graph.nodes) if is_product(node) and _is_of_halves(graph, node))
 
 
 def _is_of_halves(graph: Graph, product: Node) -> bool:
     for index in product.inputs:
         while isinstance(graph.nodes[index].op, Movement) and len(graph.nodes[index].inputs) == 1:
             (index,) = graph.nodes[index].inputs
-        if not graph.nodes[index].of(_halved):
+        if not (graph.nodes[index].of(_halved) or graph.nodes[index].of(_unpacked)):
             return False
     return True
 
@@ -130,7 +131,7 @@ def described(graph: Graph, to: str) -> list[str]:
 def _lines(graph: Graph, to: str) -> Iterator[str]:
     # An operand that is the same in every turn of a loop is rounded before it; so it is not looked for here.
     for node, origin in zip(graph.nodes, graph.origins, strict=True):
-        if _is_product(node):
+        if is_product(node):
             shapes = [graph.nodes[j].spec for j in node.inputs]
             operands = [f"{to}{list(spec.shape)}" for spec in shapes if isinstance(spec, Spec)]
             yield f"        {' @ '.join(operands)}   {origin.place}"

@@ -137,6 +137,7 @@ class Ways(Classified):
             or (self.cost[i] >= BROADCAST and wider and (self.spec(i).size > 1 or len(readers) > 1))
             or self._depth[i] >= DEEP
             or self.cost[i] >= LONG
+            or (isinstance(node.op, Elementwise) and node.op.stored)
         ):
             self.stored.add(i)
         if i in self.stored:
