@@ -1,39 +1,35 @@
 """What a GPU would run, seen without one: ``python -m benchmarks.device [NAME …]``.
 
-Every program of :mod:`benchmarks.corpus` is lowered for the threads of a GPU, and ``ptxas`` assembles its kernels.
-For each program stands what a step costs a GPU: launches of kernels, calls of libraries, bytes that kernels read and
-write beside the least that there is to move (inputs, variables and results, once), and the registers of a thread.
-
-``--steps`` shows workloads alone, in Markdown; ``--architecture`` is that of the assembler, again for several.
+Every program of :mod:`benchmarks.corpus` is lowered for the threads of a GPU, and ``ptxas`` assembles its kernels as
+they are launched, several together. ``--steps`` says of the workloads what a step costs a GPU, as a table in Markdown:
+launches of kernels, products, calls back, bytes that are read and written beside the least that there is to move
+(inputs, variables and results, once), and operations. ``--keep`` puts that into ``results.json``, from which
+``python -m benchmarks.report`` writes the page. Nothing is measured: these numbers are counted, and are the same on
+every machine. ``--architecture`` is that of the assembler, again for several.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections import Counter
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from benchmarks.assembling import SPILLED
 from benchmarks.corpus import plans
 from benchmarks.process import notice
-from lazygrad.define.kinds import item
+from benchmarks.report import RESULTS, counts_of_steps
 from lazygrad.engine.cuda.entry import device_code
 from lazygrad.engine.cuda.llvm import Usage, assembled, ptx
 from lazygrad.engine.cuda.target import GPU
-from lazygrad.engine.table.explain import moved as moved_by
+from lazygrad.engine.table.counts import Counts, counted
 from lazygrad.engine.table.lower import lowered
-from lazygrad.engine.table.native import Instruction
-
-REGISTERS = 64  # of a thread, at most: more and too few warps run at once to hide the waiting for memory
 
 
 class Cost(NamedTuple):
-    """What a step costs a GPU."""
+    """What a step costs a GPU: what is counted, the bytes that it must move, what launches take of a thread."""
 
-    launches: int
-    calls: Counter[str]
-    nbytes: int
+    counts: Counts
     least: int
     usages: dict[str, Usage]
 
@@ -45,9 +41,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="random programs of each family")
     parser.add_argument("--architecture", action="append", help="sm_80 if not given")
     parser.add_argument("--steps", action="store_true", help="the workloads alone, as a table in Markdown")
+    parser.add_argument("--keep", action="store_true", help="the same, and keep it for the page of results")
     asked = parser.parse_args()
-    if asked.steps:
-        print("\n".join(table()))
+    if asked.steps or asked.keep:
+        rows = steps()
+        print(counts_of_steps(rows))
+        if asked.keep:
+            results = json.loads(RESULTS.read_text(encoding="utf-8"))
+            results["device"] = rows
+            RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return 0
     begun, kernels, bad = time.perf_counter(), 0, []
     names = []
@@ -67,37 +69,33 @@ def main() -> int:
 
 
 def is_too_much(usage: Usage) -> bool:
-    """Whether a kernel needs more registers than it may have, or lies in memory for want of them."""
-    return usage.registers > REGISTERS or usage.spilled > 16
+    """Whether a kernel lays aside more than it may."""
+    return usage.spilled > SPILLED
 
 
 def cost_of(plan: Any, architecture: str | None = None) -> Cost:
     """What a plan costs a GPU; its kernels are assembled for an architecture, if one is given."""
     native = lowered(plan, GPU)
-    steps = Counter(type(step).__name__ for step in native.program)
-    nodes = plan.graph.nodes
-    called = [nodes[step.node] for step in native.program if not isinstance(step, Instruction)]
-    calls = Counter(node.op.name for node in called if node.op is not item)
-    read, wrote = moved_by(native)
     functions = {name: body for name, body in native.functions.items() if name != "take"}
     usages: dict[str, Usage] = {}
     if architecture is not None and functions:
-        usages = assembled(ptx(device_code(functions, native.definitions).text, architecture), architecture)[1]
+        code = device_code(functions, native.definitions, native.together, native.apart)
+        usages = assembled(ptx(code.text, architecture), architecture)[1]
     outside = {*plan.variables.values(), *plan.placeholders.values(), *plan.constants, *plan.values}
     least = sum(spec.nbytes for i in outside for spec in plan.specs(i))
     least += sum(plan.spec(i).nbytes for i in plan.updates.values())
-    return Cost(steps["Instruction"], calls, read + wrote, least, usages)
+    return Cost(counted(native), least, usages)
 
 
-def table() -> Iterator[str]:
-    """A row a workload."""
-    yield "| workload | launches | calls of libraries | MB moved by kernels | MB at least |"
-    yield "|---|---|---|---|---|"
+def steps() -> dict[str, dict[str, Any]]:
+    """What each workload costs, by its name."""
+    found = {}
     for name, plan in plans(("workload",), 0):
+        notice(name)
         cost = cost_of(plan)
-        calls = ", ".join(f"{count} {op}" for op, count in cost.calls.items()) or "none"
-        moved, least = (f"{nbytes / 1e6:,.2f}" for nbytes in (cost.nbytes, cost.least))
-        yield f"| {name.partition(' ')[2]} | {cost.launches} | {calls} | {moved} | {least} |"
+        found[name.partition(" ")[2]] = {**cost.counts._asdict(), "calls": dict(cost.counts.calls), "least": cost.least}
+    notice("")
+    return found
 
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ def page(results: dict[str, Any]) -> str:
         parts += ["## First call", FIRST, firsts(results["first"]["peers"]), *left_out(results["first"]["left_out"])]
     if "optimize" in results:
         parts += ["## Minima and fits", OPTIMIZE, fits(results["optimize"]["rows"])]
+    if "device" in results:
+        parts += ["## What a GPU would run", DEVICE, counts_of_steps(results["device"])]
     return "\n\n".join([*parts, TAIL]) + "\n"
 
 
@@ -134,6 +136,18 @@ def fits(rows: list[dict[str, Any]]) -> str:
     return table(columns, lines, words=2)
 
 
+def counts_of_steps(rows: dict[str, Any]) -> str:
+    """A line a workload: what :mod:`benchmarks.device` counts."""
+    lines = []
+    for name, row in rows.items():
+        called = ", ".join(f"{count:,} {op}" for op, count in row["calls"].items()) or "none"
+        moved, least = (f"{nbytes / 1e6:,.2f}" for nbytes in (row["nbytes"], row["least"]))
+        numbers = f"{row['launches']:,}", f"{row['products']:,}"
+        lines.append((name, *numbers, called, moved, least, f"{row['operations'] / 1e6:,.2f}"))
+    columns = ("launches", "products", "calls back", "MB moved", "MB at least", "million operations")
+    return table(("", *columns), lines)
+
+
 def left_out(peers: dict[str, str], before: str = "") -> list[str]:
     """Who is missing, and why; nothing where nobody is."""
     said = "; ".join(f"`{peer}` {reason}" for peer, reason in peers.items())
@@ -181,6 +195,13 @@ OPTIMIZE = """\
 same tolerance, the least time of calls in turns. The solutions are compared first. What was found of the problems that
 others certify, the regressions of NIST and the functions of Moré, Garbow and Hillstrom, is what
 `python -m benchmarks.certified` prints."""
+
+DEVICE = """\
+Counted, not measured: no GPU was at hand. A step is so many *launches* of kernels, those that do not wait for each
+other as one, *products* by cuBLAS, and *calls back* to CuPy, each of which is some launches of CuPy's own. *MB moved*:
+what all of them read and write, each array once; *at least*: inputs, variables and results, once. Turns of loops that
+are not one kernel count each. `python -m benchmarks.device --keep` counts anew, and `compiled.plan.explain()` says it
+of any step."""
 
 TAIL = f"""\
 ## How it is measured

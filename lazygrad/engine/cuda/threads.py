@@ -167,7 +167,7 @@ class Threads(Arithmetic):
         """The address that stands at place ``number`` of the arguments: it lies in global memory, and LLVM is told."""
         place = self.instruction(f"getelementptr ptr, ptr addrspace(1) %arguments, i64 {number}", ADDRESS)
         text = f"ptr addrspace(1), ptr addrspace(1) {place.name}, align 8"
-        if number < HELD:
+        if self.holds or number < HELD:
             far = self.instruction(f"load {text}, !invariant.load !0", ADDRESS, place)
         else:  # a hundred addresses are two hundred registers; what is volatile LLVM leaves where it stands
             far = self.here(f"load volatile {text}", ADDRESS, False)

@@ -10,12 +10,11 @@ from typing import Any
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Kernel
 from lazygrad.engine.lower.reuse import Numbered
-from lazygrad.engine.lower.turns import SmallLoop
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.native import Instruction, Native, NumpyCall, Repeat, Step
 from lazygrad.engine.table.rows import inside, row_of
 
-__all__ = ["explained", "moved"]
+__all__ = ["explained"]
 
 LINES = 8  # of the user's that are told of one kernel
 PARTS = {"forward": "", "gradient": "the gradient of ", "update": "the update in "}
@@ -29,14 +28,26 @@ def explained(native: Native) -> str:
     every = list(_everything(native))
     calls = sum(isinstance(step, NumpyCall) for step in every)
     kernels = sum(isinstance(step, Instruction) for step in every)
+    distinct, arena = len(native.functions.keys() - {"take"}), f"an arena of {native.nbytes:,} bytes"
+    heads = [f"{kernels} kernels, {len(native.functions)} of them distinct, and {calls} calls back to NumPy; {arena}"]
+    if native.stages:
+        from lazygrad.engine.table.counts import counted  # of what a CPU runs the rows say enough
+
+        heads = [f"{kernels} kernels, {distinct} of them distinct; {arena}", str(counted(native)), *_together(native)]
     lines = [
-        f"{kernels} kernels, {len(native.functions)} of them distinct, and {calls} calls back to NumPy; "
-        f"an arena of {native.nbytes:,} bytes",
+        *heads,
         f"{'':>4}  {'what':<44} {'over':<22} {'chunks':>6} {'bytes read':>14} {'written':>14} {'operations':>14}",
         *_table(native, ""),
     ]
     told = ["what each computes of the program", *_told(native)]
     return "\n".join([*lines, *told, _ways(native), *_descriptions(native, "", set())])
+
+
+def _together(native: Native) -> Iterator[str]:
+    """Which entries are launched as one."""
+    for bundle in native.bundles:
+        steps = native.program[bundle.first : bundle.first + bundle.size]
+        yield f"launched together: {', '.join(map(str, sorted({step.entry for step in steps})))}"
 
 
 def _told(native: Native) -> Iterator[str]:
@@ -53,12 +64,6 @@ def _told(native: Native) -> Iterator[str]:
             yield f"{number if k == 0 else '':>4}  {where}   by {', '.join(ops)}"
         if len(found) > LINES:
             yield f"{'':>4}  and {len(found) - LINES} more"
-
-
-def moved(native: Native) -> tuple[int, int]:
-    """Bytes that the kernels of a plan read and write, each array once a kernel."""
-    rows = [row_of(native, entry) for entry in native.entries if isinstance(entry, (Kernel, SmallLoop))]
-    return sum(row[2] for row in rows), sum(row[3] for row in rows)
 
 
 def _everything(native: Native) -> Iterator[Step]:

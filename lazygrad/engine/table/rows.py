@@ -50,7 +50,8 @@ def _called(native: Native, entry: Entry) -> tuple[str, str, int, int, int]:
     if entry.kind is Way.REPEAT:
         return _loop(native, node), "", read, made, _operations(native, entry.node)
     why = ways.refused.get(entry.node)
-    return f"NumPy: {node.op.name}" + (f" ({why})" if why else ""), str(specs[0]), read, made, 0
+    library = "CuPy" if native.stages else "NumPy"
+    return f"{library}: {node.op.name}" + (f" ({why})" if why else ""), str(specs[0]), read, made, 0
 
 
 def _small_loop(native: Native, entry: SmallLoop) -> tuple[str, str, int, int, int]:
