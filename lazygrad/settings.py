@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["cache", "compiler", "is_checked", "native", "threads"]
+__all__ = ["cache", "compiler", "graphs", "is_checked", "native", "threads"]
 
 
 def native() -> str:
@@ -34,3 +34,8 @@ def compiler() -> str:
 def is_checked() -> bool:
     """``LAZYGRAD_CHECK=1``: whether passes and native code are compared with what they stand for."""
     return os.environ.get("LAZYGRAD_CHECK") == "1"
+
+
+def graphs() -> str:
+    """``LAZYGRAD_GRAPHS``: whether launches on a GPU become graphs; ``auto`` if it is not set."""
+    return os.environ.get("LAZYGRAD_GRAPHS", "") or "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 __all__ = ["SPECIAL", "Backend", "Device", "Namespace"]
@@ -102,6 +102,9 @@ class Device(Backend, Protocol):
 
     def event(self) -> Any:
         """What tells, once it was recorded, whether all that was asked of the GPU before is done."""
+
+    def captured(self, work: Callable[[], None]) -> Any:
+        """What ``work`` launches as a graph, with a method ``launch``; nothing of it is run. None if it cannot be."""
 
     def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
         """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments."""

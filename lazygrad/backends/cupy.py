@@ -355,6 +355,24 @@ class CupyBackend:
         """What tells, once it was recorded, whether all that was asked of the GPU before is done."""
         return self._cupy.cuda.Event(disable_timing=True)
 
+    def captured(self, work: Callable[[], None]) -> Any:
+        """What ``work`` launches as a graph, which has a method ``launch``; nothing of it is run.
+
+        It is captured on a stream of its own, as CuPy's usual one, the default stream, cannot be. None if CUDA refuses.
+        """
+        cuda = self._cupy.cuda
+        stream = cuda.Stream(non_blocking=True)
+        with stream:
+            try:
+                stream.begin_capture()
+                try:
+                    work()
+                finally:
+                    graph = stream.end_capture()
+            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError):
+                return None
+        return graph
+
     def functions(self, image: bytes, names: Sequence[str]) -> dict[str, Any]:
         """Kernels of a cubin, or of PTX, on the GPU: each is called with a grid, a block, and its arguments.
 

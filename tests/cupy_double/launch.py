@@ -43,10 +43,11 @@ class Function:
         current = get_current_stream() if stream is None else stream
         if current.is_capturing():
             current._captured.append(lambda: self._run(blocks, threads, numbers))
+            counts["launches that were captured"] += 1
             return
-        counts["launches"] += 1
         self._run(blocks, threads, numbers)
 
     def _run(self, blocks: int, threads: int, numbers: list[int]) -> None:
+        counts["launches"] += 1
         known = emulator.Memory(list(memory.values()))
         emulator.run(self._program, self._name, blocks, threads, numbers, known)

@@ -201,6 +201,31 @@ def test_on_numpy_it_means_nothing() -> None:
     assert after(0) == state(env)
 
 
+def test_training_of_classes_waits_for_nothing_either() -> None:
+    """A wrong label may be found in it, and updates of several variables are one launch."""
+    env = lg.VariableEnvironment(seed=0, backend="cupy")
+    layers, adam = [lg.nn.Linear(env, 5, 8), lg.nn.Linear(env, 8, 3)], lg.optim.Adam(env, 0.01)
+
+    def train(ctx: Any, x: Any, y: Any) -> Any:
+        loss = lg.mean(lg.nn.cross_entropy(layers[1](lg.nn.gelu(layers[0](x))), y))
+        return loss, adam.minimize(loss)
+
+    step = env.compile(train, wait=True, synchronous=False)
+    x, y = (env._store.backend.asarray(a) for a in (np.ones((4, 5), np.float32), np.array([0, 1, 2, 0])))
+    step(x, y), step(x, y)
+    before = counts.copy()
+    step(x, y), step(x, y)
+    spent = counts - before
+    assert (0, 0) == (spent["waits for the device"], spent["waits for a copy"])
+    good = [v.value.get() for v in env]
+    step(x, y + 1), step(x, y)
+    with pytest.raises(lg.LateError) as told:
+        step.synchronize()
+    assert 2 == told.value.lost
+    for v, expected in zip(env, good, strict=True):
+        np.testing.assert_array_equal(v.value.get(), expected)
+
+
 def test_a_step_with_calls_back_tells_at_once() -> None:
     """They wait by themselves; so does a loop, and what is compared with a run without kernels."""
     env = lg.VariableEnvironment(backend="cupy")

@@ -10,6 +10,7 @@ the run that failed, and what writes to variables beside them looks at it on the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from lazygrad.backends.base import Device
 from lazygrad.engine.cuda.calls import DeviceCalls, Kernels, address, launches, statics
 from lazygrad.engine.cuda.entry import DeviceCode
+from lazygrad.engine.cuda.graphs import Captured
 from lazygrad.engine.cuda.staging import Staging
 from lazygrad.engine.cuda.turns import Turns
 from lazygrad.engine.lower.kernels import Spare
@@ -100,18 +102,23 @@ class DeviceBinding(DeviceCalls):
         self.row, self._rows = self.xp.asarray(self.block), Staging(self.loaded.backend, self.block)
         begin, kernels = address(self.row), self.loaded.kernels
         self.program: list[Callable[[Arrays], None]] = []
+        together: list[Callable[[], None]] = []  # launches that follow one another
         for step, place in launches(self.native):
             if isinstance(step, (Instruction, Bundle)):
-                self.program.append(self._launch(step, begin + 8 * place))
-            elif isinstance(step, Repeat):
+                together.append(functools.partial(kernels.launched(step), begin + 8 * place))
+                continue
+            self._add_launches(together)
+            together = []
+            if isinstance(step, Repeat):
                 self.program.append(Turns(step, self, kernels, self.draw).run)
             else:
                 self.program.append(self._callback(step.node))
+        self._add_launches(together)
 
-    def _launch(self, step: Instruction | Bundle, begin: int) -> Callable[[Arrays], None]:
-        """A kernel on its part of the row, or several."""
-        launch = self.loaded.kernels.launched(step)
-        return lambda _: launch(begin)
+    def _add_launches(self, together: list[Callable[[], None]]) -> None:
+        if together:
+            captured = Captured(self.loaded.backend, together)
+            self.program.append(lambda _: captured.run())
 
     def step(self, *inputs: Any) -> list[Any]:
         """Run the step on arrays of the right specs; values are new arrays.

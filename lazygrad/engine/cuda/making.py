@@ -19,7 +19,7 @@ from lazygrad.engine.cuda.target import GPU
 from lazygrad.engine.lower.ways import Way
 from lazygrad.engine.table.explain import explained
 from lazygrad.engine.table.lower import lowered
-from lazygrad.engine.table.native import Instruction, Native, NumpyCall
+from lazygrad.engine.table.native import Bundle, Instruction, Native, NumpyCall
 from lazygrad.errors import BackendError
 from lazygrad.plan import Plan
 
@@ -95,7 +95,7 @@ def _runs_alone(native: Native) -> bool:
     """Whether a plan is kernels and products; calls back say at once whether they fail, and loops look for it."""
     way = native.ways.way
     return all(
-        isinstance(step, Instruction) or (isinstance(step, NumpyCall) and way[step.node] is Way.PRODUCT)
+        isinstance(step, (Instruction, Bundle)) or (isinstance(step, NumpyCall) and way[step.node] is Way.PRODUCT)
         for step in native.program
     )
 
