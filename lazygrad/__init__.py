@@ -373,6 +373,9 @@ from lazygrad.step.evaluator import Update as Update
 from lazygrad.step.evaluator import group as group
 from lazygrad.store.variables import Namespace as Namespace
 from lazygrad.store.variables import Variable as Variable
+from lazygrad.threads import get_threads as get_threads
+from lazygrad.threads import introduce as _introduce
+from lazygrad.threads import set_threads as set_threads
 from lazygrad.training import BestWeights as BestWeights
 from lazygrad.training import Callback as Callback
 from lazygrad.training import Categories as Categories
@@ -388,4 +391,5 @@ from lazygrad.training import fit as fit
 
 __version__ = "0.1.0"
 
+_introduce()
 _publish(__name__, "lg")

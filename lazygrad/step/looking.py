@@ -22,6 +22,7 @@ from lazygrad.step.context import Context
 from lazygrad.step.evaluator import check_feeds, missing_feed
 from lazygrad.store.draws import Drawing
 from lazygrad.store.store import Store
+from lazygrad.threads import get_threads
 from lazygrad.trees import leaves
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def profiled(name: str, store: Store, runner: Runner, inputs: Sequence[Any], run
     Raises:
         SpecError: ``runs`` is no whole number from 1 on.
     """
-    from lazygrad.engine.cpu.driver import threads
     from lazygrad.profiling import measure
 
     if isinstance(runs, bool) or not isinstance(runs, (int, np.integer)) or runs < 1:
@@ -51,7 +51,7 @@ def profiled(name: str, store: Store, runner: Runner, inputs: Sequence[Any], run
     plan, parity = runner.plan, store.state.parity
     live = {name: store.find(name).live(parity).copy() for name in plan.variables}
     spare = {name: store.backend.xp.zeros_like(store.find(name).live(parity)) for name in plan.updates}
-    given = measure.Given(name, plan, inputs, live, spare, _drawing(store, store.state.runs), threads())
+    given = measure.Given(name, plan, inputs, live, spare, _drawing(store, store.state.runs), get_threads())
     tier = runner.native
     if store.backend.name == "numpy" and tier is not None and tier.is_ready():
         loaded: Any = tier.loaded

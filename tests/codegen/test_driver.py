@@ -19,6 +19,7 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 from lazygrad.engine.cpu import cache, driver
 from lazygrad.engine.cpu.llvm import Code
+from lazygrad.threads import _default
 
 # ``add`` adds 1 to each number of its chunks, and ``follow`` sets each to the one before it plus 1. ``refuse`` returns
 # 5 if chunk 3 is among its own. ``linger`` adds 1, too, and takes about a millisecond a chunk.
@@ -308,7 +309,7 @@ def test_a_number_of_threads_that_is_none_is_named(value: str, monkeypatch: pyte
     """The warning says what stands there; the number of cores is taken instead."""
     monkeypatch.setenv("LAZYGRAD_THREADS", value)
     with pytest.warns(RuntimeWarning) as caught:
-        count = driver.threads.__wrapped__()
+        count = _default.__wrapped__()
     message = f"LAZYGRAD_THREADS is {value!r}, which is no whole number from 1 on: as many threads as cores are used"
     assert [message] == [str(w.message) for w in caught]
     assert count >= 1

@@ -28,20 +28,19 @@ import os
 import platform
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lazygrad import settings
 from lazygrad.engine.cpu.cache import object_code
 from lazygrad.engine.cpu.llvm import Code, load, machine
 from lazygrad.engine.cpu.llvm_called import undisturbed_text
 from lazygrad.engine.cpu.llvm_driver import driver_text
 from lazygrad.engine.cpu.llvm_floats import floats_text
 from lazygrad.engine.cpu.llvm_repeats import repeats_text
+from lazygrad.threads import get_threads, heard, introduce
 
 __all__ = ["COLUMNS", "caller", "compiled", "hire", "repeat_address", "run", "run_address", "threads"]
 
@@ -67,6 +66,7 @@ _METH_NOARGS = 0x0004
 
 _lock = threading.RLock()
 _hired: list[threading.Thread] = []
+_asked: list[bool] = []  # whether there is a table with a row that is shared
 
 
 class _Method(ctypes.Structure):
@@ -128,7 +128,7 @@ def _made() -> _Driver:
     pool, python = _pool(), _python()
     names = [
         *("run", "repeat", "either"),
-        *(["serve", "reset", "wait", "pauses"] if pool else []),
+        *(["serve", "reset", "wait", "pauses", "allow"] if pool else []),
         *(["held", "released"] if python else []),
     ]
     code = load(compiled(), names, python)
@@ -144,6 +144,8 @@ def _made() -> _Driver:
     if pool:
         _native(driver, "reset")()
         _native(driver, "wait", ctypes.c_int64)(_turns(driver))
+        introduce(imports=True)
+        _native(driver, "allow", ctypes.c_int64)(get_threads() - 1)
     return driver
 
 
@@ -215,21 +217,21 @@ def _run_kept(table: NDArray[np.int64], kept: tuple[Any, ...]) -> int:
 # The pool. Its workers are Python's threads, each in one native call that ends with the process.
 
 
-@functools.cache
 def threads() -> int:
-    """How many threads share a row, the caller included: ``LAZYGRAD_THREADS``, or as many as may run here."""
-    wanted = settings.threads()
-    if wanted.isdecimal() and int(wanted) >= 1:
-        return int(wanted)
-    if wanted:
-        warnings.warn(
-            f"LAZYGRAD_THREADS is {wanted!r}, which is no whole number from 1 on: as many threads as cores are used",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many threads share a row, the caller included."""
+    return get_threads()
+
+
+def _allow(count: int) -> None:
+    """Let so many threads share rows from now on."""
+    with _lock:
+        if _made.cache_info().currsize and _made().pool:
+            _native(_made(), "allow", ctypes.c_int64)(count - 1)
+            if _asked:
+                hire()
+
+
+heard(_allow)
 
 
 def hire(count: int | None = None) -> int:
@@ -244,7 +246,10 @@ def hire(count: int | None = None) -> int:
     """
     with _lock:
         driver = _driver()
+        _asked[:] = [True]
         if driver.pool:
+            if count is not None:
+                _native(driver, "allow", ctypes.c_int64)(max(count, threads() - 1))
             serve = _native(driver, "serve")
             with contextlib.suppress(RuntimeError):  # no more threads, or Python comes to its end
                 while len(_hired) < (threads() - 1 if count is None else count):

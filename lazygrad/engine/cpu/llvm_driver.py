@@ -15,7 +15,7 @@ small become zero (``llvm_repeats.py``) goes with the row.
 again, and waits for the condition. The owner writes the word, then looks for sleepers; both are in one order for all
 threads (``seq_cst``), so one of the two sees the other. The owner only tries the lock: it never waits for a worker
 that is about to sleep, at worst that one sleeps through a row. Who wakes up wakes two more. Workers never return; they
-end with the process.
+end with the process. Only the first ones work, as many as are allowed; another that is woken wakes others.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _STATE = """
 @size = internal global i64 0
 @floats = internal global i64 0
 @workers = internal global i64 0, align 128
+@allowed = internal global i64 65535
 @sleepers = internal global i64 0, align 128
 @patience = internal global i64 0, align 128
 @mutex = internal global [128 x i8] zeroinitializer, align 128
@@ -75,7 +76,10 @@ start:
   br i1 %divisible, label %ask, label %alone
 
 ask:
-  %helpers = load atomic i64, ptr @workers monotonic, align 8
+  %there = load atomic i64, ptr @workers monotonic, align 8
+  %most = load atomic i64, ptr @allowed monotonic, align 8
+  %fewer = icmp slt i64 %most, %there
+  %helpers = select i1 %fewer, i64 %most, i64 %there
   %some = icmp sgt i64 %helpers, 0
   br i1 %some, label %try, label %alone
 
@@ -236,23 +240,26 @@ leave:
 """
 
 _SERVE = """
-define internal i1 @idle() alwaysinline {
+define internal i1 @idle(i64 %number) alwaysinline {
   %word = load atomic i64, ptr @word seq_cst, align 8
   %high = and i64 %word, 65535
   %shifted = lshr i64 %word, 16
   %low = and i64 %shifted, 65535
-  %idle = icmp uge i64 %low, %high
+  %none = icmp uge i64 %low, %high
+  %allowed = load atomic i64, ptr @allowed monotonic, align 8
+  %outside = icmp sge i64 %number, %allowed
+  %idle = or i1 %none, %outside
   ret i1 %idle
 }
 
 define void @serve() {
 entry:
-  %before = atomicrmw add ptr @workers, i64 1 seq_cst, align 8
+  %number = atomicrmw add ptr @workers, i64 1 seq_cst, align 8
   br label %look
 
 look:
   %spun = phi i64 [ 0, %entry ], [ %more, %pause ], [ 0, %rest ], [ 0, %busy ]
-  %idle = call i1 @idle()
+  %idle = call i1 @idle(i64 %number)
   br i1 %idle, label %bored, label %busy
 
 busy:
@@ -270,15 +277,15 @@ pause:
   br label %look
 
 rest:
-  call void @sleep()
+  call void @sleep(i64 %number)
   br label %look
 }
 
-define internal void @sleep() noinline {
+define internal void @sleep(i64 %number) noinline {
 entry:
   %e1 = call i32 @pthread_mutex_lock(ptr @mutex)
   %b1 = atomicrmw add ptr @sleepers, i64 1 seq_cst, align 8
-  %idle = call i1 @idle()
+  %idle = call i1 @idle(i64 %number)
   br i1 %idle, label %wait, label %up
 
 wait:
@@ -289,9 +296,8 @@ up:
   %b2 = atomicrmw sub ptr @sleepers, i64 1 seq_cst, align 8
   %e3 = call i32 @pthread_mutex_unlock(ptr @mutex)
   %others = icmp sgt i64 %b2, 1
-  %calm = call i1 @idle()
-  %work = xor i1 %calm, true
-  %both = and i1 %others, %work
+  %calm = call i1 @idle(i64 0)
+  %both = icmp ugt i1 %others, %calm
   br i1 %both, label %wake, label %leave
 
 wake:
@@ -323,6 +329,11 @@ define void @wait(i64 %patience) {
   ret void
 }
 
+define void @allow(i64 %helpers) {
+  store atomic i64 %helpers, ptr @allowed seq_cst, align 8
+  ret void
+}
+
 define void @reset() {
   store atomic i64 0, ptr @workers monotonic, align 8
   store atomic i64 0, ptr @sleepers monotonic, align 8
@@ -341,7 +352,7 @@ entry:
   br label %again
 again:
   %i = phi i64 [ 0, %entry ], [ %next, %again ]
-  %idle = call i1 @idle()
+  %idle = call i1 @idle(i64 0)
   PAUSE
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %count
