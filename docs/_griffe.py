@@ -31,7 +31,7 @@ class Public(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Say of every module which of its members are public, and of every class."""
-        shown = exported(pkg) | exported(pkg["sklearn"])
+        shown = exported(pkg).union(*[exported(pkg[name]) for name in ("sklearn",) if name in pkg.members])
         for module in modules(pkg):
             members = [member for member in module.members.values() if not member.is_alias]
             functions = [member for member in members if member.is_function]

@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         module = Path(folder, "predict.wasm").read_bytes()
     results.number("seconds to export", time.perf_counter() - began)
     results.number("bytes of WebAssembly", len(module))
-    file = given.page or results.folder / "web_digits.html"
+    file = given.page or results.folder / "web_digits_page.html"
     file.write_text(page(module, accuracy, len(read)), encoding="utf-8")
     results.number("bytes of the page", file.stat().st_size)
     wrong = np.flatnonzero(read != digits.test_y)[:24]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "gallery" / "web_digits.html"
+PAGE = Path(__file__).parents[2] / "docs" / "gallery" / "web_digits_page.html"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 SCRIPT = """

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.engine.cpu import llvm
 
 pytest.importorskip("llvmlite", reason="native code is made by llvmlite")
 CC = shutil.which("cc") or shutil.which("gcc")
@@ -287,6 +288,19 @@ def test_where_there_is_no_linker_it_says_what_is_needed(tmp_path: Path, monkeyp
         with pytest.raises(lg.BackendError, match=text):
             predict.export(tmp_path / "predict", x, target=target)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_step_that_numpy_runs_is_exported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether steps are compiled here has nothing to do with it; only llvmlite must be there."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", "off")
+    predict, x = network()
+    assert predict.export(tmp_path / "predict", x, shared=False)[1].read_bytes()
+    monkeypatch.setattr(llvm, "_missing", "llvmlite cannot be imported: it is gone")
+    llvm.machine.cache_clear()
+    for what in (lambda: predict.export(tmp_path / "other", x), lambda: predict.address(x)):
+        with pytest.raises(lg.BackendError, match=r"it is gone\n    pip install llvmlite"):
+            what()
+    assert not list(tmp_path.glob("other*"))
 
 
 def test_names_in_c_are_names_and_no_two_are_the_same(tmp_path: Path) -> None:
