@@ -472,6 +472,82 @@ def test_run_and_compile_train_alike(precision: str) -> None:
         np.testing.assert_allclose(two[v.path], one[v.path], rtol=1e-2, atol=1e-3)
 
 
+def recurrent(env: lg.VariableEnvironment) -> Callable[..., Any]:
+    """A recurrent network, whose products are in the body of a loop."""
+    cell, out = lg.nn.GRU(env, 8, 12), lg.nn.Linear(env, 12, 1)
+    return lambda x: lg.mean(lg.square(out(cell(x)[0]) - 1))
+
+
+def attentive(env: lg.VariableEnvironment) -> Callable[..., Any]:
+    """Attention, with a softmax between two products."""
+    layer, norm = lg.nn.MultiHeadAttention(env, 8, 2), lg.nn.LayerNorm(env, 8)
+    return lambda x: lg.mean(lg.square(norm(layer(x)) - x / 10))
+
+
+def upsampling(env: lg.VariableEnvironment) -> Callable[..., Any]:
+    """A convolution and the transpose of one."""
+    down = lg.nn.Conv2d(env, 1, 4, 3, stride=2, padding=1)
+    up = lg.nn.ConvTranspose2d(env, 4, 1, 3, stride=2, padding=1, output_padding=1)
+
+    def loss(x: Any) -> Any:
+        images = lg.reshape(x, (4, 1, 8, 8))
+        return lg.mean(lg.square(up(lg.nn.relu(down(images))) - images))
+
+    return loss
+
+
+def penalised(env: lg.VariableEnvironment) -> Callable[..., Any]:
+    """A gradient within the loss: of second order."""
+    f = network(env, 8, 32, 1)
+
+    def loss(x: Any) -> Any:
+        x = lg.reshape(x, (-1, 8))
+        y = f(x)
+        return lg.mean(lg.square(y)) + lg.mean(lg.square(lg.sum(lg.square(lg.grad(lg.sum(y), x)), axis=1) - 1))
+
+    return loss
+
+
+def learning(env: lg.VariableEnvironment) -> Callable[..., Any]:
+    """Gradients in the body of a loop, which are not scaled, and one of all of it, which is."""
+    w = env.name("w").set(np.eye(8, dtype=np.float32) / 2)
+
+    def loss(x: Any) -> Any:
+        x = lg.reshape(x, (-1, 8))
+
+        def turn(c: Any, _: Any) -> Any:
+            return c - 0.1 * lg.grad(lg.mean(lg.square(x @ c - x)), c), lg.sum(c)
+
+        moved, _ = lg.scan(turn, lg.asarray(w), None, length=3)
+        return lg.mean(lg.square(x @ moved - 1))
+
+    return loss
+
+
+@pytest.mark.parametrize("make", [recurrent, attentive, upsampling, penalised, learning])
+def test_layers_and_loops_train_as_in_float32_in_run_and_compile(make: Callable[[Any], Any]) -> None:
+    """Three steps of each; losses as in float32 to half precision, and the same in both ways to run."""
+    x = np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32)
+    losses = {}
+    for precision in (None, "mixed", "mixed-bfloat16"):
+        for way in ("run", "compile"):
+            env = lg.VariableEnvironment(seed=0)
+            f, adam = make(env), lg.optim.Adam(env, 0.01)
+
+            def step(ctx: Any, x: Any, f: Any = f, adam: Any = adam) -> Any:
+                loss = f(x)
+                return loss, adam.minimize(loss)
+
+            compiled = env.compile(step, precision=precision)
+            found = [compiled(x) if way == "compile" else env.run(step, x, precision=precision) for _ in range(3)]
+            losses[precision, way] = [float(loss) for loss, _ in found]
+            assert env["adam/step"] == 3
+    for (precision, _), found in losses.items():
+        room = {None: 1e-4, "mixed": 2e-3, "mixed-bfloat16": 2e-2}[precision]
+        np.testing.assert_allclose(found, losses[None, "run"], rtol=room)
+        np.testing.assert_allclose(found, losses[precision, "run"], rtol=min(room, 2e-3))
+
+
 def test_the_same_step_runs_with_and_without_and_remembers_each() -> None:
     """A step that writes the same nodes both times: the plan of the one is not taken for the other."""
     env = lg.VariableEnvironment()
@@ -563,7 +639,7 @@ def test_digits_are_learned_as_well_as_in_float32(make: Callable[[Any], Any]) ->
             loss = lg.mean(lg.nn.cross_entropy(f(x), y))
             return loss, adam.minimize(loss)
 
-        history = lg.fit(env.compile(step, precision=precision), (x, y), batch_size=50, epochs=12)
+        history = lg.fit(env.compile(step, precision=precision), (x, y), batch_size=50, epochs=8)
         assert history["loss"][-1] < history["loss"][0] / 5
         best = env.run(lambda ctx, x, f=f: lg.argmax(f(x), axis=1), test_x, precision=precision)
         found[precision] = float(np.mean(np.asarray(best) == test_y))

@@ -134,7 +134,8 @@ def grad(ys: Any, xs: Any, grad_ys: Any = None) -> Any:
     differentiable("with respect to", x_list)
     if seeds is not None:
         seeds = [_seed(y, g) for y, g in zip(y_list, seeds, strict=True)]
-    scaling = getattr(graph.context, "scaling", None)  # a body has no context: what is written there is not scaled
+    # Whether a gradient in a body is finite could not be told outside of it: it is not scaled.
+    scaling = None if graph.what else getattr(graph.context, "scaling", None)
     if scaling is None:
         return rebuilt(xs, _differentiated("grad", graph, y_list, x_list, seeds))
     with Section(graph, "gradient"):
