@@ -188,9 +188,15 @@ def test_a_nan_of_infinities_is_followed_to_what_made_them(env: lg.VariableEnvir
         finding = step.find(kind, x)
         assert finding is not None
         assert ("exp", "large = lg.exp(x)") == (finding.op, finding.origin.text)
-    finding = env.compile(written).find("nan", x)
-    assert finding is not None
-    assert ("subtract", "return lg.sum(low - lg.max(low))") == (finding.op, finding.origin.text)
+    given = env.compile(lambda ctx, x, mask: lg.sum((x + mask) - lg.max(x + mask)))
+    for kind in ("nan", "finite"):
+        finding = env.compile(written).find(kind, x)
+        assert finding is not None
+        assert ("subtract", "return lg.sum(low - lg.max(low))") == (finding.op, finding.origin.text)
+        finding = given.find(kind, x, np.full((2, 2), -np.inf, "f4"))
+        assert finding is not None
+        assert "subtract" == finding.op
+        assert any("infinite" in operand for operand in finding.operands)
 
 
 def test_arguments_and_variables_are_named(env: lg.VariableEnvironment) -> None:

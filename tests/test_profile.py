@@ -134,6 +134,20 @@ def test_it_prints_as_tables(profile: Any) -> None:
         assert words in text
 
 
+def test_it_prints_in_colours_on_a_terminal(profile: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By rich, with the same rows; plainly where rich is missing."""
+    pytest.importorskip("rich", reason="it draws the tables")
+    plain = str(profile)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    drawn = str(profile)
+    assert "\x1b[" in drawn
+    assert all(row.name.strip()[:30] in drawn for row in profile.rows("layer"))
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert plain == str(profile)
+
+
 def test_it_becomes_a_frame(profile: Any) -> None:
     """One row a layer, with the numbers of the table."""
     pytest.importorskip("pandas", reason="a frame needs pandas")

@@ -128,6 +128,8 @@ class _Search:
         """Where the way ends; from a NaN that infinite operands make on to what made these, if that was computed."""
         at, mask = self._back(self.root, self._mask(self.root, self.kind), self.kind)
         nodes = self.plan.graph.nodes
+        if self._is_meant(at) and _any("nan", self.arrays[self.root]):
+            return self._finding(*self._back(self.root, self._mask(self.root, "nan"), "nan"))
         if self.kind != "inf" and nodes[at].inputs and _any("nan", self.arrays[at]):
             for j in nodes[at].inputs:
                 if _any("inf", self.arrays[j]) and not _any("nan", self.arrays[j]):
@@ -135,6 +137,10 @@ class _Search:
                     if nodes[before].inputs:
                         return self._finding(before, inside)
         return self._finding(at, mask)
+
+    def _is_meant(self, i: int) -> bool:
+        """Whether a node is infinite because somebody gave it so, as masks are: then a NaN begins elsewhere."""
+        return not self.plan.graph.nodes[i].inputs and not _any("nan", self.arrays[i])
 
     def _mask(self, i: int, kind: str) -> Any:
         x = self.arrays[i]
@@ -211,7 +217,7 @@ class _Search:
         name = str(node.params["name"]) if node.of(variable) or node.of(placeholder) else ""
         return Finding(
             self.kind, op, name, origin, str(Spec(x.shape, x.dtype)), int(mask.sum()), x.size,
-            (first, float(x[first])), operands, rows, batch, turn, self.reaches,
+            (first, x[first].item()), operands, rows, batch, turn, self.reaches,
         )  # fmt: skip
 
     def _operand(self, j: int) -> str:
