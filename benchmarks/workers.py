@@ -36,7 +36,7 @@ def main() -> None:
     """Measure, or be one of the processes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     parser.add_argument("--workers", type=int, default=2, metavar="K")
-    parser.add_argument("--batch", type=int, default=256, help="rows of all together, or in weak scaling of each")
+    parser.add_argument("--batch", type=int, default=1024, help="rows of all together, or in weak scaling of each")
     parser.add_argument("--rounds", type=int, default=15, help=f"of {PIECES} steps each")
     parser.add_argument("--worker", choices=("lazygrad", "torch"), help="be one process of these")
     parser.add_argument("--profile", action="store_true", help="print what is exchanged")

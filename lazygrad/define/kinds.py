@@ -79,8 +79,8 @@ class Declared(Op):
     adds = False  # whether it adds up, or takes steps that round: then halves are computed with in float32
     squared: Rule | None = None  # the square of the result, smooth where this has corners
     contracts = True  # whether native code may round a product and a sum once
-    stays = False  # of an op that is not pure: whether what its kernel gives stays as it is until the run is over
     stored = False  # whether its result lies in memory even where it could be computed again
+    memory: Callable[..., Any] | None = None  # of its settings: the array that its kernel gives in every run, if so
     squares = False  # whether the result may be the square of an operand
     fills: Rule | None = None  # of lazygrad's own movements that are no views: the part of the result of each operand
 

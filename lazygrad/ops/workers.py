@@ -43,7 +43,10 @@ def _begins(xp: Any, *xs: Array, among: Among, number: int) -> Any:
 class _Arrival(Opaque):
     """A sum that has begun, when it is there: length and dtype are settings."""
 
-    stays = True
+    @staticmethod
+    def memory(*, among: Among, number: int, length: int, dtype: Any) -> Any:
+        """Where the sum is put."""
+        return among.memory(number, length, np.dtype(dtype))
 
     def infer(self, specs: Sequence[Spec], params: dict[str, Any]) -> Spec:
         """One axis."""

@@ -12,6 +12,9 @@ from lazygrad.workers.alone import Alone
 __all__ = ["ALONE", "Among"]
 
 
+ALIGNED = 64  # bytes: kernels read whole lines
+
+
 class Among:
     """The workers that a node exchanges with: a setting that is equal only to itself, and prints as their number.
 
@@ -34,15 +37,22 @@ class Among:
             self.communicator.sum(found)
         return found
 
+    def memory(self, number: int, length: int, dtype: Any) -> Any:
+        """The array that holds the sum with this number, in every run."""
+        key = number, length, dtype
+        found = self._packed.get(key)
+        if found is None:
+            room = np.empty(length * dtype.itemsize + ALIGNED, np.uint8)
+            start = -room.ctypes.data % ALIGNED
+            found = self._packed[key] = room[start : start + length * dtype.itemsize].view(dtype)
+        return found
+
     def begin(self, number: int, parts: Sequence[Any]) -> None:
         """Begin the sum of several arrays of one dtype, as one."""
         for _, request in self.under_way.values():
             request.test()  # MPI carries nothing while it is not called
         flat = [part.reshape(-1) for part in parts]
-        key = number, sum(part.size for part in flat), flat[0].dtype
-        found = self._packed.get(key)
-        if found is None:
-            found = self._packed[key] = np.empty(key[1], key[2])
+        found = self.memory(number, sum(part.size for part in flat), flat[0].dtype)
         np.concatenate(flat, out=found)
         self.under_way[number] = found, self.communicator.begin(found)
 

@@ -79,12 +79,12 @@ def train(
         logits = call(ctx, x, train)
         loss = lg.mean(lg.nn.cross_entropy(logits, y))
         found = {"loss": loss, "accuracy": lg.mean(lg.equal(lg.argmax(logits, axis=1), y))}
-        if train:
+        if train and clipped:
             variables = ctx.variables()
-            grads = lg.grad(loss, variables)
-            if clipped:
-                grads = lg.optim.clip_by_global_norm(grads, 0.5)
+            grads = lg.optim.clip_by_global_norm(lg.grad(loss, variables), 0.5)
             found |= {"update": chosen.update(variables, grads), "statistics": ctx.updates()}
+        elif train:
+            found |= {"update": chosen.minimize(loss), "statistics": ctx.updates()}
         return found
 
     losses: list[float] = []

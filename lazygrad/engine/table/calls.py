@@ -63,6 +63,9 @@ class CallsBack:
         for key, buffer in native.buffers.items():
             block = arena[buffer.offset : buffer.offset + buffer.spec.nbytes]
             self.arrays[key] = block.view(buffer.spec.dtype).reshape(buffer.spec.shape)
+        for i, node in enumerate(native.plan.graph.nodes):
+            if isinstance(node.op, Declared) and node.op.memory and backend.name == "numpy" and i in native.buffers:
+                self.arrays[i] = node.op.memory(**node.params)
 
     def _values(self) -> list[Callable[[Arrays], Any]]:
         """How to find what is returned, in order."""
@@ -96,9 +99,11 @@ class CallsBack:
             else:
                 result = backend.asarray(result)
                 self.native.plan.check(node, [result])
-                self._put(self._array(node, arrays), result)
+                place = self._array(node, arrays)
+                if result is not place:
+                    self._put(place, result)
             if not op.pure:
-                stays = getattr(op, "stays", False)
+                stays = isinstance(op, Declared) and op.memory is not None
                 self.done[node] = tuple(one.copy() for one in result) if several else result if stays else result.copy()
             self.at = -1
 
