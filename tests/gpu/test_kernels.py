@@ -18,12 +18,18 @@ from lazygrad.engine.cuda.target import GPU
 from lazygrad.engine.cuda.threads import WARP, Threads
 from lazygrad.engine.lanes.registers import F32, Register
 from lazygrad.engine.table.lower import lowered
+from lazygrad.ops.halves import HALVES, _halved, _packed, _unpacked
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 LABELS = np.arange(600) % 3
+NOT_NUMBERS = np.float32([np.inf, -np.inf, np.nan, -0.0])
 
 KERNELS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "halves": (
+        lambda ctx, x: [(bits := _packed(_halved(x, to=to), to=to), _unpacked(bits, of=to)) for to in HALVES],
+        np.concatenate([np.float32(2) ** np.linspace(-28, 17, 121, dtype=np.float32), NOT_NUMBERS]).reshape(5, 25),
+    ),
     "maps": (lambda ctx, x: ((x + 1) * x, x > 0, lg.where(x > 0, x, -x)), whole((9, 30))),
     "folds": (lambda ctx, x: (lg.max(x, axis=1), lg.sum(x, axis=0), lg.sum(x)), whole((37, 50))),
     "products of rows": (lambda ctx, x: lg.prod(x, axis=-1), whole((5, 7))),
