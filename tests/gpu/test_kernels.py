@@ -243,3 +243,15 @@ def test_small_matrices_are_lanes(shape: Any) -> None:
         return lg.linalg.inv(x), lg.linalg.eigvalsh(x), lg.sum(lg.linalg.qr(x)[1] @ x)
 
     agree(emulated(step, x), units=500)
+
+
+def test_rows_of_few_turns_are_cut_further_in() -> None:
+    """A kernel over 2 × 2 × 64 × 900 rows has hundreds of chunks, and so has a fold over its first two axes."""
+    x = whole((2, 2, 8, 60))
+
+    def step(ctx: Any, x: Any) -> Any:
+        return x[::-1] * 2 + x, lg.sum(x, axis=(0, 1)), lg.max(x, axis=0)
+
+    agree(emulated(step, x))
+    native = lowered(plan_of(step, np.zeros((2, 2, 64, 900), np.float32)), GPU)
+    assert min(step.chunks for step in native.program) > 20

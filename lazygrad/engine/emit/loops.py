@@ -117,6 +117,10 @@ class Loops:
         body(self._counted(counter, wide=True))
         self.mask = None
 
+    def standing(self, counter: Register) -> Index:
+        """A loop that is not written, as it stands at one turn: that of the number in a register."""
+        return self._counted(counter)
+
     def _counted(self, counter: Register, wide: bool = False) -> Index:
         number = FIRST + len(self._counters)
         self._counters[number] = counter

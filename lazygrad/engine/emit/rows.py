@@ -46,11 +46,11 @@ class _RowsText:
         self.elements = Elements(kernel, schedule, writer)
         self.writer, self.loops = self.elements.writer, self.elements.loops
         self.folds = Folds(self.elements)
-        self.totals = Totals(kernel, self.elements, self.folds, schedule.chunks[0])
+        self.totals = Totals(kernel, self.elements, self.folds, schedule.chunks.total)
 
     def text(self) -> Written:
         """The whole kernel."""
-        w, (count, _) = self.writer, self.schedule.chunks
+        w, count = self.writer, self.schedule.chunks.total
         if count > 1:
             with w.loop(w.begin, w.end) as chunk:
                 self.totals.chunk = chunk
@@ -80,8 +80,12 @@ class _RowsText:
             if self.elements.tiles is not None:
                 self.elements.tiles.write()
             return
-        n = math.prod(self.kernel.rows[a] for a in runs[depth])
-        begin, end = (0, n) if depth or chunk is None else self._bounds(chunk, n)
+        n, outer = math.prod(self.kernel.rows[a] for a in runs[depth]), self.schedule.chunks.outer
+        if chunk is not None and depth < outer:
+            index[runs[depth][-1]] = self.loops.standing(self._outer(chunk, depth, n))
+            self._rows(depth + 1, index, chunk)
+            return
+        begin, end = (0, n) if depth != outer or chunk is None else self._bounds(chunk, n)
 
         def body(at: Index) -> None:
             index[runs[depth][-1]] = at
@@ -92,10 +96,19 @@ class _RowsText:
 
     def _bounds(self, chunk: Register, n: int) -> tuple[Any, Any]:
         """Where the rows of a chunk begin and end, of ``n``."""
-        w, (_, per) = self.writer, self.schedule.chunks
+        w, (_, per, outer) = self.writer, self.schedule.chunks
+        if outer:
+            chunk = w.binary("rem", chunk, w.constant(-(-n // per), I64))
         begin = chunk * per
         end = w.binary("add", begin, w.constant(per, I64))
         return begin, w.select(end < n, end, w.constant(n, I64)) if n % per else end
+
+    def _outer(self, chunk: Register, depth: int, n: int) -> Register:
+        """Where a loop of ``n`` turns around the one that is cut stands in a chunk."""
+        w, runs, (count, _, _) = self.writer, self.schedule.runs, self.schedule.chunks
+        before = math.prod(self.kernel.rows[a] for run in runs[: depth + 1] for a in run)
+        which = w.binary("div", chunk, w.constant(count // before, I64))
+        return which if depth == 0 else w.binary("rem", which, w.constant(n, I64))
 
     def _group(self, group: Group, row: Indices) -> None:
         """What a group does in a row."""

@@ -85,7 +85,7 @@ class Classified:
 
     def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None, hosted: bool = False) -> None:
         self.plan = plan
-        self._hosted = hosted  # whether the body of a region may call back
+        self.hosted = hosted  # whether the body of a region may call back
         self._fits = fits  # whether a region can be one kernel, which may do what else is called back
         self._lapack = lapack  # whether it can be called
         self.nodes = plan.graph.nodes
@@ -178,7 +178,7 @@ class Classified:
         if any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK
         self.inside[i] = tuple(
-            [self.__class__(native_plan(use.body), self._lapack, self._fits, self._hosted) for use in loop.uses]
+            [self.__class__(native_plan(use.body), self._lapack, self._fits, self.hosted) for use in loop.uses]
         )
         called = [(ways, which) for ways in self.inside[i] for which in ways.called()]
         if not called:
@@ -193,7 +193,7 @@ class Classified:
 
     def called(self) -> list[int]:
         """The nodes that a body must not have, as they are called back."""
-        return [i for i, way in enumerate(self.way) if way is Way.CALLBACK and not (self._hosted and self._is_plain(i))]
+        return [i for i, way in enumerate(self.way) if way is Way.CALLBACK and not (self.hosted and self._is_plain(i))]
 
     def _is_plain(self, i: int) -> bool:
         """Whether what is called back depends on its operands alone, which are arrays of native dtypes, not empty."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,7 @@ def definition(ways: Ways, i: int) -> Statement:
     return _statement(ways, i, i, described)
 
 
+FEW, MANY = 64, 4096  # elements that are folded to one at most, and of the whole at least, for another order
 NEUTRAL = {"sum": 0, "prod": 1, "any": 0, "all": 1}
 
 
@@ -63,10 +67,12 @@ def folded(ways: Ways, i: int) -> Statement:
     node, how = ways.nodes[i], ways.reading[i]
     assert isinstance(how, Folded)
     (j,) = node.inputs
-    described = _Described(ways)
-    described.element(j, _loops(ways.spec(j).shape))
     whole = how.how.startswith("arg")
-    axes, dtype = tuple(node.params["axis"]), ways.spec(i).dtype
+    axes, dtype, source = tuple(node.params["axis"]), ways.spec(i).dtype, ways.spec(j).shape
+    order = _last(axes, source) if ways.hosted and not whole and not node.params["keepdims"] else range(len(source))
+    described, loops = _Described(ways), identity(tuple([source[a] for a in order]), range(len(source)))
+    described.element(j, tuple([loops[order.index(a)] for a in range(len(source))]))
+    axes = tuple(sorted(order.index(a) for a in axes))
     if whole:
         fold = Fold(node.op, how.how, None, None, dtype)
     else:
@@ -74,7 +80,19 @@ def folded(ways: Ways, i: int) -> Statement:
         combine = node.op.combine
         assert isinstance(combine, Declared)
         fold = Fold(node.op, how.how, combine, _neutral(how.how, node.op, dtype), dtype)
-    return _statement(ways, i, j, described, axes=axes, fold=fold, whole=whole)
+    found = _statement(ways, i, j, described, axes=axes, fold=fold, whole=whole)
+    return replace(found, shape=tuple([source[a] for a in order]))
+
+
+def _last(axes: Sequence[int], shape: Shape) -> Sequence[int]:
+    """The axes in an order in which those of a few elements that are folded, and would be rows, come last.
+
+    What is folded then stays in registers, and rows are many: lanes and workers share them.
+    """
+    few = math.prod(shape[a] for a in axes) <= FEW and math.prod(shape) >= MANY
+    if not few or 0 not in axes:
+        return range(len(shape))
+    return [*[a for a in range(len(shape)) if a not in axes], *sorted(axes)]
 
 
 def segmented(ways: Ways, i: int) -> Statement:

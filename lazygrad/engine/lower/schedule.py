@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower.fuse import SHORT
@@ -18,7 +19,7 @@ from lazygrad.engine.lower.index import Index, identity, in_order
 from lazygrad.engine.lower.kernels import Kernel, Part, Statement
 from lazygrad.graph.spec import Shape, Spec
 
-__all__ = ["Group", "Schedule", "folds_rows", "is_total", "scheduled", "split_of"]
+__all__ = ["Chunks", "Group", "Schedule", "folds_rows", "is_total", "scheduled", "split_of"]
 
 UNROLLED = 4  # turns; a loop of as many is written out, where that does not become too long
 LONG = 1000  # instructions; a kernel of as many calls long functions
@@ -33,6 +34,20 @@ class Group:
     split: int | None
 
 
+class Chunks(NamedTuple):
+    """How the loops over rows are cut into parts that workers share.
+
+    Attributes:
+        total: how many there are.
+        per: turns of the loop that is cut that are in each.
+        outer: how many loops there are around that one; each of their turns has parts of its own.
+    """
+
+    total: int
+    per: int
+    outer: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """How a kernel is run.
@@ -41,7 +56,7 @@ class Schedule:
         groups: nests of loops of a row, in order.
         by_rows: whether lanes are rows.
         runs: axes of the rows that have a loop; those of a run are counted by one.
-        chunks: how many parts the first loop over rows is cut into, and the rows of each.
+        chunks: how the loops over rows are cut.
         rooms: numbers that a row keeps of a node in memory of its own, for all lanes.
         stored: nodes of its statements that lie in memory, also because a row of them would take too much room.
         unrolled: turns; a loop of as many is written out.
@@ -54,7 +69,7 @@ class Schedule:
     groups: tuple[Group, ...]
     by_rows: bool
     runs: tuple[tuple[int, ...], ...]
-    chunks: tuple[int, int]
+    chunks: Chunks
     rooms: Mapping[int, int]
     stored: frozenset[int]
     unrolled: int
@@ -215,22 +230,28 @@ def _places(kernel: Kernel) -> list[Index] | None:
     return places
 
 
-def _chunks(kernel: Kernel, runs: tuple[tuple[int, ...], ...], by_rows: bool, target: Target) -> tuple[int, int]:
-    """How many chunks the first loop over rows is cut into, and the rows of each."""
+def _chunks(kernel: Kernel, runs: tuple[tuple[int, ...], ...], by_rows: bool, target: Target) -> Chunks:
+    """How the first loop over rows is cut; where lanes are many, one further in if that has too few turns."""
     if not runs:
-        return 1, 1
-    n = math.prod(kernel.rows[a] for a in runs[0])
+        return Chunks(1, 1)
+    sizes = [math.prod([kernel.rows[a] for a in run]) for run in runs]
+    whole = math.prod(sizes) if target.hosted else sizes[0]
     work = sum(s.size * (s.cost + 4) for s in kernel.statements)
-    count = min(target.chunks, work // target.instructions, n)
+    count = min(target.chunks, work // target.instructions, whole)
     heaviest = max((s.spec.size for s in kernel.statements if folds_rows(kernel, s)), default=0)
     if heaviest:
         count = min(count, work // (8 * heaviest), target.totals * (4 if heaviest < target.lanes else 1))
     if count < 2:
-        return 1, n
-    per = -(-n // count)
-    if by_rows and len(runs) == 1:
+        return Chunks(1, sizes[0])
+    outer, around = 0, 1
+    while around * sizes[outer] < count:
+        around *= sizes[outer]
+        outer += 1
+    n = sizes[outer]
+    per = -(-n // -(-count // around))
+    if by_rows and outer == len(runs) - 1:
         per = -(-per // target.lanes) * target.lanes
-    return -(-n // per), per
+    return Chunks(around * -(-n // per), per, outer)
 
 
 # Memory of a row.
