@@ -12,7 +12,7 @@ from lazygrad.backends.numpy import NumpyBackend
 from lazygrad.define.kinds import item
 from lazygrad.engine.cpu.stretches import statics
 from lazygrad.engine.lanes.target import cpu
-from lazygrad.engine.lower.classify import decomposes
+from lazygrad.engine.lower.classify import decomposes, is_decomposition
 from lazygrad.engine.memory import ALIGNMENT
 from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Native, NumpyCall
@@ -23,6 +23,8 @@ from lazygrad.export.signature import Parameter, Signature, c_names, c_type
 from lazygrad.export.source import Source, checked
 from lazygrad.export.spots import Spot
 from lazygrad.export.targets import Machine
+from lazygrad.graph.body import bodies
+from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 
 __all__ = ["Code", "coded"]
@@ -124,7 +126,8 @@ def _check(native: Native, name: str, lapack: bool) -> None:
             if at in ways.refused:
                 facts.append(f"why:      {ways.refused[at]}")
             cure = "Leave it out of the step, and compute it where the function is called."
-            if not lapack and decomposes(plan.graph):
+            inner = any(decomposes(body.graph) for body in bodies(node))
+            if not lapack and (inner or is_decomposition(ways.nodes, node)):
                 cure = "Say lapack='-llapack' to call the LAPACK that the program is linked with."
             what = f"cannot export {name}: {node.op.name!r} has no native form for these operands"
             raise ExportError(report(what, at=plan.origin(at), facts=facts, cure=cure))
@@ -145,7 +148,7 @@ def _signature(source: Source, name: str) -> Signature:
 def _parameter(name: str, said: str, spec: Spec, step: str) -> Parameter:
     if c_type(spec.dtype) is None:
         cure = "Cast it with .astype('float32') in the step, or before it."
-        raise ExportError(report(f"cannot export {step}: C has no type for {said!r}, {spec}", cure=cure))
+        raise ExportError(report(f"cannot export {step}: C has no type for {said!r}, {spec}", at=here(), cure=cure))
     return Parameter(name, said, spec)
 
 

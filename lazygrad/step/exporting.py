@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from lazygrad.export.source import Given, Source
 from lazygrad.graph.spec import Spec
@@ -107,9 +110,10 @@ def source_of(entry: Traced, name: str, arrays: Sequence[Any], store: Store) -> 
     for (kind, which), node in nodes.items():
         if kind == "feed":
             inputs.append(Given(which, plan.spec(node), node))
+    store.settle()
     held = {i: store.find(v).live(store.state[0]) for v, i in plan.variables.items()}
     held |= {node: entry.constants[which] for (kind, which), node in nodes.items() if kind == "constant"}
-    found = {i: backend.to_numpy(array) for i, array in held.items()}
+    found = {i: np.array(backend.to_numpy(array)) for i, array in held.items()}  # other threads may run steps
     return Source(plan, name, tuple(inputs), _outputs(entry), found, store.draws.word)
 
 
@@ -122,6 +126,7 @@ def _outputs(entry: Traced) -> tuple[str, ...]:
     marks = [_Mark() for _ in entry.runner.plan.values]
     paths = {id(leaf): path for path, leaf in leaves(entry.pack(marks))}
     found = [paths.get(id(mark), "") for mark in marks]
-    plain = ["y"] if len(marks) == 1 else [f"y{k}" for k in range(len(marks))]
-    # A tuple has numbers for names, and a single tensor has none.
-    return tuple([k if path[1:-1].isdigit() or not path else path for path, k in zip(found, plain, strict=True)])
+    if len(found) == 1 and (not found[0] or found[0] == "[0]"):
+        return ("y",)
+    # What lies in a tuple has a number for a name.
+    return tuple([f"y{path[1:-1]}" if path[1:-1].isdigit() else re.sub(r"^\[(?=\d)", "y[", path) for path in found])

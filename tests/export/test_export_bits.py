@@ -140,6 +140,28 @@ def test_values_that_are_nothing_but_arguments_numbers_and_each_other_come_out()
     exported = called(compiled, x, unused)
     assert bits(compiled(x, unused)) == bits(exported(x, unused))
     assert [one.name for one in exported.signature.inputs] == ["x", "unused"]
+    assert [one.name for one in exported.signature.outputs] == [f"y{k}" for k in range(8)]
+
+
+def test_outputs_have_the_names_of_where_they_stand() -> None:
+    """In a tuple a number, in a dict its key; a single one is y."""
+    env = lg.VariableEnvironment(seed=0)
+    x = np.ones(2, np.float32)
+    nested = env.compile(lambda ctx, x: ((x + 1, {"low": x - 1}), [x * 2, x * 3]))
+    assert [one.name for one in called(nested, x).signature.outputs] == ["y_0_0", "y_0_1_low", "y_1_0", "y_1_1"]
+    for single in (lambda ctx, x: x + 1, lambda ctx, x: (x + 1,)):
+        assert [one.name for one in called(env.compile(single), x).signature.outputs] == ["y"]
+
+
+def test_the_numbers_of_variables_are_copied_before_other_steps_go_on() -> None:
+    """What is exported holds none of the environment's arrays, which later steps write into."""
+    env = lg.VariableEnvironment(seed=0)
+    w = env.name("w").set(np.ones(4, np.float32))
+    source = env.compile(lambda ctx: ctx.variable(w) * 2)._source(())
+    train = env.compile(lambda ctx: ctx.assign(w, ctx.variable(w) + 1), wait=True)
+    for _ in range(4):
+        train()
+    assert [array.tolist() for array in source.arrays.values()] == [[1.0] * 4]
 
 
 def test_arrays_need_no_more_alignment_than_their_type() -> None:
