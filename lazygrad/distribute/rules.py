@@ -36,7 +36,7 @@ from lazygrad.ops.strong import strong_divide, strong_multiply
 
 __all__ = ["beside", "is_all", "rule", "rule_of", "shape_of"]
 
-Rule = Callable[[Sharing, Node, Sequence[Value]], Value | None]
+Rule = Callable[[Sharing, Node, Sequence[Value]], Any]  # a Value, a tuple of them, or None
 RULES: dict[Any, Rule] = {}
 
 

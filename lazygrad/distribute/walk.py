@@ -10,7 +10,7 @@ from typing import Any
 
 from lazygrad.define.kinds import item
 from lazygrad.define.region import Region, parameter
-from lazygrad.distribute import indexing  # noqa: F401 - it has rules
+from lazygrad.distribute import batched, indexing  # noqa: F401 - they have rules
 from lazygrad.distribute.regions import shared_region
 from lazygrad.distribute.rules import rule_of
 from lazygrad.distribute.sharing import Inside, Sharing
