@@ -34,7 +34,11 @@ import lazygrad as lg
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-SLOW = ("autoencoder.md", "choose-settings.md")  # they train for seconds, or start processes: .ci/run runs them
+SLOW = (
+    "autoencoder.md",
+    "choose-settings.md",
+    "searches.md",
+)  # they train for seconds, or start processes: .ci/run runs them
 LINKS = ("export-c.md",)  # they make libraries
 FENCE = re.compile(r"^(```+)([a-z]*)([^\n]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 DECIMAL = re.compile(r"-?\d+\.\d*(?:e[-+]?\d+)?|-?\d+e[-+]?\d+")
