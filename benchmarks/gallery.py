@@ -29,7 +29,7 @@ ALONE = {
 # What the gallery shows together; all of a folder of examples is one group.
 GROUPS = {
     "First programs": ("linear_regression", "sine_mlp", "xor"),
-    "Images": ("mnist_mlp", "mnist_cnn", "mnist_ml_kit", "web_digits", "vae", "image_compression"),
+    "Images": ("mnist_mlp", "mnist_cnn", "mnist_ml_kit", "distributed_mnist", "web_digits", "vae", "image_compression"),
     "Text": ("char_lstm", "transformer_lm"),
     "Tables of data": ("king_county", "king_county_comparisons", "comparisons"),
     "Mathematics and physics": ("physics", "hessian", "plane_of_best_fit", "svd_trials"),

@@ -94,7 +94,7 @@ def test_a_training_under_mpiexec_is_that_of_one_process(workers: int, network: 
         from networks import compare, train
         settings = sys.argv[2], sys.argv[3], "Adam", True, True, 5
         compare(train("mpi", *settings), train(None, *settings), float(sys.argv[4]))
-        print("same")
+        print("same\\n", end="")
     """
     here = str(Path(__file__).parent)
     ended = mpiexec(workers, text, here, network, dtype, str(TOLERANCE[dtype]))
