@@ -289,6 +289,7 @@ class VariableEnvironment(Copied, Working):
             roots = self._write(graph, lambda: context.asked(context.call(step, args, kwargs)), keep=False)
             graph.roots = roots
             traced = prune(graph)
+            traced.halves = graph.halves
             traced.open = False
             return traced
 

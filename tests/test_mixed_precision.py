@@ -694,6 +694,32 @@ def test_files_copies_and_pickles_have_the_scale(tmp_path: Path) -> None:
     assert loaded[GOOD] == 2
 
 
+def test_a_checkpoint_goes_on_with_its_scale_and_not_in_another_precision(tmp_path: Path) -> None:
+    """Six epochs at once, and three and three, are the same bit for bit; the file knows the precision."""
+
+    def trained(epochs: int, precision: str | None, checkpoint: Path | None = None) -> dict[str, bytes]:
+        env = lg.VariableEnvironment(seed=0)
+        f, adam = network(env, 6, 8, 3), lg.optim.Adam(env, 0.01)
+
+        def step(ctx: Any, x: Any, y: Any) -> Any:
+            loss = lg.sum(lg.nn.cross_entropy(f(x), y)) * 100
+            return loss, adam.minimize(loss)
+
+        compiled = env.compile(step, precision=precision, wait=True)
+        lg.fit(compiled, data(), batch_size=4, epochs=epochs, checkpoint=checkpoint, seed=1)
+        return {v.path: np.asarray(env[v.path]).tobytes() for v in env}
+
+    file = tmp_path / "training.json"
+    whole = trained(6, "mixed")
+    trained(3, "mixed", file)
+    assert trained(6, "mixed", file) == whole
+    other = tmp_path / "other.json"
+    trained(1, "mixed-bfloat16", other)
+    for precision in (None, "mixed"):
+        with pytest.raises(lg.SaveError):
+            trained(2, precision, other)
+
+
 # Bad input.
 
 

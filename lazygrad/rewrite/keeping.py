@@ -23,7 +23,6 @@ from lazygrad.rewrite.halving import is_product, only_moves
 
 __all__ = ["kept_in_halves"]
 
-
 COMPARISONS: frozenset[object] = frozenset((greater, greater_equal, less, less_equal))
 WORTH = 1024  # elements; fewer are not worth a kernel more
 
