@@ -36,7 +36,7 @@ def _total(xp: Any, x: Array, *, among: Among) -> Any:
 @opaque(shape=lambda *xs, among, number: (), dtype=lambda kinds: (kinds, np.dtype(np.int64)), pure=False)
 def _begins(xp: Any, *xs: Array, among: Among, number: int) -> Any:
     """The number of a sum over all workers that has begun, of operands that travel together."""
-    among.begin(number, xs)
+    among.begin(number, xs, xp)
     return xp.asarray(number, dtype=np.int64)
 
 

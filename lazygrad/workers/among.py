@@ -32,7 +32,7 @@ class Among:
 
     def total(self, x: Any) -> Any:
         """The sum of an array over all workers, in a new array; waits for them."""
-        found = np.array(x, order="C")
+        found = x.copy()
         if self.size > 1:
             self.communicator.sum(found)
         return found
@@ -47,13 +47,18 @@ class Among:
             found = self._packed[key] = room[start : start + length * dtype.itemsize].view(dtype)
         return found
 
-    def begin(self, number: int, parts: Sequence[Any]) -> None:
-        """Begin the sum of several arrays of one dtype, as one."""
+    def begin(self, number: int, parts: Sequence[Any], xp: Any = np) -> None:
+        """Begin the sum of several arrays of one dtype, as one; ``xp`` is the namespace of arrays on a device."""
+        if number in self.under_way:  # of a step that has failed
+            self.end(number)
         for _, request in self.under_way.values():
             request.test()  # MPI carries nothing while it is not called
         flat = [part.reshape(-1) for part in parts]
-        found = self.memory(number, sum(part.size for part in flat), flat[0].dtype)
-        np.concatenate(flat, out=found)
+        if isinstance(flat[0], np.ndarray):
+            found = self.memory(number, sum(part.size for part in flat), flat[0].dtype)
+            np.concatenate(flat, out=found)
+        else:
+            found = xp.concatenate(flat)
         self.under_way[number] = found, self.communicator.begin(found)
 
     def end(self, number: int) -> Any:

@@ -121,3 +121,73 @@ def test_explain_shows_what_is_exchanged() -> None:
     assert 4 * (600 * 500 + 500 + 500 * 10 + 10 + 1) == sum(int(w[3].replace(",", "")) for w in words)
     assert [2, 3] == [int(w[1]) for w in words]  # the first piece is full with the larger matrix
     assert all(int(w[w.index("node") + 1].rstrip(",")) < int(w[-1]) for w in words)
+
+
+def test_batches_that_come_one_by_one_are_shared_out() -> None:
+    """A generator gives the whole batch on every worker, which takes its rows; threads may prepare them."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(23, 3)), rng.normal(size=23)
+
+    def fit(one: Any, threads: int) -> Any:
+        env = lg.VariableEnvironment(seed=0, dtype="float64", workers=one)
+        layer, sgd = lg.nn.Linear(env, 3, 1, name="layer"), lg.optim.SGD(env)
+
+        def step(ctx: Any, x: Any, y: Any) -> Any:
+            loss = lg.mean(lg.square(lg.squeeze(layer(x), 1) - y))
+            return loss, sgd.minimize(loss)
+
+        def batches() -> Any:
+            for start in range(0, 23, 5):
+                yield {"x": x[start : start + 5], "y": y[start : start + 5]}
+
+        history = lg.fit(step, batches, env=env, epochs=4, workers=threads, progress=False)
+        return list(history["loss"]), env["layer/weight"]
+
+    expected = fit(None, 0)
+    for threads in (0, 1):
+        for losses, weight in side_by_side(3, lambda one: fit(one, threads)):  # noqa: B023
+            np.testing.assert_allclose(losses, expected[0], rtol=1e-12)
+            np.testing.assert_allclose(weight, expected[1], rtol=1e-12)
+
+
+def test_metrics_of_the_validation_set_are_of_all_its_rows() -> None:
+    """Whichever worker has them: predictions and labels come together on all."""
+    x, y = np.arange(14.0).reshape(7, 2), np.array([0, 1, 1, 0, 1, 0, 0])
+
+    def fit(one: Any) -> Any:
+        env = lg.VariableEnvironment(seed=0, dtype="float64", workers=one)
+        layer, sgd = lg.nn.Linear(env, 2, 2, name="layer"), lg.optim.SGD(env, 1e-3)
+
+        def step(ctx: Any, x: Any, y: Any, train: bool) -> Any:
+            logits = layer(x)
+            loss = lg.mean(lg.nn.cross_entropy(logits, y))
+            found = {"loss": loss, "predictions": lg.argmax(logits, axis=1)}
+            return found | ({"update": sgd.minimize(loss)} if train else {})
+
+        def weighted(targets: Any, predictions: Any) -> float:
+            return float(np.sum(np.arange(7) * (targets == predictions)))  # says which rows are which
+
+        settings = {"epochs": 2, "batch_size": 4, "validation": (x, y), "metrics": {"weighted": weighted}}
+        history = lg.fit(step, (x, y), env=env, progress=False, **settings)
+        return list(history["validation_weighted"])
+
+    assert [fit(None)] * 3 == side_by_side(3, fit)
+
+
+def test_arrays_of_several_lengths_are_shared_out_each() -> None:
+    """Labelled and unlabelled examples in one step."""
+
+    def run(one: Any) -> Any:
+        env = lg.VariableEnvironment(seed=0, dtype="float64", workers=one)
+        few, many = np.arange(4.0), np.arange(10.0).reshape(5, 2)
+
+        def step(ctx: Any, a: Any, b: Any) -> Any:
+            return lg.mean(a) * lg.sum(b, axis=0), lg.grad(lg.sum(lg.square(a)) * lg.max(b), [a, b])
+
+        value, (of_few, of_many) = env.run(step, *env.rows(few, many))
+        return [value, of_few, of_many]
+
+    expected = run(None)
+    for found in side_by_side(3, run):
+        for value, wanted in zip(found, expected, strict=True):
+            np.testing.assert_allclose(value, wanted, rtol=1e-14)
