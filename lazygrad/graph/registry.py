@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +14,7 @@ from lazygrad.errors import Origin
 if TYPE_CHECKING:
     from lazygrad.graph.tensor import Tensor
 
-__all__ = ["function", "functions", "here", "level", "written_by"]
+__all__ = ["function", "functions", "here", "level", "author"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,24 +31,17 @@ def function(f: F) -> F:
     return f
 
 
-class _Wrote(threading.local):
-    """The path of the layer that is writing nodes in this thread."""
+class _Author(threading.local):
+    """What is writing nodes in this thread.
+
+    Attributes:
+        layer: the path of the layer; empty, if it is none.
+    """
 
     layer = ""
 
 
-_writer = _Wrote()
-
-
-@contextlib.contextmanager
-def written_by(layer: str) -> Iterator[None]:
-    """While it lasts, nodes are marked as written by the layer of this path; one within it goes before."""
-    before = _writer.layer
-    _writer.layer = layer
-    try:
-        yield
-    finally:
-        _writer.layer = before
+author = _Author()
 
 
 def here(part: str = "forward") -> Origin:
@@ -57,9 +49,9 @@ def here(part: str = "forward") -> Origin:
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_PACKAGE):
         if frame.f_back is None:
-            return Origin(None, 0, part, _writer.layer)
+            return Origin(None, 0, part, author.layer)
         frame = frame.f_back
-    return Origin(frame.f_code, frame.f_lasti, part, _writer.layer)
+    return Origin(frame.f_code, frame.f_lasti, part, author.layer)
 
 
 def level() -> int:

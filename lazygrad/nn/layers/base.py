@@ -12,7 +12,7 @@ import numpy as np
 
 from lazygrad.define.kinds import tensor
 from lazygrad.errors import DefinitionError, GraphError, SpecError, VariableError, nearest, report
-from lazygrad.graph.registry import here, written_by
+from lazygrad.graph.registry import author, here
 from lazygrad.graph.spec import Mismatch, Shape, Spec, fits
 from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.checks import fitting
@@ -51,8 +51,12 @@ def _signed(call: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(call)
     def called(self: Layer, *args: Any, **kwargs: Any) -> Any:
-        with written_by(self.path):
+        before = author.layer  # that of a layer around it
+        author.layer = self.path
+        try:
             return call(self, *args, **kwargs)
+        finally:
+            author.layer = before
 
     return called
 
