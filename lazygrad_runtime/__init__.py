@@ -91,13 +91,13 @@ class Function:
         """
         given = self._given(arrays, named) if named or len(arrays) != len(self._inputs) else arrays
         taken = [
-            a if type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.flags.carray
+            a if type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and _lies_well(a.flags)
             else self._fitted(a, name, dtype, shape)
             for a, (name, dtype, shape) in zip(given, self._inputs)
         ]  # fmt: skip
         made = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        addresses = [a.ctypes.data for a in taken]
-        addresses += [a.ctypes.data for a in made]
+        addresses = [_address(a) for a in taken]
+        addresses += [_address(a) for a in made]
         if self.spec["draws"]:
             stream = self._stream(seed, run)
             addresses.append(stream.ctypes.data)
@@ -146,12 +146,25 @@ class Function:
                 f"    wanted:  {dtype}{list(shape)}\n    given:   {found.dtype}{list(found.shape)}\n"
                 f"    The exported function is for arrays of these shapes: export it for others too."
             )
-        return np.require(found, dtype, ["C", "A", "W"])
+        return np.require(found, dtype, ["C", "A"])
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name}: {dtype}{list(shape)}" for name, dtype, shape in self._inputs)
         outputs = ", ".join(f"{n}: {d}{list(s)}" for n, (s, d) in zip(self._names, self._outputs))
         return f"<{self.spec['name']}({inputs}) -> {outputs}>"
+
+
+def _lies_well(flags: Any) -> bool:
+    """Whether the elements of an array lie in order, and aligned."""
+    return bool(flags.c_contiguous and flags.aligned)
+
+
+def _address(array: Any) -> int:
+    """Where the numbers of an array begin; this is five times as quick as ``array.ctypes.data``."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # it is read-only, or has no elements
+        return int(array.ctypes.data)
 
 
 def load(path: str | os.PathLike[str], name: str = "") -> Function:

@@ -141,15 +141,8 @@ def _logp(code: Code, step: str) -> _Form:
     """``int f(size_t n, const double *x, double *grad, double *value, void *data)``, as samplers want it."""
     signature = code.signature
     inputs, outputs = [one.spec for one in signature.inputs], [one.spec for one in signature.outputs]
-    right = [s.dtype == _DOUBLE for s in (*inputs, *outputs)]
-    vector = inputs[0] if len(inputs) == 1 else None
-    if (
-        vector is None
-        or vector.ndim != 1
-        or not all(right)
-        or outputs != [Spec((), _DOUBLE), vector]
-        or signature.draws
-    ):
+    vector = Spec((inputs[0].size if inputs else 0,), _DOUBLE)
+    if inputs != [vector] or outputs != [Spec((), _DOUBLE), vector] or signature.draws:
         what = "It takes one float64 vector x, and returns its logarithm and lg.grad of that for x."
         raise _misfit("logp", step, code, what)
     text = f"""
@@ -163,9 +156,8 @@ wrong:
 }}
 """
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_size_t, _LONGS, _LONGS, _LONGS, ctypes.c_void_p)
-    return _Form(
-        f"int {step}(size_t n, const double *x, double *grad, double *value, void *data)", kind, text + _MEMORY
-    )
+    said = f"int {step}(size_t n, const double *x, double *grad, double *value, void *data)"
+    return _Form(said, kind, text + _MEMORY)
 
 
 def _misfit(form: str, step: str, code: Code, cure: str) -> ExportError:

@@ -46,6 +46,8 @@ def test_a_library_gives_the_bits_of_the_step(tmp_path: Path, weights: str) -> N
     assert expected == bits(loaded(x))
     assert expected == bits(loaded(x=x.astype(np.float64)[:, ::1].astype(np.float32)[::1]))
     assert expected == bits(loaded(np.asfortranarray(x))), "another order is copied"
+    x.flags.writeable = False
+    assert expected == bits(loaded(x)), "and what is read-only is read"
     assert repr(loaded) == "<predict(x: float32[3, 6]) -> y: float32[3, 5], most: int64[3]>"
 
 
