@@ -64,7 +64,8 @@ def test_no_kernel_lays_aside_more_than_64_registers_hold(corpus: assembling.Ker
         if architecture == "sm_80" or number % SHARE == 0:
             chosen.put(name, corpus.bodies[name], corpus.beside[name], corpus.seen[name])
     found = assembling.usages(chosen, architecture)
-    assert {} == {corpus.seen[name]: use for name, use in found.items() if use.spilled > assembling.SPILLED}
+    seen = corpus.seen
+    assert {} == {seen[name]: use for name, use in found.items() if assembling.is_too_much(use, seen[name])}
 
 
 def test_addresses_of_many_arrays_are_not_kept_in_registers(monkeypatch: pytest.MonkeyPatch) -> None:

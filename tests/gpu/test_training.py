@@ -90,7 +90,7 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
 }
 
 
-LAUNCHED = ("LSTM",)  # its loop is turns that the host launches, which the host's lanes do not do
+LAUNCHED = ("LSTM", "GRU")  # their loops are turns that the host launches, which the host's lanes do not do
 
 
 def test_no_layer_optimizer_or_loss_is_left_out() -> None:

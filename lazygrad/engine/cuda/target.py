@@ -18,6 +18,7 @@ GPU = Target(
     totals=1 << 10,
     instructions=4_000,
     room=12 << 10,
+    registers=224,
     longest=2_000,
     calls=False,
     hosted=True,

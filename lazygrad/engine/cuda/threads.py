@@ -42,6 +42,7 @@ class Threads(Arithmetic):
         self.contract = False  # what is rounded is then the same on every target
         self.room_bytes = 0
         self._rooms: set[str] = set()
+        self._far: dict[str, int] = {}
         self._cells.append("  %lane = zext i32 %thread to i64")
         self._lane = Register(self, "%lane", I64, True, 0)
 
@@ -164,14 +165,22 @@ class Threads(Arithmetic):
     # Memory.
 
     def argument(self, number: int) -> Register:
-        """The address that stands at place ``number`` of the arguments: it lies in global memory, and LLVM is told."""
-        place = self.instruction(f"getelementptr ptr, ptr addrspace(1) %arguments, i64 {number}", ADDRESS)
-        text = f"ptr addrspace(1), ptr addrspace(1) {place.name}, align 8"
-        if self.holds or number < HELD:
-            far = self.instruction(f"load {text}, !invariant.load !0", ADDRESS, place)
-        else:  # a hundred addresses are two hundred registers; what is volatile LLVM leaves where it stands
-            far = self.here(f"load volatile {text}", ADDRESS, False)
-        return self.instruction(f"addrspacecast ptr addrspace(1) {far.name} to ptr", ADDRESS, far)
+        """The address that stands at place ``number`` of the arguments: it lies in global memory, and LLVM is told.
+
+        A hundred addresses are two hundred registers: those beyond the first few are only named here, and :meth:`at`
+        reads them.
+        """
+        if number < HELD:
+            return _address(self, number, again=False)
+        name = f"%far.{number}"
+        self._far[name] = number
+        return Register(self, name, ADDRESS, False, 0)
+
+    def at(self, address: Register, index: Any, dtype: np.dtype[Any]) -> Register:
+        """The address of element ``index`` of an array."""
+        if address.name in self._far:
+            address = _address(self, self._far[address.name], again=True)
+        return super().at(address, index, dtype)
 
     def load(
         self,
@@ -247,3 +256,14 @@ class Threads(Arithmetic):
     def body(self, result: Register | None = None) -> str:
         """The text of the function from its first brace on, which says how much room it needs."""
         return super().body(result).replace("{\n", f"{{ ; room {self.room_bytes}\n", 1)
+
+
+def _address(w: Threads, number: int, again: bool) -> Register:
+    """The address that stands at a place of the arguments, read once and for all, or where the writer is now."""
+    place = w.instruction(f"getelementptr ptr, ptr addrspace(1) %arguments, i64 {number}", ADDRESS)
+    text = f"ptr addrspace(1), ptr addrspace(1) {place.name}, align 8"
+    if again:  # what is volatile LLVM leaves where it stands
+        found = w.here(f"load volatile {text}", ADDRESS, False)
+    else:
+        found = w.instruction(f"load {text}, !invariant.load !0", ADDRESS, place)
+    return w.instruction(f"addrspacecast ptr addrspace(1) {found.name} to ptr", ADDRESS, found)

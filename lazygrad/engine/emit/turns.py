@@ -149,7 +149,7 @@ class LoopsText(StraightText):
 def written_loop(loop: SmallLoop, target: Target) -> Written:
     """The code of a region that is one kernel."""
     w = target.writer()
-    w.calls, w.holds = loop.calls, True
+    w.calls = loop.calls
     o, looping = loop.operation, LoopsText(w, loop.paired and not target.hosted, target.endless)
     wanted = [k for k, key in enumerate(loop.results) if key is not None]
     given = zip(o.takes, loop.steps, strict=True)

@@ -33,7 +33,6 @@ class Lanes(Text, ABC):
         self.width = width
         self.contract = True  # whether a product and a sum may be rounded once
         self.calls = False  # whether long functions are called rather than written out
-        self.holds = False  # whether all addresses are kept, as they are read once: before a loop that is the kernel
 
     @abstractmethod
     def type(self, dtype: np.dtype[Any], wide: bool) -> str:

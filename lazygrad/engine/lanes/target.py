@@ -31,6 +31,7 @@ class Target:
         page: bytes of memory that lie together.
         small: elements; kernels that do no more in all may be one, with a single row.
         rows: a kernel of much work is not made to have fewer, as rows are what workers share.
+        registers: words of 4 bytes that a loop of one kernel may keep; if it needs more, its turns are kernels.
         longest: instructions of a kernel, unless one statement has more; LLVM takes over-long for longer ones.
         batches: parts that a worker takes the chunks of a kernel in, so that one that is late can be helped.
         calls: whether long functions of long kernels are called rather than written out.
@@ -57,6 +58,7 @@ class Target:
     page: int = 4096
     small: int = 2048
     rows: int = 64
+    registers: int = 1 << 30
     longest: int = 4000
     batches: int = 8
     calls: bool = True

@@ -9,6 +9,7 @@ from typing import Any
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower.classify import Classified
 from lazygrad.engine.lower.once import Once
+from lazygrad.engine.lower.regions import looped
 from lazygrad.engine.lower.schedule import LONG
 from lazygrad.engine.lower.straight import LIMIT, How, Operation, StraightLine, region
 from lazygrad.engine.lower.ways import Ways
@@ -94,7 +95,9 @@ def small_loop(ways: Ways, i: int, target: Target) -> SmallLoop | None:
         None if it is too much for registers, or takes longer so than as a repeat.
     """
     found, node = region(ways, i), ways.nodes[i]
-    if found is None or not (i in ways.unrepeated or _pays(found.detail, target)):
+    if found is None:
+        return None
+    if i not in ways.unrepeated and not (_kept(found, ways, i) <= target.registers and _pays(found.detail, target)):
         return None
     operands = [ways.view(j) for j in node.inputs]
     assert None not in operands
@@ -105,6 +108,14 @@ def small_loop(ways: Ways, i: int, target: Target) -> SmallLoop | None:
 def fits(ways: Classified, i: int) -> bool:
     """Whether a region, node ``i``, can be one kernel."""
     return region(ways, i) is not None
+
+
+def _kept(found: Operation, ways: Ways, i: int) -> int:
+    """Words of 4 bytes that a loop carries from turn to turn, or reads in every turn; of a choice none."""
+    loop = looped(ways.nodes[i])
+    if loop is None or "carries" not in found.params:
+        return 0
+    return sum([-(-spec.nbytes // 4) for k, spec in enumerate(found.takes) if k not in loop.sliced])
 
 
 def _pays(bodies: Sequence[StraightLine], target: Target) -> bool:
