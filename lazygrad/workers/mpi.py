@@ -19,7 +19,7 @@ import numpy as np
 from mpi4py import MPI
 
 from lazygrad.workers.failures import ENDED, Agreement, Failure, Told
-from lazygrad.workers.parts import counts
+from lazygrad.workers.parts import counts, on_card
 
 __all__ = ["Processes"]
 
@@ -44,6 +44,7 @@ class Processes:
         self._others = Told(self.rank, self.size)
         self._begun: list[Any] = []  # sums that nobody has waited for
         self._told: list[Any] = []
+        self._cards: Any = None
         self._looked = time.monotonic()
         self._where: list[tuple[str, int]] = []
         self._where = self.gather((socket.gethostname(), os.getpid()))
@@ -67,9 +68,11 @@ class Processes:
         """The sum over all workers, in place."""
         self.begin(array).wait()
 
-    def begin(self, array: Any) -> Sum:
-        """Begin a sum, in pieces."""
+    def begin(self, array: Any) -> Any:
+        """Begin a sum: in pieces, or, of an array on a GPU, by NCCL."""
         self._ready()
+        if on_card(array):
+            return self._on_cards().begin(array)
         sent = _carried(array)
         flat = sent.reshape(-1)
         step = max(1, PIECE // flat.itemsize)
@@ -83,6 +86,9 @@ class Processes:
     def broadcast(self, array: Any, root: int = 0) -> None:
         """The array of worker ``root``, on all."""
         self._ready()
+        if on_card(array):
+            self._on_cards().broadcast(array, root)
+            return
         sent = np.ascontiguousarray(array)
         self._finish(self._sums.Ibcast(sent.reshape(-1).view(np.uint8), root))
         if sent is not array:
@@ -102,6 +108,9 @@ class Processes:
     def scatter_sum(self, array: Any, out: Any) -> None:
         """This worker's part of the sum."""
         self._ready()
+        if on_card(array):
+            self._on_cards().scatter_sum(array, out)
+            return
         sent, kept = _carried(array), _carried(out)
         self._finish(self._sums.Ireduce_scatter(sent, kept, counts(sent.size, self.size)))
         if kept is not out:
@@ -110,6 +119,9 @@ class Processes:
     def gather_into(self, array: Any, out: Any) -> None:
         """The parts of all."""
         self._ready()
+        if on_card(array):
+            self._on_cards().gather_into(array, out)
+            return
         sent, kept = np.ascontiguousarray(array), np.ascontiguousarray(out)
         size = [count * kept.itemsize for count in counts(kept.size, self.size)]
         self._finish(self._sums.Iallgatherv(sent.view(np.uint8), (kept.view(np.uint8), size)))
@@ -134,6 +146,14 @@ class Processes:
 
     def __repr__(self) -> str:
         return f"<worker {self.rank} of {self.size}, by MPI>"
+
+    def _on_cards(self) -> Any:
+        """NCCL, which is asked for when the first array on a GPU is to be exchanged."""
+        if self._cards is None:
+            from lazygrad.workers.nccl import Cards
+
+            self._cards = Cards(self.gather, self.rank, self.size, self._wait)
+        return self._cards
 
     # Waiting.
 
@@ -238,8 +258,7 @@ class Sum:
 
 def _carried(array: Any) -> Any:
     """The array, if MPI can add it up as it lies; else a copy that it can."""
-    if type(array) is not np.ndarray:
-        array = array.get() if hasattr(array, "get") else np.asarray(array)
+    array = np.asarray(array)
     kind = array.dtype if array.dtype.char in CARRIED else np.dtype(np.float32)
     return np.ascontiguousarray(array, kind)
 

@@ -1,8 +1,10 @@
-"""Which part of an array is whose, where an array is shared out."""
+"""Which part of an array is whose, where an array is shared out; and whether it lies on a GPU."""
 
 from __future__ import annotations
 
-__all__ = ["counts", "part"]
+from typing import Any
+
+__all__ = ["counts", "on_card", "part"]
 
 
 def part(length: int, size: int, rank: int) -> slice:
@@ -13,3 +15,8 @@ def part(length: int, size: int, rank: int) -> slice:
 def counts(length: int, size: int) -> list[int]:
     """How many elements each worker has."""
     return [(lambda s: s.stop - s.start)(part(length, size, rank)) for rank in range(size)]
+
+
+def on_card(array: Any) -> bool:
+    """Whether an array lies on a GPU."""
+    return hasattr(array, "__cuda_array_interface__")
