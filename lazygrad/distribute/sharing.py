@@ -39,10 +39,9 @@ class Sharing:
 
     def __init__(self, made: Graph, among: Among, is_body: bool) -> None:
         self.made, self.among, self.is_body = made, among, is_body
-        self.brought: list[int] = []  # the nodes of the step, as it was, that rows were brought together for
         self._whole: dict[int, Tensor] = {}
         self._split: dict[tuple[int, Split], Tensor] = {}
-        self._cheap: dict[int, bool] = {}
+        self._cheap: list[bool] = []  # of every node so far, whether it is made of nothing
 
     def local_shape(self, shape: Shape, state: State) -> Shape:
         """The shape of what this worker has of a value."""
@@ -129,15 +128,13 @@ class Sharing:
 
     def _is_cheap(self, x: Tensor) -> bool:
         """Whether a value is made of nothing: numbers over and over, draws, and what is computed of these alone."""
-        known = self._cheap.get(x.index)
-        if known is None:
-            node = self.made.nodes[x.index]
-            known = node.of(_full) or node.of(_literal) or node.of(_words) or math.prod(x.shape) == 1
-            if not known and (isinstance(node.op, Elementwise) or node.of(broadcast_to)):
-                operands = [self.made.tensor(i) for i in node.inputs]
-                known = bool(operands) and all(self._is_cheap(t) for t in operands)
-            self._cheap[x.index] = known
-        return known
+        for node in self.made.nodes[len(self._cheap) : x.index + 1]:
+            known = node.of(_full) or node.of(_literal) or node.of(_words)
+            known = known or (isinstance(node.spec, Spec) and node.spec.size == 1)
+            if not known and node.inputs and (node.of(broadcast_to) or _is_formula(node)):
+                known = all(self._cheap[i] for i in node.inputs)
+            self._cheap.append(known)
+        return self._cheap[x.index]
 
     def _made_local(self, x: Tensor, split: Split) -> Tensor | None:
         """This worker's rows of a value that is made of nothing, made as they are in the whole."""
@@ -158,7 +155,7 @@ class Sharing:
             if axis >= 0 and source.shape[axis] != 1:
                 source = self._localized(source, split.at(axis))
             return broadcast_to(source, shape)
-        if isinstance(node.op, Elementwise):
+        if _is_formula(node):
             operands = [self.made.tensor(i) for i in node.inputs]
             return self.again(node, [self.aligned(t, split, x.ndim) for t in operands])
         return None
@@ -182,3 +179,8 @@ class Sharing:
         y = self.again(node, operands)
         spec = node.spec
         return Value(y, WHOLE, spec.shape if isinstance(spec, Spec) else ())
+
+
+def _is_formula(node: Node) -> bool:
+    """Whether a node computes each element of those at the same place; the user's draws are of the whole."""
+    return isinstance(node.op, Elementwise) and not node.op.random

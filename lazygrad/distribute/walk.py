@@ -194,7 +194,6 @@ class _Walk:
 
     def _say(self, i: int, node: Node) -> None:
         """Warn that an op is computed of all rows on every worker."""
-        self.to.brought.append(i)
         if self.to.is_body:
             return
         cure = "It is right, and costs an exchange of all rows; the result is not shared out among the workers."
