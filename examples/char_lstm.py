@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     state, codes = [array[:1] for array in nothing], [np.array([0])]  # the first character in order is a new line
     for _ in range(60 if given.quick else 800):
         code, state = write(codes[-1], *state)
-        codes.append(code)
+        codes.append(lg.to_numpy(code))
     results.number("seconds to write 1,000 characters", 1000 * (time.perf_counter() - began) / (len(codes) - 1))
     finish(results, text.spelled(np.ravel(codes[1:])), [("LSTM", tested[-1], spent)], counts)
     curve(results, learned, tested, counts)

@@ -76,8 +76,9 @@ def picture(text: str) -> Path:
 
 
 def runner(env: lg.VariableEnvironment, step: Callable[..., Any], mode: str) -> Callable[..., Any]:
-    """The step as a function of its arrays: traced at each call, or compiled at the first."""
-    return env.compile(step) if mode == "compile" else partial(env.run, step)
+    """The step as a function of its arrays, which gives NumPy's: traced at each call, or compiled at the first."""
+    run = env.compile(step) if mode == "compile" else partial(env.run, step)
+    return lambda *arrays: lg.to_numpy(run(*arrays))
 
 
 def progress(steps: int, unit: str = "step") -> Any:

@@ -62,13 +62,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         m, n = channels.shape[1:]
         step = prepared(env, decompose, given.mode, channels)
         started = time.perf_counter()
-        u, s, vh = step(channels)
+        u, s, vh = lg.to_numpy(step(channels))
         seconds = time.perf_counter() - started
         results.number(f"seconds for the decompositions of {m}×{n}", seconds)
         drawn.append((f"{name}, {m}×{n}: the original", channels))
         for k in ks:
             parts = u[..., :k], s[..., :k], vh[:, :k], channels
-            restored, error = prepared(env, restore, given.mode, *parts)(*parts)
+            restored, error = lg.to_numpy(prepared(env, restore, given.mode, *parts)(*parts))
             results.number(f"root mean square error of {m}×{n}, k = {k}", error)
             size = f"{100 * ratio(k, m, n):.1f} %"
             rows.append([f"{name} {m}×{n}", k, size, error, f"{-20 * np.log10(error):.1f}", seconds, seconds_there])

@@ -125,7 +125,7 @@ def fitted(env: Any, name: str, guess: Any, likelihood: Any, ys: Any, mode: str)
         return value, lg.hessian(value, x)
 
     value, hessian = runner(env, curvature, mode)(ys)
-    return env[name], np.linalg.inv(-hessian), float(value)
+    return lg.to_numpy(env[name]), np.linalg.inv(-hessian), float(value)
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:

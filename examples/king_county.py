@@ -95,7 +95,7 @@ def train_narrow(
 
     data, held_out = (houses.x[train], houses.y[train]), (houses.x[test], houses.y[test])
     history = lg.fit(compiled(env, step, given), data, epochs=epochs, batch_size=128, validation=held_out, env=env)
-    return lambda x: env.run(lambda ctx, x: model(x), np.asarray(x, np.float32)), history
+    return lambda x: lg.to_numpy(env.run(lambda ctx, x: model(x), np.asarray(x, np.float32))), history
 
 
 def train_ours(table: Any, train: Any, test: Any, epochs: int, seed: int, given: Any) -> tuple[Any, Any]:
@@ -113,7 +113,7 @@ def train_ours(table: Any, train: Any, test: Any, epochs: int, seed: int, given:
     rows = [houses.x, houses.zipcode, houses.y]
     lg.fit(compiled(env, step, given), [column[train] for column in rows], epochs=epochs, batch_size=128, env=env)
     predicted = env.run(lambda ctx, x, z: model(x, z, train=False), houses.x[test], houses.zipcode[test])
-    return houses.logarithm(houses.y[test]), houses.logarithm(predicted)
+    return houses.logarithm(houses.y[test]), houses.logarithm(lg.to_numpy(predicted))
 
 
 def importance(predict: Any, x: Any, y: Any, names: Sequence[str], shuffles: int, rng: Any) -> Any:

@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     noise = np.sqrt(rest.sum() / (rest.size - len(NAMES)))
     flat = jacobian.reshape(-1, len(NAMES))
     covariance = noise**2 * np.linalg.inv(flat.T @ flat)
-    values = np.exp(env["logarithms"])
+    values = np.exp(lg.to_numpy(env["logarithms"]))
     relative = np.sqrt(np.diag(covariance))
     rows = [
         [name, value, value * np.exp(-WIDE * error), value * np.exp(WIDE * error), published]

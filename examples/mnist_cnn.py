@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             ["lazygrad", history["validation_accuracy"][-1], history.epochs, sum(history.seconds)],
         ],
     )
-    filters = env["first/weight"][:, 0]
+    filters = lg.to_numpy(env["first/weight"])[:, 0]
     figure = results.figure("filters", "The 32 filters of the first convolution after training.", (7, 2.2))
     for i, axes in enumerate(figure.subplots(3, 11).flat):
         axes.axis("off")

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     def swing(ctx, angle, parameters):
         return trajectory(angle, parameters)
 
-    true = env.run(swing, ANGLES, TRUE)
+    true = lg.to_numpy(env.run(swing, ANGLES, TRUE))
     observed = true + NOISE * rng.normal(size=true.shape)
 
     logarithms = env.name("logarithms").set(np.log(GUESS))
@@ -68,12 +68,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
 
     step = runner(env, train_step, given.mode)
     losses = [float(step(ANGLES, observed)[0]) for _ in progress(updates)]
-    found = np.exp(env["logarithms"])
+    found = np.exp(lg.to_numpy(env["logarithms"]))
 
     def derivatives(ctx, angle, parameters):
         return lg.jacobian(trajectory(angle, parameters), parameters)
 
-    j = env.run(derivatives, ANGLES, found).reshape(-1, 2)
+    j = lg.to_numpy(env.run(derivatives, ANGLES, found)).reshape(-1, 2)
     uncertain = NOISE * np.sqrt(np.diag(np.linalg.inv(j.T @ j)))
     rows = [
         [name, *row] for name, *row in zip(["length (m)", "friction (1/s)"], TRUE, GUESS, found, uncertain, strict=True)
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
 
     figure = results.figure("swings", "Observed angles, and the swings of the pendulum before and after.", (9, 5))
     times = STEP * np.arange(STEPS + 1)
-    before, after = env.run(swing, ANGLES, GUESS), env.run(swing, ANGLES, found)
+    before, after = (lg.to_numpy(env.run(swing, ANGLES, parameters)) for parameters in (GUESS, found))
     for i, angle in enumerate(ANGLES):
         axes = figure.add_subplot(2, 2, i + 1, title=f"released at {angle} rad")
         axes.set(xlabel="time (s)" if i > 1 else "", ylabel="angle (rad)" if i % 2 == 0 else "")

@@ -102,7 +102,7 @@ def decomposed(env: lg.VariableEnvironment, mode: str, arrays: list[Any]) -> tup
 def attempted(step: Callable[[Any], Any], array: Any) -> Any:
     """The deviations of a batch. If one of it does not converge, each is tried alone."""
     try:
-        return step(array)
+        return lg.to_numpy(step(array))
     except np.linalg.LinAlgError:
         if len(array) == 1:
             return np.full((3, 1), np.nan)

@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
 
     digits_of = [digits.test_x[digits.test_y == label][:2] for label in range(10)]
     originals = np.concatenate([pair[i : i + 1] for i in range(2) for pair in digits_of])
-    draw(results, history, env.run(sample), originals, env.run(reconstruct, originals))
+    draw(results, history, lg.to_numpy(env.run(sample)), originals, lg.to_numpy(env.run(reconstruct, originals)))
     return results.write()
 
 

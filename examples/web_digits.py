@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     def predict(ctx: Any, x: Any) -> Any:
         return lg.nn.softmax(network(x))
 
-    read = predict(digits.test_x).argmax(axis=1)
+    read = lg.to_numpy(predict(digits.test_x)).argmax(axis=1)
     accuracy = float(np.mean(read == digits.test_y))
     results.number("test accuracy", accuracy)
     began = time.perf_counter()

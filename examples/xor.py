@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     step = runner(env, train_step, given.mode)
     curves = np.array([step(X, Y)[0] for _ in progress(epochs, "epoch")])
 
-    answers = env.run(network, X)
+    answers = lg.to_numpy(env.run(network, X))
     solved = ((answers > 0.5) == (Y > 0.5)).all(axis=(1, 2))
     rows = [[f"{x[0]:.0f} xor {x[1]:.0f}", f"{y[0]:.0f}", *answers[:3, i, 0]] for i, (x, y) in enumerate(zip(X, Y))]
     results.table("What the first three networks say", ["", "right", "first", "second", "third"], rows)
@@ -73,7 +73,7 @@ def draw(results, env, network, best):
     """What the best network says of every point of the unit square."""
     side = np.linspace(0, 1, 101)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    surface = env.run(network, grid)[best].reshape(101, 101)
+    surface = lg.to_numpy(env.run(network, grid))[best].reshape(101, 101)
     figure = results.figure("surface", "What the network with the least loss says between the four points.", (6, 5))
     axes = figure.add_subplot(xlabel="first input", ylabel="second input", title="The exclusive or, as learned")
     picture = axes.imshow(surface, origin="lower", extent=(0, 1, 0, 1), cmap="RdYlBu_r", vmin=0, vmax=1)

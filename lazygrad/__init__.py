@@ -30,6 +30,7 @@ from lazygrad import optimize as optimize
 from lazygrad import stats as stats
 from lazygrad import testing as testing
 from lazygrad import visualize as visualize
+from lazygrad.backends.host import to_numpy as to_numpy
 from lazygrad.backends.products import allow_tf32 as allow_tf32
 from lazygrad.derivative.gradient import grad as grad
 from lazygrad.derivative.gradient import jvp as jvp
