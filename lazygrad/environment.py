@@ -227,7 +227,7 @@ class VariableEnvironment(Copied, Working):
             check_step(step)
             check_feeds(feeds)
             precision = None if precision is None else checked_precision(precision, self.dtype)
-            asked = None if check is None else said(check)
+            asked = None if check is None else said(check, self)
             if asked is not None and asked[0] == "gradient":
                 compare(self, step, args, kwargs, feeds, asked[1], precision)
             graph = Graph(self.dtype, self._guides.of(step, precision))

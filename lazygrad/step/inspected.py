@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lazygrad.plan import Plan
 from lazygrad.step.called import step_name
-from lazygrad.step.looking import checked_kind, found, profiled
+from lazygrad.step.looking import alone, checked_kind, found, profiled
 from lazygrad.step.signatures import Signatures
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import Store
@@ -45,7 +45,9 @@ class Inspected:
         Raises:
             TraceError, FeedError: as a call would.
             SpecError: ``runs`` is no whole number from 1 on.
+            GraphError: several workers run the step together.
         """
+        alone(self._env)
         store = self._store
         with store.lock:
             entry, inputs = self._given(args, feeds, kwargs)
@@ -73,6 +75,7 @@ class Inspected:
 
         Raises:
             SpecError: ``kind`` is something else.
+            GraphError: several workers run the step together.
             TraceError, FeedError: as a call would.
         """
         return found(self._env, self._step, args, kwargs, feeds, checked_kind(kind), precision=self._precision)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from lazygrad.engine.runner import Runner
-from lazygrad.errors import FiniteError, GradientError, SpecError, VariableError, nearest, report
+from lazygrad.errors import FiniteError, GradientError, GraphError, SpecError, VariableError, nearest, report
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
@@ -30,9 +30,18 @@ if TYPE_CHECKING:
     from lazygrad.profiling.profile import Profile
     from lazygrad.searching.finding import Finding
 
-__all__ = ["CheckedRunner", "checked_kind", "compare", "found", "profiled", "said"]
+__all__ = ["CheckedRunner", "alone", "checked_kind", "compare", "found", "profiled", "said"]
 
 T = TypeVar("T")
+
+
+def alone(env: VariableEnvironment) -> None:
+    """Raise GraphError where several workers run a step together: one of them cannot look at it by itself."""
+    if env.workers > 1:
+        cure = "Run the program in one process to profile it, or to look for what is wrong with it."
+        what = f"cannot look into a step that {env.workers} workers run together"
+        raise GraphError(report(what, at=here(), cure=cure))
+
 
 CHECKS = ("finite", "gradient")
 NOW, BEFORE = "as they are now", "as they were before the last update"
@@ -59,11 +68,12 @@ def profiled(name: str, store: Store, runner: Runner, inputs: Sequence[Any], run
     return measure.interpreted(given, store.backend, int(runs))
 
 
-def said(check: Any) -> tuple[str, str | None] | None:
+def said(check: Any, env: VariableEnvironment) -> tuple[str, str | None] | None:
     """What ``check=`` asks for: nothing, or ``"finite"``, or ``"gradient"`` and of which variable, if that is said.
 
     Raises:
         SpecError: it asks for something else.
+        GraphError: several workers run the steps of the environment.
     """
     if check is None:
         return None
@@ -71,6 +81,7 @@ def said(check: Any) -> tuple[str, str | None] | None:
     if kind not in CHECKS or (path is not None and (kind != "gradient" or not isinstance(path, str))):
         cure = 'It is "finite", "gradient", or ("gradient", the path of a variable).'
         raise SpecError(report(f"cannot check {check!r:.60}", at=here(), cure=cure))
+    alone(env)
     return kind, path
 
 
@@ -212,6 +223,7 @@ def _written(
     precision: str | None,
 ) -> T:
     """What ``look`` makes of a step that has just been written; what that registered is taken back."""
+    alone(env)
     store = env._store
     with store.lock:
         store.check_idle()

@@ -151,7 +151,7 @@ def fit(
         trained.check(batches.tables, batch)
     held_out = _validation(step, evaluate, validation, weights, metrics, env, batches, asked)
     check_workers(env, [batches] if held_out is None else [batches, held_out.batches], epochs)
-    checks = said(check)
+    checks = said(check, env)
     watch = Watch(env, trained, on_nonfinite, searches=checks == ("finite", None))
     if checks is not None and checks[0] == "gradient":
         args, named = trained.given(next(iter(batches.samples())))

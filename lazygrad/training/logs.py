@@ -61,16 +61,21 @@ class _Log(Callback):
     def after_batch(self, training: Training) -> None:
         """A line, if every batch has one."""
         if self.every == "batch":
-            self._add(training, training.epoch + 1, {"batch": training.batch}, training.batch_metrics)
+            self._saved(training, training.epoch + 1, {"batch": training.batch}, training.batch_metrics)
 
     def after_epoch(self, training: Training) -> None:
         """A line, unless every batch had one."""
         if self.every == "epoch":
             values = dict(training.metrics) | _rates(training)
-            self._add(training, training.epoch, {"seconds": training.history.seconds[-1]}, values)
+            self._saved(training, training.epoch, {"seconds": training.history.seconds[-1]}, values)
 
-    def _add(self, training: Training, epoch: int, more: Values, values: Values) -> None:
+    def _saved(self, training: Training, epoch: int, more: Values, values: Values) -> None:
+        """Write a row; of several workers one does so."""
         row = {"epoch": epoch, **more, **values}
+        with training.env._store.lock:
+            training.env._store.saved(f"write {os.fspath(self.path)!r}", lambda: self._add(epoch, row))
+
+    def _add(self, epoch: int, row: Values) -> None:
         try:
             if not self._begun:
                 kept = self._kept(epoch)
@@ -217,21 +222,30 @@ class TensorBoard(Callback):
         if self.every == "batch":
             done = training.epoch * training.batches if training.batches is not None else None
             self._count = self._count + 1 if done is None else done + training.batch
-            self._add("train", self._count, {f"batch/{k}": v for k, v in training.batch_metrics.items()})
+            self._saved(training, self._count, {f"batch/{k}": v for k, v in training.batch_metrics.items()}, {})
 
     def after_epoch(self, training: Training) -> None:
         """The means, and the rate."""
         own = {name: v for name, v in training.metrics.items() if not name.startswith(PREFIX)}
         others = {name.removeprefix(PREFIX): v for name, v in training.metrics.items() if name.startswith(PREFIX)}
-        self._add("train", training.epoch, own | _rates(training))
-        if others:
-            self._add("validation", training.epoch, others)
-        for writer in self._writers.values():
-            writer.flush()
+        self._saved(training, training.epoch, own | _rates(training), others)
 
     def after_training(self, training: Training) -> None:
         """Close the files."""
         self._close()
+
+    def _saved(self, training: Training, step: int, own: Mapping[str, float], others: Mapping[str, float]) -> None:
+        """Write what there is of the training, and of the validation set; of several workers one does so."""
+
+        def write() -> None:
+            self._add("train", step, own)
+            if others:
+                self._add("validation", step, others)
+            for writer in self._writers.values():
+                writer.flush()
+
+        with training.env._store.lock:
+            training.env._store.saved(f"write to {os.fspath(self.folder)!r}", write)
 
     def _add(self, which: str, step: int, values: Mapping[str, float]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog

@@ -138,3 +138,29 @@ def test_a_worker_that_is_interrupted_tells_the_others() -> None:
         return sys.version
 
     assert side_by_side(2, work) == ["KeyboardInterrupt", "WorkerError"]
+
+
+def test_one_worker_writes_the_log(tmp_path: Path) -> None:
+    """A line an epoch, however many workers there are, and as one alone would write it."""
+    log = tmp_path / "log.csv"
+    side_by_side(2, lambda c: train(c, callbacks=lg.CSVLog(log)))
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert ["epoch", "1", "2", "3"] == [line.split(",")[0] for line in lines]
+
+
+def test_a_step_of_several_workers_is_looked_at_by_none() -> None:
+    """All are told so, and nothing waits for another."""
+    env, _ = side_by_side(2, lambda c: (lg.VariableEnvironment(workers=c), 0))[0]
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.sum(x)
+
+    cure = "cannot look into a step that 2 workers run together"
+    assert all(cure in text for text in told(2, lambda c: train(c, check="finite"), lg.GraphError))
+    for look in (
+        lambda: env.compile(step).profile(X),
+        lambda: env.compile(step).find("nan", X),
+        lambda: env.run(step, X, check="finite"),
+    ):
+        with pytest.raises(lg.GraphError, match=cure):
+            look()
