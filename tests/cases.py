@@ -87,6 +87,8 @@ EXEMPT = {
     **dict.fromkeys(
         ("halved", "packed", "unpacked", "later"), "written by passes alone: tests/test_mixed_precision.py"
     ),
+    **dict.fromkeys(("replicated", "total", "begins", "waits"), "of several workers: tests/workers"),
+    **dict.fromkeys(("word_from", "words_from"), "draw the words of some rows, for a pass alone: tests/workers"),
     "apart": "tells apart what the derivative of a solution depends on: tests/test_implicit.py",
     "group": "joins update ops, computes nothing",
     "ravel": "gives a function too: tests/ops/test_array_functions.py",
