@@ -36,8 +36,9 @@ def exchanged(graph: Graph, among: Among) -> Graph:
     if not any(node.of(_total) or node.of(_replicated) for node in graph.nodes):
         return graph
     levels = _levels(graph)
-    order = _order(graph, levels)
-    return _written(graph, order, _packs(graph, order, levels), among)
+    order = _order(graph, levels, levels)
+    packs = _packs(graph, order, levels)
+    return _written(graph, _order(graph, levels, _latest(graph, packs)), packs, among)
 
 
 def _levels(graph: Graph) -> list[int]:
@@ -52,8 +53,17 @@ def _levels(graph: Graph) -> list[int]:
     return levels
 
 
-def _order(graph: Graph, levels: Sequence[int]) -> list[int]:
-    """The nodes in the order in which they are computed."""
+def _latest(graph: Graph, packs: Sequence[Pack]) -> list[int]:
+    """For every node the last of the packs that it needs, counted from 1; 0 for none."""
+    of = {i: number + 1 for number, pack in enumerate(packs) for i in pack.totals}
+    latest: list[int] = []
+    for i, node in enumerate(graph.nodes):
+        latest.append(max([of.get(i, 0), *(latest[j] for j in node.inputs)]))
+    return latest
+
+
+def _order(graph: Graph, levels: Sequence[int], late: Sequence[int]) -> list[int]:
+    """The nodes in the order in which they are computed; those that come last by how late what they need is there."""
     feeds = bytearray(len(graph.nodes))
     for i in range(len(graph.nodes) - 1, -1, -1):
         node = graph.nodes[i]
@@ -63,7 +73,7 @@ def _order(graph: Graph, levels: Sequence[int]) -> list[int]:
             for j in node.inputs:
                 feeds[j] = 1
     last = max(levels) + 1
-    return sorted(range(len(levels)), key=lambda i: (levels[i] if feeds[i] else last, i))
+    return sorted(range(len(levels)), key=lambda i: (levels[i], 0, i) if feeds[i] else (last, late[i], i))
 
 
 def _packs(graph: Graph, order: Sequence[int], levels: Sequence[int]) -> list[Pack]:

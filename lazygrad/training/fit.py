@@ -86,7 +86,8 @@ def fit(
             from 0 on), or a generator, if one epoch or ``batches_per_epoch`` is asked for.
         epochs: how many there are in all, those of a checkpoint included.
         batch_size: examples in a batch; the last batch of an epoch holds what is left over. Batches that come one by
-            one stay as they are, in their order.
+            one stay as they are, in their order. In an environment with ``workers`` they are those of all processes
+            together: each is given its rows of every batch, and the step means the whole batch.
         validation: data like ``data`` on which the metrics are taken after every epoch, as ``validation_...``.
         evaluate: the step for validation, if it is another one. It changes nothing.
         callbacks: one or several: :class:`EarlyStopping`, :class:`BestWeights`, another :class:`Callback`, or functions

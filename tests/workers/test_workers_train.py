@@ -131,6 +131,7 @@ def test_explain_shows_what_is_exchanged() -> None:
     assert 4 * (600 * 500 + 500 + 500 * 10 + 10 + 1) == sum(int(w[3].replace(",", "")) for w in words)
     assert [2, 3] == [int(w[1]) for w in words]  # the first piece is full with the larger matrix
     assert all(int(w[w.index("node") + 1].rstrip(",")) < int(w[-1]) for w in words)
+    assert int(words[0][-1]) < int(words[1][-1])  # what is needed of the first is computed while the second travels
 
 
 def test_batches_that_come_one_by_one_are_shared_out() -> None:
