@@ -92,7 +92,7 @@ class Device(Backend, Protocol):
         """What the GPU is, as NVIDIA's compilers call it: ``sm_80``."""
 
     def check(self) -> None:
-        """Raise BackendError if another GPU than that of the environment is the current one."""
+        """Have a run come after the one before it, or raise BackendError: another GPU is the current one."""
 
     def full(self, what: str, needed: list[str], reason: BaseException) -> Exception:
         """The error that there is not enough memory: for what, and how much is needed."""

@@ -320,13 +320,23 @@ class CupyBackend:
         assert count > 0
         self._cupy = cupy
         self._device = cupy.cuda.runtime.getDevice()
+        self._stream = cupy.cuda.get_current_stream()
         self.xp = CupyNamespace(cupy)
 
     def check(self) -> None:
-        """Raise BackendError if another GPU than that of the environment is CuPy's current one."""
-        current = self._cupy.cuda.runtime.getDevice()
+        """Have a run come after the one before it: on another stream it waits there; on another GPU it cannot.
+
+        Raises:
+            BackendError: another GPU than that of the environment is CuPy's current one.
+        """
+        cuda = self._cupy.cuda
+        current = cuda.runtime.getDevice()
         if current != self._device:
             raise remedies.another_current(self._device, current)
+        stream = cuda.get_current_stream()
+        if stream != self._stream:  # runs share variables and an arena
+            stream.wait_event(self._stream.record())
+            self._stream = stream
 
     def asarray(self, array: Any, dtype: Any = None) -> Any:
         """An array on the GPU."""

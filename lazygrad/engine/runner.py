@@ -202,6 +202,11 @@ class Runner:
         needed = [f"needed:  {self.plan.peak_bytes:,} bytes in which it works, beside variables, inputs and results"]
         return cast(Device, self.backend).full("cannot run a step", needed, reason)
 
+    @property
+    def may_be_late(self) -> bool:
+        """Whether a run may still turn out to have failed after it was committed."""
+        return self.native is not None and not self.native.synchronous
+
     def has_failed(self) -> bool:
         """Whether it is known already, without waiting, that one of the runs that are late has failed."""
         return self.native is not None and self.native.failure(wait=False) > 0

@@ -71,7 +71,7 @@ class Store:
         scope: the outermost one that has begun.
         among: the workers that run the same steps.
         guard: keeps them together, if there are several.
-        unsure: the plan whose runs are late, and the state before the first of them; None if none ever were.
+        unsure: the plan whose runs are late, and the state before the first of them; None if none are.
         is_widening_said: whether it was said that a step computes in a wider dtype.
     """
 
@@ -265,7 +265,7 @@ class Store:
             state = self.state
             parity, runs, _, late = state
             if not late:
-                self.unsure = runner, state
+                self.unsure = (runner, state) if runner.may_be_late else None
             runner.number = late + 1
             result = pack(self._run(runner, runner.run, inputs, parity, runs))
             late = late + 1 if runner.is_late else 0

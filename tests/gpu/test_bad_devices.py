@@ -197,6 +197,21 @@ def test_a_step_on_another_gpu_than_its_variables_is_refused(steps: int, monkeyp
     assert before == numbers(env)
 
 
+@pytest.mark.parametrize("native", ["off", "wait"])
+def test_a_run_on_another_stream_waits_there_for_the_one_before(native: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share variables, and the arena; on the same stream they come in order by themselves."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", native)
+    _, step, arrays = trained()
+    before = cupy_double.counts.copy()
+    stream = sys.modules["cupy"].cuda.Stream(non_blocking=True)
+    step(*arrays)
+    with stream:
+        step(*arrays), step(*arrays)
+    assert 1 == (cupy_double.counts - before)["streams that wait for another"]
+    step(*arrays)
+    assert 2 == (cupy_double.counts - before)["streams that wait for another"]
+
+
 def test_a_full_gpu_is_told_with_the_bytes_that_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where results are made, and where numbers are sent; nothing is changed, and it goes on where there is room."""
     env, step, arrays = trained(wait=True)
