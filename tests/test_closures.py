@@ -360,3 +360,48 @@ def test_paths_are_read_off_the_code() -> None:
     assert Path("own", ("self", "a", "b")) in found
     assert Path("cell", ("outer",)) in found
     assert not any(path.names[0] in ("local", "x") for path in found)
+
+
+class Scaled(lg.nn.Layer):
+    """A layer of the user's, which reads an attribute of its own."""
+
+    def __init__(self, env: Any, name: str | None = None, scale: float = 2.0) -> None:
+        super().__init__(env, name)
+        self.scale = scale
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.scale
+
+
+def test_what_a_layer_of_the_users_reads_of_itself_is_noticed() -> None:
+    """Although every call of a layer goes through what marks its nodes."""
+    env = lg.VariableEnvironment(seed=0)
+    layer = Scaled(env, "scaled")
+    fast = env.compile(lambda ctx, x: lg.sum(layer(x)))
+    assert 6.0 == fast(np.ones(3, np.float32))
+    layer.scale = 5.0
+    assert 15.0 == fast(np.ones(3, np.float32))
+
+
+def test_steps_that_are_layers_keep_the_names_of_their_arguments() -> None:
+    """Those of two layers are not taken for each other's."""
+
+    class First(lg.nn.Layer):
+        """A step with two arguments."""
+
+        def __call__(self, ctx: Any, one: Any, two: Any) -> Any:
+            return one + two
+
+    class Second(lg.nn.Layer):
+        """A step with other names for them."""
+
+        def __call__(self, ctx: Any, left: Any, right: Any) -> Any:
+            return left - right
+
+    env = lg.VariableEnvironment(seed=0)
+    x = np.ones(3, np.float32)
+    for kind, names in ((First, ["one", "two"]), (Second, ["left", "right"])):
+        layer = kind(env)
+        for step in (layer, layer.__call__):
+            graph = env.trace(step, x, x)
+            assert names == [node.params["name"] for node in graph.nodes if node.op.name == "placeholder"]

@@ -14,7 +14,7 @@ from lazygrad.errors import Origin
 if TYPE_CHECKING:
     from lazygrad.graph.tensor import Tensor
 
-__all__ = ["function", "functions", "here", "level", "author"]
+__all__ = ["function", "functions", "here", "level", "author", "unsigned"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +42,11 @@ class _Author(threading.local):
 
 
 author = _Author()
+
+
+def unsigned(function: Any) -> Any:
+    """A function as it was written, of one that marks what it writes as its layer's; any other one as it is."""
+    return getattr(function, "_unsigned", function)
 
 
 def here(part: str = "forward") -> Origin:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import GraphError, Origin, report
-from lazygrad.graph.registry import here
+from lazygrad.graph.registry import here, unsigned
 from lazygrad.values.foreign import has_dlpack, on_device
 
 __all__ = ["argument_names", "check_step", "defined", "is_array", "step_name"]
@@ -37,7 +37,7 @@ def step_name(step: Any) -> str:
 
 def defined(step: Any) -> Origin | None:
     """Where a step is defined."""
-    code = getattr(step, "__code__", None)
+    code = getattr(unsigned(step), "__code__", None)
     return None if code is None else Origin(code, -1)
 
 
@@ -46,7 +46,7 @@ _NAMES: weakref.WeakKeyDictionary[Any, list[str]] = weakref.WeakKeyDictionary() 
 
 def argument_names(step: Callable[..., Any], count: int) -> list[str]:
     """What the step calls its positional arguments after the context."""
-    code = getattr(step, "__code__", None)
+    code = getattr(unsigned(step), "__code__", None)
     names = _NAMES.get(code) if code is not None else None
     if names is None:
         try:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.graph.graph import freeze
+from lazygrad.graph.registry import unsigned
 from lazygrad.step.bytecode import Path, is_library, paths, static
 
 __all__ = ["Closure"]
@@ -129,6 +130,7 @@ class _Walk:
                 self._function(call, value)
 
     def _function(self, function: types.FunctionType, own: Any) -> None:
+        function = unsigned(function)
         key = (function, id(own))
         if key in self._seen or len(self._seen) >= FUNCTIONS or function.__code__ in self._apart:
             return

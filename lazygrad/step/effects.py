@@ -10,6 +10,7 @@ from lazygrad.define.region import Region
 from lazygrad.errors import GraphError, report
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
+from lazygrad.graph.registry import unsigned
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.passing import _hook, _show
 from lazygrad.ops.source import assign, placeholder
@@ -44,7 +45,7 @@ def called(graph: Graph) -> set[CodeType]:
     nodes = [graph.nodes[i] for i in graph.impure]
     settings = [value for node in nodes for value in node.params.values() if callable(value)]
     inner = [called(body.graph) for node in nodes if isinstance(node.op, Region) for body in bodies(node)]
-    codes = [getattr(getattr(value, "__func__", value), "__code__", None) for value in settings]
+    codes = [getattr(unsigned(getattr(value, "__func__", value)), "__code__", None) for value in settings]
     return {code for code in codes if code is not None}.union(*inner)
 
 

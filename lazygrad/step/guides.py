@@ -9,6 +9,7 @@ from typing import Any
 from lazygrad.backends.base import Backend
 from lazygrad.engine.runner import Runner
 from lazygrad.graph.graph import Graph
+from lazygrad.graph.registry import unsigned
 from lazygrad.plan import Plan
 
 __all__ = ["Guides", "planned"]
@@ -66,4 +67,5 @@ def _code(step: Any) -> Any:
     step = getattr(step, "__func__", step)
     if not hasattr(step, "__code__"):
         step = getattr(type(step).__call__, "__func__", type(step).__call__)
+    step = unsigned(step)
     return getattr(step, "__code__", step)

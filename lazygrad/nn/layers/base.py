@@ -6,6 +6,7 @@ import functools
 import re
 import zlib
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -58,6 +59,7 @@ def _signed(call: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             author.layer = before
 
+    called._unsigned = call  # type: ignore[attr-defined]
     return called
 
 
@@ -94,7 +96,7 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = _all_or_nothing(cls.__init__)  # type: ignore[method-assign]
-        if "__call__" in vars(cls):
+        if isinstance(vars(cls).get("__call__"), FunctionType):
             setattr(cls, "__call__", _signed(vars(cls)["__call__"]))  # noqa: B010 - the type of a class has one too
 
     def __init__(self, env: Owner, name: str | None = None) -> None:
