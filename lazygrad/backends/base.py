@@ -53,6 +53,18 @@ class Namespace(Protocol):
     def matmul_of_halves(self, a: Any, b: Any, out: Any = None) -> Any:
         """A product of float32 whose operands are numbers of 16 bits: any way of multiplying will do that has those."""
 
+    def windows_folded(self, how: str, x: Any, places: Sequence[Any]) -> Any:
+        """The ``sum`` or ``max`` of all windows of ``x`` at once.
+
+        Args:
+            how: which.
+            x: the array.
+            places: row and column of each place in a window, with the slice that takes the elements there.
+        """
+
+    def windows_back(self, columns: Any, shape: Any, places: Sequence[Any]) -> Any:
+        """Windows, whose rows and columns are the first axes, added where they lie in an array of ``shape``."""
+
     def lu(self, a: Any) -> Any:
         """The permutation, lower and upper triangular factor of each matrix of a batch, as matrices of its dtype."""
 

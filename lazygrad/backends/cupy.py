@@ -19,6 +19,7 @@ from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
 from lazygrad.backends.products import Products
 from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
+from lazygrad.backends.windows import windows_back, windows_folded
 from lazygrad.errors import DeviceMemoryError
 from lazygrad.graph.casting import saturated
 from lazygrad.philox import word_at
@@ -195,6 +196,14 @@ class CupyNamespace:
         if order not in self._orders:
             self._orders[order] = self._cupy.asarray(order)  # sent once
         return polygamma(self._orders[order], x)
+
+    def windows_folded(self, how: str, x: Any, places: Any) -> Any:
+        """The ``sum`` or ``max`` of all windows; see :mod:`lazygrad.backends.windows`."""
+        return windows_folded(self._cupy, how, x, places)
+
+    def windows_back(self, columns: Any, shape: Any, places: Any) -> Any:
+        """Windows added where they lie; see :mod:`lazygrad.backends.windows`."""
+        return windows_back(self._cupy, columns, shape, places)
 
     def repeated(self, most: int, state: Any, turn: Any) -> Any:
         """A loop over elements; see :mod:`lazygrad.backends.repeated`."""

@@ -11,6 +11,7 @@ from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
 from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
+from lazygrad.backends.windows import windows_back, windows_folded
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.casting import cast
 from lazygrad.graph.registry import here
@@ -83,6 +84,8 @@ class NumpyNamespace:
     elements = staticmethod(elements)
     added = staticmethod(added)
     placed = staticmethod(placed)
+    windows_folded = staticmethod(functools.partial(windows_folded, np))
+    windows_back = staticmethod(functools.partial(windows_back, np))
     lu = staticmethod(lu)
     solve_triangular = staticmethod(solve_triangular)
     matmul_of_halves = np.matmul  # of float32, as any

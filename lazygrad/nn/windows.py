@@ -120,10 +120,8 @@ def _folded(columns: Shape, shape: Pair, stride: Pair, dilation: Pair) -> Shape:
 )
 def _fold(xp: Any, columns: Array, *, shape: Pair, stride: Pair, dilation: Pair) -> Any:
     """Windows laid back where they came from; where they overlap they add up."""
-    out = xp.zeros((*columns.shape[2:-2], *shape), columns.dtype)
-    for i, j, place in _places(out.shape, columns.shape[:2], stride, dilation):
-        out[place] += columns[i, j]
-    return out
+    whole = (*columns.shape[2:-2], *shape)
+    return xp.windows_back(columns, whole, tuple(_places(whole, columns.shape[:2], stride, dilation)))
 
 
 def _pooled(x: Shape, size: Pair, stride: Pair, dilation: Pair) -> Shape:
@@ -144,10 +142,7 @@ def _pooled(x: Shape, size: Pair, stride: Pair, dilation: Pair) -> Shape:
 )
 def _window_sum(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair) -> Any:
     """Sum of every window of the last two axes."""
-    out = xp.zeros(_pooled(x.shape, size, stride, dilation), x.dtype)
-    for _, _, place in _places(x.shape, size, stride, dilation):
-        out += x[place]
-    return out
+    return xp.windows_folded("sum", x, tuple(_places(x.shape, size, stride, dilation)))
 
 
 # Elements of a window that tie share the cotangent equally, as those of lg.max do. Padding takes no part: it is no
@@ -170,11 +165,7 @@ def _to_winners(g: Tensor, y: Tensor, x: Tensor, size: Pair, stride: Pair, dilat
 )
 def _window_max(xp: Any, x: Array, *, size: Pair, stride: Pair, dilation: Pair, ends: Pairs = UNPADDED) -> Any:
     """Largest element of every window of the last two axes, of which ``ends`` at the borders is padding."""
-    parts = [x[place] for _, _, place in _places(x.shape, size, stride, dilation)]
-    out = parts[0].copy()
-    for part in parts[1:]:
-        xp.maximum(out, part, out=out)
-    return out
+    return xp.windows_folded("max", x, tuple(_places(x.shape, size, stride, dilation)))
 
 
 @function

@@ -20,7 +20,7 @@ from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
 from lazygrad.engine.lower.small import FEW, VOLUME, Settings, Unrolled, is_small, written
 from lazygrad.engine.trace.calls import calls_of, play
-from lazygrad.engine.trace.reading import Decomposed, Folded, Gathered, Multiplied, Scattered, read
+from lazygrad.engine.trace.reading import Decomposed, Folded, Gathered, Multiplied, Scattered, Windowed, read
 from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
@@ -33,8 +33,6 @@ __all__ = ["NATIVE", "Classified", "Way", "decomposes"]
 PLACE = Spec((), np.dtype(np.uint64))  # of the number of an element
 NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
-
-
 Fits = Callable[[Any, int], bool]
 
 
@@ -163,6 +161,8 @@ class Classified:
             return Way.PRODUCT
         if not op.own:
             return Way.CALLBACK
+        if self.hosted and isinstance(what, Windowed) and what.is_small and node.spec.dtype != np.bool_:
+            return Way.FOLD
         if isinstance(what, Gathered):
             return Way.LAZY
         if isinstance(what, Scattered) and what.adds and self._is_segments(node, what):
@@ -180,7 +180,7 @@ class Classified:
         self.inside[i] = tuple(
             [self.__class__(native_plan(use.body), self._lapack, self._fits, self.hosted) for use in loop.uses]
         )
-        called = [(ways, which) for ways in self.inside[i] for which in ways.called()]
+        called = [(ways, k) for ways in self.inside[i] for k in range(len(ways.way)) if ways.stops(k)]
         if not called:
             return Way.REPEAT
         if self._fits is not None and self._fits(self, i):
@@ -191,9 +191,9 @@ class Classified:
         del self.inside[i]
         return Way.CALLBACK
 
-    def called(self) -> list[int]:
-        """The nodes that a body must not have, as they are called back."""
-        return [i for i, way in enumerate(self.way) if way is Way.CALLBACK and not (self.hosted and self._is_plain(i))]
+    def stops(self, i: int) -> bool:
+        """Whether a node of a body is called back, and the body may not do that."""
+        return self.way[i] is Way.CALLBACK and not (self.hosted and self._is_plain(i))
 
     def _is_plain(self, i: int) -> bool:
         """Whether what is called back depends on its operands alone, which are arrays of native dtypes, not empty."""

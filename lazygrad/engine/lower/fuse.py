@@ -25,6 +25,7 @@ from lazygrad.engine.lower import describe
 from lazygrad.engine.lower.index import Affine, Index, contiguous, identity
 from lazygrad.engine.lower.kernels import Kernel, OverRows, Part, Statement
 from lazygrad.engine.lower.ways import Way, Ways
+from lazygrad.engine.trace.reading import Windowed
 from lazygrad.graph.spec import Shape
 
 __all__ = ["Draft", "Entry", "fused"]
@@ -160,6 +161,10 @@ class _Fusion:
                 self._add(describe.segmented(ways, i))
             elif way is Way.COPIES:
                 self._copies(i)
+            elif way is Way.FOLD and isinstance(ways.reading.get(i), Windowed):
+                from lazygrad.engine.lower.windows import windowed  # not for a CPU
+
+                self.place[i] = self._add(windowed(ways, i))
             elif way is Way.FOLD:
                 self._add(describe.folded(ways, i))
             elif i in ways.stored:

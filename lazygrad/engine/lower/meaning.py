@@ -166,7 +166,7 @@ def _place(s: Statement, at: Iterable[int]) -> int:
     """Where in what it writes the number goes that a statement computes where its loops stand at ``at``."""
     index = [Index(n) for n in at]
     if isinstance(s.target, Part):
-        return s.target.place.of(index)[0].start
+        return s.target.place.of([n for axis, n in enumerate(index) if axis not in s.axes])[0].start
     if len(s.spec.shape) == len(s.shape):
         kept = [Index() if axis in s.axes else n for axis, n in enumerate(index)]
     else:

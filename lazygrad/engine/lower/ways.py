@@ -16,7 +16,7 @@ from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import NATIVE, Classified, Fits, Way
 from lazygrad.engine.lower.index import Affine, Index, View, in_order
 from lazygrad.engine.lower.regions import looped
-from lazygrad.engine.trace.reading import Gathered
+from lazygrad.engine.trace.reading import Gathered, Windowed
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
@@ -65,11 +65,12 @@ class Ways(Classified):
                 self.stored.add(i)
         for i, node in enumerate(self.nodes):
             if self.way[i] is Way.SCATTER:
-                start = node.inputs[0]
-                self._need_view(start)
-                view = self.view(start)
-                if view is not None and not view.is_contiguous:
-                    self._need(start)
+                self._in_order(node.inputs[0])
+            if isinstance(self.reading.get(i), Windowed) and self.way[i] is Way.FOLD:
+                self._need_view(node.inputs[0])
+                view = self.view(node.inputs[0])
+                if view is not None and min(view.steps) < 0:
+                    self._need(node.inputs[0])
             if self.way[i] in (Way.PRODUCT, Way.LAPACK, Way.CALLBACK) and node.op is not item:
                 for j in node.inputs:
                     self._need_view(j)
@@ -79,6 +80,13 @@ class Ways(Classified):
                 self._lazy(i, node)
             if self.way[i] is Way.LAZY:
                 self._weigh(i, node)
+
+    def _in_order(self, j: int) -> None:
+        """Node ``j`` must lie in memory in order."""
+        self._need_view(j)
+        view = self.view(j)
+        if view is not None and not view.is_contiguous:
+            self._need(j)
 
     def _given(self, node: Node) -> None:
         """Operands of a repeat lie in order; of one that it goes through, every slice does."""

@@ -84,7 +84,10 @@ def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:
     wrote = {s.target.node if isinstance(s.target, Part) else s.node for s in kernel.statements}
     kept = {n for n in wrote if n in kernel.stored or n not in own}
     ops = [(ways.nodes[s.node] if s.small is None else ways.nodes[s.small.base]).op for s in kernel.statements]
-    names = ["copy" if s.target is not None else op.name for s, op in zip(kernel.statements, ops, strict=True)]
+    names = [
+        "copy" if s.target is not None and s.fold is None else op.name
+        for s, op in zip(kernel.statements, ops, strict=True)
+    ]
     rows = " × ".join(map(str, kernel.rows)) or "1"
     return (
         ", ".join(names),

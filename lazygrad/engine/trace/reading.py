@@ -16,7 +16,7 @@ from lazygrad.engine.trace.calls import Unseen, calls_of, play
 from lazygrad.engine.trace.tracing import NotTraced, Stand
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "read"]
+__all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "Windowed", "read"]
 
 
 class Folded(NamedTuple):
@@ -41,6 +41,18 @@ class Scattered(NamedTuple):
     values: int
     pattern: tuple[Any, ...]
     adds: bool
+
+
+class Windowed(NamedTuple):
+    """What is made of windows of so many elements: their ``sum`` or ``max``, or they are laid ``back``."""
+
+    how: str
+    size: int
+
+    @property
+    def is_small(self) -> bool:
+        """Whether lanes can be windows, as what all of them hold is little."""
+        return self.size <= 48
 
 
 class Decomposed(NamedTuple):
@@ -125,6 +137,14 @@ class _Reading:
         """An addition."""
         return Scattered(values.number, pattern, True) if x.number == 0 else None
 
+    def windows_folded(self, how: str, x: Whole, places: Any) -> Windowed | None:
+        """A number of every window."""
+        return Windowed(how, len(places)) if x.number == 0 else None
+
+    def windows_back(self, columns: Whole, shape: Any, places: Any) -> Windowed | None:
+        """Windows added up."""
+        return Windowed("back", len(places)) if columns.number == 0 else None
+
     def placed(self, x: Whole, pattern: tuple[Any, ...], values: Whole) -> Scattered | None:
         """Elements that are written."""
         return Scattered(values.number, pattern, False) if x.number == 0 else None
@@ -141,4 +161,4 @@ def _read(op: Declared, kernel: Any, specs: tuple[Spec, ...], params: Unseen, ke
         found = play(op, calls_of(op, specs, params, key), _Reading(params), map(Whole, range(len(specs))))
     except NotTraced:
         return None
-    return found if isinstance(found, (Decomposed, Folded, Multiplied, Scattered, Gathered)) else None
+    return found if isinstance(found, (Decomposed, Folded, Multiplied, Scattered, Gathered, Windowed)) else None
