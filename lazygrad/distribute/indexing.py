@@ -47,7 +47,7 @@ def _read(pattern: Sequence[Any], indices: Sequence[Value]) -> _Pattern:
         if isinstance(part, str):
             arrays.append(axis)
             made += len(joint) if together and place == places[0] else 0
-        else:
+        elif part is None or isinstance(part, slice):  # a whole number takes an axis, and makes none
             if part is not None:
                 taken[axis] = made
             made += 1

@@ -93,8 +93,8 @@ def beside(to: Sharing, value: Value, split: Split, ndim: int) -> Tensor:
 def _of_parts(to: Sharing, node: Node, given: Sequence[Value]) -> Value | None:
     """What is linear in parts has parts too."""
     parts = [v.state is PART for v in given]
-    if not any(parts) or cast(Spec, node.spec).dtype.kind != "f":
-        return None
+    if not any(parts) or cast(Spec, node.spec).dtype.kind != "f" or any(v.local.dtype.kind != "f" for v in given):
+        return None  # of booleans a sum is "or"
     shape = shape_of(node)
     small = all(math.prod(shape) <= math.prod(v.shape) for v, is_part in zip(given, parts, strict=True) if is_part)
     op: Any = node.op
@@ -118,7 +118,7 @@ def _reduction(to: Sharing, node: Node, given: Sequence[Value]) -> Value | None:
     (x,) = given
     axes, shape = node.params["axis"], shape_of(node)
     if x.split is None:
-        if x.state is PART and node.of(added):
+        if x.state is PART and node.of(added) and x.local.dtype.kind != "b":
             return Value(to.again(node, [x.local]), PART, shape)
         return to.copied(node, [to.whole(x)])
     if x.split.axis not in axes:

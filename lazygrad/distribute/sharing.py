@@ -51,9 +51,9 @@ class Sharing:
         """The sum over all workers."""
         if self.is_body:
             raise Inside
-        if x.dtype.char != "e":
-            return _total(x, among=self.among)
-        return astype(_total(astype(x, np.float32), among=self.among), x.dtype)  # MPI knows no halves
+        travels = _travels(x.dtype)
+        found = _total(x if travels is None else astype(x, travels), among=self.among)
+        return found if travels is None else astype(found, x.dtype)
 
     # To all workers.
 
@@ -71,8 +71,8 @@ class Sharing:
         """The rows of all workers: each puts its own between zeros, and these are added up."""
         split = cast(Split, value.split)
         x, dtype = value.local, value.local.dtype
-        narrow = np.float32 if dtype.char == "e" else np.int64 if dtype.kind == "b" else None
-        x = x if narrow is None else astype(x, narrow)
+        travels = _travels(dtype)
+        x = x if travels is None else astype(x, travels)
         part = part_of(split.rows, self.among.size, self.among.rank)
         front, back = value.shape[: split.axis], value.shape[split.axis + 1 :]
         x = reshape(x, (*front, split.before, part.stop - part.start, split.unit, *back))
@@ -81,7 +81,7 @@ class Sharing:
         before[place], after[place] = part.start, split.rows - part.stop
         x = self.total(_pad(x, before=tuple(before), after=tuple(after)))
         x = reshape(x, value.shape)
-        return x if narrow is None else astype(x, dtype)
+        return x if travels is None else astype(x, dtype)
 
     def each(self, y: Tensor) -> Tensor:
         """What every worker has, one after the other along a new first axis."""
@@ -179,6 +179,11 @@ class Sharing:
         y = self.again(node, operands)
         spec = node.spec
         return Value(y, WHOLE, spec.shape if isinstance(spec, Spec) else ())
+
+
+def _travels(dtype: np.dtype[Any]) -> Any:
+    """The dtype in which sums travel, where it is another one: MPI knows no halves; of booleans the sum is "or"."""
+    return np.float32 if dtype.char == "e" else np.int64 if dtype.kind == "b" else None
 
 
 def _is_formula(node: Node) -> bool:

@@ -57,7 +57,7 @@ class Split(NamedTuple):
             back *= size
         lead = 1
         for axis, size in enumerate(after):
-            if lead and front % lead == 0 and size % (front // lead * self.rows) == 0:
+            if lead and front and front % lead == 0 and size % (front // lead * self.rows) == 0:
                 unit, rest = size // (front // lead * self.rows), 1
                 for other in after[axis + 1 :]:
                     rest *= other
