@@ -43,11 +43,11 @@ def test_without_a_gpu_it_says_so_and_runs_nothing(tmp_path: Path) -> None:
 def test_a_stage_is_tried_on_the_double(tmp_path: Path) -> None:
     """The page says on what it was, and which stages were not run."""
     file = tmp_path / "page.md"
-    status, said = ran("--double", "--only", "device", "--only", "replays", "--page", file)
+    status, said = ran("--double", "--only", "device", "--only", "bits", "--page", file)
     assert 0 == status, said
     text = file.read_text(encoding="utf-8")
     assert "**the double of CuPy over NumPy: no GPU**" in text
-    assert "| memory is flat | yes |" in text
+    assert "| kernels give the bits of the host's lanes | yes |" in text
     assert "| tests pass | not looked at |" in text
     assert "- suites: did not end well: not run" in text
 

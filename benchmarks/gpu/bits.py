@@ -6,7 +6,6 @@ tests. Those in which something is called back, as products are of cuBLAS, are h
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import random
 import warnings
@@ -54,15 +53,10 @@ def agrees(this: Step) -> bool:
     from lazygrad.engine.agreement import disagreement
     from lazygrad.engine.cpu.binding import Loaded
     from lazygrad.engine.cuda.target import GPU
-    from lazygrad.engine.lanes.writer import Writer
     from lazygrad.engine.table.lower import lowered
     from lazygrad.engine.table.native import Instruction
 
-    def lanes() -> Any:
-        writer = Writer(32)
-        writer.contract = False
-        return writer
-
+    host = importlib.import_module("gpu.emulated").HOST
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         there = environment(lg, this, "cupy")
@@ -81,7 +75,6 @@ def agrees(this: Step) -> bool:
             live = {name: store.find(name).live(0) for name in plan.variables}
             spare = {name: np.array(store.find(name).live(0)) for name in plan.updates}
             store.drawing.begin(store.draws, run)
-            host = dataclasses.replace(GPU, writer=lanes)
             values = Loaded(lowered(plan, host), np).bind(live, spare, store.drawing).step(*inputs)
             expected = [*values, *(spare.get(v.path, v.value) for v in here)]
         else:
