@@ -17,6 +17,7 @@ from lazygrad.backends import remedies
 from lazygrad.backends.base import SPECIAL
 from lazygrad.backends.matrices import Linalg, nan_beside_nan, place_in_batch
 from lazygrad.backends.products import Products
+from lazygrad.backends.raising import Raising
 from lazygrad.backends.repeated import repeated
 from lazygrad.backends.special import FUNCTIONS
 from lazygrad.backends.windows import windows_back, windows_folded
@@ -26,16 +27,6 @@ from lazygrad.philox import word_at
 
 __all__ = ["CupyBackend", "CupyNamespace"]
 
-# What NumPy says when a routine of LAPACK fails.
-LINALG = {
-    "inv": "Singular matrix",
-    "solve": "Singular matrix",
-    "cholesky": "Matrix is not positive definite",
-    "eigh": "Eigenvalues did not converge",
-    "eigvalsh": "Eigenvalues did not converge",
-    "svd": "SVD did not converge",
-    "pinv": "SVD did not converge",
-}
 # Comparisons, and what they are of operands that change places.
 COMPARED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
 COMPARED |= {"greater": "less", "greater_equal": "less_equal"}
@@ -43,57 +34,12 @@ COMPARED |= {"greater": "less", "greater_equal": "less_equal"}
 ADDED_IN = {**dict.fromkeys(("bool", "int8", "int16", "uint8", "uint16"), "int32"), "int64": "uint64"}
 
 
-class _Linalg:
-    """CuPy's linear algebra, which says when it fails; by itself CuPy gives NaN."""
-
-    def __init__(self, cupy: Any) -> None:
-        self._cupy = cupy
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._cupy.linalg, name)
-        if name in LINALG:
-            found = _raising(found, LINALG[name])
-        if name in ("eigh", "eigvalsh", "svd", "pinv"):
-            found = _finding_nan(found, LINALG[name])
-        setattr(self, name, found)
-        return found
-
-
-def _finding_nan(function: Callable[..., Any], what: str) -> Callable[..., Any]:
-    """The function, which raises if it gives NaN; the methods that CuPy takes for batches tell of nothing."""
-
-    @functools.wraps(function)
-    def looking(*args: Any, **settings: Any) -> Any:
-        y = function(*args, **settings)
-        parts = y if isinstance(y, tuple) else (y,)
-        if functools.reduce(operator.or_, [(part != part).any() for part in parts]):
-            raise np.linalg.LinAlgError(what)
-        return y
-
-    return looking
-
-
-def _raising(function: Callable[..., Any], what: str) -> Callable[..., Any]:
-    """The function, which raises LinAlgError in NumPy's words."""
-    import cupyx
-
-    @functools.wraps(function)
-    def raising(*args: Any, **settings: Any) -> Any:
-        with cupyx.errstate(linalg="raise"):
-            try:
-                return function(*args, **settings)
-            except np.linalg.LinAlgError:
-                raise np.linalg.LinAlgError(what) from None
-
-    return raising
-
-
 class CupyNamespace:
     """CuPy, what kernels need and CuPy keeps elsewhere, and what it does as NumPy does only here."""
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
-        self.linalg = Linalg(self, _Linalg(cupy))
+        self.linalg = Linalg(self, Raising(cupy))
         self.matmul = Products(cupy)
         self.matmul_of_halves = self.matmul.of_halves
         self._orders: dict[int, Any] = {}  # of derivatives, as arrays
