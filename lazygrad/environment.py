@@ -51,6 +51,7 @@ class VariableEnvironment(Copied, Working):
         workers: who else runs the same program, each with some of the rows of every batch: ``"mpi"`` for all processes
             that ``mpiexec`` has started, or a communicator of mpi4py. All make the environment, and run the same
             steps. Without a seed, that of worker 0 is taken.
+        sharded: whether optimizers share their state out among the workers, so that each keeps and computes a part.
 
     Raises:
         BackendError: the backend is unknown, not installed, or finds no GPU; likewise the workers.
@@ -61,11 +62,16 @@ class VariableEnvironment(Copied, Working):
     _own = frozenset({"dtype", "_store", "_seed_chosen", "_guides"})
 
     def __init__(
-        self, backend: str = "numpy", seed: int | None = None, dtype: Any = "float32", workers: Any = None
+        self,
+        backend: str = "numpy",
+        seed: int | None = None,
+        dtype: Any = "float32",
+        workers: Any = None,
+        sharded: bool = False,
     ) -> None:
         self._begin(backend, seed, dtype)
         if workers is not None:
-            self._join(workers, seed is not None)
+            self._join(workers, seed is not None, sharded)
 
     def _begin(self, backend: Any, seed: Any, dtype: Any) -> None:
         found = backend_of(backend)
@@ -361,7 +367,7 @@ class VariableEnvironment(Copied, Working):
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
         with self._store.lock:
-            self._store.saved(f"save {str(path)!r}", lambda: serialize.write(path, self._document()))
+            self._store.saved(f"save {str(path)!r}", self._document, lambda d: serialize.write(path, d))
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
@@ -406,7 +412,7 @@ class VariableEnvironment(Copied, Working):
         """:meth:`restore` from a file that has been read."""
         with self._store.lock:
             self._store.check_idle()
-            serialize.check_fits(path, document, {v.path: v.spec for v in self}, strict)
+            serialize.check_fits(path, document, self._store.specs(), strict)
             self._store.whole(lambda: self._store.alone("it is being restored", lambda: take_up(self, document)))
 
     def _document(self) -> serialize.Document:

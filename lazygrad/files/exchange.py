@@ -19,7 +19,7 @@ __all__ = ["document_of", "fill", "take_up"]
 def document_of(store: Store, dtype: Any) -> Document:
     """All that a file has of a store; ``dtype`` is the environment's default."""
     parity, runs, *_ = store.state
-    records = [Record(v.path, store.backend.to_numpy(v.live(parity)), v.trainable) for v in store]
+    records = [Record(v.path, store.backend.to_numpy(store.whole_array(v, parity)), v.trainable) for v in store]
     return Document(records, np.dtype(dtype), store.draws.seed, runs)
 
 
@@ -40,7 +40,7 @@ def take_up(env: VariableEnvironment, document: Document) -> None:
     for record in document.records:
         variable = store.variables.get(record.path)
         if variable is not None:
-            arrays.append((variable, store.backend.asarray(record.array)))
+            arrays.append((variable, store.own_array(variable, store.backend.asarray(record.array))))
         elif not record.trainable:
             store.add(env, record.path, store.backend.asarray(np.array(record.array)), False)
     before = store.draws

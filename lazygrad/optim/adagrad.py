@@ -27,6 +27,7 @@ class AdaGrad(Optimizer):
         rates: learning rates of parts of a network by names, see :class:`Optimizer`.
     """
 
+    by_element = True
     slots = ("h",)
     ranges: ClassVar[Ranges] = {**Optimizer.ranges, "eps": NOT_NEGATIVE}
 

@@ -39,6 +39,7 @@ class Adam(Optimizer):
         rates: learning rates of parts of a network by names, see :class:`Optimizer`.
     """
 
+    by_element = True
     slots = ("m", "v")
     ranges: ClassVar[Ranges] = {**Optimizer.ranges, "beta1": FRACTION, "beta2": FRACTION, "eps": NOT_NEGATIVE}
 

@@ -16,11 +16,12 @@ from lazygrad.graph.casting import working
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Shape
 from lazygrad.graph.tensor import Tensor
+from lazygrad.ops.shares import own_part, share, whole_of
 from lazygrad.optim.groups import GivenRates, GivenRule, Rates, applies, check_names, checked_rates, checked_rule
 from lazygrad.optim.mover import Change, Mover, path_of
 from lazygrad.optim.schedules import Schedule
 from lazygrad.step.context import Context
-from lazygrad.store.variables import joined
+from lazygrad.store.variables import Variable, joined
 
 __all__ = ["Optimizer"]
 
@@ -57,6 +58,7 @@ class Optimizer(Mover):
     """
 
     slots: tuple[str, ...] = ()
+    by_element: ClassVar[bool] = False  # whether an element of the state depends on no other element
     ranges: ClassVar[Ranges] = {"learning_rate": NOT_NEGATIVE}
     totals: ClassVar[Mapping[str, float]] = {}
 
@@ -207,15 +209,39 @@ class Optimizer(Mover):
             path, dtype = path_of(p), working(p.dtype)
             if context.graph.origin is not None:
                 context.graph.origin = context.graph.origin._replace(layer=path.rpartition("/")[0])
-            shapes = self.state_shapes(p.shape)
-            slots = {key: self._state_variable(f"{path}/{key}", np.zeros(s, dtype)) for key, s in shapes.items()}
+            among = context.among if self._is_shared(p) else None
+            slots = self._slots(path, p.shape, dtype, among)
             state = {key: context.variable(v) for key, v in slots.items()}
             if (dtype, group) not in scalars:
                 scalars[dtype, group] = {key: x.astype(dtype) for key, x in prepared[group].items()}
-            new, new_state = self.step(p.astype(dtype), g, state, scalars[dtype, group])
+            if among is None:
+                new, new_state = self.step(p.astype(dtype), g, state, scalars[dtype, group])
+            else:
+                parts = own_part(p.astype(dtype), among), own_part(g, among)
+                new, new_state = self.step(*parts, state, scalars[dtype, group])
+                new = whole_of(new, p.shape, among)
             yield p, new
             for slot, value in new_state.items():
                 yield slots[slot], value
+
+    def _is_shared(self, p: Tensor) -> bool:
+        """Whether each worker updates its part of a parameter."""
+        store = self.env._store
+        return store.is_sharded and self.by_element and bool(self.slots) and math.prod(p.shape) >= store.among.size
+
+    def _slots(self, path: str, shape: Shape, dtype: Any, among: Any) -> dict[str, Variable]:
+        """The variables of the state of a parameter; those that are shared out are this worker's part."""
+        store, found = self.env._store, dict[str, Variable]()
+        for key, s in self.state_shapes(shape).items():
+            name = f"{path}/{key}"
+            known = store.variables.get(f"{self.name}/{name}")
+            if among is not None and known is not None:
+                store.share_out(known, s)
+            size = s if among is None else (share(math.prod(s), among.size),)
+            found[key] = self._state_variable(name, np.zeros(size, dtype))
+            if among is not None:
+                store.share_out(found[key], s)
+        return found
 
     def _group_of(self, path: str) -> tuple[str | None, bool]:
         """The name whose rate a variable has, and whether it decays."""

@@ -29,6 +29,7 @@ class Lion(Optimizer):
         decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
     """
 
+    by_element = True
     slots = ("m",)
     ranges: ClassVar[Ranges] = {**Optimizer.ranges, "beta1": FRACTION, "beta2": FRACTION, "weight_decay": NOT_NEGATIVE}
 

@@ -49,6 +49,7 @@ class Muon(AdamW):
         decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
     """
 
+    by_element = False
     ranges: ClassVar[Ranges] = {**AdamW.ranges, "momentum": FRACTION}
 
     def __init__(

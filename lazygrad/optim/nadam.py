@@ -36,6 +36,7 @@ class NAdam(Optimizer):
         decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
     """
 
+    by_element = True
     slots = ("m", "v")
     totals: ClassVar = {"product": 1.0}
     ranges: ClassVar[Ranges] = {**AdamW.ranges, "momentum_decay": NOT_NEGATIVE}

@@ -36,6 +36,7 @@ class RAdam(Optimizer):
         decay: which variables decay, by names or a function, see :class:`Optimizer`; all, if not given.
     """
 
+    by_element = True
     slots = ("m", "v")
     ranges: ClassVar[Ranges] = AdamW.ranges
 

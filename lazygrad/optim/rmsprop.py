@@ -31,6 +31,7 @@ class RMSprop(Optimizer):
         rates: learning rates of parts of a network by names, see :class:`Optimizer`.
     """
 
+    by_element = True
     ranges: ClassVar[Ranges] = {**Optimizer.ranges, "rho": FRACTION, "eps": NOT_NEGATIVE, "momentum": NOT_NEGATIVE}
 
     def __init__(

@@ -37,6 +37,7 @@ class SGD(Optimizer):
         SpecError: a setting is out of range, or ``nesterov`` is asked for without momentum.
     """
 
+    by_element = True
     ranges: ClassVar[Ranges] = {**Optimizer.ranges, "momentum": NOT_NEGATIVE, "weight_decay": NOT_NEGATIVE}
 
     def __init__(

@@ -48,6 +48,7 @@ class Copied:
         arrays = state.pop("arrays")  # are copies already
         made.__setstate__({**copy.deepcopy(state, memo), "arrays": arrays})
         made._store.among = self._store.among
+        made._store.is_sharded, made._store.shared = self._store.is_sharded, dict(self._store.shared)
         made._store.guard = None if self._store.guard is None else self._store.guard.again()
         return made
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from lazygrad.errors import DefinitionError, GraphError, VariableError, nearest, report
 from lazygrad.graph.registry import here
+from lazygrad.graph.spec import Shape
 from lazygrad.store.draws import Drawing, Draws
+from lazygrad.store.shares import Shares
 from lazygrad.store.turns import depth, renewed_at_forks
 from lazygrad.store.variables import Variable, bits
 from lazygrad.workers.among import ALONE, Among
@@ -54,7 +56,7 @@ class Scope(NamedTuple):
     names: int
 
 
-class Store:
+class Store(Shares):
     """What an environment holds.
 
     Attributes:
@@ -71,6 +73,8 @@ class Store:
         scope: the outermost one that has begun.
         among: the workers that run the same steps.
         guard: keeps them together, if there are several.
+        is_sharded: whether optimizers share their state out among them.
+        shared: of the variables of which each worker has its part the shape of the whole, by path.
         unsure: the plan whose runs are late, and the state before the first of them; None if none are.
         is_widening_said: whether it was said that a step computes in a wider dtype.
     """
@@ -92,6 +96,8 @@ class Store:
         self.is_widening_said = False
         self.among: Among = ALONE
         self.guard: Guard | None = None
+        self.is_sharded = False
+        self.shared: dict[str, Shape] = {}
         renewed_at_forks(self)
 
     def __iter__(self) -> Iterator[Variable]:
@@ -232,10 +238,17 @@ class Store:
         finally:
             self.executing = ""
 
-    def saved(self, what: str, body: Callable[[], None]) -> None:
-        """``body()``, alone, which writes a file: where there are several workers, one writes it."""
-        guard = self.guard
-        self.alone("it is being saved", body if guard is None else lambda: guard.once(what, body))
+    def saved(self, what: str, made: Callable[[], T], write: Callable[[T], None]) -> None:
+        """``write(made())``, alone, which writes a file: of several workers all make it, and one writes."""
+
+        def body() -> None:
+            found, guard = made(), self.guard
+            if guard is None:
+                write(found)
+            else:
+                guard.once(what, lambda: write(found))
+
+        self.alone("it is being saved", body)
 
     # Committing.
 

@@ -20,10 +20,11 @@ class Working:
 
     _store: Store
 
-    def _join(self, workers: Any, is_seed_chosen: bool) -> None:
+    def _join(self, workers: Any, is_seed_chosen: bool, is_sharded: bool) -> None:
         """Become one of some workers; without a seed of one's own, with that of worker 0."""
         self._store.among = Among(communicator(workers))
         self._store.guard = guard = Guard.of(self._store.among)
+        self._store.is_sharded = is_sharded and guard is not None
         if guard is not None and not is_seed_chosen:
             self._store.draws = Draws(guard.first(self._store.draws.seed))
 

@@ -50,6 +50,10 @@ def check_workers(env: VariableEnvironment, sources: Sequence[Source], epochs: i
 def is_there(env: VariableEnvironment, path: Path) -> bool:
     """Whether there is a checkpoint, for all workers; they look before one of them writes it."""
     found, guard = os.path.exists(path), env._store.guard
+    if env._store.is_sharded:
+        what = "cannot keep checkpoints of a training whose optimizers share their state out"
+        cure = "Call env.save(path) in a callback, on all workers, and env.restore(path) to go on."
+        raise DataError(report(what, at=here(), cure=cure))
     if guard is not None:
         lines = [(f"the checkpoint {str(path)!r}", "is there" if found else "is not there")]
         guard.same("look for a checkpoint", lines, _SHARED)

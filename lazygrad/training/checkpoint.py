@@ -116,10 +116,14 @@ class Checkpoint:
             arrays |= {f"callback/{number}/{key}": value for key, value in callback.state().items()}
         training = [Record(key, self.env._store.backend.to_numpy(value), False) for key, value in arrays.items()]
         with self.env._store.lock:
-            self.env._store.saved(f"write the checkpoint {self.shown}", lambda: self._write(training))
+            store = self.env._store
+            store.saved(f"write the checkpoint {self.shown}", lambda: self._made(training), self._write)
 
-    def _write(self, training: list[Record]) -> None:
-        serialize.write(self.path, self.env._document()._replace(training=training), self.keep)
+    def _made(self, training: list[Record]) -> Document:
+        return self.env._document()._replace(training=training)
+
+    def _write(self, document: Document) -> None:
+        serialize.write(self.path, document, self.keep)
 
     def read(self) -> tuple[History, int]:
         """Give the environment and the callbacks what the file holds; the history until then, and the seed.

@@ -67,6 +67,21 @@ class Among:
         request.wait()
         return found
 
+    def own_part(self, x: Any) -> Any:
+        """This worker's part of a vector: as many elements for each, with zeros behind the last ones."""
+        length = -(-x.shape[0] // self.size)
+        found = x[:1].repeat(length)  # of the kind of array that it is
+        found[...] = 0
+        mine = x[self.rank * length : (self.rank + 1) * length]
+        found[: mine.shape[0]] = mine
+        return found
+
+    def whole_of(self, x: Any, length: int) -> Any:
+        """The vector of so many elements of which each worker has such a part."""
+        found = x.repeat(self.size)
+        self.communicator.gather_into(x, found)
+        return found[:length].copy()
+
     def __repr__(self) -> str:
         return f"{self.size}"
 

@@ -114,7 +114,7 @@ class Guard:
             "All workers must run the same step; what is one's own comes "
             "in as an argument of the same shape, or by ctx.worker.",
         )
-        self._give(store, [path for path in variables if path not in self._given])
+        self._give(store, [p for p in variables if p not in self._given and p not in store.shared])
 
     def same(self, what: str, lines: Iterable[tuple[str, str]], cure: str) -> None:
         """Raise WorkerError on all workers if these lines, names and values, are not the same on all.

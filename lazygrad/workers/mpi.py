@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 
 from lazygrad.workers.failures import ENDED, Agreement, Failure, Told
 from lazygrad.workers.parts import counts, on_card
@@ -39,6 +38,9 @@ class Processes:
     """
 
     def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI
+
+        self._mpi = MPI
         self._sums, self._words = comm.Dup(), comm.Dup()
         self.rank, self.size = comm.rank, comm.size
         self._others = Told(self.rank, self.size)
@@ -77,7 +79,7 @@ class Processes:
         flat = sent.reshape(-1)
         step = max(1, PIECE // flat.itemsize)
         pieces = [
-            self._sums.Iallreduce(MPI.IN_PLACE, flat[start : start + step]) for start in range(0, flat.size, step)
+            self._sums.Iallreduce(self._mpi.IN_PLACE, flat[start : start + step]) for start in range(0, flat.size, step)
         ]
         found = Sum(self, pieces, None if sent is array else (array, sent))
         self._begun.append(found)
@@ -224,7 +226,7 @@ class Processes:
         sys.stdout.flush()
         sys.stderr.flush()
         time.sleep(DRAINED)
-        MPI.COMM_WORLD.Abort(1)
+        self._mpi.COMM_WORLD.Abort(1)
 
 
 class Sum:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import cupy
 import numpy as np
 
 from lazygrad.errors import BackendError, report
@@ -48,6 +47,9 @@ class Cards:
     def __init__(
         self, gather: Callable[[Any], list[Any]], rank: int, size: int, wait: Callable[[Callable[[], bool]], None]
     ) -> None:
+        import cupy
+
+        self._cupy = cupy
         nccl = getattr(cupy.cuda, "nccl", None)
         if nccl is None or not nccl.available:
             cure = "Install it beside CuPy, with nvidia-nccl-cu12 or -cu13; or use one worker a machine."
@@ -79,18 +81,18 @@ class Cards:
                 self.broadcast(own, root)
 
     def _queued(self, array: Any, exchange: Callable[..., None]) -> OnCards:
-        sent = array if array.flags.c_contiguous else cupy.ascontiguousarray(array)
+        sent = array if array.flags.c_contiguous else self._cupy.ascontiguousarray(array)
         flat = sent.reshape(-1)
         if flat.dtype.char == "?":
             sent = flat = flat.astype(np.int8)
         flat = flat.view(HALVES[flat.dtype.char]) if flat.dtype.char in HALVES else flat
-        stream = cupy.cuda.get_current_stream()
+        stream = self._cupy.cuda.get_current_stream()
         kind = getattr(self._nccl, f"NCCL_{KINDS[flat.dtype.char]}")
         if flat.size:
             exchange(flat.data.ptr, flat.size, kind, stream.ptr)
         if sent is not array:
             array[...] = sent.reshape(array.shape)
-        over = cupy.cuda.Event(disable_timing=True)
+        over = self._cupy.cuda.Event(disable_timing=True)
         over.record(stream)
         return OnCards(self._wait, over, sent)
 
