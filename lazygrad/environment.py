@@ -367,7 +367,7 @@ class VariableEnvironment(Copied, Working):
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
         """
         with self._store.lock:
-            self._store.saved(f"save {str(path)!r}", self._document, lambda d: serialize.write(path, d))
+            self._store.written(f"save {str(path)!r}", self._document, lambda d: serialize.write(path, d))
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:

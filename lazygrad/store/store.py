@@ -238,7 +238,11 @@ class Store(Shares):
         finally:
             self.executing = ""
 
-    def saved(self, what: str, made: Callable[[], T], write: Callable[[T], None]) -> None:
+    def saved(self, what: str, body: Callable[[], None]) -> None:
+        """``body()``, alone, which writes a file: where there are several workers, one writes it."""
+        self.written(what, lambda: None, lambda _: body())
+
+    def written(self, what: str, made: Callable[[], T], write: Callable[[T], None]) -> None:
         """``write(made())``, alone, which writes a file: of several workers all make it, and one writes."""
 
         def body() -> None:

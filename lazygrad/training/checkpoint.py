@@ -117,7 +117,7 @@ class Checkpoint:
         training = [Record(key, self.env._store.backend.to_numpy(value), False) for key, value in arrays.items()]
         with self.env._store.lock:
             store = self.env._store
-            store.saved(f"write the checkpoint {self.shown}", lambda: self._made(training), self._write)
+            store.written(f"write the checkpoint {self.shown}", lambda: self._made(training), self._write)
 
     def _made(self, training: list[Record]) -> Document:
         return self.env._document()._replace(training=training)
