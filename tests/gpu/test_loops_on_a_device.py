@@ -130,6 +130,13 @@ def _grown(ctx: Any, x: Any) -> Any:
     return last, lg.grad(lg.sum(last * last), x)
 
 
+def _multiplied(ctx: Any, x: Any, turns: int) -> Any:
+    w = ctx.variable("w")
+    step = lambda c: (c[0] @ w, c[1] + 1)  # noqa: E731
+    last, count = lg.while_loop(lambda c: c[1] < turns, step, (x[0], 0), max_steps=50)
+    return last, count, lg.grad(lg.sum(last * last), x), lg.grad(lg.sum(last), w)
+
+
 def _checkpointed(ctx: Any, x: Any) -> Any:
     w = ctx.variable("w")
     layer = lg.checkpoint(lambda a: lg.tanh(a @ w))
@@ -160,6 +167,8 @@ REPEATS: dict[str, Callable[..., Any]] = {
         lambda h, r: (h * 0.5 + lg.sum(r @ ctx.variable("w"), axis=0), None), lg.zeros((7, 40)), lg.flip(x, 0)
     ),
     "while_loop and derivative": _grown,
+    "while_loop of an odd number of turns": lambda ctx, x: _multiplied(ctx, x, 3),
+    "while_loop of an even number of turns": lambda ctx, x: _multiplied(ctx, x, 4),
     "while_loop without a turn": lambda ctx, x: lg.while_loop(
         lambda c: lg.sum(c) < 0, lambda c: c @ ctx.variable("w"), lg.abs(x[0])
     ),

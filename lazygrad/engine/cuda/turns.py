@@ -82,7 +82,7 @@ class Turns:
         """
         try:
             self._run(arrays)
-        except (ArithmeticError, ValueError, LookupError, np.linalg.LinAlgError) as reason:
+        except (ArithmeticError, IndexError, ValueError) as reason:
             raise Refused from reason  # run node by node, the step says in which turn
 
     def _run(self, arrays: Arrays) -> None:
@@ -96,9 +96,11 @@ class Turns:
             assert loop.turns is not None
             total = min(max(int(_number(held[step.limited - 1])), 0), loop.turns)
             skipped = (loop.turns - total) * loop.backwards
+        if self._condition is not None:
+            total = None
         course = _Going([(None, 0), *held], np.array(found, np.int64), total, skipped)
         if self._condition is not None:
-            done = self._as_long_as_it_holds(course._replace(total=None))
+            done = self._as_long_as_it_holds(course)
         else:
             body = self._bodies[0]
             if len(self._bodies) > 1 and not _number(held[0]):
