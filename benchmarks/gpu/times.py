@@ -58,10 +58,9 @@ def _lazygrad(cupy: Any, peer: str, workload: Workload) -> Timed:
 
     def waited(result: Any) -> Any:
         wait(cupy)
+        assert compiled.is_native, compiled
         return on_host(result[0])
 
-    waited(compiled(*given[0]))
-    assert compiled.is_native, compiled
     return lambda number: compiled(*given[number % len(given)]), waited
 
 
