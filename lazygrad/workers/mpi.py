@@ -168,7 +168,7 @@ class Processes:
         while not is_done():
             looks += 1
             if looks % 64:
-                os.sched_yield()
+                _give_way()
                 continue
             self._others.check()
             self._listen()
@@ -277,6 +277,7 @@ def _lives(process: int) -> bool:
         return True
 
 
+_give_way = getattr(os, "sched_yield", lambda: time.sleep(0))
 _known: list[tuple[Any, Processes]] = []
 _failed: list[BaseException] = []
 
