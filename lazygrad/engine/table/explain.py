@@ -29,7 +29,7 @@ def explained(native: Native) -> str:
     calls = sum(isinstance(step, NumpyCall) for step in every)
     kernels = sum(isinstance(step, Instruction) for step in every)
     distinct, arena = len(native.functions.keys() - {"take"}), f"an arena of {native.nbytes:,} bytes"
-    heads = [f"{kernels} kernels, {len(native.functions)} of them distinct, and {calls} calls back to NumPy; {arena}"]
+    heads = [f"{kernels} kernels, {distinct} of them distinct, and {calls} calls back to NumPy; {arena}"]
     if native.stages:
         from lazygrad.engine.table.counts import counted  # of what a CPU runs the rows say enough
 
