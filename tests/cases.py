@@ -87,8 +87,14 @@ EXEMPT = {
     **dict.fromkeys(
         ("halved", "packed", "unpacked", "later"), "written by passes alone: tests/test_mixed_precision.py"
     ),
-    **dict.fromkeys(("replicated", "total", "begins", "waits"), "of several workers: tests/workers"),
+    **dict.fromkeys(
+        ("replicated", "total", "begins", "waits", "own_part", "whole_of"), "of several workers: tests/workers"
+    ),
     **dict.fromkeys(("word_from", "words_from"), "draw the words of some rows, for a pass alone: tests/workers"),
+    **dict.fromkeys(
+        ("in_window", "of_windows", "or_nothing"),
+        "say where windows lie, on a GPU: tests/gpu/test_windows_on_a_device.py",
+    ),
     "apart": "tells apart what the derivative of a solution depends on: tests/test_implicit.py",
     "group": "joins update ops, computes nothing",
     "ravel": "gives a function too: tests/ops/test_array_functions.py",
