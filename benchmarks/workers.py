@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="print what is exchanged")
     asked = parser.parse_args()
     if asked.worker == "torch":
-        print(json.dumps(_torch(asked.batch, asked.rounds)), flush=True)
+        _torch(asked.batch, asked.rounds)
     elif asked.worker:
         _worker(asked.batch, asked.rounds, asked.profile)
     else:
@@ -145,7 +145,8 @@ def _worker(batch: int, rounds: int, profile: bool) -> None:
         print(json.dumps(times), flush=True)
 
 
-def _torch(batch: int, rounds: int) -> dict[str, float]:
+def _torch(batch: int, rounds: int) -> None:
+    """One process of PyTorch's; the first one prints."""
     import torch
     import torch.distributed as dist
     from torch.nn.parallel import DistributedDataParallel
@@ -181,7 +182,9 @@ def _torch(batch: int, rounds: int) -> dict[str, float]:
     measure("alone", False, x[:batch][part], y[:batch][part])
     measure("together", True, x[:batch][part], y[:batch][part])
     measure("weak", True, x[batch * rank : batch * (rank + 1)], y[batch * rank : batch * (rank + 1)])
-    return times if rank == 0 else {}
+    if rank == 0:
+        print(json.dumps(times), flush=True)
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
