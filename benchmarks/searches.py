@@ -34,13 +34,14 @@ def step_of(width: int, models: int) -> Any:
     x = rng.normal(size=(ROWS, COLUMNS)).astype("float32")
     y = np.tanh(x[:, :1])
 
+    def trained(parameters, rate):
+        w, b, v = parameters
+        loss = lg.mean(lg.square(lg.tanh(x @ w + b) @ v - y))
+        slopes = lg.grad(loss, parameters)
+        return loss, [p - rate * g for p, g in zip(parameters, slopes, strict=True)]
+
     def step(ctx, rates):
-        w, b, v = [ctx.variable(name) for name in shapes]
-        errors = lg.tanh(x @ w + lg.expand_dims(b, 1)) @ v - y
-        losses = lg.mean(lg.square(errors), axis=(1, 2))
-        slopes = lg.grad(lg.sum(losses), [w, b, v])
-        scaled = [lg.reshape(rates, (models, *[1] * (p.ndim - 1))) * g for p, g in zip((w, b, v), slopes, strict=True)]
-        new = [p - g for p, g in zip((w, b, v), scaled, strict=True)]
+        losses, new = lg.vmap(trained)([ctx.variable(name) for name in shapes], rates)
         return losses, [ctx.assign(name, value) for name, value in zip(shapes, new, strict=True)]
 
     return env.compile(step, wait=True), rates

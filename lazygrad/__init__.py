@@ -32,6 +32,7 @@ from lazygrad import testing as testing
 from lazygrad import visualize as visualize
 from lazygrad.backends.host import to_numpy as to_numpy
 from lazygrad.backends.products import allow_tf32 as allow_tf32
+from lazygrad.derivative.batching import vmap as vmap
 from lazygrad.derivative.gradient import grad as grad
 from lazygrad.derivative.gradient import jvp as jvp
 from lazygrad.derivative.implicit import implicit as implicit

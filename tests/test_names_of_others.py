@@ -109,8 +109,8 @@ ABSENT = {
     **dict.fromkeys(words("histogram2d histogramdd"), "bincount of ravel_multi_index of digitize says it"),
     **dict.fromkeys(words("segment_max segment_min segment_prod"), "there is segment_sum alone"),
     **dict.fromkeys(
-        words("vmap pmap map associative_scan reduce_window"),
-        "nothing runs a function over an axis in any order yet; lg.scan goes along it in order",
+        words("pmap map associative_scan reduce_window"),
+        "lg.vmap runs a function over an axis, and lg.scan goes along it in order",
     ),
     **dict.fromkeys(words("tree_map tree_leaves tree_flatten"), "of nested structures, not of tensors"),
     **dict.fromkeys(words("exp1 expi expn hyp1f1 spence"), "special functions that are not there yet"),

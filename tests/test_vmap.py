@@ -1,0 +1,283 @@
+"""Functions of one example as functions of many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import CASES
+from rows import BITS
+
+import lazygrad as lg
+from lazygrad.plan import walked
+from lazygrad.trees import leaves
+
+COUNT = 3
+TAKING = [case for case in CASES if case.domains]
+SEVERAL = [case for case in TAKING if len(case.domains) > 1]
+SMOOTH = [case for case in TAKING if case.order]
+
+
+def environment():
+    """One whose numbers have many digits."""
+    return lg.VariableEnvironment(dtype="float64", seed=0)
+
+
+def dtype_of(case):
+    """Many digits, where the op takes them."""
+    return "float64" if case.dtypes != BITS else "int64"
+
+
+def samples(case):
+    """Operands of several examples, stacked."""
+    return [np.stack(xs) for xs in zip(*[case.sample(dtype_of(case), seed=seed) for seed in range(COUNT)], strict=True)]
+
+
+def flat(tree):
+    """The tensors in what a function returned."""
+    return [leaf for _, leaf in leaves(tree) if leaf is not None]
+
+
+def both_ways(f, arrays, axes=0):
+    """What a function gives of all examples at once, and of one after another, stacked."""
+    axes = axes if isinstance(axes, tuple) else (axes,) * len(arrays)
+
+    def step(ctx, *xs):
+        many = flat(lg.vmap(f, in_axes=axes)(*xs))
+        single = [
+            flat(f(*[x if axis is None else x[i] for x, axis in zip(xs, axes, strict=True)])) for i in range(COUNT)
+        ]
+        return many, [lg.stack(list(rows)) for rows in zip(*single, strict=True)]
+
+    with np.errstate(all="ignore"):
+        return environment().run(step, *arrays)
+
+
+def assert_alike(found):
+    """Sums may be in another order, which costs a few of the 16 digits."""
+    many, single = found
+    assert len(single) == len(many)
+    for x, y in zip(many, single, strict=True):
+        assert y.dtype == x.dtype
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+
+
+def scans(f, *arrays, **settings):
+    """How many scans a function of all examples needs."""
+    graph = environment().trace(lambda ctx, *xs: lg.vmap(f, **settings)(*xs), *arrays)
+    return sum(node.op.name == "scan" for node in walked(graph))
+
+
+# Every op.
+
+
+@pytest.mark.parametrize("case", TAKING, ids=str)
+def test_each_op_of_all_examples_is_what_it_is_of_one(case):
+    """Every row of the table, with every operand another one for each example."""
+    assert_alike(both_ways(case.call, samples(case)))
+
+
+@pytest.mark.thinned(2)
+@pytest.mark.parametrize("case", SEVERAL, ids=str)
+def test_operands_may_be_the_same_for_all_examples(case):
+    """Every row of several operands, of which each in turn is the only one that differs."""
+    for own in range(len(case.domains)):
+        axes = tuple(0 if k == own else None for k in range(len(case.domains)))
+        arrays = [x if k == own else x[0] for k, x in enumerate(samples(case))]
+        assert_alike(both_ways(case.call, arrays, axes))
+
+
+def summed(f):
+    """A function whose result is the sum of the squares of another one's."""
+    return lambda *xs: lg.add_n([lg.sum(lg.square(y)) for y in flat(f(*xs)) if y.dtype.kind == "f"])
+
+
+@pytest.mark.thinned(6)
+@pytest.mark.parametrize("case", SMOOTH, ids=str)
+def test_gradients_of_each_example_are_those_of_one(case):
+    """Every smooth row, differentiated in the function of one example, and outside of that of many."""
+
+    def inside(*xs):
+        return lg.grad(summed(case.call)(*xs), [x for x in xs if x.dtype.kind == "f"])
+
+    assert_alike(both_ways(inside, samples(case)))
+
+    def outside(ctx, *xs):
+        return lg.grad(lg.vmap(summed(case.call))(*xs), [x for x in xs if x.dtype.kind == "f"])
+
+    arrays = samples(case)
+    with np.errstate(all="ignore"):
+        expected, _ = both_ways(inside, arrays)
+        for x, y in zip(environment().run(outside, *arrays), expected, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+
+
+# What needs no scan.
+
+RNG = np.random.default_rng(0)
+VECTORS, MATRICES = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4, 4))
+IMAGES = RNG.normal(size=(3, 2, 6, 6))
+
+COMMON = {
+    "elementwise": (lambda x, a: lg.exp(x) * a + lg.tanh(a).T - 1.0, VECTORS, MATRICES),
+    "where": (lambda x: lg.where(x > 0, x, lg.zeros_like(x)), VECTORS),
+    "reductions": (lambda a: lg.sum(a, axis=0) + lg.max(a, axis=-1) + lg.mean(a) + lg.var(a, axis=1), MATRICES),
+    "logsumexp": (lambda a: lg.logsumexp(a, axis=-1), MATRICES),
+    "norm": (lambda x: lg.linalg.vector_norm(x), VECTORS),
+    "matmul": (lambda x, a: a @ x + x @ a + (a @ a)[0], VECTORS, MATRICES),
+    "einsum": (lambda x, a: lg.einsum("i,ij->j", x, a), VECTORS, MATRICES),
+    "reshape": (lambda a: lg.reshape(a, (2, 8)), MATRICES),
+    "transpose": (lambda a: a.T, MATRICES),
+    "slices": (lambda a: a[1:, ::2] + a[0, None, :2] + a[-1, -1], MATRICES),
+    "arrays as indices": (lambda a: a[[0, 2]] + a[[1, 1], None], MATRICES),
+    "concat": (lambda x, a: lg.concat([a, x[None]], axis=0), VECTORS, MATRICES),
+    "stack": (lambda x: lg.stack([x, x + 1], axis=1), VECTORS),
+    "pad": (lambda a: lg.pad(a, 1), MATRICES),
+    "set": (lambda a, x: a.at[0].set(x).at[:, 1].add(2.0), MATRICES, VECTORS),
+    "cumulative": (lambda x: lg.cumulative_sum(x) + lg.sort(x), VECTORS),
+    "softmax": (lambda x: lg.nn.softmax(x) + lg.nn.log_softmax(x), VECTORS),
+    "solve": (lambda x, a: lg.linalg.solve(a @ a.T + lg.eye(4), x), VECTORS, MATRICES),
+    "layer norm": (lambda x: lg.nn.layer_norm(x), VECTORS),
+    "conv2d": (lambda x: lg.nn.conv2d(x[None], np.ones((3, 2, 3, 3))), IMAGES),
+    "max_pool2d": (lambda x: lg.nn.max_pool2d(x[None], 2), IMAGES),
+    "attention": (lambda a: lg.nn.scaled_dot_product_attention(a, a, a), MATRICES),
+    "cross entropy": (lambda x: lg.nn.cross_entropy(x[None], np.array([1])), VECTORS),
+}
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_common_ops_need_no_scan(name):
+    """What networks are made of is computed of all examples at once, and so is its gradient."""
+    f, *arrays = COMMON[name]
+    assert scans(f, *arrays) == 0
+    assert scans(lambda *xs: lg.grad(summed(f)(*xs), xs), *arrays) == 0
+    assert_alike(both_ways(f, arrays))
+
+
+def test_indices_of_each_example_need_no_scan():
+    """Arrays that name places may differ from example to example, beside slices, and apart from each other."""
+    places = np.array([[0, 2], [1, 1], [3, 0]])
+    cube = RNG.normal(size=(3, 4, 2, 4))
+    for f in (
+        lambda a, i: a[i],
+        lambda a, i: a[:, :, i],
+        lambda a, i: a[i, :, i],
+        lambda a, i: a[i, :, i[:, None]],
+        lambda a, i: a.at[i, :, 1].add(1.0),
+        lambda a, i: a.at[:, 0, i].set(i * 1.0),
+    ):
+        for axes in ((0, 0), (None, 0), (0, None)):
+            arrays = [x if axis == 0 else x[0] for x, axis in zip((cube, places), axes, strict=True)]
+            assert scans(f, *arrays, in_axes=axes) == 0
+            assert_alike(both_ways(f, arrays, axes))
+
+
+def test_an_op_without_a_form_for_many_is_a_scan_over_the_examples():
+    """What has no rule is right all the same."""
+    assert scans(lambda a, b: lg.convolve(a, b), VECTORS, VECTORS) == 1
+
+
+def test_a_matrix_that_all_examples_share_is_multiplied_once():
+    """Examples are the rows of one matrix then, and no matrix is repeated."""
+    graph = environment().trace(lambda ctx, x, w: lg.vmap(lambda v: v @ w + w @ v)(x), VECTORS, np.ones((4, 4)))
+    found = [node.spec.shape for node in graph.nodes if node.op.name == "matmul"]
+    assert found == [(3, 4), (3, 4)]
+
+
+# How it nests.
+
+
+def test_functions_of_many_nest():
+    """All pairs of two lists, as a table."""
+    a, b = RNG.normal(size=(3, 2)), RNG.normal(size=(5, 2))
+
+    def step(ctx, a, b):
+        distance = lambda x, y: lg.sum(lg.square(x - y))  # noqa: E731
+        return lg.vmap(lg.vmap(distance, (None, 0)), (0, None))(a, b)
+
+    np.testing.assert_allclose(environment().run(step, a, b), ((a[:, None] - b) ** 2).sum(-1))
+
+
+def test_axes_of_arguments_and_results_are_chosen():
+    """Negative axes count from the end, and axes are nested as what they are of."""
+    x = RNG.normal(size=(4, 3))
+
+    def step(ctx, x):
+        f = lambda d, k: {"twice": 2 * d["x"], "same": d["n"] * k, "all": d["n"] + 1}  # noqa: E731
+        out = {"twice": -1, "same": 0, "all": None}
+        return lg.vmap(f, in_axes=({"x": -1, "n": None}, None), out_axes=out)({"x": x, "n": np.ones(2)}, 3.0)
+
+    found = environment().run(step, x)
+    np.testing.assert_array_equal(found["twice"], 2 * x)
+    np.testing.assert_array_equal(found["same"], np.full((3, 2), 3.0))
+    np.testing.assert_array_equal(found["all"], np.full(2, 2.0))
+
+
+def test_arguments_by_name_have_examples_along_the_first_axis():
+    """As those of JAX do."""
+    found = environment().run(lambda ctx, x: lg.vmap(lambda x, *, k: x + k)(x, k=np.arange(3.0)), VECTORS)
+    np.testing.assert_array_equal(found, VECTORS + np.arange(3.0)[:, None])
+
+
+def test_the_gradient_of_each_example_for_a_variable():
+    """The variable is one; what it is differentiated for is the loss of each example."""
+    env = environment()
+    env.name("w").set(RNG.normal(size=4))
+    y = RNG.normal(size=3)
+
+    def step(ctx, x, y):
+        w = ctx.variable("w")
+        return lg.vmap(lambda a, b: lg.grad(lg.square(a @ w - b), w))(x, y)
+
+    w = env["w"]
+    expected = 2 * (VECTORS @ w - y)[:, None] * VECTORS
+    np.testing.assert_allclose(env.run(step, VECTORS, y), expected)
+    compiled = env.compile(step)
+    np.testing.assert_allclose(compiled(VECTORS, y), expected)
+    np.testing.assert_allclose(compiled(VECTORS, y), expected)
+
+
+def test_each_example_draws_its_own_numbers():
+    """As the turns of a loop do."""
+    step = lambda ctx, x: lg.vmap(lambda v: v * 0 + ctx.random.normal((4,)))(x)  # noqa: E731
+    found = environment().run(step, VECTORS)
+    assert len({row.tobytes() for row in found}) == 3
+    np.testing.assert_array_equal(environment().run(step, VECTORS), found)
+
+
+def test_derivatives_of_the_users_own_are_those_of_each_example():
+    """A rule that the user gave is written for one example."""
+
+    @lg.custom_gradient
+    def clipped(x):
+        return lg.sum(x), lambda g: g * x * 100
+
+    assert_alike(both_ways(lambda x: lg.grad(clipped(x), x), [VECTORS]))
+    found = environment().run(lambda ctx, x: lg.grad(lg.vmap(clipped)(x), x), VECTORS)
+    np.testing.assert_allclose(found, VECTORS * 100)
+
+
+def test_loops_of_all_examples_go_from_turn_to_turn_together():
+    """A scan stays one scan, also where a carry begins the same for all."""
+
+    def f(x):
+        return lg.scan(lambda c, v: (c * 0.5 + v, c * x[0]), 0.0, x)
+
+    assert scans(f, VECTORS) == 1
+    assert_alike(both_ways(f, [VECTORS]))
+    assert_alike(both_ways(lambda x: lg.grad(f(x)[0], x), [VECTORS]))
+
+
+def test_choices_of_each_example():
+    """Each example takes its own branch, and its own number of turns."""
+
+    def f(x):
+        y = lg.cond(x[0] > 0, lambda: lg.sin(x), lambda: x * x)
+        return lg.while_loop(lambda c: lg.sum(lg.square(c)) > 0.1, lambda c: c / 2, y)
+
+    assert_alike(both_ways(f, [VECTORS]))
+
+
+def test_of_no_examples_there_are_no_results():
+    """The function is written all the same."""
+    found = environment().run(lambda ctx, x: lg.vmap(lambda v: (v @ v, lg.convolve(v, v)))(x), VECTORS[:0])
+    assert [y.shape for y in found] == [(0,), (0, 7)]
