@@ -7,13 +7,14 @@ all: the exchanges of the others wait for what will never be sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lazygrad.errors import WorkerError, report
 from lazygrad.graph.registry import here
 
-__all__ = ["ENDED", "Agreement", "Failure", "Told"]
+__all__ = ["ENDED", "Agreement", "Failure", "Telling", "Told"]
 
 LONGEST = 10_000  # characters of a message: it must travel without the other's help
 ENDED = "it has come to its end"
@@ -165,3 +166,37 @@ class Told:
     def _first(told: Sequence[Failure]) -> Failure:
         """The failure that the others followed from."""
         return min(told, key=lambda f: (not f.is_own, f.text == ENDED, f.step, f.rank))
+
+
+class Telling(ABC):
+    """What workers of any kind do by telling each other words."""
+
+    _others: Told
+
+    @abstractmethod
+    def _ready(self, agrees: bool = False) -> None:
+        """Count an exchange, which begins."""
+
+    @abstractmethod
+    def _tell(self, word: Failure | Agreement) -> None:
+        """Tell all others."""
+
+    @abstractmethod
+    def _wait(self, is_done: Callable[[], bool]) -> None:
+        """Return when it is done; raise WorkerError if it never will be."""
+
+    def agree(self, what: str, value: bytes) -> list[bytes]:
+        """The values of all."""
+        self._ready(agrees=True)
+        self._tell(self._others.asks(what, value))
+        self._wait(self._others.has_answers)
+        return self._others.answers()
+
+    def begin_step(self) -> None:
+        """A step begins."""
+        self._ready()
+        self._others.begin_step()
+
+    def fail(self, reason: BaseException) -> None:
+        """Tell the others."""
+        self._tell(self._others.failed(reason))

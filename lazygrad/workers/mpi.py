@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.workers.failures import ENDED, Agreement, Failure, Told
+from lazygrad.workers.failures import ENDED, Agreement, Failure, Telling, Told
 from lazygrad.workers.parts import counts, on_card
 
 __all__ = ["Processes"]
@@ -30,7 +30,7 @@ DRAINED = 0.3  # seconds in which mpiexec passes on what was printed; when a pro
 FAREWELL = 15.0  # seconds that a worker that has failed gives the others to say what they have to say
 
 
-class Processes:
+class Processes(Telling):
     """The processes of a communicator of MPI.
 
     Attributes:
@@ -129,22 +129,6 @@ class Processes:
         self._finish(self._sums.Iallgatherv(sent.view(np.uint8), (kept.view(np.uint8), size)))
         if kept is not out:
             out[...] = kept
-
-    def agree(self, what: str, value: bytes) -> list[bytes]:
-        """The values of all."""
-        self._ready(agrees=True)
-        self._tell(self._others.asks(what, value))
-        self._wait(self._others.has_answers)
-        return self._others.answers()
-
-    def begin_step(self) -> None:
-        """A step begins."""
-        self._ready()
-        self._others.begin_step()
-
-    def fail(self, reason: BaseException) -> None:
-        """Tell the others."""
-        self._tell(self._others.failed(reason))
 
     def __repr__(self) -> str:
         return f"<worker {self.rank} of {self.size}, by MPI>"

@@ -11,7 +11,7 @@ import numpy as np
 
 from lazygrad.errors import WorkerError, report
 from lazygrad.graph.registry import here
-from lazygrad.workers.failures import ENDED, Agreement, Failure, Told
+from lazygrad.workers.failures import ENDED, Agreement, Failure, Telling, Told
 from lazygrad.workers.parts import part
 
 __all__ = ["Thread", "side_by_side", "together"]
@@ -59,7 +59,7 @@ class Meeting:
             return result
 
 
-class Thread:
+class Thread(Telling):
     """A worker that is a thread; the others are threads of the same process.
 
     Attributes:
@@ -97,22 +97,6 @@ class Thread:
         """The parts of all."""
         number = self._bring(("gather_into", out.shape, str(out.dtype)), array.copy())
         out[...] = self._fetch(number, np.concatenate)
-
-    def agree(self, what: str, value: bytes) -> list[bytes]:
-        """The values of all."""
-        self._ready(agrees=True)
-        self._tell(self._others.asks(what, value))
-        self._wait(self._others.has_answers)
-        return self._others.answers()
-
-    def begin_step(self) -> None:
-        """A step begins."""
-        self._ready()
-        self._others.begin_step()
-
-    def fail(self, reason: BaseException) -> None:
-        """Tell the others."""
-        self._tell(self._others.failed(reason))
 
     def end(self, reason: BaseException | None) -> None:
         """The function of this worker has returned, or raised."""

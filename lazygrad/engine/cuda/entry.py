@@ -23,24 +23,21 @@ _THREAD = """\
 define internal i64 @inner_{name}(ptr addrspace(1) noalias %arguments, i64 %begin, i64 %end, i32 %thread, \
 ptr %room) alwaysinline #0 {body}"""
 
-_ENTRY = """\
-define ptx_kernel void @{name}(ptr addrspace(1) noalias %arguments, i64 %chunks, ptr addrspace(1) %failed) #1 {{
-entry:
+# Which warp this thread is of, and which thread of it; and the room of the warp.
+_WARP = """\
   %tid = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
   %block = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
   %warp = lshr i32 %tid, 5
   %thread = and i32 %tid, {last}
   %first = mul i32 %block, {warps}
-  %number = add i32 %first, %warp
-  %begin = zext i32 %number to i64
+  %narrow = add i32 %first, %warp
+  %number = zext i32 %narrow to i64
   %own = zext i32 %warp to i64
   %offset = mul i64 %own, {room}
   %room = getelementptr i8, ptr addrspacecast (ptr addrspace(3) @room_{name} to ptr), i64 %offset
-  %over = icmp sge i64 %begin, %chunks
-{guard}  br i1 %over{guarded}, label %leave, label %work
-work:
-  %end = add i64 %begin, 1
-  %status = call i64 @inner_{name}(ptr addrspace(1) %arguments, i64 %begin, i64 %end, i32 %thread, ptr %room)
+"""
+
+_LEAVE = """\
   %bad = icmp ne i64 %status, 0
   br i1 %bad, label %fail, label %leave
 fail:
@@ -50,6 +47,17 @@ leave:
   ret void
 }}
 """
+
+_ENTRY = f"""\
+define ptx_kernel void @{{name}}(ptr addrspace(1) noalias %arguments, i64 %chunks, ptr addrspace(1) %failed) #1 {{{{
+entry:
+{_WARP}\
+  %over = icmp sge i64 %number, %chunks
+{{guard}}  br i1 %over{{guarded}}, label %leave, label %work
+work:
+  %end = add i64 %number, 1
+  %status = call i64 @inner_{{name}}(ptr addrspace(1) %arguments, i64 %number, i64 %end, i32 %thread, ptr %room)
+{_LEAVE}"""
 
 # All threads of a warp go the same way, whenever each has read the word.
 _GUARD = """\
@@ -66,23 +74,14 @@ _TOLD_WHICH = """\
 _VOTE = "declare i1 @llvm.nvvm.vote.any.sync(i32, i1)"
 
 # Warps of a bundle look up whose chunk theirs is: in the table, the last kernel that begins no later.
-_BUNDLE = """\
-define ptx_kernel void @{name}(ptr addrspace(1) noalias %table, i64 %count, ptr addrspace(1) %failed) #1 {{
+_BUNDLE = f"""\
+define ptx_kernel void @{{name}}(ptr addrspace(1) noalias %table, i64 %count, ptr addrspace(1) %failed) #1 {{{{
 entry:
-  %tid = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-  %block = call i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
-  %warp = lshr i32 %tid, 5
-  %thread = and i32 %tid, {last}
-  %first = mul i32 %block, {warps}
-  %narrow = add i32 %first, %warp
-  %number = zext i32 %narrow to i64
-  %own = zext i32 %warp to i64
-  %offset = mul i64 %own, {room}
-  %room = getelementptr i8, ptr addrspacecast (ptr addrspace(3) @room_{name} to ptr), i64 %offset
+{_WARP}\
   %end.place = getelementptr i64, ptr addrspace(1) %table, i64 %count
   %chunks = load i64, ptr addrspace(1) %end.place, align 8, !invariant.load !0
   %over = icmp sge i64 %number, %chunks
-{guard}  br i1 %over{guarded}, label %leave, label %search
+{{guard}}  br i1 %over{{guarded}}, label %leave, label %search
 search:
   %low = phi i64 [ 0, %entry ], [ %low.next, %halve ]
   %high = phi i64 [ %count, %entry ], [ %high.next, %halve ]
@@ -111,17 +110,9 @@ work:
   %kernel = load i64, ptr addrspace(1) %kernel.place, align 8, !invariant.load !0
   %arguments = getelementptr i64, ptr addrspace(1) %table, i64 %where
   br label %try0
-{tries}done:
-  %status = phi i64 {statuses}
-  %bad = icmp ne i64 %status, 0
-  br i1 %bad, label %fail, label %leave
-fail:
-{told}
-  br label %leave
-leave:
-  ret void
-}}
-"""
+{{tries}}done:
+  %status = phi i64 {{statuses}}
+{_LEAVE}"""
 
 _TRY = """\
 try{k}:
