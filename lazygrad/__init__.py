@@ -29,6 +29,7 @@ from lazygrad import optim as optim
 from lazygrad import optimize as optimize
 from lazygrad import stats as stats
 from lazygrad import testing as testing
+from lazygrad import torch as torch
 from lazygrad import visualize as visualize
 from lazygrad.backends.host import to_numpy as to_numpy
 from lazygrad.backends.products import allow_tf32 as allow_tf32

@@ -357,27 +357,29 @@ class VariableEnvironment(Copied, Working):
     # Files.
 
     def save(self, path: str | Path) -> None:
-        """Write all variables and the random state to a JSON file, see ``docs/format.md``.
+        """Write all variables and the random state to a file, see ``docs/format.md``.
 
+        A name that ends in ``.npz`` makes one that NumPy reads, ``.safetensors`` one of that form; all others are JSON.
         The file is written beside its place, synced and renamed: a crash leaves the old file whole. Where
         ``path`` is a link, the file it points to is replaced. Where there are several workers, all save: worker 0
         writes, and the others wait for it.
 
         Raises:
             SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
+            BackendError: the package safetensors is not installed.
         """
         with self._store.lock:
             self._store.written(f"save {str(path)!r}", self._document, lambda d: serialize.write(path, d))
 
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
-        """A new environment from a file that :meth:`save` wrote, or from the Rust crate autograd.
+        """A new environment from a file that :meth:`save` wrote, or NumPy, safetensors, or the Rust crate autograd.
 
         Args:
             path: the file.
             backend: where the variables shall lie.
             dtype: the default dtype; the file's, if not given. The variables of a file of the Rust crate,
-                which does not record a dtype, get it.
+                which does not record a dtype, get it. Of another program's arrays those of floats are trainable.
 
         Raises:
             SaveError: the file is missing, damaged, or of an unknown version.

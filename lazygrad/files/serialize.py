@@ -14,6 +14,7 @@ import numpy as np
 
 from lazygrad.errors import SaveError, nearest, report
 from lazygrad.files import replacing
+from lazygrad.files.arrays import TEXT
 from lazygrad.files.document import (
     FORMAT,
     MOST_LETTERS,
@@ -28,7 +29,9 @@ from lazygrad.files.document import (
     usable,
 )
 from lazygrad.files.jsontext import MOST_DIGITS, NotJSONError, NotTextError, Reader
+from lazygrad.files.npz import npz_pieces, read_npz
 from lazygrad.files.rust import from_rust, is_rust
+from lazygrad.files.safetensors import is_safetensors, read_safetensors, safetensors_pieces
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 
@@ -38,6 +41,7 @@ MOST_BYTES = 2**40  # of a file
 
 _EDITED = "The file was damaged or edited: use another copy."
 _CUT_OFF = "The file may be cut off: use another copy."
+_FOREIGN = "The file was damaged, or is not of variables: use another copy."
 _RUST = "It looks like a file of the Rust crate autograd, but is damaged: use another copy."
 _OTHER = "Give a file that env.save wrote."
 _ON_PURPOSE = (
@@ -51,6 +55,8 @@ def write(path: Any, document: Document, keep: int = 1) -> None:
 
     Where ``path`` is a link, the file it points to is replaced, and the link stays.
 
+    A name that ends in ``.npz`` or ``.safetensors`` says the form; all others are JSON, and so is every checkpoint.
+
     Args:
         path: the file.
         document: what it shall hold.
@@ -58,14 +64,36 @@ def write(path: Any, document: Document, keep: int = 1) -> None:
 
     Raises:
         SaveError: the file cannot be written, or there is something in it that no file can hold.
+        BackendError: it needs a package that is not installed.
     """
     _check_can_be_held(document)
     try:
-        replacing.replace(replacing.target_of(_given(path)), _counted(pieces(document)), keep)
+        given = _given(path)
+        form = _suffix(given) if document.training is None else ""
+        _check_free(document, form)
+        written = _FORMS.get(form, pieces)
+        replacing.replace(replacing.target_of(given), _counted(written(document)), keep)
+    except SaveError:
+        raise
     except (OSError, ValueError) as reason:
         cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
         what = f"cannot save to {_shown(path)}"
         raise SaveError(report(what, at=here(), facts=[_said(reason)], cure=cure)) from reason
+
+
+_FORMS = {".npz": npz_pieces, ".safetensors": safetensors_pieces}
+_KEPT = {".npz": TEXT, ".safetensors": "__metadata__"}  # what a form calls the text among the arrays
+
+
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower()
+
+
+def _check_free(document: Document, form: str) -> None:
+    """Raise SaveError if a variable is called what the form calls its text."""
+    if any(record.path == _KEPT.get(form) for record in document.records):
+        what, cure = f"cannot save variable {_KEPT[form]!r} to a file of the form {form}", "Save to a .json file."
+        raise SaveError(report(what, at=here(), facts=["There this name is kept for the text."], cure=cure))
 
 
 def _check_can_be_held(document: Document) -> None:
@@ -117,6 +145,7 @@ def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec]
 
     Raises:
         SaveError: the file cannot be read or understood.
+        BackendError: it needs a package that is not installed.
     """
     try:
         file = Path(_given(path))
@@ -126,11 +155,28 @@ def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec]
             size = os.fstat(stream.fileno()).st_size
             if size > MOST_BYTES:
                 raise UnreadableError(f"It has {size} bytes, more than {MOST_BYTES}.", _OTHER)
+            form = _form(_suffix(str(file)), stream.read(64))
+            stream.seek(0)
+            if form == ".npz":
+                with _damage(_FOREIGN):
+                    return read_npz(stream, dtype)
+            if form == ".safetensors":
+                with _damage(_FOREIGN):
+                    return read_safetensors(str(file), dtype)
             return understood(stream, dtype, mine or {})
     except UnreadableError as reason:
         raise _unreadable(path, *reason.args) from None
     except (OSError, ValueError) as reason:
         raise _unreadable(path, _said(reason), "Check the path.") from reason
+
+
+def _form(suffix: str, beginning: bytes) -> str:
+    """Which form a file has: its beginning says it, and its name only where that says nothing."""
+    if is_safetensors(beginning):
+        return ".safetensors"
+    if beginning.startswith(b"PK"):
+        return ".npz"
+    return "" if beginning.lstrip(b" \t\r\n").startswith(b"{") else suffix
 
 
 class UnreadableError(Exception):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
@@ -346,6 +348,7 @@ class Compiled(Exporting, Inspected):
 
     def __reduce__(self) -> Any:
         # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
+        _find_again(self.__wrapped__)  # type: ignore[attr-defined]
         return Compiled, (self._env, self._step, self._wait, self._precision, self._synchronous)
 
     def __copy__(self) -> Compiled:
@@ -353,6 +356,16 @@ class Compiled(Exporting, Inspected):
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
+
+
+def _find_again(step: Any) -> None:
+    """Let pickle find a step that was decorated, as its name is that of the compiled step since: it is within that."""
+    if isinstance(step, FunctionType):
+        found: Any = sys.modules.get(step.__module__)
+        for part in step.__qualname__.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, Compiled) and vars(found)["__wrapped__"] is step:
+            step.__qualname__ += ".__wrapped__"
 
 
 def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:

@@ -39,6 +39,16 @@ class Copied:
         """
         return self.__deepcopy__({})
 
+    def to_dict(self) -> dict[str, Any]:
+        """A NumPy array of every variable by its path, in order of registration; each is a copy.
+
+        Of workers that share out the state of optimizers all must ask.
+        """
+        with self._store.lock:
+            self._store.settle()
+            parity, to_numpy = self._store.state[0], self._store.backend.to_numpy
+            return {v.path: np.array(to_numpy(self._store.whole_array(v, parity))) for v in self._store}
+
     def __copy__(self) -> Self:
         return self.copy()
 
