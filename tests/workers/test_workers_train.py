@@ -67,6 +67,16 @@ def test_a_training_with_any_optimizer_is_that_of_one_process(optimizer: str) ->
         compare(found, alone(*settings), TOLERANCE["float64"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 3, 4])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_two_hundred_steps_of_any_optimizer_are_those_of_one_process(optimizer: str, workers: int) -> None:
+    """As above, for as long as the networks are trained."""
+    settings = "mlp", "float64", optimizer, True
+    for found in side_by_side(workers, lambda one: train(one, *settings)):
+        compare(found, alone(*settings), TOLERANCE["float64"])
+
+
 def test_batches_give_each_worker_its_rows() -> None:
     """All together they are the batches that one process is given, the last one too."""
     x, y = np.arange(22.0).reshape(11, 2), np.arange(11)
