@@ -131,6 +131,7 @@ COMMON = {
     "arrays as indices": (lambda a: a[[0, 2]] + a[[1, 1], None], MATRICES),
     "concat": (lambda x, a: lg.concat([a, x[None]], axis=0), VECTORS, MATRICES),
     "stack": (lambda x: lg.stack([x, x + 1], axis=1), VECTORS),
+    "convolve": (lambda x: lg.convolve(x, x[:2]), VECTORS),
     "pad": (lambda a: lg.pad(a, 1), MATRICES),
     "set": (lambda a, x: a.at[0].set(x).at[:, 1].add(2.0), MATRICES, VECTORS),
     "cumulative": (lambda x: lg.cumulative_sum(x) + lg.sort(x), VECTORS),
@@ -172,8 +173,34 @@ def test_indices_of_each_example_need_no_scan():
 
 
 def test_an_op_without_a_form_for_many_is_a_scan_over_the_examples():
-    """What has no rule is right all the same."""
-    assert scans(lambda a, b: lg.convolve(a, b), VECTORS, VECTORS) == 1
+    """What has no rule is right all the same, and so is its gradient; ops of the user's are such."""
+
+    @lg.define.opaque(shape=lambda x: x, vjp=lambda g, y, x: lg.flip(g) * 2.0)
+    def backwards(xp, x):
+        """Twice the elements, from behind."""
+        return 2 * x[::-1]
+
+    assert scans(lambda x: backwards(x), VECTORS) == 1
+    assert_alike(both_ways(lambda x: backwards(x), [VECTORS]))
+    assert_alike(both_ways(lambda x: lg.grad(summed(backwards)(x), x), [VECTORS]))
+
+
+def test_reductions_and_formulas_of_the_users_need_no_scan():
+    """Their kinds say how they are computed of many."""
+
+    @lg.define.elementwise(vjp=lambda g, y, x: g * 2.0)
+    def doubled(xp, x):
+        """Twice x."""
+        return x + x
+
+    @lg.define.reduction(identity=0)
+    def added(xp, x, *, axis=None, keepdims=False):
+        """The sum."""
+        return xp.sum(x, axis=axis, keepdims=keepdims)
+
+    f = lambda a: doubled(added(a, axis=-1))  # noqa: E731
+    assert scans(f, MATRICES) == 0
+    assert_alike(both_ways(f, [MATRICES]))
 
 
 def test_a_matrix_that_all_examples_share_is_multiplied_once():
@@ -237,11 +264,32 @@ def test_the_gradient_of_each_example_for_a_variable():
 
 
 def test_each_example_draws_its_own_numbers():
-    """As the turns of a loop do."""
-    step = lambda ctx, x: lg.vmap(lambda v: v * 0 + ctx.random.normal((4,)))(x)  # noqa: E731
+    """Those of the turns of a loop, bit for bit, and without one; in functions of many of functions of many too."""
+    draw = lambda ctx, v: ctx.random.normal((4,)) + v * 0  # noqa: E731
+    step = lambda ctx, x: lg.vmap(lambda v: draw(ctx, v))(x)  # noqa: E731
     found = environment().run(step, VECTORS)
+    turns = environment().run(lambda ctx, x: lg.scan(lambda c, v: (c, draw(ctx, v)), 0, x)[1], VECTORS)
+    np.testing.assert_array_equal(found, turns)
+    np.testing.assert_array_equal(environment().compile(step, wait=True)(VECTORS), found)
     assert len({row.tobytes() for row in found}) == 3
-    np.testing.assert_array_equal(environment().run(step, VECTORS), found)
+    graph = environment().trace(step, VECTORS)
+    assert [node for node in walked(graph) if node.op.name == "scan"] == []
+    nested = environment().run(
+        lambda ctx, x: lg.vmap(lambda row: lg.vmap(lambda v: v * 0 + ctx.random.normal(()))(row))(x), VECTORS
+    )
+    assert len(set(nested.ravel())) == 12
+
+
+def test_ops_of_the_users_that_draw_do_so_for_each_example():
+    """Although nothing that they are given differs."""
+
+    @lg.define.elementwise()
+    def noisy(rng, x, *, draw):
+        """x and a number."""
+        return x + rng.normal(size=x.shape)
+
+    found = environment().run(lambda ctx, x: lg.vmap(lambda v: noisy(lg.zeros(2), draw=0) + 0 * v[0])(x), VECTORS)
+    assert len(set(found.ravel())) == 6
 
 
 def test_derivatives_of_the_users_own_are_those_of_each_example():
@@ -277,7 +325,58 @@ def test_choices_of_each_example():
     assert_alike(both_ways(f, [VECTORS]))
 
 
-def test_of_no_examples_there_are_no_results():
-    """The function is written all the same."""
-    found = environment().run(lambda ctx, x: lg.vmap(lambda v: (v @ v, lg.convolve(v, v)))(x), VECTORS[:0])
-    assert [y.shape for y in found] == [(0,), (0, 7)]
+@pytest.mark.thinned(4)
+@pytest.mark.parametrize("case", TAKING, ids=str)
+def test_of_no_examples_there_are_no_results(case):
+    """Every row, written for one example all the same, and computed of none."""
+    arrays = samples(case)
+    with np.errstate(all="ignore"):
+        many, _ = both_ways(case.call, arrays)
+        none = flat(environment().run(lambda ctx, *xs: lg.vmap(case.call)(*xs), *[x[:0] for x in arrays]))
+    assert [(0, *y.shape[1:]) for y in many] == [y.shape for y in none]
+
+
+CUBIC = lambda z, p: z * z * z + z - p  # noqa: E731
+
+NESTED = {
+    "jacobian": lambda x: lg.jacobian(lg.exp(x) * x[0], x),
+    "hessian": lambda x: lg.hessian(lg.sum(lg.exp(x) * x[0]), x),
+    "jvp": lambda x: lg.jvp(lg.exp(x) * x[0], x, x),
+    "checkpoint": lambda x: lg.grad(lg.sum(lg.checkpoint(lambda v: lg.exp(v) * x)(x)), x),
+    "implicit": lambda x: lg.grad(
+        lg.sum(lg.implicit(lambda p: lg.fori_loop(0, 20, lambda i, z: z - CUBIC(z, p) / (3 * z * z + 1), p), CUBIC)(x)),
+        x,
+    ),
+    "odeint": lambda x: lg.odeint(lambda t, y: -y * x[0] ** 2, x, np.array([0.0, 1.0])),
+    "in a scan": lambda x: lg.scan(lambda c, _: (lg.sum(lg.vmap(lambda v: c * v)(x)), c), 1.0, length=3)[1],
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_is_written_of_functions_is_that_of_each_example(name):
+    """Derivatives of all kinds, solutions, and loops around functions of many."""
+    assert_alike(both_ways(NESTED[name], [VECTORS]))
+
+
+def test_layers_are_those_of_each_example():
+    """The gradient of each example adds up to that of the batch, without a scan, and the same in native code."""
+    env = lg.VariableEnvironment(seed=0)
+    first = lg.nn.Conv2d(env.namespace("first"), 2, 3, 3)
+    norm = lg.nn.LayerNorm(env.namespace("norm"), 4)
+    last = lg.nn.Linear(env.namespace("last"), 48, 1)
+    network = [*first.variables, *norm.variables, *last.variables]
+
+    def loss(image):
+        hidden = norm(lg.nn.relu(first(image[None])))
+        return lg.sum(lg.square(last(lg.reshape(hidden, (1, -1)))))
+
+    def step(ctx, images):
+        each = lg.vmap(lambda image: lg.grad(loss(image), network))(images)
+        return each, lg.grad(lg.sum(lg.vmap(loss)(images)), network)
+
+    images = IMAGES.astype("float32")
+    assert [node for node in walked(env.trace(step, images)) if node.op.name == "scan"] == []
+    compiled = env.compile(step, wait=True)
+    for found in (env.run(step, images), compiled(images), compiled(images)):
+        for each, together in zip(*found, strict=True):
+            np.testing.assert_allclose(each.sum(axis=0), together, rtol=1e-4, atol=1e-4)  # sums of float32

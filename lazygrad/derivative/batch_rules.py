@@ -8,25 +8,29 @@ all, or None where there is no such form: then the op is computed example by exa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Declared, Elementwise, Reduction
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Shape, Spec, broadcast
 from lazygrad.graph.tensor import Tensor
+from lazygrad.nn.recursion import _backward, _forward, _recursion
 from lazygrad.nn.windows import _fold, _window_max, _window_sum, _windows
 from lazygrad.ops.corners import _length
 from lazygrad.ops.cumulative import _cumulative_sum
 from lazygrad.ops.decompositions import _cholesky, _cholesky_cotangent, _cholesky_inverse, _lu, _qr, _qr_complete
 from lazygrad.ops.determinants import _slogdet, det
+from lazygrad.ops.editing import _convolve
 from lazygrad.ops.indexing import ARRAY, _diagonal, _gather, _on_diagonal, _place, _scatter_add, _scatter_set, _slice
 from lazygrad.ops.indexing import _gathered as _read_shape
 from lazygrad.ops.indexing import _sliced as _slice_shape
 from lazygrad.ops.linalg import expm
-from lazygrad.ops.movement import _concat, _pad, broadcast_to, moveaxis, permute_dims, reshape, swapaxes
+from lazygrad.ops.movement import _concat, _pad, broadcast_to, flip, moveaxis, permute_dims, reshape, swapaxes
 from lazygrad.ops.products import _matmul
 from lazygrad.ops.solving import _pinv, _solve, _solve_triangular, inv
 from lazygrad.ops.sorting import _argsort, _searchsorted
@@ -71,6 +75,8 @@ def batch_rule_of(node: Node) -> BatchRule | None:
         return found
     if isinstance(op, Elementwise):
         return _elementwise
+    if isinstance(op, Counted):
+        return _counted
     return _reduction if isinstance(op, Reduction) else None
 
 
@@ -118,6 +124,19 @@ def _elementwise(node: Node, given: Sequence[Each], size: int) -> Tensor | None:
 
 def _reduction(node: Node, given: Sequence[Each], size: int) -> Tensor | None:
     return again(node, [given[0].tensor], axis=tuple([axis + 1 for axis in node.params["axis"]]))
+
+
+def _counted(node: Node, given: Sequence[Each], size: int) -> Tensor | None:
+    """By the formula of one element: of its number, and of all elements of the operands, one after another."""
+    op, shape, graph = cast(Counted, node.op), _shape(node), given[0].tensor.graph
+    numbers = _arange.write(graph, start=0, step=1, shape=(math.prod(shape),), dtype=np.dtype(np.uint64))
+    elements = [reshape(numbers, shape)]
+    for x in given:
+        rows = reshape(x.tensor, (size if x.batched else 1, x.spec.size))
+        for k in range(x.spec.size):
+            one = _slice(rows, index=(slice(None), k))
+            elements.append(reshape(one, (size, *(1,) * len(shape)) if x.batched else ()))
+    return graph.apply(op.formula, tuple([t.index for t in elements]), {**node.params, "shape": (size, *shape)})
 
 
 # Movements: the places of an example move behind the first axis.
@@ -226,6 +245,28 @@ def _product(node: Node, given: Sequence[Each], size: int) -> Tensor | None:
         rows = again(node, [reshape(b.tensor, (size, b.shape[0])), swapaxes(a.tensor, -1, -2)])
         return reshape(rows, (size, *_shape(node)))
     return again(node, [_beside(x, len(_shape(node))) for x in given])
+
+
+@_rule(_convolve)
+def _convolved(node: Node, given: Sequence[Each], size: int) -> Tensor | None:
+    """Of vectors: every window of one, with zeros around it, times the other from behind."""
+    a, v = [whole(x, size) for x in given]
+    (length,), count = _shape(node), v.shape[1]
+    padded = _pad(a, before=(0, count - 1), after=(0, count - 1))
+    windows = _windows(reshape(padded, (size, 1, padded.shape[1])), size=(1, count), stride=(1, 1), dilation=(1, 1))
+    rows = moveaxis(reshape(windows, (count, size, length)), 0, 2)
+    return reshape(_matmul(rows, reshape(flip(v, axis=1), (size, count, 1))), (size, length))
+
+
+@_rule(_recursion, _forward, _backward)
+def _sequences(node: Node, given: Sequence[Each], size: int) -> Tensor | None:
+    """Sequences, which are as many more; of the weights the second axis counts them."""
+    said, weights = [whole(x, size) for x in given]
+    count = given[0].shape[0]
+    moved = moveaxis(weights, 0, 1)
+    longer = reshape(moved, (moved.shape[0], size * count, *moved.shape[3:]))
+    y = again(node, [reshape(said, (size * count, *said.shape[2:])), longer])
+    return reshape(y, (size, *_shape(node)))
 
 
 # Indices that are arrays. The axes of what is read have names here, so that one sees where each of them went: the
