@@ -269,6 +269,16 @@ def test_tensors_are_brought_to_numpy(dtype: str) -> None:
     assert {"float32"} == {str(array.dtype) for array in env.to_dict().values()}
 
 
+def test_weights_come_from_and_go_to_a_gpu(double: Any) -> None:
+    """As arrays of NumPy's."""
+    env = lg.VariableEnvironment(backend="cupy", seed=0)
+    layer = nn.Linear(env, 2, 1)
+    lg.torch.load_state_dict(layer, {"weight": [[1, 2]], "bias": [3]})
+    found = lg.torch.state_dict(layer)
+    assert {np.ndarray} == {type(array) for array in found.values()}
+    assert ([[1.0, 2.0]], [3.0]) == (found["weight"].tolist(), found["bias"].tolist())
+
+
 def test_a_part_of_the_weights_leaves_the_others() -> None:
     """Where it is not strict."""
     env = fresh()

@@ -20,14 +20,18 @@ from lazygrad.files.document import (
     FORMAT,
     MOST_VARIABLES,
     NAMES,
+    ON_PURPOSE,
     VERSION,
+    VERSIONS,
     Document,
     Record,
     Rows,
+    UnreadableError,
     distinct,
     from_members,
     member,
     shape_of,
+    unknown_version,
     usable,
 )
 from lazygrad.files.jsontext import Reader
@@ -71,16 +75,17 @@ def document_from(text: str, arrays: dict[str, Any]) -> Document:
     """The document that a text and its arrays are.
 
     Raises:
-        ValueError: they do not fit together, or the text is none that :func:`text_of` wrote.
+        ValueError, UnreadableError: they do not fit together, or the text is none that :func:`text_of` wrote.
     """
     reader, content, last = Reader(io.BytesIO(text.encode())), {}, ""
     if not reader.is_object():
         raise ValueError("its description is no object of JSON")
     for last in reader.members():
         content[last] = reader.value()
-    if content.get("format") != FORMAT or type(content.get("version")) is not int or content["version"] != VERSION:
-        found = f"{reprlib.repr(content.get('format'))} and {reprlib.repr(content.get('version'))}"
-        raise ValueError(f"its format and its version are {found}, not {FORMAT!r} and {VERSION}")
+    if content.get("format") != FORMAT:
+        raise ValueError(f'its description has no "format": "{FORMAT}"')
+    if type(content.get("version")) is not int or content["version"] not in VERSIONS:
+        raise unknown_version(content.get("version"))
     records = _records(member(content, "variables", list, "the description"), arrays)
     if "checksum" not in content or last != "checksum":
         raise ValueError("its description does not end with a checksum")
@@ -88,7 +93,7 @@ def document_from(text: str, arrays: dict[str, Any]) -> Document:
     if checksum is not None:
         begun = text.rpartition(_CHECKSUM)[0]
         if checksum != _checksum(begun, [record.array for record in records]):
-            raise ValueError("it does not fit its checksum: it was damaged or edited")
+            raise UnreadableError("It does not fit its checksum: it was damaged or edited.", ON_PURPOSE)
     return from_members({**content, "variables": Rows(records)})
 
 

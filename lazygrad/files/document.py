@@ -25,11 +25,13 @@ __all__ = [
     "MOST_LETTERS",
     "MOST_VARIABLES",
     "NAMES",
+    "ON_PURPOSE",
     "VERSION",
     "VERSIONS",
     "Document",
     "Record",
     "Rows",
+    "UnreadableError",
     "distinct",
     "from_members",
     "is_checkpoint",
@@ -38,11 +40,16 @@ __all__ = [
     "pieces",
     "shape_of",
     "shaped",
+    "unknown_version",
     "usable",
 ]
 
 FORMAT = "lazygrad"
 VERSION = 2  # which is written
+ON_PURPOSE = (
+    "Use another copy. If you changed it on purpose, write null in place of the checksum: "
+    'the last member is then  "checksum": null'
+)
 VERSIONS = (1, 2)  # which are read; version 1 has no checksum
 READABLE = 1024  # larger arrays are written in base64: a person does not read them, and it is exact and small
 
@@ -59,6 +66,10 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 _CHUNK = 3 << 18  # bytes that are written in base64 at once; a multiple of three
+
+
+class UnreadableError(Exception):
+    """What is wrong with a file, and what to do."""
 
 
 class Record(NamedTuple):
@@ -204,6 +215,13 @@ def from_members(content: Mapping[str, Any]) -> Document:
     records = _sound(member(content, "variables", Rows, "the file"))
     training = _sound(member(content, "training", Rows, "the file")) if "training" in content else None
     return Document(records, dtype, seed, runs, training, content["version"])
+
+
+def unknown_version(version: Any) -> UnreadableError:
+    """What is said of a file of another version."""
+    known = " and ".join(map(str, VERSIONS))
+    cure = f"This lazygrad reads versions {known}: install the one that wrote the file, or a newer one."
+    return UnreadableError(f"Its version is {reprlib.repr(version)}.", cure)
 
 
 def _sound(rows: Rows) -> list[Record]:

@@ -20,12 +20,15 @@ from lazygrad.files.document import (
     MOST_LETTERS,
     MOST_VARIABLES,
     NAMES,
+    ON_PURPOSE,
     VERSIONS,
     Document,
     Record,
     Rows,
+    UnreadableError,
     from_members,
     pieces,
+    unknown_version,
     usable,
 )
 from lazygrad.files.jsontext import MOST_DIGITS, NotJSONError, NotTextError, Reader
@@ -44,10 +47,6 @@ _CUT_OFF = "The file may be cut off: use another copy."
 _FOREIGN = "The file was damaged, or is not of variables: use another copy."
 _RUST = "It looks like a file of the Rust crate autograd, but is damaged: use another copy."
 _OTHER = "Give a file that env.save wrote."
-_ON_PURPOSE = (
-    "Use another copy. If you changed it on purpose, write null in place of the checksum: "
-    'the last member is then  "checksum": null'
-)
 
 
 def write(path: Any, document: Document, keep: int = 1) -> None:
@@ -179,10 +178,6 @@ def _form(suffix: str, beginning: bytes) -> str:
     return "" if beginning.lstrip(b" \t\r\n").startswith(b"{") else suffix
 
 
-class UnreadableError(Exception):
-    """What is wrong with a file, and what to do."""
-
-
 @contextlib.contextmanager
 def _damage(cure: str) -> Iterator[None]:
     """Tell of what does not fit in a file as an UnreadableError."""
@@ -213,17 +208,15 @@ def understood(stream: BinaryIO, dtype: np.dtype[Any] | None, mine: Mapping[str,
         raise UnreadableError(f'It has no "format": "{FORMAT}".', _OTHER)
     version = content.get("version")
     if type(version) is not int or version not in VERSIONS:
-        known = " and ".join(map(str, VERSIONS))
-        cure = f"This lazygrad reads versions {known}: install the one that wrote the file, or a newer one."
-        raise UnreadableError(f"Its version is {reprlib.repr(version)}.", cure)
+        raise unknown_version(version)
     if version > 1 and "checksum" not in content:
-        raise UnreadableError("It has no checksum.", _ON_PURPOSE)
+        raise UnreadableError("It has no checksum.", ON_PURPOSE)
     checksum = content.get("checksum")
     if checksum is not None and (version > 1 or _is_checksum(checksum)):
         if checksum != digest:
-            raise UnreadableError("It does not fit its checksum: it was damaged or edited.", _ON_PURPOSE)
+            raise UnreadableError("It does not fit its checksum: it was damaged or edited.", ON_PURPOSE)
         if last != "checksum":
-            raise UnreadableError(f"The member {last!r} stands after the checksum, which is not of it.", _ON_PURPOSE)
+            raise UnreadableError(f"The member {last!r} stands after the checksum, which is not of it.", ON_PURPOSE)
     with _damage(_EDITED):
         return from_members(content)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -58,6 +59,11 @@ WORDS = {
 }
 
 
+def _published(name: str) -> Any:
+    """The family of that name in ``lg.stats``."""
+    return getattr(sys.modules[__package__], name)
+
+
 class Family:
     """Functions of a family by name, with what it has in common for all of them."""
 
@@ -73,6 +79,9 @@ class Family:
 
     def __dir__(self) -> list[str]:
         return list(self._functions)
+
+    def __reduce__(self) -> Any:
+        return _published, (self._name,)  # there is one of each
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
+import pickle
 import re
 from pathlib import Path
 
@@ -374,3 +376,9 @@ def test_far_in_the_tails_the_logarithms_keep_their_digits():
     np.testing.assert_allclose(y[0], [-500000.9189385332, -800.9189385332047], rtol=1e-15)
     np.testing.assert_allclose(y[1], [-500007.8266948121843, -804.6084420137538], rtol=1e-15)
     np.testing.assert_allclose(y[2], y[1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_family_is_copied_and_pickled_as_itself(copied):
+    """So that a step that holds one as its prior can go to another process."""
+    assert all(copied(family) is family for family in (lg.stats.norm, lg.stats.poisson, lg.stats.weibull_min))
