@@ -16,7 +16,7 @@ import numpy as np
 
 from lazygrad.errors import DefinitionError, SpecError, report
 from lazygrad.graph.casting import working
-from lazygrad.graph.graph import Graph, Op, Specs, current_graph
+from lazygrad.graph.graph import Graph, Op, Specs, current_graph, writing
 from lazygrad.graph.guarded import dtypes_of, guarded, shapes_of
 from lazygrad.graph.registry import functions, here
 from lazygrad.graph.spec import (
@@ -322,9 +322,17 @@ def graph_of(what: str, operands: Sequence[Any]) -> Graph:
     """The graph of the first tensor among ``operands``, else the one being written."""
     for operand in operands:
         if isinstance(operand, Tensor):
-            graph = operand.graph
+            graph = operand.graph if operand.graph.open else _known(operand.graph)
             return graph if graph.inner is None else graph.innermost()
     return current_graph(what)
+
+
+def _known(graph: Graph) -> Graph:
+    """The graph being written, if it knows the nodes of ``graph``, which has ended; else ``graph`` itself.
+
+    It does where a body is differentiated that holds a rule of the user's, which may use any tensor of that body.
+    """
+    return writing.graphs[-1] if any(id(graph) in other.same for other in writing.graphs) else graph
 
 
 def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = None) -> Tensor:
@@ -333,7 +341,11 @@ def tensor(x: Any, graph: Graph | None = None, dtype: np.dtype[Any] | None = Non
     A number becomes a literal in the graph; anything that NumPy takes for an array becomes a constant
     beside it.
     """
+    if graph is not None and not graph.open:
+        graph = _known(graph)
     if isinstance(x, Tensor):
+        if graph is None and not x.graph.open:
+            graph = _known(x.graph)
         if graph is not None and x.graph is not graph:
             x = graph.innermost().lifted(x)
         return x if dtype is None or x.spec.dtype == dtype else functions["astype"](x, dtype)

@@ -189,6 +189,28 @@ def test_the_users_own_gradients_hold_in_a_body(env: lg.VariableEnvironment) -> 
             np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+RULES = {
+    "formulas": lambda x: lg.exp(x) * lg.where(x > 0, x, 2.0) + lg.ones_like(x),
+    "reductions": lambda x: lg.logsumexp(x) + x.mean() + lg.linalg.vector_norm(x),
+    "parts": lambda x: x[[0, 0, 1]] + lg.concat([x[:2], x[2:]]) + x.at[0].set(2.0) + lg.sort(x),
+    "products": lambda x: x @ np.eye(3) + lg.einsum("i,i->", x, x),
+    "loops": lambda x: lg.scan(lambda c, v: (c + v, None), 0.0, x)[0] + lg.cond(x[0] > 0, lambda: x, lambda: -x),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_of_the_users_may_use_tensors_of_the_body_without_its_cotangent(name: str) -> None:
+    """The body has ended when it is differentiated; what the rule holds of it is known all the same."""
+    given = lg.custom_gradient(lambda x: (lg.exp(x), lambda g: g * RULES[name](x)))
+
+    def step(ctx: lg.Context, x: Any, scan: bool) -> Any:
+        rows = lg.scan(lambda c, v: (c, given(v)), 0, x)[1] if scan else lg.stack([given(v) for v in x])
+        return lg.grad(lg.sum(rows), x)
+
+    env, x = lg.VariableEnvironment(dtype="float64"), np.random.default_rng(0).normal(size=(2, 3))
+    np.testing.assert_allclose(env.run(step, x, True), env.run(step, x, False), rtol=1e-12)
+
+
 def test_a_scan_of_length_0_gives_its_carry_and_no_ys(env: lg.VariableEnvironment) -> None:
     """And zeros for a gradient through its body."""
 
