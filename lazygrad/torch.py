@@ -20,7 +20,9 @@ from lazygrad.nn.layers.linear import Linear
 from lazygrad.nn.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from lazygrad.nn.layers.recurrent import GRU, Recurrent
 from lazygrad.nn.layers.sequential import Sequential
+from lazygrad.ops.source import refuse_masked
 from lazygrad.store.variables import Variable
+from lazygrad.values.foreign import on_device
 
 __all__ = ["load_state_dict", "state_dict"]
 
@@ -302,7 +304,11 @@ def _fitting(name: str, value: Any, wanted: Any) -> Any:
     if hasattr(value, "detach"):  # a tensor of PyTorch, perhaps on a GPU
         value = value.detach().cpu()
         value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-    array = np.asarray(value)
+    refuse_masked(value)
+    try:
+        array = np.asarray(value.get() if on_device(value) else value)
+    except ValueError:  # a list of lists of several lengths
+        array = np.array(value, dtype=object)
     if array.shape != wanted.shape or array.dtype.kind not in "biuf":
         facts = [f"here:   {wanted.dtype}{list(wanted.shape)}", f"given:  {array.dtype}{list(array.shape)}"]
         cure = "Give weights of a network with the same layers, in PyTorch's layouts: (out, in)."

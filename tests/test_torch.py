@@ -273,7 +273,8 @@ def test_weights_come_from_and_go_to_a_gpu(double: Any) -> None:
     """As arrays of NumPy's."""
     env = lg.VariableEnvironment(backend="cupy", seed=0)
     layer = nn.Linear(env, 2, 1)
-    lg.torch.load_state_dict(layer, {"weight": [[1, 2]], "bias": [3]})
+    lg.torch.load_state_dict(layer, {"weight": env["linear/weight"].T, "bias": [3]})
+    lg.torch.load_state_dict(layer, {"weight": [[1, 2]]}, strict=False)
     found = lg.torch.state_dict(layer)
     assert {np.ndarray} == {type(array) for array in found.values()}
     assert ([[1.0, 2.0]], [3.0]) == (found["weight"].tolist(), found["bias"].tolist())
@@ -310,6 +311,11 @@ WRONG: dict[str, tuple[Callable[[Weights], Any], type[Exception], str, str]] = {
     "text": (
         lambda w: w | {"0.bias": ["a", "b", "c"]}, SpecError, "cannot load '0.bias'",
         "here:   float64[3]\n    given:  <U1[3]\n"
+        "    Give weights of a network with the same layers, in PyTorch's layouts: (out, in).",
+    ),
+    "ragged lists": (
+        lambda w: w | {"0.weight": [[1, 2], [3], [4]]}, SpecError, "cannot load '0.weight'",
+        "here:   float64[3, 2]\n    given:  object[3]\n"
         "    Give weights of a network with the same layers, in PyTorch's layouts: (out, in).",
     ),
     "no mapping": (

@@ -108,10 +108,11 @@ def test_a_file_has_the_whole_state_and_goes_on_with_any_number_of_workers(
     alone = Training(None, SHARED["Adam"])
     alone.train(6)
 
-    def write(c: Any) -> None:
+    def write(c: Any) -> Any:
         training = Training(c, SHARED["Adam"])
         training.train(6)
         training.env.save(path)
+        return training.env.to_dict()
 
     def go_on(c: Any) -> Any:
         training = Training(c, SHARED["Adam"])
@@ -122,7 +123,8 @@ def test_a_file_has_the_whole_state_and_goes_on_with_any_number_of_workers(
         training.env.save(tmp_path / "again.json")
         return losses, training.weights()
 
-    side_by_side(2, write)
+    for arrays in side_by_side(2, write):
+        assert_alike({v.path: v.value for v in alone.env}, arrays)
     loaded = lg.VariableEnvironment.load(path)
     assert_alike({v.path: v.value for v in alone.env}, {v.path: v.value for v in loaded})
     found = side_by_side(size, go_on) if size > 1 else [go_on(None)]
