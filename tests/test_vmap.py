@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from cases import CASES
+from programs import TWIN, exact_program, small, usable
 from rows import BITS
 
 import lazygrad as lg
@@ -380,3 +383,47 @@ def test_layers_are_those_of_each_example():
     for found in (env.run(step, images), compiled(images), compiled(images)):
         for each, together in zip(*found, strict=True):
             np.testing.assert_allclose(each.sum(axis=0), together, rtol=1e-4, atol=1e-4)  # sums of float32
+
+
+def exact_examples(seed):
+    """A random program on whole numbers as a function, operands of which some have examples along some axis, and which.
+
+    None where its sums are not exact.
+    """
+    random = Random(seed)
+    program, rng = exact_program(random), np.random.default_rng(seed)
+    function, inputs = program.function(), program.inputs
+    own = random.randrange(len(inputs))
+    axes = [
+        random.randrange(-1, x.ndim + 1) if k == own or random.random() < 0.5 else None for k, x in enumerate(inputs)
+    ]
+    examples = [
+        [x if axis is None else small(rng, x.shape, x.dtype) for x, axis in zip(inputs, axes)] for _ in range(COUNT)
+    ]
+    with np.errstate(all="ignore"):
+        computed = [function(TWIN, *xs) for xs in examples]
+    if not all(usable(value) for values in computed for value in values):
+        return None
+    places = [program.names.index(name) for name in program.outputs]
+    arrays = [xs[0] if axis is None else np.stack(xs, axis) for xs, axis in zip(zip(*examples), axes)]
+    expected = [np.stack([values[k] for values in computed]) for k in places]
+    return lambda *xs: [function(lg, *xs)[k] for k in places], arrays, tuple(axes), expected
+
+
+@pytest.mark.thinned(4)
+@pytest.mark.parametrize("part", range(8))
+def test_random_programs_of_all_examples_give_numpys_numbers(part):
+    """Bit for bit: of whole numbers every sum is exact, in any order."""
+    checked = 0
+    for seed in range(40 * part, 40 * part + 40):
+        made = exact_examples(seed)
+        if made is None:
+            continue
+        f, arrays, axes, expected = made
+        with np.errstate(all="ignore"):
+            found = environment().run(lambda ctx, *xs, f=f, axes=axes: lg.vmap(f, in_axes=axes)(*xs), *arrays)
+        for x, y in zip(found, expected, strict=True):
+            assert (y.shape, y.dtype) == (x.shape, x.dtype), seed
+            assert np.array_equal(x, y), seed
+        checked += 1
+    assert checked > 20

@@ -6,7 +6,7 @@ loops compute is compared node by node, as when equal nodes are merged: they are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lazygrad.define.region import Region, extract, parameter, written
@@ -39,7 +39,7 @@ class Joined(NamedTuple):
 def joined(graph: Graph) -> Graph:
     """One scan in place of several over the same turns whose carries become the same."""
     groups: dict[Any, list[Joined]] = {}
-    of: dict[int, Joined] = {}
+    held: dict[int, tuple[int, ...]] = {}  # of a scan that has been joined to others: what all of them read
     for i, node in enumerate(graph.nodes):
         if not isinstance(node.op, Scan):
             continue
@@ -49,9 +49,10 @@ def joined(graph: Graph) -> Graph:
         alone = Joined(p["body"], carries, p["xs"], node.inputs, {i: list(range(len(p["body"].outputs)))})
         known = groups.setdefault(key, [])
         for k, other in enumerate(known):
-            both = _both(graph, other, alone, first, i)
+            both = _both(graph, other, alone, first, i, held)
             if both is not None:
                 known[k] = both
+                held.update(dict.fromkeys(both.results, both.inputs))
                 break
         else:
             known.append(alone)
@@ -75,7 +76,9 @@ def joined(graph: Graph) -> Graph:
     return rewritten_regions(graph, rewrite, order)
 
 
-def _both(graph: Graph, one: Joined, other: Joined, first: int, at: int) -> Joined | None:
+def _both(
+    graph: Graph, one: Joined, other: Joined, first: int, at: int, held: Mapping[int, tuple[int, ...]]
+) -> Joined | None:
     """Both scans as one; None if a carry becomes something else in the other, or if the other depends on the one."""
     if one.body.effects and other.body.effects and other.body.memo.get("copy of") is not one.body:
         return None
@@ -122,7 +125,7 @@ def _both(graph: Graph, one: Joined, other: Joined, first: int, at: int) -> Join
     if [moved[i] for i in other.body.outputs[:carries]] != [first_of[i] for i in one.body.outputs[:carries]]:
         return None
     new = [operand for operands in fresh for operand, _ in operands]
-    if _depends(graph, new, min(one.results)):
+    if _depends(graph, new, one.results, held):
         return None
     outputs = list(one.body.outputs)
     where = list(range(carries))
@@ -141,14 +144,16 @@ def _both(graph: Graph, one: Joined, other: Joined, first: int, at: int) -> Join
     return Joined(body, carries, one.xs + len(fresh[0]), inputs, {**one.results, at: where})
 
 
-def _depends(graph: Graph, nodes: Sequence[int], on: int) -> bool:
-    """Whether one of the nodes is computed from another."""
-    stack, seen = [i for i in nodes if i >= on], set(nodes)
+def _depends(graph: Graph, nodes: Sequence[int], on: Iterable[int], held: Mapping[int, tuple[int, ...]]) -> bool:
+    """Whether one of the nodes is computed from another, also by way of scans that have been joined."""
+    ends = set(on)
+    lowest = min([*ends, *held])
+    stack, seen = [i for i in nodes if i >= lowest], set(nodes)
     while stack:
         i = stack.pop()
-        if i == on:
+        if i in ends:
             return True
-        more = [j for j in graph.nodes[i].inputs if j >= on and j not in seen]
+        more = [j for j in (*graph.nodes[i].inputs, *held.get(i, ())) if j >= lowest and j not in seen]
         seen.update(more)
         stack += more
     return False

@@ -167,3 +167,18 @@ def test_only_what_the_derivative_reads_is_kept() -> None:
     forward, backward = scans(plan(lambda c, x: c * x))
     assert len(forward.params["body"].outputs) == 1 + 1  # its carry, and c in every turn
     assert backward.params["xs"] == 2  # c, and x
+
+
+def test_scans_that_wait_for_each_other_crosswise_are_not_joined() -> None:
+    """Of two chains each first scan could be joined to the other one's second, but not both: none would be first."""
+    heard: list[float] = []
+
+    def chain(x: Any, sign: float) -> Any:
+        shown = lg.scan(lambda c, v: (c, v.hook(lambda a: heard.append(sign * float(a[0])))), None, x)[1]
+        return lg.scan(lambda c, v: (c, v * 2), None, lg.exp(shown))[1]
+
+    x = np.arange(6.0).reshape(3, 2)
+    env = lg.VariableEnvironment(dtype="float64")
+    for found in env.run(lambda ctx, x: (chain(x, 1.0), chain(x, -1.0)), x):
+        np.testing.assert_allclose(found, 2 * np.exp(x))
+    assert sorted(heard) == [-4.0, -2.0, 0.0, 0.0, 2.0, 4.0]
