@@ -33,6 +33,7 @@ from lazygrad import torch as torch
 from lazygrad import visualize as visualize
 from lazygrad.backends.host import to_numpy as to_numpy
 from lazygrad.backends.products import allow_tf32 as allow_tf32
+from lazygrad.derivative.batching import grad_per_example as grad_per_example
 from lazygrad.derivative.batching import vmap as vmap
 from lazygrad.derivative.gradient import grad as grad
 from lazygrad.derivative.gradient import jvp as jvp

@@ -374,8 +374,7 @@ def test_layers_are_those_of_each_example():
         return lg.sum(lg.square(last(lg.reshape(hidden, (1, -1)))))
 
     def step(ctx, images):
-        each = lg.vmap(lambda image: lg.grad(loss(image), network))(images)
-        return each, lg.grad(lg.sum(lg.vmap(loss)(images)), network)
+        return lg.grad_per_example(loss, network)(images), lg.grad(lg.sum(lg.vmap(loss)(images)), network)
 
     images = IMAGES.astype("float32")
     assert [node for node in walked(env.trace(step, images)) if node.op.name == "scan"] == []

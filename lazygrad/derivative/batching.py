@@ -11,6 +11,7 @@ from lazygrad.define.kinds import tensor
 from lazygrad.define.region import BodyGraph
 from lazygrad.derivative.batch_rules import Each, whole
 from lazygrad.derivative.examples import of_each, scanned_body
+from lazygrad.derivative.gradient import grad
 from lazygrad.errors import GraphError, SpecError
 from lazygrad.graph.graph import Graph, current_graph
 from lazygrad.graph.spec import Mismatch, Spec, normalize_axis
@@ -21,7 +22,7 @@ from lazygrad.ops.source import arange, assign
 from lazygrad.ops.update import Update
 from lazygrad.trees import leaves, rebuilt
 
-__all__ = ["vmap"]
+__all__ = ["grad_per_example", "vmap"]
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
@@ -57,6 +58,29 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         return _called(f, args, kwargs, in_axes, out_axes)
 
     return of_many
+
+
+def grad_per_example(loss: Callable[..., Any], variables: Any, in_axes: Any = 0) -> Callable[..., Any]:
+    """The gradient of the loss of each example, as a function of many: ``lg.vmap`` of ``lg.grad``.
+
+    Args:
+        loss: of one example, given as the arguments of the function: a tensor, as :func:`lazygrad.grad` takes it.
+        variables: variables or tensors from outside, in tuples, lists and dicts, in any nesting.
+        in_axes: along which axis of each argument the examples lie, as for :func:`vmap`.
+
+    Returns:
+        A function of the arguments of ``loss``, with an axis more. It returns for each variable a tensor of its shape
+        with the examples along a first axis, nested as ``variables`` are.
+
+    Raises:
+        GradientError, GraphError, SpecError: when it is called, as :func:`lazygrad.grad` and :func:`vmap`.
+    """
+
+    @functools.wraps(loss, updated=())
+    def of_one(*args: Any, **kwargs: Any) -> Any:
+        return grad(loss(*args, **kwargs), variables)
+
+    return vmap(of_one, in_axes)
 
 
 def _called(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any, out_axes: Any) -> Any:

@@ -152,3 +152,27 @@ def test_a_random_loop_is_in_native_code_what_it_is_in_run(program: Program, ord
     compiled = env.compile(made(lg.scan, program, order), wait=True)
     for _ in range(2):
         close(compiled(*arrays), expected, exact=False)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(program=PROGRAMS, own=st.sampled_from([(0, 0, 0), (0, None, None), (None, 0, None), (None, None, 0)]))
+def test_a_random_loop_of_many_examples_is_that_of_each(program: Program, own: tuple[Any, ...]) -> None:
+    """With its derivatives in the function of one example, and of that of many, as ``lg.vmap`` computes them."""
+    env = lg.VariableEnvironment(seed=0, dtype="float64")
+    examples = [
+        [a + 0.1 * i if axis == 0 else a for a, axis in zip(given_arrays(), own, strict=True)] for i in range(2)
+    ]
+    arrays = [np.stack(xs) if axis == 0 else xs[0] for xs, axis in zip(zip(*examples, strict=True), own, strict=True)]
+    single = made(lg.scan, program, 1)
+
+    def step(ctx: Any, *xs: Any) -> Any:
+        values = lg.vmap(lambda *one: single(ctx, *one), in_axes=own)(*xs)
+        return values, lg.grad(sum(lg.sum(lg.sin(value)) for value in values), list(xs))
+
+    def apart(ctx: Any, *xs: Any) -> Any:
+        rows = [[x[i] if axis == 0 else x for x, axis in zip(xs, own, strict=True)] for i in range(2)]
+        values = [lg.stack(list(found)) for found in zip(*[single(ctx, *one) for one in rows], strict=True)]
+        return values, lg.grad(sum(lg.sum(lg.sin(value)) for value in values), list(xs))
+
+    for found, expected in zip(env.run(step, *arrays), env.run(apart, *arrays), strict=True):
+        close(found, expected, exact=False)
