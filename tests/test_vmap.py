@@ -11,7 +11,7 @@ from programs import TWIN, exact_program, small, usable
 from rows import BITS
 
 import lazygrad as lg
-from lazygrad.plan import walked
+from lazygrad.plan import Plan, walked
 from lazygrad.trees import leaves
 
 COUNT = 3
@@ -426,3 +426,24 @@ def test_random_programs_of_all_examples_give_numpys_numbers(part):
             assert np.array_equal(x, y), seed
         checked += 1
     assert checked > 20
+
+
+def test_writing_it_again_follows_what_was_written_before(monkeypatch):
+    """Of a function with a choice, draws and a gradient plans are made in the first run alone."""
+    made = []
+    begin = Plan.__init__
+    monkeypatch.setattr(Plan, "__init__", lambda self, *given, **settings: made.append(begin(self, *given, **settings)))
+
+    def step(ctx, x):
+        def f(v):
+            y = lg.cond(v[0] > 0, lambda: lg.sum(v) * ctx.random.normal(()), lambda: v[1])
+            return y, lg.grad(y, v)
+
+        return lg.vmap(f)(x)
+
+    env = environment()
+    env.run(step, VECTORS)
+    count = len(made)
+    assert count > 0
+    env.run(step, VECTORS)
+    assert len(made) == count

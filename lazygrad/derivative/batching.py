@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lazygrad.define.kinds import tensor
 from lazygrad.define.region import BodyGraph
 from lazygrad.derivative.batch_rules import Each, whole
@@ -172,8 +174,8 @@ def _names(f: Any, count: int) -> list[str]:
 
 def _spread(name: str, setting: str, called: str, tree: Any, axes: Any) -> list[int | None]:
     """An axis for each leaf of ``tree``, of those that are nested as it is, or stand for all that is below."""
-    if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
-        return [axes] * len(leaves(tree))
+    if axes is None or (isinstance(axes, (int, np.integer)) and not isinstance(axes, bool)):
+        return [None if axes is None else int(axes)] * len(leaves(tree))
     if isinstance(axes, dict) and isinstance(tree, dict) and axes.keys() == tree.keys():
         pairs = [(f"{called}[{key!r}]", part, axes[key]) for key, part in tree.items()]
     elif isinstance(axes, (tuple, list)) and isinstance(tree, (tuple, list)) and len(axes) == len(tree):
