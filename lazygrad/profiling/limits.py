@@ -14,7 +14,7 @@ __all__ = ["Limits", "limits"]
 
 FAR, NEAR = 1 << 25, 1 << 17  # bytes of an array that lies in memory, and of one that lies in a core's cache
 SIDE = 512  # of a product of matrices
-TRIES = 5
+TRIES = 20  # the quickest counts, as other programs may be running
 
 
 class Limits(NamedTuple):
@@ -40,7 +40,8 @@ class Limits(NamedTuple):
 @functools.cache
 def limits(threads: int) -> Limits:
     """Those of ``threads`` threads: of copies of arrays, and of NumPy's products of matrices."""
-    return Limits(_copied(FAR, threads), _copied(NEAR, threads), _multiplied(np.float32), _multiplied(np.float64))
+    wide = _multiplied(np.float64)
+    return Limits(_copied(FAR, threads), _copied(NEAR, threads), max(_multiplied(np.float32), wide), wide)
 
 
 def _copied(nbytes: int, threads: int) -> float:
