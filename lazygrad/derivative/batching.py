@@ -18,7 +18,7 @@ from lazygrad.errors import GraphError, SpecError
 from lazygrad.graph.graph import Graph, current_graph
 from lazygrad.graph.spec import Mismatch, Spec, normalize_axis
 from lazygrad.graph.tensor import Tensor
-from lazygrad.ops.bodies import fail, is_leaf, sealed, write
+from lazygrad.ops.bodies import fail, is_leaf, sealed, shown, write
 from lazygrad.ops.movement import moveaxis
 from lazygrad.ops.source import arange, assign
 from lazygrad.ops.update import Update
@@ -181,19 +181,10 @@ def _spread(name: str, setting: str, called: str, tree: Any, axes: Any) -> list[
     elif isinstance(axes, (tuple, list)) and isinstance(tree, (tuple, list)) and len(axes) == len(tree):
         pairs = [(f"{called}[{k}]", part, axis) for k, (part, axis) in enumerate(zip(tree, axes, strict=True))]
     else:
-        facts = [f"{called}:  {_shown(tree)}", f"{setting}:  {axes!r:.60}"]
+        facts = [f"{called}:  {shown(tree)}", f"{setting}:  {axes!r:.60}"]
         cure = "An axis is a whole number or None; axes are nested as what they are of, or one stands for all of it."
         fail(SpecError, f"cannot vmap {name}: {setting} does not fit {called}", facts, cure)
     return [axis for where, part, own in pairs for axis in _spread(name, setting, where, part, own)]
-
-
-def _shown(tree: Any) -> str:
-    if isinstance(tree, dict):
-        return "{" + ", ".join(f"{key!r}: {_shown(part)}" for key, part in tree.items()) + "}"
-    if isinstance(tree, (tuple, list)):
-        inside = ", ".join(map(_shown, tree))
-        return f"[{inside}]" if isinstance(tree, list) else f"({inside})"
-    return str(tree.spec) if isinstance(tree, Tensor) else type(tree).__name__
 
 
 def _size(name: str, parts: Sequence[_Mapped]) -> int:
@@ -206,7 +197,7 @@ def _size(name: str, parts: Sequence[_Mapped]) -> int:
             said = f"{part.value.spec}   {sizes[-1]} along axis {part.axis}"
             facts.append(f"{part.name}:  {said}   {part.value.graph.describe(part.value.index)}")
     if not sizes:
-        facts = [f"{part.name}:  {_shown(part.value)}" for part in parts]
+        facts = [f"{part.name}:  {shown(part.value)}" for part in parts]
         cure = "At least one argument has an axis of the examples: give its number in in_axes."
         fail(SpecError, f"cannot vmap {name}: no argument has examples", facts, cure)
     if len(set(sizes)) > 1:

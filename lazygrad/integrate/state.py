@@ -12,6 +12,7 @@ from lazygrad.errors import DefinitionError, SpecError, report
 from lazygrad.graph.graph import Graph, current_graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
+from lazygrad.ops.bodies import shown
 from lazygrad.ops.movement import astype
 from lazygrad.trees import leaves, rebuilt, structure
 
@@ -47,7 +48,7 @@ class Equation(NamedTuple):
         """
         found = self.f(t, rebuilt(self.tree, y))
         if structure(found) != structure(self.tree):
-            facts = [f"state:  {_shown(self.tree)}", f"slope:  {_shown(found)}"]
+            facts = [f"state:  {shown(self.tree)}", f"slope:  {shown(found)}"]
             cure = "f(t, y) gives dy/dt, nested as y is."
             raise SpecError(
                 report(f"cannot {self.what}: f gives another structure than y", at=here(), facts=facts, cure=cure)
@@ -127,13 +128,3 @@ def summed(weights: Sequence[float], terms: Sequence[Tensor]) -> Tensor:
     for product in products[1:]:
         total = total + product
     return total
-
-
-def _shown(tree: Any) -> str:
-    """A nesting with specs in place of tensors, on one line."""
-    if isinstance(tree, dict):
-        return "{" + ", ".join(f"{key!r}: {_shown(item)}" for key, item in tree.items()) + "}"
-    if isinstance(tree, (tuple, list)):
-        inside = ", ".join(map(_shown, tree))
-        return f"[{inside}]" if isinstance(tree, list) else f"({inside}{',' if len(tree) == 1 else ''})"
-    return str(tree.spec) if isinstance(tree, Tensor) else type(tree).__name__
