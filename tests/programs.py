@@ -13,6 +13,8 @@ import warnings
 
 import numpy as np
 
+import lazygrad as lg
+
 LIMIT = 2**16  # sums of 64 such numbers are whole in float32
 SIZE = 64
 
@@ -131,6 +133,18 @@ class Program:
         names = {"np": np}
         exec(self.source, names)
         return names["program"]
+
+    def step(self):
+        """The program as a step of variables a, b and c, which returns what the program does and updates them."""
+        function = self.function()
+
+        def step(ctx, *arguments):
+            read = [ctx.variable("abc"[k]) for k in range(len(self.variables))]
+            values = dict(zip(self.names, function(lg, *read, *arguments), strict=True))
+            updates = [ctx.assign("abc"[k], values[name]) for k, name in self.updates.items()]
+            return [values[name] for name in self.outputs], updates
+
+        return step
 
     def parts(self):
         """Smaller programs: up to each line with its value alone returned, then with one update alone."""

@@ -136,15 +136,6 @@ def steps(few: bool) -> Iterator[Step]:
 
 def program(family: str, seed: int, made: Any) -> Step:
     """A random program of the tests."""
-    import lazygrad as lg
-
-    function = made.function()
-
-    def step(ctx: Any, *arguments: Any) -> Any:
-        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
-        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
-        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
-        return [values[name] for name in made.outputs], updates
-
+    step = made.step()
     variables = {"abc"[k]: value for k, value in enumerate(made.variables)}
     return Step(f"{family} program {seed}", step, list(made.arguments), {"dtype": "float64", **variables})

@@ -96,15 +96,7 @@ def all_agree(step: Step, *arguments: Any, exact: bool = True, **variables: Any)
 
 def program(made: Any) -> tuple[Step, dict[str, Any]]:
     """A random program as a step, and its variables."""
-    function = made.function()
-
-    def step(ctx: Any, *arguments: Any) -> Any:
-        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
-        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
-        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
-        return [values[name] for name in made.outputs], updates
-
-    return step, {"abc"[k]: value for k, value in enumerate(made.variables)}
+    return made.step(), {"abc"[k]: value for k, value in enumerate(made.variables)}
 
 
 @pytest.mark.parametrize("seed", ANY)

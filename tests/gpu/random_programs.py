@@ -54,14 +54,7 @@ def tried(family: str, seed: int) -> Emulated:
 
 def _plain(made: Any) -> Emulated:
     """The program with its updates, in an environment of float64."""
-    function = made.function()
-
-    def step(ctx: Any, *arguments: Any) -> Any:
-        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
-        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
-        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
-        return [values[name] for name in made.outputs], updates
-
+    step = made.step()
     env = lg.VariableEnvironment(seed=0, dtype="float64")
     for k, value in enumerate(made.variables):
         env.name("abc"[k]).set(value)

@@ -26,14 +26,7 @@ ONE_BY_ONE = dataclasses.replace(GPU, bundles=False)
 def program_of(seed: int) -> tuple[Any, Any]:
     """A random program on whole numbers as a step, and its arguments and variables."""
     made = exact_program(random.Random(seed))
-    function = made.function()
-
-    def step(ctx: Any, *arguments: Any) -> Any:
-        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
-        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
-        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
-        return [values[name] for name in made.outputs], updates
-
+    step = made.step()
     return step, (made.arguments, {"abc"[k]: np.array(v) for k, v in enumerate(made.variables)})
 
 

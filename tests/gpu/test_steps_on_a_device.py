@@ -217,14 +217,7 @@ def test_a_step_is_compared_with_the_same_without_its_kernels(monkeypatch: pytes
 def test_a_random_program_computes_the_same(seed: int) -> None:
     """On whole numbers, which no order of summation rounds."""
     made = exact_program(random.Random(seed))
-    function = made.function()
-
-    def step(ctx: Any, *arguments: Any) -> Any:
-        read = [ctx.variable("abc"[k]) for k in range(len(made.variables))]
-        values = dict(zip(made.names, function(lg, *read, *arguments), strict=True))
-        updates = [ctx.assign("abc"[k], values[name]) for k, name in made.updates.items()]
-        return [values[name] for name in made.outputs], updates
-
+    step = made.step()
     found = {}
     for backend in ("numpy", "cupy"):
         env = lg.VariableEnvironment(seed=0, backend=backend)
