@@ -174,16 +174,20 @@ class Telling(ABC):
     _others: Told
 
     @abstractmethod
-    def _ready(self, agrees: bool = False) -> None:
-        """Count an exchange, which begins."""
-
-    @abstractmethod
     def _tell(self, word: Failure | Agreement) -> None:
         """Tell all others."""
 
     @abstractmethod
     def _wait(self, is_done: Callable[[], bool]) -> None:
         """Return when it is done; raise WorkerError if it never will be."""
+
+    def _ready(self, agrees: bool = False) -> None:
+        """Raise WorkerError unless all workers are there; count an exchange."""
+        others = self._others
+        if others.own is not None:
+            self._wait(lambda: not others.missing())
+            others.settle()
+        others.arrive(agrees)
 
     def agree(self, what: str, value: bytes) -> list[bytes]:
         """The values of all."""

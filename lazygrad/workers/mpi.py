@@ -164,14 +164,6 @@ class Processes(Telling):
                 self._looked = now
                 self._look_for_the_dead()
 
-    def _ready(self, agrees: bool = False) -> None:
-        """Raise WorkerError unless all workers are there; count an exchange."""
-        others = self._others
-        if others.own is not None:
-            self._wait(lambda: not others.missing())
-            others.settle()
-        others.arrive(agrees)
-
     def _tell(self, word: Failure | Agreement) -> None:
         for rank in set(range(self.size)) - {self.rank}:
             self._told.append(self._words.isend(word, rank))

@@ -123,13 +123,6 @@ class Thread(Telling):
         self._wait(lambda: self._meeting.is_full(number))
         return self._meeting.take(number, what)
 
-    def _ready(self, agrees: bool = False) -> None:
-        others = self._others
-        if others.own is not None:
-            self._wait(lambda: not others.missing())
-            others.settle()
-        others.arrive(agrees)
-
     def _wait(self, is_done: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
         with self._meeting.changed:
