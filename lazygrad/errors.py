@@ -28,11 +28,10 @@ clashed, what to do.
 from __future__ import annotations
 
 import difflib
-import linecache
-import os
 from collections.abc import Iterable
-from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
+
+from lazygrad.origin import Origin
 
 __all__ = [
     "BackendError",
@@ -148,60 +147,6 @@ class WorkerError(LazygradError, RuntimeError):
     """Another worker has failed or ended, or runs something else than this one; nothing was changed."""
 
     failure: Any = None  # what the other worker has told, if this follows from it
-
-
-class Origin(NamedTuple):
-    """Where the user wrote a node, which part of the step it belongs to, and the path of the layer that wrote it.
-
-    A gradient's nodes have the layer of what is differentiated, an update's the namespace of the variable.
-
-    The line is found from the code object only when a message or a picture needs it: recording an origin must cost
-    nothing next to recording the node.
-    """
-
-    code: CodeType | None
-    lasti: int
-    part: str = "forward"
-    layer: str = ""
-
-    @property
-    def line(self) -> int:
-        """The line number in the user's file, 0 where it is unknown."""
-        if self.code is None:
-            return 0
-        for start, end, line in self.code.co_lines():
-            if start <= self.lasti < end and line is not None:
-                return line
-        return self.code.co_firstlineno
-
-    @property
-    def place(self) -> str:
-        """``file:line``, the file relative to the working folder where it lies below it."""
-        if self.code is None:
-            return "<unknown>"
-        return f"{_short(self.code.co_filename)}:{self.line}"
-
-    @property
-    def text(self) -> str:
-        """The user's own line of source, without its indentation; empty where it is unknown."""
-        return "" if self.code is None else linecache.getline(self.code.co_filename, self.line).strip()
-
-    def __str__(self) -> str:
-        if self.code is None:
-            return self.place
-        place = f"{self.place}, in {self.code.co_name}"
-        return f"{self.text:<46}  {place}" if self.text else place
-
-
-def _short(filename: str) -> str:
-    """The path as the user would type it from here."""
-    if filename.startswith("<"):
-        return filename
-    try:
-        relative = os.path.relpath(filename)
-    except (ValueError, OSError):  # another drive on Windows; a current folder that has been removed
-        return filename
-    return filename if relative.startswith("..") else relative
 
 
 def report(what: str, *, at: Origin | None = None, facts: Iterable[str] = (), cure: str = "") -> str:

@@ -7,6 +7,7 @@ holds no array of the environment, and none of the user's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +42,21 @@ class NativeCode(Protocol):
 def _none() -> NativeCode | None:
     """There is no native code."""
     return None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a copy of a plan, or one that was pickled, knows of the native code that ran it."""
+
+    nbytes: int
+    text: str
+
+    def explain(self) -> str:
+        """Its kernels, in words."""
+        return self.text
+
+    def __call__(self) -> Told:
+        return self
 
 
 class Plan:
@@ -107,6 +123,11 @@ class Plan:
         self.last_use = self._last_use()
         self.dying = self._dying()
         self.static = self._static()
+
+    def __getstate__(self) -> dict[str, Any]:
+        code = self.native()
+        told = _none if code is None else Told(code.nbytes, code.explain())
+        return {**vars(self), "native": told}
 
     def _assign(self, index: int, node: Node) -> None:
         name, value = node.params["name"], node.inputs[0]

@@ -6,7 +6,6 @@ the graph stands in the label of what uses it, so that the picture shows what fl
 
 from __future__ import annotations
 
-import dis
 import html
 import os
 import reprlib
@@ -14,7 +13,6 @@ import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -252,7 +250,6 @@ def assigned_names(graph: Graph) -> dict[int, str]:
     The instruction after the call that wrote a node says so, where it stores into a name. A call that
     wrote several tensors of which none uses the others, such as a split, has given none of them the name.
     """
-    stores: dict[CodeType, dict[int, str]] = {}
     names = {}
     nodes, origins = graph.nodes, graph.origins
     start = 0
@@ -260,32 +257,14 @@ def assigned_names(graph: Graph) -> dict[int, str]:
         if i + 1 < len(origins) and origins[i + 1] == origin:
             continue
         first, start = start, i + 1
-        if origin.code is None or origin.part != "forward" or nodes[i].op in (variable, placeholder):
+        if origin.part != "forward" or nodes[i].op in (variable, placeholder):
             continue
-        if origin.code not in stores:
-            stores[origin.code] = _stores(origin.code)
-        name = stores[origin.code].get(origin.lasti)
-        if name is not None:
+        name = origin.assigned
+        if name:
             used = {j for node in nodes[first : i + 1] for j in node.inputs}
             if all(j in used for j in range(first, i)):
                 names[i] = name
     return names
-
-
-def _stores(code: CodeType) -> dict[int, str]:
-    """For each place in the code that a store into a name follows, the name."""
-    stores: dict[int, str] = {}
-    before = 0
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "EXTENDED_ARG":
-            continue
-        if instruction.opname.startswith(("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")):
-            stored = instruction.argval
-            name = stored if isinstance(stored, str) else stored[0]  # from Python 3.13 on two stores may be one
-            # While a call is under way, Python points at it or, for some, at the end of its inline cache.
-            stores.update(dict.fromkeys(range(before, instruction.offset), name))
-        before = instruction.offset
-    return stores
 
 
 @function

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from lazygrad.define.carried import carried
 from lazygrad.errors import DefinitionError, SpecError, report
 from lazygrad.graph.casting import working
 from lazygrad.graph.graph import Graph, Op, Specs, current_graph, writing
@@ -113,8 +114,8 @@ class Declared(Op):
         if self.own:
             functions.setdefault(kernel.__name__, self)
 
-    def __reduce__(self) -> str:
-        return str(vars(self)["__qualname__"])  # there is one of each: a copy would be another op
+    def __reduce__(self) -> Any:
+        return str(vars(self)["__qualname__"]) if self.own else carried(self)
 
     def _default_dtype_rule(self) -> DtypeRule:
         return promoted

@@ -124,6 +124,9 @@ class BodyGraph(Graph):
         self.repeats = repeats
         self.turn: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "outer": None, "captures": {}, "turn": None}
+
     def turns(self) -> list[Tensor]:
         """The numbers of the turns that the loops around are in, the outermost first: each a tensor of its body."""
         found = self.outer.turns() if isinstance(self.outer, BodyGraph) else []

@@ -48,6 +48,9 @@ class Body:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> Any:
+        return Body, (self.graph, self.inputs, self.outputs, self.effects)  # hashes are those of a process
+
     def spec(self, index: int) -> Spec:
         """The spec of a node that has one result."""
         return cast(Spec, self.graph.nodes[index].spec)

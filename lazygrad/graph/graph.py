@@ -8,10 +8,11 @@ computed; arrays that the user put into the graph lie beside the list, in ``Grap
 from __future__ import annotations
 
 import struct
+import sys
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -73,6 +74,17 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
+    def __reduce__(self) -> Any:
+        # It is known by its name in the module of its class.
+        module = sys.modules[type(self).__module__]
+        return next(name for name, value in vars(module).items() if value is self)
+
+    def __copy__(self) -> Self:
+        return self  # there is one of each: a copy would be another op
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
 
 class Node:
     """An op applied to earlier nodes of a graph. Immutable; equal only to itself."""
@@ -89,6 +101,12 @@ class Node:
     def of(self, op: object) -> bool:
         """Whether the node applies ``op``, an op or the function that its decorator made of it."""
         return self.op is op
+
+
+# What a graph has beside its nodes for as long as it is written, differentiated and run.
+PASSING = (
+    "constants", "rules", "context", "origin", "memos", "plans", "_guides", "guide", "inner", "written", "same", "body",
+)  # fmt: skip
 
 
 class Memo(NamedTuple):
@@ -259,6 +277,14 @@ class Graph:
         self.inner = None
         self.guide = None
         self._guides = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, or what a pickle has, is there to be looked at: nothing can be written in it.
+        if any(graph is self for graph in writing.graphs):
+            cure = "Copy or pickle what env.trace(step, ...) gives."
+            raise GraphError(report("cannot copy a graph while it is being written", cure=cure))
+        new = vars(Graph(self.dtype))
+        return {**vars(self), **{name: new[name] for name in PASSING}, "open": False}
 
     def describe(self, index: int) -> str:
         """What messages call a node: a variable or placeholder by name, else the op and its line."""
