@@ -114,3 +114,50 @@ def test_forms_that_do_not_fit_are_refused() -> None:
         step.address(np.ones(3, np.float32), form="scipy")
     with pytest.raises(lg.ExportError, match="Did you mean 'logp'"):
         step.address(np.ones(3, np.float32), form="log")
+
+
+def test_numba_calls_a_step() -> None:
+    """Functions of all three forms, in a compiled loop and in Numba's own threads; both have llvmlite in one process."""
+    numba = pytest.importorskip("numba", reason="Numba is not installed")
+    env = lg.VariableEnvironment(dtype="float64")
+    env.name("centre").set(np.arange(3.0))
+
+    def logp(ctx: Any, x: Any) -> Any:
+        value = -lg.sum(lg.square(x - ctx.variable("centre")))
+        return value, lg.grad(value, x)
+
+    posterior = env.compile(logp, wait=True).address(np.zeros(3), form="logp").function
+    product = env.compile(lambda ctx, x, y: lg.exp(-x) * y).address(np.float64(0), np.float64(0), form="scipy").function
+    doubled = env.compile(lambda ctx, x: lg.tanh(x) * 2).address(np.zeros(4)).function
+
+    @numba.njit
+    def climbed(x: Any, steps: int) -> Any:
+        gradient, value = np.empty(3), np.empty(1)
+        failed = 0
+        for _ in range(steps):
+            failed += posterior(3, x.ctypes, gradient.ctypes, value.ctypes, 0)
+            x = x + 0.1 * gradient
+        return x, value[0], failed + posterior(2, x.ctypes, gradient.ctypes, value.ctypes, 0)
+
+    @numba.njit
+    def mean(count: int) -> float:
+        total, x = 0.0, np.array([0.0, 2.0])
+        for i in range(count):
+            x[0] = (i + 0.5) / count
+            total += product(2, x.ctypes)
+        return total / count
+
+    @numba.njit(parallel=True)
+    def of_rows(x: Any) -> Any:
+        y = np.empty_like(x)
+        for i in numba.prange(len(x)):
+            doubled(x[i].ctypes, y[i].ctypes)
+        return y
+
+    gc.collect()
+    x, value, refused = climbed(np.zeros(3), 200)
+    np.testing.assert_allclose(x, np.arange(3.0), rtol=1e-12)  # 0.8 ** 200 is 4e-20
+    assert (1, True) == (refused, abs(value) < 1e-30)
+    assert mean(1000) == pytest.approx(2 * (1 - np.exp(-1)), rel=1e-7)  # the midpoint rule's error is 1 / (24 n²)
+    rows = np.random.default_rng(0).standard_normal((1000, 4))
+    np.testing.assert_allclose(of_rows(rows), 2 * np.tanh(rows), rtol=1e-14)
