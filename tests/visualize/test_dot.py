@@ -25,6 +25,7 @@ from lazygrad.errors import BackendError, SaveError
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Array
+from lazygrad.visualize.dot import INK, PALE, PARTS
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz, the program dot, is not installed")
 
@@ -129,10 +130,8 @@ def test_the_parts_of_a_step_differ_by_colour() -> None:
     colours = {}
     for op, part in [("matmul", "forward"), ("matmul", "gradient"), ("add", "update")]:
         (colours[part],) = {attribute(lines[i], "fillcolor") for i in of(graph, op, part)}
-        assert visualize.PARTS[part][0] == colours[part]
-        assert {visualize.PARTS[part][1]} == {
-            attribute(a, "color") for _, j, a in edges(graph) if graph.origins[j].part == part
-        }
+        assert PARTS[part][0] == colours[part]
+        assert {PARTS[part][1]} == {attribute(a, "color") for _, j, a in edges(graph) if graph.origins[j].part == part}
     assert 3 == len(set(colours.values()))
 
 
@@ -143,17 +142,17 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("ink", [visualize.INK, visualize.PALE])
-@pytest.mark.parametrize("part", visualize.PARTS)
+@pytest.mark.parametrize("ink", [INK, PALE])
+@pytest.mark.parametrize("part", PARTS)
 def test_text_can_be_read_on_every_colour(part: str, ink: str) -> None:
     """Contrast of at least 3:1 for the small print, as WCAG 2.1 asks of graphics, and of 4.5:1 for the rest."""
-    contrast = (luminance(visualize.PARTS[part][0]) + 0.05) / (luminance(ink) + 0.05)
-    assert contrast >= (4.5 if ink == visualize.INK else 3)
+    contrast = (luminance(PARTS[part][0]) + 0.05) / (luminance(ink) + 0.05)
+    assert contrast >= (4.5 if ink == INK else 3)
 
 
 def test_the_colours_differ_in_lightness() -> None:
     """Who sees no colours, and who prints without them, still tells the parts apart."""
-    light = sorted(luminance(fill) for fill, _ in visualize.PARTS.values())
+    light = sorted(luminance(fill) for fill, _ in PARTS.values())
     assert min(b - a for a, b in itertools.pairwise(light)) > 0.05
 
 
@@ -279,13 +278,13 @@ def test_the_users_line_is_the_tooltip() -> None:
     graph = environment().trace(lambda ctx: lg.exp(ctx.variable("b")))
     (found,) = re.findall(r'tooltip="([^"]*)"', drawn(graph)[1])
     assert found.startswith("%1 exp, forward: graph = environment().trace(lambda ctx: lg.exp(ctx.variable(&quot;b")
-    assert "test_visualize.py:" in found
+    assert "test_dot.py:" in found
 
 
 def test_the_legend_names_parts_and_shapes() -> None:
     """In the colours that they have."""
     dot = traced().to_dot()
-    for part, (fill, line) in visualize.PARTS.items():
+    for part, (fill, line) in PARTS.items():
         assert f'<TD BGCOLOR="{fill}" COLOR="{line}" BORDER="1">{part}</TD>' in dot
     for words in ("cylinder: variable", "pointed box: placeholder", "double border: result"):
         assert words in dot

@@ -7,25 +7,18 @@ the graph stands in the label of what uses it, so that the picture shows what fl
 from __future__ import annotations
 
 import html
-import os
-import reprlib
-import subprocess
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lazygrad.errors import BackendError, Origin, SaveError, report
 from lazygrad.graph.body import Body, bodies
 from lazygrad.graph.graph import Graph, Node
-from lazygrad.graph.registry import function, here
-from lazygrad.graph.spec import Spec
-from lazygrad.names import publish as _publish
-from lazygrad.ops.source import _literal, assign, placeholder, variable
+from lazygrad.graph.registry import function
+from lazygrad.ops.source import assign, placeholder, variable
+from lazygrad.origin import Origin
+from lazygrad.visualize.names import assigned_names
+from lazygrad.visualize.words import body_inputs, last, operands_in_words, settings_of, specs_of
 
-__all__ = ["assigned_names", "render", "to_dot"]
+__all__ = ["to_dot"]
 
 # Fill, line: tints of Okabe and Ito's blue, orange and bluish green (jfly.uni-koeln.de/color, 2008), which
 # colour-blind people tell apart, made of different lightness, so that a grey print shows them too.
@@ -42,14 +35,6 @@ SHAPES = {
 }
 INK, PALE = "#1f2933", "#5b6672"
 FONT = "Helvetica,Arial,sans-serif"
-FORMATS = ("svg", "png", "pdf")
-INSTALL = (
-    "Install it with apt install graphviz (Debian, Ubuntu), brew install graphviz (macOS), "
-    "conda install -c conda-forge graphviz, or winget install graphviz (Windows)."
-)
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 24
 
 
 @function
@@ -82,19 +67,7 @@ class _Picture:
         self.names = assigned_names(graph)
         self.roots = set(graph.roots if roots is None else roots)
         self.places: dict[tuple[int, int], str] = {}
-        uses = Counter(j for node in graph.nodes for j in node.inputs)
-        known = Counter(_last(node.params["name"]) for node in graph.nodes if node.op is variable)
-        self.texts: dict[int, str] = {}
-        self.hidden: set[int] = set()
-        for i, node in enumerate(graph.nodes):
-            if node.op is _literal and uses[i] and i not in self.roots:
-                self.texts[i] = _setting(node.params["value"])
-                self.hidden.add(i)
-            elif node.op is variable and uses[i] > 1 and graph.origins[i].part == "update" and not node.params["shape"]:
-                # The settings of an optimizer go into the update of every parameter: with an edge for
-                # each, the picture would show little else.
-                name = node.params["name"]
-                self.texts[i] = _last(name) if known[_last(name)] == 1 else name
+        self.texts, self.hidden = operands_in_words(graph, self.roots)
 
     def drawn(self) -> Any:
         """The picture in DOT."""
@@ -134,10 +107,7 @@ class _Picture:
         """The body of a loop as a box, with what is given to it named by what it is."""
         node = self.graph.nodes[i]
         inner = _Picture(body.graph, self.dot, f"{self.prefix}{i}_{number}_", body.outputs)
-        carries, xs = node.params.get("carries", 0), node.params.get("xs", 0)
-        inner.names.update(dict.fromkeys(body.inputs, "captured"))
-        inner.names.update(dict.fromkeys(body.inputs[carries : carries + xs], "x"))
-        inner.names.update(dict.fromkeys(body.inputs[:carries], "carry"))
+        inner.names.update(body_inputs(node, body))
         box = 'labeljust=l style="rounded,dashed" color="#b4bcc6" fontsize=11 margin=8'
         self.dot.body.append(f"\tsubgraph cluster_{inner.prefix} {{\n\t\tlabel=<<I>{node.op.name}</I>> {box}\n")
         inner._content()
@@ -150,10 +120,9 @@ class _Picture:
         node, origin = self.graph.nodes[i], self.graph.origins[i]
         fill, line = PARTS[origin.part]
         name = node.params["name"] if node.op in (variable, placeholder, assign) else self.names.get(i)
-        specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
-        rows = [_escaped(self._call(node)), _pale(", ".join(map(str, specs)))]
+        rows = [_escaped(self._call(node)), _pale(specs_of(node))]
         if name:
-            rows.insert(0, f"<B>{_escaped(_last(name) if node.op is variable else name)}</B>")
+            rows.insert(0, f"<B>{_escaped(last(name) if node.op is variable else name)}</B>")
         attributes = {
             "label": "<" + "<BR/>".join(rows) + ">",
             "tooltip": f"%{i} {_escaped(node.op.name)}, {origin.part}: {self._place(origin)}",
@@ -175,16 +144,8 @@ class _Picture:
 
     def _call(self, node: Node) -> str:
         """The op, with the numbers among its operands, and with the settings that its spec does not show."""
-        inner = [self.texts.get(j, "·") for j in node.inputs]
-        if not any(j in self.texts for j in node.inputs):
-            inner = []
-        defaults = getattr(node.op, "defaults", {})
-        for key, value in node.params.items():
-            if key in ("body", "condition", "bodies"):  # a box
-                continue
-            if key not in ("shape", "dtype", "name", "draw", "number") and defaults.get(key, self) is not value:
-                inner.append(f"{key}={_setting(value)}")
-        return f"{node.op.name}({', '.join(inner)})" if inner else node.op.name
+        inner = settings_of(node, self.texts)
+        return f"{node.op.name}({inner})" if inner else node.op.name
 
     def _rooms(self, rooms: dict[str, list[int]]) -> None:
         """Namespaces as nested boxes, with their variables in them."""
@@ -212,17 +173,6 @@ def _arrow(place: int, count: int) -> dict[str, str]:
     return {"headlabel": str(place + 1)}
 
 
-def _last(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def _setting(value: Any) -> str:
-    """A few characters: the picture says what a setting is for, and print(graph) what it is."""
-    if isinstance(value, np.generic):
-        return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
-    return str(getattr(value, "__name__", None) or _short.repr(value))
-
-
 def _pale(text: str) -> str:
     return f'<FONT POINT-SIZE="9" COLOR="{PALE}">{_escaped(text)}</FONT>'
 
@@ -242,78 +192,3 @@ def _legend() -> str:
     )  # fmt: skip
     cells = parts + [f'<TD><FONT COLOR="{PALE}">{word}</FONT></TD>' for word in words]
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="6" CELLPADDING="4"><TR>{"".join(cells)}</TR></TABLE>>'
-
-
-def assigned_names(graph: Graph) -> dict[int, str]:
-    """The names that the user's program gives to tensors, by node: ``loss`` for what ``loss = ...`` wrote.
-
-    The instruction after the call that wrote a node says so, where it stores into a name. A call that
-    wrote several tensors of which none uses the others, such as a split, has given none of them the name.
-    """
-    names = {}
-    nodes, origins = graph.nodes, graph.origins
-    start = 0
-    for i, origin in enumerate(origins):
-        if i + 1 < len(origins) and origins[i + 1] == origin:
-            continue
-        first, start = start, i + 1
-        if origin.part != "forward" or nodes[i].op in (variable, placeholder):
-            continue
-        name = origin.assigned
-        if name:
-            used = {j for node in nodes[first : i + 1] for j in node.inputs}
-            if all(j in used for j in range(first, i)):
-                names[i] = name
-    return names
-
-
-@function
-def render(graph: Graph, path: str | Path) -> Path:
-    """Draw the graph into a file, and write the DOT text beside it, under the same name with ``.dot``.
-
-    Args:
-        graph: the graph.
-        path: the file; its suffix says the form: ``.svg``, ``.png``, ``.pdf``, or ``.dot`` for the text alone.
-
-    Returns:
-        The path of the file.
-
-    Raises:
-        SaveError: the suffix is another one, or a file cannot be written.
-        BackendError: Graphviz is not installed, or fails. The DOT text is written all the same.
-    """
-    named = isinstance(path, (str, os.PathLike))
-    form = Path(path).suffix.lower().removeprefix(".") if named else ""
-    if form not in (*FORMATS, "dot"):
-        cure = "Let it end in .svg, .png or .pdf, or in .dot for the text that Graphviz draws from."
-        raise SaveError(report(f"cannot draw to {path!s:.200}: its suffix says no form", at=here(), cure=cure))
-    file = Path(path)
-    text = to_dot(graph)
-    source = file if form == "dot" else file.with_suffix(".dot")
-    _write(source, text.encode())
-    if form != "dot":
-        what, written = f"cannot draw {str(file)!r}", f"written:  {source}"
-        command = ["dot", f"-T{form}", os.path.abspath(source)]
-        try:
-            drawn = subprocess.run(command, capture_output=True, check=True).stdout
-        except FileNotFoundError:
-            missing = f"{what}: Graphviz, the program that draws, is not installed"
-            raise BackendError(report(missing, at=here(), facts=[written], cure=INSTALL)) from None
-        except (subprocess.SubprocessError, OSError) as reason:
-            said = (getattr(reason, "stderr", None) or str(reason).encode()).decode(errors="replace").strip()
-            facts = [f"Graphviz:  {said[:500]}", written]
-            raise BackendError(report(f"{what}: Graphviz failed", at=here(), facts=facts)) from None
-        _write(file, drawn)
-    return file
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except (OSError, ValueError) as reason:
-        facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
-        cure = "Choose a file in a folder that exists and that you may write to."
-        raise SaveError(report(f"cannot write {str(file)!r}", at=here(), facts=facts, cure=cure)) from reason
-
-
-_publish(__name__, "lg.visualize", advised=False)  # ")

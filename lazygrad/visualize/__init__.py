@@ -1,0 +1,10 @@
+"""Pictures of graphs: text for Graphviz, and files that it draws."""
+
+from lazygrad.names import publish as _publish
+from lazygrad.visualize.dot import to_dot
+from lazygrad.visualize.files import render
+from lazygrad.visualize.names import assigned_names
+
+__all__ = ["assigned_names", "render", "to_dot"]
+
+_publish(__name__, "lg.visualize", advised=False)  # what is drawn is drawn by methods
