@@ -58,6 +58,10 @@ class Exporting:
             SaveError: a file cannot be written.
             BackendError: there is no compiler, or no linker.
         """
+        if os.fspath(path).endswith(".onnx"):
+            from lazygrad.export.onnx.model import export as export_onnx
+
+            return export_onnx(self._source(args), path, **settings)
         from lazygrad.export.c import export
 
         return export(self._source(args), path, **settings)

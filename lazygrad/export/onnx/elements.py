@@ -1,0 +1,265 @@
+"""Functions of elements: what ONNX calls each, and those that it lacks said with those that it has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.export.onnx.whole import WHOLE, power_of_whole
+
+__all__ = ["ELEMENTS"]
+
+
+def _plain(kind: str) -> Callable[..., Any]:
+    """An operator that has the dtypes of its operands."""
+    return lambda xp, *xs: xp.writer.made(kind, *xs)
+
+
+def _in_floats(kind: str) -> Callable[..., Any]:
+    """An operator of floats, which gives the same."""
+    return lambda xp, *xs: xp.writer.made(kind, *xs)
+
+
+def _arithmetic(kind: str, of_bools: str) -> Callable[..., Any]:
+    """An operator of numbers; booleans, for NumPy, are added by ``or`` and multiplied by ``and``."""
+    return lambda xp, a, b: xp.writer.made(of_bools if a.dtype == np.bool_ else kind, a, b)
+
+
+def _bits(kind: str, of_bools: str) -> Callable[..., Any]:
+    return lambda xp, *xs: xp.writer.made(of_bools if xs[0].dtype == np.bool_ else kind, *xs)
+
+
+def _compared(kind: str) -> Callable[..., Any]:
+    def write(xp: Any, a: Any, b: Any) -> Any:
+        if a.dtype == np.bool_ and kind != "Equal":
+            a, b = xp.astype(a, np.int32), xp.astype(b, np.int32)
+        return xp.writer.made(kind, a, b, dtype=np.bool_)
+
+    return write
+
+
+def _logical(kind: str) -> Callable[..., Any]:
+    return lambda xp, *xs: xp.writer.made(kind, *[xp.astype(x, np.bool_) for x in xs])
+
+
+def _larger(kind: str, of_bools: str) -> Callable[..., Any]:
+    def write(xp: Any, a: Any, b: Any) -> Any:
+        if a.dtype == np.bool_:
+            return xp.writer.made(of_bools, a, b)
+        wide = {"i2": "i4", "u2": "i4"}.get(a.dtype.str[1:], a.dtype)
+        return xp.astype(xp.writer.made(kind, xp.astype(a, wide), xp.astype(b, wide)), a.dtype)
+
+    return write
+
+
+def _same(xp: Any, x: Any) -> Any:
+    return x
+
+
+def _absolute(xp: Any, x: Any) -> Any:
+    return x if x.dtype == np.bool_ else xp.writer.made("Abs", x)
+
+
+def _negative(xp: Any, x: Any) -> Any:
+    return xp.writer.made("Neg", x) if x.dtype.kind != "u" else 0 - x
+
+
+def _sign(xp: Any, x: Any) -> Any:
+    y = xp.writer.made("Sign", x)
+    return xp.where(xp.isnan(x), x, y) if x.dtype.kind == "f" else y
+
+
+def _rounded(kind: str) -> Callable[..., Any]:
+    return lambda xp, x: xp.writer.made(kind, x) if x.dtype.kind == "f" else x
+
+
+def _trunc(xp: Any, x: Any) -> Any:
+    return x if x.dtype.kind != "f" else xp.where(x < 0, xp.ceil(x), xp.floor(x))
+
+
+def _not_a_number(kind: str) -> Callable[..., Any]:
+    """Whether a float is NaN or infinite; a half is looked at as float32."""
+
+    def write(xp: Any, x: Any) -> Any:
+        if x.dtype.kind != "f":
+            return xp.not_equal(x, x)
+        return xp.writer.made(kind, xp.astype(x, np.float32) if x.dtype == np.float16 else x, dtype=np.bool_)
+
+    return write
+
+
+def _isfinite(xp: Any, x: Any) -> Any:
+    return xp.equal(x, x) if x.dtype.kind != "f" else xp.abs(x) < math.inf
+
+
+def _signbit(xp: Any, x: Any) -> Any:
+    """−0 is told from 0 by its reciprocal; NaN counts as positive."""
+    return x < 0 if x.dtype.kind != "f" else xp.logical_or(x < 0, xp.logical_and(xp.equal(x, 0), 1 / x < 0))
+
+
+def _copysign(xp: Any, a: Any, b: Any) -> Any:
+    size = xp.abs(a)
+    return xp.where(xp.signbit(b), -size, size)
+
+
+def _power(xp: Any, a: Any, b: Any) -> Any:
+    return xp.writer.made("Pow", a, b) if a.dtype.kind == "f" else power_of_whole(xp, a, b)
+
+
+def _remainder(xp: Any, a: Any, b: Any) -> Any:
+    """With the sign of b, and a zero has that too."""
+    if a.dtype.kind != "f":
+        return WHOLE["remainder"](xp, a, b)
+    r = xp.fmod(a, b)
+    turned = xp.logical_and(xp.not_equal(r, 0), xp.not_equal(r < 0, b < 0))
+    return xp.where(turned, r + b, xp.where(xp.equal(r, 0), xp.copysign(0, b), r))
+
+
+def _floor_divide(xp: Any, a: Any, b: Any) -> Any:
+    """(a − remainder) / b, which is a whole number but for rounding."""
+    if a.dtype.kind != "f":
+        return WHOLE["floor_divide"](xp, a, b)
+    exact = (a - xp.remainder(a, b)) / b
+    near = xp.rint(exact)
+    y = xp.where(xp.equal(near, 0), xp.copysign(0, a / b), near)
+    return xp.where(xp.equal(b, 0), a / b, y)
+
+
+def _fmod(xp: Any, a: Any, b: Any) -> Any:
+    return xp.writer.made("Mod", a, b, fmod=1) if a.dtype.kind == "f" else WHOLE["fmod"](xp, a, b)
+
+
+def _hypot(xp: Any, a: Any, b: Any) -> Any:
+    p, q = xp.abs(a), xp.abs(b)
+    larger, smaller = xp.maximum(p, q), xp.minimum(p, q)
+    ratio = smaller / xp.where(xp.equal(larger, 0), 1, larger)
+    infinite = xp.logical_or(xp.isinf(p), xp.isinf(q))
+    return xp.where(infinite, math.inf, larger * xp.sqrt(1 + ratio * ratio))
+
+
+def _expm1(xp: Any, x: Any) -> Any:
+    """(u − 1)·x / log u with u = eˣ: what rounding takes from u both lose alike (Higham 2002, §1.14.1)."""
+    u = xp.exp(x)
+    less = u - 1
+    held = xp.where(xp.logical_or(xp.equal(u, 1), xp.logical_or(xp.equal(less, -1), xp.isinf(u))), 2, u)
+    near = less * (x / xp.log(held))
+    return xp.where(xp.equal(u, 1), x, xp.where(xp.logical_or(xp.equal(less, -1), xp.isinf(u)), less, near))
+
+
+def _log1p(xp: Any, x: Any) -> Any:
+    """x·log u / (u − 1) with u = 1 + x (Higham 2002, problem 1.5)."""
+    u = 1 + x
+    plain = xp.logical_or(xp.equal(u, 1), xp.isinf(u))
+    near = xp.log(u) * (x / xp.where(plain, 1, u - 1))
+    return xp.where(plain, x, near)
+
+
+def _logaddexp(xp: Any, a: Any, b: Any) -> Any:
+    apart = xp.where(xp.equal(a, b), 0, a - b)
+    return xp.maximum(a, b) + xp.log1p(xp.exp(-xp.abs(apart)))
+
+
+def _cbrt(xp: Any, x: Any) -> Any:
+    """|x|^⅓ with the sign of x, after a step of Newton's, as ⅓ is rounded."""
+    size = xp.abs(x)
+    root = xp.power(size, 1 / 3)
+    plain = xp.logical_or(xp.equal(root, 0), xp.isinf(root))
+    held = xp.where(plain, 1, root)
+    better = held - (held - (xp.where(plain, 1, size) / held) / held) / 3
+    return xp.copysign(xp.where(plain, root, better), x)
+
+
+def _scaled(name: str, factor: float) -> Callable[..., Any]:
+    return lambda xp, x: getattr(xp, name)(x) * factor
+
+
+def _only_narrow(kind: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator that runtimes have for float32 alone; in float64 a formula."""
+    return lambda xp, x: otherwise(xp, x) if x.dtype == np.float64 else xp.writer.made(kind, x)
+
+
+def _sinh(xp: Any, x: Any) -> Any:
+    """½·(u + u / (1 + u)) with u = e^|x| − 1; where that overflows, e^(|x|/2) twice."""
+    size = xp.abs(x)
+    u = xp.expm1(xp.minimum(size, 300))
+    half = xp.exp(0.5 * size)
+    return xp.copysign(xp.where(size > 300, 0.5 * half * half, 0.5 * (u + u / (1 + u))), x)
+
+
+def _cosh(xp: Any, x: Any) -> Any:
+    half = xp.exp(0.5 * xp.abs(x))
+    return 0.5 * half * half + 0.5 / half / half
+
+
+def _tan(xp: Any, x: Any) -> Any:
+    return xp.sin(x) / xp.cos(x)
+
+
+def _arcsinh(xp: Any, x: Any) -> Any:
+    """log(a + √(a² + 1)) with a = |x|, by log1p; far out log 2a."""
+    a = xp.abs(x)
+    held = xp.minimum(a, 1e100)
+    near = xp.log1p(held + held * held / (1 + xp.sqrt(held * held + 1)))
+    return xp.copysign(xp.where(a > 1e100, xp.log(a) + math.log(2), near), x)
+
+
+def _arccosh(xp: Any, x: Any) -> Any:
+    """log(1 + t + √(2t + t²)) with t = x − 1; far out log 2x."""
+    t = xp.where(x < 1e100, x, 1) - 1
+    return xp.where(x < 1e100, xp.log1p(t + xp.sqrt(2 * t + t * t)), xp.log(x) + math.log(2))
+
+
+def _arctanh(xp: Any, x: Any) -> Any:
+    a = xp.abs(x)
+    return xp.copysign(0.5 * xp.log1p(2 * a / (1 - a)), x)
+
+
+def _arctan2(xp: Any, a: Any, b: Any) -> Any:
+    """The angle of the smaller one over the larger one, in the octant where (b, a) lies."""
+    p, q = xp.abs(a), xp.abs(b)
+    larger, smaller = xp.maximum(p, q), xp.minimum(p, q)
+    both = xp.logical_and(xp.isinf(p), xp.isinf(q))
+    ratio = xp.where(both, 1, smaller / xp.where(xp.logical_or(xp.equal(larger, 0), both), 1, larger))
+    angle = xp.arctan(ratio)
+    angle = xp.where(p > q, math.pi / 2 - angle, angle)
+    return xp.copysign(xp.where(xp.signbit(b), math.pi - angle, angle), a)
+
+
+ELEMENTS: dict[str, Callable[..., Any]] = {
+    **{name: _in_floats(kind) for name, kind in {
+        "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin", "cos": "Cos", "tanh": "Tanh",
+        "reciprocal": "Reciprocal", "divide": "Div", "true_divide": "Div",
+        "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "erf": "Erf",
+    }.items()},
+    **{name: _arithmetic(*kinds) for name, kinds in {
+        "add": ("Add", "Or"), "multiply": ("Mul", "And"), "subtract": ("Sub", "Xor"),
+    }.items()},
+    **{name: _compared(kind) for name, kind in {
+        "equal": "Equal", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
+        "greater_equal": "GreaterOrEqual",
+    }.items()},
+    **{name: _logical(kind) for name, kind in {
+        "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor", "logical_not": "Not",
+    }.items()},
+    **{name: _bits(*kinds) for name, kinds in {
+        "bitwise_and": ("BitwiseAnd", "And"), "bitwise_or": ("BitwiseOr", "Or"), "bitwise_xor": ("BitwiseXor", "Xor"),
+        "invert": ("BitwiseNot", "Not"), "bitwise_invert": ("BitwiseNot", "Not"),
+    }.items()},
+    **{name: _rounded(kind) for name, kind in {"floor": "Floor", "ceil": "Ceil", "rint": "Round"}.items()},
+    "maximum": _larger("Max", "Or"), "minimum": _larger("Min", "And"),
+    "not_equal": lambda xp, a, b: xp.logical_not(xp.equal(a, b)),
+    "positive": _same, "absolute": _absolute, "negative": _negative, "sign": _sign, "trunc": _trunc,
+    "square": lambda xp, x: xp.multiply(x, x),
+    "isnan": _not_a_number("IsNaN"), "isinf": _not_a_number("IsInf"), "isfinite": _isfinite,
+    "signbit": _signbit, "copysign": _copysign, "power": _power, "remainder": _remainder, "floor_divide": _floor_divide,
+    "fmod": _fmod, "hypot": _hypot, "expm1": _expm1, "log1p": _log1p, "logaddexp": _logaddexp, "cbrt": _cbrt,
+    "exp2": lambda xp, x: xp.power(xp.full_like(x, 2), x),
+    "log2": _scaled("log", 1 / math.log(2)), "log10": _scaled("log", 1 / math.log(10)),
+    "sinh": _only_narrow("Sinh", _sinh), "cosh": _only_narrow("Cosh", _cosh), "tan": _only_narrow("Tan", _tan),
+    "arcsinh": _only_narrow("Asinh", _arcsinh), "arccosh": _only_narrow("Acosh", _arccosh),
+    "arctanh": _only_narrow("Atanh", _arctanh), "arctan2": _arctan2,
+    "left_shift": WHOLE["left_shift"], "right_shift": WHOLE["right_shift"],
+}  # fmt: skip

@@ -1,0 +1,148 @@
+"""Writing a step as a model of ONNX: its plan as a graph, checked before there is a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lazygrad.errors import BackendError, ExportError, SaveError, report
+from lazygrad.export.onnx.reading import write_graph, writer_of
+from lazygrad.export.onnx.writer import Value, code_of
+from lazygrad.export.source import Source, checked
+from lazygrad.files.replacing import replace, target_of
+from lazygrad.graph.registry import here
+
+__all__ = ["OPSET", "export", "model_of"]
+
+OPSET = 18  # operators are written as they were then; later ones are the same but for their dtypes
+
+
+def export(source: Source, path: str | os.PathLike[str], opset: int = OPSET) -> list[Path]:
+    """Write a step as a file of ONNX.
+
+    Returns:
+        The files.
+
+    Raises:
+        ExportError: something in the step has no form in ONNX, or the opset is too old or unknown.
+        SaveError: the file cannot be written.
+        BackendError: the package ``onnx`` is missing.
+    """
+    known_opset(opset)
+    whole = os.fspath(path)
+    try:
+        target = target_of(whole)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(2, os.strerror(2))
+    except (OSError, ValueError) as reason:
+        raise _unwritable(whole, reason) from reason
+    model = examined(model_of(source, opset), source.name)
+    try:
+        replace(target, [model.SerializeToString()])
+    except OSError as reason:
+        raise _unwritable(whole, reason) from reason
+    return [Path(whole)]
+
+
+def _unwritable(path: str, reason: Exception) -> SaveError:
+    what = getattr(reason, "strerror", None) or str(reason)
+    cure = "No file was written. Choose a folder that exists and can be written to."
+    facts = [f"{type(reason).__name__}: {what}"]
+    return SaveError(report(f"cannot export to {path!r}", at=here(), facts=facts, cure=cure))
+
+
+def known_opset(opset: Any) -> None:
+    """Raise for a number of operators that is too old, or newer than the package ``onnx`` knows."""
+    try:
+        from onnx.defs import onnx_opset_version
+    except ImportError as reason:
+        cure = "pip install 'lazygrad[onnx]', or: pip install onnx"
+        raise BackendError(report("cannot export to ONNX without the package onnx", at=here(), cure=cure)) from reason
+    newest = onnx_opset_version()
+    if not isinstance(opset, (int, np.integer)) or isinstance(opset, bool) or not OPSET <= opset <= newest:
+        cure = f"Choose one from {OPSET} to {newest}, the newest that the package onnx here knows."
+        raise ExportError(report(f"cannot export to ONNX with opset={opset!r:.40}", at=here(), cure=cure))
+
+
+def model_of(source: Source, opset: int = OPSET) -> Any:
+    """The model of a step, an ``onnx.ModelProto``, unchecked. Names follow from the order of nodes alone.
+
+    Raises:
+        ExportError: something in the step has no form in ONNX.
+    """
+    from onnx import helper, numpy_helper
+
+    plan = checked(source).plan
+    writer = writer_of(opset)
+    given: dict[int, Value] = {}
+    inputs = []
+    for one in source.inputs:
+        name = writer.fresh(_named(one.said))
+        inputs.append(helper.make_tensor_value_info(name, code_of(one.spec.dtype), list(one.spec.shape)))
+        if one.node is not None:
+            given[one.node] = Value(writer, name, one.spec)
+    outputs = [writer.fresh(_named(name)) for name in source.outputs]
+    said = {i: name for name, i in plan.variables.items()}
+    for i, array in source.arrays.items():
+        given[i] = Value(writer, writer.constant(array, said.get(i, "constant")), plan.spec(i))
+    values = write_graph(writer, plan.graph, given)
+    infos = []
+    for name, i in zip(outputs, plan.values, strict=True):
+        value = values[i]
+        assert isinstance(value, Value)
+        writer.node("Identity", [value.name], [name])
+        infos.append(helper.make_tensor_value_info(name, code_of(value.dtype), list(plan.spec(i).shape)))
+    read = {name for node in writer.nodes for name in node.input} | _inner(writer.nodes)
+    arrays = [numpy_helper.from_array(a, name) for name, a in writer.constants.items() if name in read]
+    graph = helper.make_graph(writer.nodes, _named(source.name), inputs, infos, arrays)
+    return helper.make_model(
+        graph,
+        producer_name="lazygrad",
+        producer_version=_version(),
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
+    )
+
+
+def _inner(nodes: Any) -> set[str]:
+    """What graphs within nodes read."""
+    found: set[str] = set()
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                found |= {name for inner in attribute.g.node for name in inner.input} | _inner(attribute.g.node)
+                found |= {one.name for one in attribute.g.output}
+    return found
+
+
+def _named(said: str) -> str:
+    """A name as runtimes take it."""
+    return re.sub(r"\W", "_", said) or "y"
+
+
+def _version() -> str:
+    try:
+        return version("lazygrad")
+    except PackageNotFoundError:
+        return ""
+
+
+def examined(model: Any, name: str) -> Any:
+    """The model, if it is one by ONNX' own checks, with the shapes of all that it computes."""
+    from onnx import checker, shape_inference
+
+    try:
+        checker.check_model(model, full_check=True)
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except (checker.ValidationError, shape_inference.InferenceError) as reason:
+        facts = [str(reason).strip().splitlines()[0][:200]]
+        cure = "This is a fault of lazygrad, or of a kernel of your own: no file was written."
+        raise ExportError(
+            report(f"cannot export {name}: ONNX refuses the model", at=here(), facts=facts, cure=cure)
+        ) from reason
+    return model
