@@ -27,7 +27,6 @@ clashed, what to do.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -162,6 +161,8 @@ def report(what: str, *, at: Origin | None = None, facts: Iterable[str] = (), cu
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names what the user may have meant, or what there is."""
+    import difflib  # here, because few programs make a mistake
+
     names = list(known)
     folded = {n.casefold(): n for n in names}
     near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]

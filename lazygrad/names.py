@@ -6,7 +6,6 @@ those that are called otherwise.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -260,6 +259,8 @@ def instead(name: str) -> str:
 
 
 def _near(name: str, place: str) -> str:
+    import difflib
+
     known: dict[str, str] = {}
     for other, module in sorted(public.items(), key=lambda item: item[0] != place):
         for n in module.__all__:

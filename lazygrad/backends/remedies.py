@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from typing import Any
 
@@ -28,6 +27,8 @@ BUILDS = ["cupy", *[f"cupy-cuda{major}x" for major in range(11, 16)]]  # which a
 
 def builds() -> list[str]:
     """The builds of CuPy that are installed, with their versions."""
+    import importlib.metadata  # here, because it takes longer than all of our files about GPUs
+
     found = [d for name in BUILDS for d in importlib.metadata.distributions(name=name)]
     return sorted({f"{d.name} {d.version}" for d in found})
 

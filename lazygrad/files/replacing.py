@@ -14,7 +14,6 @@ import hashlib
 import os
 import platform
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -84,7 +83,7 @@ def replace(target: Path, pieces: Iterable[bytes], keep: int = 1) -> None:
 def _temporary(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """A new file beside the target, locked; deleted if it is still there at the end."""
     while True:
-        file = target.with_name(f"{_beginning(target)}{_host()}{secrets.token_hex(8)}.tmp")
+        file = target.with_name(f"{_beginning(target)}{_host()}{os.urandom(8).hex()}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
             flags |= getattr(os, name, 0)

@@ -7,7 +7,6 @@ A callback is a function of a :class:`~lazygrad.training.Training`, or an object
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,10 @@ class Callback:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("lazygrad."):
+            return
+        from difflib import get_close_matches
+
         hooks = [name for name in vars(Callback) if not name.startswith("_")]
         own = [kind for kind in cls.__mro__ if not issubclass(Callback, kind)]
         for name, member in [pair for kind in own for pair in vars(kind).items()]:

@@ -6,7 +6,6 @@ the graph stands in the label of what uses it, so that the picture shows what fl
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -179,6 +178,8 @@ def _pale(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Text for a label. What a reader of XML would refuse is shown as Python shows it."""
+    import html
+
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     # Graphviz puts the node's name in place of a backslash and N, in labels that are HTML too.
     return html.escape(shown).replace("\\", "\\\\")

@@ -117,7 +117,7 @@ def test_forms_that_do_not_fit_are_refused() -> None:
 
 
 def test_numba_calls_a_step() -> None:
-    """Functions of all three forms, in a compiled loop and in Numba's own threads; both have llvmlite in one process."""
+    """Functions of all three forms, in a compiled loop and in threads of Numba's; both use one llvmlite."""
     numba = pytest.importorskip("numba", reason="Numba is not installed")
     env = lg.VariableEnvironment(dtype="float64")
     env.name("centre").set(np.arange(3.0))

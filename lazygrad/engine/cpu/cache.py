@@ -15,7 +15,6 @@ import collections
 import contextlib
 import hashlib
 import os
-import secrets
 import stat
 import threading
 import time
@@ -190,7 +189,7 @@ def _write(name: str, data: bytes) -> None:
     global _writes
     try:
         with _opened(make=True) as (before, at):
-            part = before + f"{name}.{secrets.token_hex(8)}.part"
+            part = before + f"{name}.{os.urandom(8).hex()}.part"
             try:
                 with open(_open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, at), "wb") as stream:
                     stream.write(_FORMAT + _checksum(name, data) + data)
