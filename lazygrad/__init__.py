@@ -66,6 +66,7 @@ from lazygrad.graph.graph import Graph as Graph
 from lazygrad.graph.tensor import Tensor as Tensor
 from lazygrad.integrate import odeint as odeint
 from lazygrad.names import publish as _publish
+from lazygrad.onnx import import_onnx as import_onnx
 from lazygrad.ops.arithmetic import abs as abs
 from lazygrad.ops.arithmetic import add as add
 from lazygrad.ops.arithmetic import add_n as add_n

@@ -17,7 +17,7 @@
     ├── BackendError(RuntimeError)   a backend or a program (CuPy, a GPU, Graphviz) is not at hand
     │                                DeviceMemoryError, a MemoryError too: the GPU's memory is full
     ├── DataError(ValueError)        data that cannot be trained with: NaN, no rows, labels out of range
-    ├── ExportError(ValueError)      a step has no form elsewhere, or not for that target
+    ├── ExportError(ValueError)      a step has no form elsewhere, or what comes from there none here
     ├── SaveError(ValueError)        unknown version, missing variable, damaged file, unwritable path
     └── WorkerError(RuntimeError)    another worker has failed or ended, or does something else
 
@@ -135,7 +135,7 @@ class DataError(LazygradError, ValueError):
 
 
 class ExportError(LazygradError, ValueError):
-    """A step cannot be exported: something in it has no form there; no file was written."""
+    """What a step has has no form elsewhere, or what a model from elsewhere has none here; nothing was written."""
 
 
 class SaveError(LazygradError, ValueError):

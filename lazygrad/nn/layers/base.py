@@ -177,12 +177,18 @@ class Layer:
         return layer
 
     def _variable(
-        self, name: str, shape: Shape, fill: Fill, fans: tuple[int, int] | None = None, trainable: bool = True
+        self,
+        name: str,
+        shape: Shape,
+        fill: Fill,
+        fans: tuple[int, int] | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
     ) -> None:
         """Register a variable, or take up the one that is there, or share that of another layer."""
         env, path = self._env, joined(self.path, name)
         try:
-            wanted = fits(Spec(shape, np.dtype(env.dtype)))
+            wanted = fits(Spec(shape, np.dtype(dtype or env.dtype)))
         except Mismatch as reason:
             raise SpecError(report(f"cannot make variable {path!r}", at=here(), cure=str(reason))) from None
         if isinstance(fill, (Variable, Transposed)):

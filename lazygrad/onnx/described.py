@@ -1,0 +1,66 @@
+"""A model as it is kept: nodes with their settings, arrays, and the names that connect them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+__all__ = ["Body", "Input", "Model", "Node", "Value"]
+
+# What a name stands for while a step is written: a tensor, an array that is known then, a list of these, or nothing.
+Value: TypeAlias = Any
+
+
+class Node(NamedTuple):
+    """An op applied to named values."""
+
+    op: str
+    name: str  # as the file has it, or one made of the op and the output
+    inputs: tuple[str, ...]  # "" for one that is left out
+    outputs: tuple[str, ...]
+    settings: dict[str, Any]  # with the defaults of the op
+    domain: str
+    opset: int
+    since: int  # the version in which the op came to mean what it means here
+    proto: bytes
+
+    @property
+    def scope(self) -> str:
+        """The part of the model that it is in, from its name: "encoder/layer.0" of "/encoder/layer.0/MatMul"."""
+        return "/".join(word for word in self.name.split("/")[:-1] if word.strip())
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.name!r}"
+
+
+class Input(NamedTuple):
+    """An input of a model; a size that is open is a name, or None."""
+
+    name: str
+    dtype: np.dtype[Any] | None  # None: of no tensor
+    shape: tuple[int | str | None, ...] | None
+
+    def __str__(self) -> str:
+        if self.dtype is None:
+            return self.name
+        sizes = "…" if self.shape is None else ", ".join("?" if n is None else str(n) for n in self.shape)
+        return f"{self.name} {self.dtype}[{sizes}]"
+
+
+class Body(NamedTuple):
+    """The nodes of a model, or of a loop or a branch in it, in an order in which they can be computed."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Input, ...]
+    arrays: dict[str, Any]  # the initializers
+
+
+class Model(NamedTuple):
+    """What a file holds."""
+
+    body: Body
+    opset: int
+    producer: str
+    file: str

@@ -1,0 +1,47 @@
+"""What is known while a step is written is computed then, by the reference implementation in the package ``onnx``.
+
+So the arithmetic of shapes, which exporters write as nodes, leaves no trace in a graph.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here
+from lazygrad.onnx.described import Node
+
+__all__ = ["MOST", "computed"]
+
+MOST = 2**16  # elements of an array that is known; more are computed by the step
+
+
+@functools.lru_cache(4096)
+def _evaluator(proto: bytes, domain: str, opset: int) -> Any:
+    from onnx import NodeProto
+    from onnx.reference import ReferenceEvaluator
+
+    node = NodeProto.FromString(proto)
+    return ReferenceEvaluator(node, opsets={domain: opset})
+
+
+def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...]:
+    """The outputs of a node of which all operands are known.
+
+    Raises:
+        SpecError: they do not fit together.
+    """
+    named = dict(zip(node.inputs, operands, strict=True))
+    named.pop("", None)
+    try:
+        with np.errstate(all="ignore"):
+            found = _evaluator(node.proto, node.domain, node.opset).run(None, named)
+    except Exception as reason:  # whatever the reference implementation says
+        facts = [f"{name}:  {getattr(array, 'dtype', '')}{list(np.shape(array))}" for name, array in named.items()]
+        cure = " ".join(str(reason).split())[:300]
+        raise SpecError(report(f"cannot compute {node} of the model", at=here(), facts=facts, cure=cure)) from None
+    return tuple(item if isinstance(item, list) else np.asarray(item) for item in found)

@@ -1,0 +1,112 @@
+"""How an op of ONNX is declared here, and the table of those that are."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from lazygrad.onnx.described import Body, Node, Value
+
+__all__ = ["At", "Form", "Known", "op", "ops"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# An operand that must be known while a step is written, as shapes and axes are: an array of NumPy, never a tensor.
+Known: TypeAlias = Any
+
+_ops: dict[tuple[str, str], Form] = {}
+
+
+class At(NamedTuple):
+    """Where an op is applied: what it may ask beside operands and settings."""
+
+    node: Node
+    outputs: int  # how many are wanted, up to the last one that is named
+    context: Any  # of the step
+    walk: Callable[..., tuple[Value, ...]]  # what a body gives for given inputs
+
+    @property
+    def since(self) -> int:
+        """The version of ONNX in which the op came to mean what it means in the model."""
+        return self.node.since
+
+    def wants(self, output: int) -> bool:
+        """Whether the output of that number has a name."""
+        return output < len(self.node.outputs) and bool(self.node.outputs[output])
+
+    def body(self, body: Body, *given: Value) -> tuple[Value, ...]:
+        """What a loop or a branch gives."""
+        return self.walk(body, given)
+
+
+class Form(NamedTuple):
+    """An op as it is here.
+
+    Attributes:
+        function: of an :class:`At`, the operands, and settings by name.
+        operands: their names, in order; the last one stands for any number if ``variadic``.
+        known: the numbers of those that must be known.
+        settings: the names of those that it has.
+        grows: of known operands the number of elements of what it gives, where that may be far more than they have.
+        draws: whether it gives other numbers at every run.
+        mixed: whether it takes arrays as they are, in place of tensors.
+    """
+
+    function: Callable[..., Any]
+    operands: tuple[str, ...]
+    variadic: bool
+    known: frozenset[int]
+    settings: frozenset[str]
+    grows: Callable[..., float] | None
+    draws: bool
+    mixed: bool
+
+    def is_known(self, place: int) -> bool:
+        """Whether the operand at a place must be known."""
+        return place in self.known
+
+    def named(self, place: int) -> str:
+        """What the operand at a place is called."""
+        return self.operands[min(place, len(self.operands) - 1)] if self.operands else ""
+
+
+def op(
+    *names: str,
+    domain: str = "",
+    grows: Callable[..., float] | None = None,
+    draws: bool = False,
+    mixed: bool = False,
+) -> Callable[[F], F]:
+    """Declare a function as what an op of ONNX computes: operands are positional, settings keywords by ONNX's names."""
+
+    def declared(function: F) -> F:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        operands = [p for p in parameters if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
+        form = Form(
+            function,
+            tuple(p.name for p in operands),
+            any(p.kind is p.VAR_POSITIONAL for p in operands),
+            frozenset(i for i, p in enumerate(operands) if str(p.annotation).split(" ")[0] == "Known"),
+            frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+            grows,
+            draws,
+            mixed,
+        )
+        for name in names:
+            _ops[domain, name] = form
+        return function
+
+    return declared
+
+
+@functools.cache
+def ops() -> Mapping[tuple[str, str], Form]:
+    """All ops by domain and name; the files beside this one declare them."""
+    here = importlib.import_module(__package__)
+    for found in pkgutil.iter_modules(here.__path__):
+        importlib.import_module(f"{__package__}.{found.name}")
+    return _ops

@@ -1,0 +1,90 @@
+"""The package ``onnx``, and the arrays of NumPy in its messages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lazygrad.errors import BackendError, report
+from lazygrad.graph.registry import here
+
+__all__ = ["array_of", "dtype_of", "graphs", "package", "tensors"]
+
+_WHOLE = ["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"]
+_KINDS = ["BOOL", *_WHOLE, "FLOAT16", "FLOAT", "DOUBLE"]
+
+
+def package() -> Any:
+    """The package.
+
+    Raises:
+        BackendError: it is not installed.
+    """
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.inliner
+        import onnx.numpy_helper
+    except ImportError:
+        cure = "Install it: pip install 'lazygrad[onnx]'."
+        raise BackendError(report("cannot read ONNX: the package onnx is not there", at=here(), cure=cure)) from None
+    return onnx
+
+
+def dtype_of(kind: int, onnx: Any) -> np.dtype[Any] | None:
+    """The dtype of NumPy for an element type, None where tensors have none such."""
+    known = {getattr(onnx.TensorProto, name) for name in _KINDS}
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind in known else None
+
+
+def array_of(tensor: Any, onnx: Any) -> Any:
+    """The array of a tensor, whose bytes are those that its shape says.
+
+    Raises:
+        ValueError: they are not, or it has a dtype that tensors do not have.
+    """
+    name, dtype = tensor.name or "of a setting", dtype_of(tensor.data_type, onnx)
+    if dtype is None:
+        kinds = {number: kind for kind, number in onnx.TensorProto.DataType.items()}
+        raise ValueError(f"array {name!r:.60} is of {kinds.get(tensor.data_type, tensor.data_type)}, which is not here")
+    if any(n < 0 for n in tensor.dims):
+        raise ValueError(f"array {name!r:.60} has a negative size, {list(tensor.dims)}")
+    wanted, found = math.prod(tensor.dims), _count(tensor, dtype, onnx)
+    if wanted != found:
+        raise ValueError(f"array {name!r:.60} has {found} elements, but its shape {list(tensor.dims)} has {wanted}")
+    return np.array(onnx.numpy_helper.to_array(tensor))
+
+
+def _count(tensor: Any, dtype: np.dtype[Any], onnx: Any) -> float:
+    """How many elements its bytes are."""
+    if tensor.HasField("raw_data"):
+        return len(tensor.raw_data) / dtype.itemsize
+    return len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
+
+
+def graphs(graph: Any) -> Iterator[Any]:
+    """A graph, or a function, and all graphs in the settings of its nodes."""
+    waiting = [graph]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        for node in found.node:
+            for setting in node.attribute:
+                waiting += [setting.g] if setting.HasField("g") else []
+                waiting += setting.graphs
+
+
+def tensors(model: Any) -> Iterator[Any]:
+    """All tensors in a model: initializers, and those in settings."""
+    for root in (model.graph, *model.functions):
+        for graph in graphs(root):
+            yield from getattr(graph, "initializer", ())
+            for sparse in getattr(graph, "sparse_initializer", ()):
+                yield from (sparse.values, sparse.indices)
+            for node in graph.node:
+                for setting in node.attribute:
+                    yield from ([setting.t] if setting.HasField("t") else [])
+                    yield from setting.tensors

@@ -1,0 +1,199 @@
+"""A file of the form ONNX as a model: everything that can be wrong with it is found here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lazygrad.errors import ExportError, SaveError, report
+from lazygrad.graph.registry import here
+from lazygrad.onnx.described import Body, Input, Model, Node
+from lazygrad.onnx.external import take_in
+from lazygrad.onnx.ops import table
+from lazygrad.onnx.package import array_of, dtype_of, graphs, package, tensors
+
+__all__ = ["MOST", "NEWEST", "OLDEST", "read"]
+
+OLDEST, NEWEST = 7, 28  # of the opset: the ops of each version between have been looked at
+MOST = 2**31  # bytes of a file, which protobuf can read
+DOMAINS = ("", "ai.onnx")
+
+
+def read(path: str | os.PathLike[str]) -> Model:
+    """The model in a file.
+
+    Raises:
+        SaveError: it cannot be read, or is damaged.
+        ExportError: something in it has no form here.
+        BackendError: the package is not installed.
+    """
+    onnx, file = package(), Path(path)
+    try:
+        if file.stat().st_size > MOST:
+            raise ValueError(f"it has more than {MOST} bytes, the most that are read: keep large arrays beside it")
+        proto = _parsed(file.read_bytes(), onnx)
+        _check_opset(proto)
+        _check_functions(proto, onnx)
+        take_in(list(tensors(proto)), file.parent)
+        _check_ops(proto, onnx, str(path))
+        _check(proto, onnx)
+        proto = onnx.inliner.inline_local_functions(proto) if proto.functions else proto
+        opsets = {entry.domain: entry.version for entry in proto.opset_import}
+        body = _Reader(onnx, opsets).body(proto.graph)
+    except OSError as reason:
+        raise SaveError(report(f"cannot read {str(path)!r}", at=here(), facts=[_said(reason)])) from None
+    except ValueError as reason:
+        if isinstance(reason, (SaveError, ExportError)):
+            raise
+        cure = "Export the model again, or copy the file again."
+        raise SaveError(report(f"cannot read {str(path)!r}", at=here(), facts=[_said(reason)], cure=cure)) from None
+    opset = next(version for domain, version in opsets.items() if domain in DOMAINS)
+    return Model(body, opset, " ".join([proto.producer_name, proto.producer_version]).strip(), str(path))
+
+
+def _said(reason: Exception) -> str:
+    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    line = " ".join(text.split())
+    return line[:1].upper() + line[1:400].rstrip(".") + "."
+
+
+def _parsed(data: bytes, onnx: Any) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = onnx.load_model_from_string(data)
+    except DecodeError:
+        raise ValueError("it is no file of the form ONNX, or it is damaged, or cut off") from None
+    if not proto.HasField("graph") or not proto.opset_import:
+        raise ValueError("it is no file of the form ONNX: there is no graph, or no opset")
+    return proto
+
+
+def _check_opset(proto: Any) -> None:
+    versions = [entry.version for entry in proto.opset_import if entry.domain in DOMAINS]
+    if not versions:
+        raise ValueError("it says no opset of the ops of ONNX")
+    if not all(OLDEST <= version <= NEWEST for version in versions):
+        raise ValueError(
+            f"it is of opset {versions[0]}, and those from {OLDEST} to {NEWEST} are known: "
+            "onnx.version_converter makes one of another opset of it"
+        )
+
+
+def _check_functions(proto: Any, onnx: Any) -> None:
+    """Raise ValueError if a function of the model calls itself, perhaps by way of others."""
+    keys = {(f.domain, f.name, getattr(f, "overload", "")): f for f in proto.functions}
+    called = {
+        key: {(n.domain, n.op_type, getattr(n, "overload", "")) for g in graphs(f) for n in g.node} & keys.keys()
+        for key, f in keys.items()
+    }
+    done: set[Any] = set()
+    while len(done) < len(called):
+        ready = {key for key, others in called.items() if key not in done and others <= done}
+        if not ready:
+            stuck = next(key for key in called if key not in done)
+            raise ValueError(f"its function {stuck[1]!r:.60} calls itself")
+        done |= ready
+
+
+def _check_ops(proto: Any, onnx: Any, path: str) -> None:
+    """Raise ExportError with all ops that have no form here, each with its nodes."""
+    own = {(f.domain, f.name) for f in proto.functions}
+    missing: dict[str, list[str]] = {}
+    for root in (proto.graph, *proto.functions):
+        for graph in graphs(root):
+            for node in graph.node:
+                key = ("" if node.domain in DOMAINS else node.domain, node.op_type)
+                if key not in own and key not in table.ops():
+                    listed = missing.setdefault(f"{key[0]}{'.' if key[0] else ''}{key[1]}", [])
+                    listed.append(node.name or (node.output[0] if node.output else ""))
+    if missing:
+        facts = [f"{op}:  {_listed(names)}" for op, names in sorted(missing.items())]
+        cure = "Export the model with other ops, or without these nodes."
+        what = f"cannot import {path!r}: {len(missing)} of its ops have no form here"
+        raise ExportError(report(what, at=here(), facts=facts, cure=cure))
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name)[:80] for name in names[:4])
+    return f"{shown}, and {len(names) - 4} more" if len(names) > 4 else shown
+
+
+def _check(proto: Any, onnx: Any) -> None:
+    try:
+        onnx.checker.check_model(proto)
+    except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as reason:
+        raise ValueError(f"the checker of ONNX says: {reason}") from None
+
+
+class _Reader:
+    """What turns messages into what is kept."""
+
+    def __init__(self, onnx: Any, opsets: dict[str, int]) -> None:
+        self.onnx, self.opsets = onnx, opsets
+
+    def body(self, graph: Any) -> Body:
+        """A graph."""
+        if graph.sparse_initializer:
+            raise ValueError("it has sparse arrays, which are not here")
+        arrays = {tensor.name: array_of(tensor, self.onnx) for tensor in graph.initializer}
+        return Body(
+            tuple(self.node(node, number) for number, node in enumerate(graph.node)),
+            tuple(self.input(value) for value in graph.input),
+            tuple(self.input(value) for value in graph.output),
+            arrays,
+        )
+
+    def node(self, node: Any, number: int) -> Node:
+        """A node, with the settings that it leaves out."""
+        domain = "" if node.domain in DOMAINS else node.domain
+        opset = self.opsets.get(node.domain, self.opsets.get(domain, self.opsets.get("ai.onnx", 1)))
+        schema = self.onnx.defs.get_schema(node.op_type, opset, domain)
+        helper = self.onnx.helper
+        settings = {
+            name: self.setting(helper.get_attribute_value(attribute.default_value))
+            for name, attribute in schema.attributes.items()
+            if attribute.default_value.type
+        }
+        settings |= {a.name: self.setting(helper.get_attribute_value(a)) for a in node.attribute}
+        name = node.name or f"{node.op_type}_{number}"
+        has_body = any(isinstance(value, Body) for value in settings.values())
+        return Node(
+            node.op_type,
+            name,
+            tuple(node.input),
+            tuple(node.output),
+            settings,
+            domain,
+            opset,
+            schema.since_version,
+            b"" if has_body else node.SerializeToString(),
+        )
+
+    def setting(self, value: Any) -> Any:
+        """A setting as Python has it."""
+        if isinstance(value, self.onnx.TensorProto):
+            return array_of(value, self.onnx)
+        if isinstance(value, self.onnx.GraphProto):
+            return self.body(value)
+        if isinstance(value, bytes):
+            return value.decode(errors="replace")
+        if isinstance(value, Iterable) and not isinstance(value, str):
+            return tuple(self.setting(item) for item in value)
+        return value
+
+    def input(self, value: Any) -> Input:
+        """An input, or an output."""
+        kind = value.type
+        if not kind.HasField("tensor_type"):
+            return Input(value.name, None, None)
+        dtype = dtype_of(kind.tensor_type.elem_type, self.onnx)
+        shape = None
+        if kind.tensor_type.HasField("shape"):
+            shape = tuple(
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+                for dim in kind.tensor_type.shape.dim
+            )
+        return Input(value.name, dtype, shape)

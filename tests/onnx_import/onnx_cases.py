@@ -1,0 +1,126 @@
+"""The tests of single nodes that the package ``onnx`` carries: models, inputs, and what they must give."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+from lazygrad.onnx.ops import table
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+
+# Tensors are of bool, whole numbers, float16, float32 and float64.
+HELD = {"bool", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64"}
+
+
+@functools.cache
+def cases() -> list[Any]:
+    """All of them, which takes some seconds."""
+    from onnx.backend.test import loader
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what their generators say about overflows that they mean
+        return sorted(loader.load_model_tests(kind="node"), key=lambda case: str(case.name))
+
+
+def nodes(graph: Any) -> list[Any]:
+    """The nodes of a graph, and of those in it."""
+    found = []
+    for node in graph.node:
+        found.append(node)
+        for setting in node.attribute:
+            found += nodes(setting.g) if setting.HasField("g") else []
+    return found
+
+
+def ops_of(case: Any) -> set[tuple[str, str]]:
+    """The ops that a case needs, by domain and name."""
+    own = {(f.domain, f.name) for f in case.model.functions}
+    graphs = [case.model.graph, *case.model.functions]
+    return {(node.domain, node.op_type) for graph in graphs for node in nodes(graph)} - own
+
+
+def kinds_of(case: Any) -> set[str]:
+    """The element types of its inputs, outputs and arrays, in NumPy's words where it has them."""
+    named = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    found = {array.data_type for array in case.model.graph.initializer}
+    for value in (*case.model.graph.input, *case.model.graph.output, *case.model.graph.value_info):
+        kind = value.type
+        while not kind.HasField("tensor_type"):
+            if not (kind.HasField("sequence_type") or kind.HasField("optional_type")):
+                return {"sparse"}
+            if kind.HasField("optional_type"):
+                return {"optional"}
+            kind = kind.sequence_type.elem_type
+        found.add(kind.tensor_type.elem_type)
+    for node in nodes(case.model.graph):
+        for setting in node.attribute:
+            found |= {setting.t.data_type} if setting.HasField("t") else set()
+            found |= {setting.i} if setting.name in ("to", "dtype", "output_dtype") and setting.i else set()
+    numpy = {"FLOAT": "float32", "DOUBLE": "float64"}
+    return {numpy.get(named[number], named[number].lower()) for number in found}
+
+
+def why_not(case: Any) -> str | None:
+    """Why a case is none for us; None if it is one."""
+    if not {domain for domain, _ in ops_of(case)} <= {""}:
+        return "it has ops beyond those of ONNX itself"
+    missing = sorted(name for domain, name in ops_of(case) if (domain, name) not in table.ops())
+    if missing:
+        return f"there is no {missing[0]}"
+    if any(entry.version < 7 for entry in case.model.opset_import):
+        return "its opset is below 7"
+    odd = sorted(kinds_of(case) - HELD)
+    return f"tensors are not of {odd[0]}" if odd else None
+
+
+def check(case: Any, folder: Path) -> None:
+    """Raise AssertionError unless the layer gives what the case wants, within its tolerances."""
+    path = folder / "node.onnx"
+    onnx.save(case.model, path)
+    for inputs, outputs in case.data_sets:
+        model = lg.import_onnx(path)
+        named = {name: array(value) for name, value in zip(model.inputs, inputs, strict=True)}
+        fed = {name: value for name, value in named.items() if name not in known(case)}
+        kept = {name: value for name, value in named.items() if name not in fed}
+        found = model.env.run(lambda ctx, fed, model=model, kept=kept: model(**fed, **kept), fed)
+        same(list(found) if isinstance(found, tuple) else [found], [array(value) for value in outputs], case)
+
+
+def known(case: Any) -> set[str]:
+    """The inputs that must be known while the step is written: those that what a node asks for is computed of."""
+    wanted: set[str] = set()
+    for node in reversed(nodes(case.model.graph)):
+        form = table.ops()[node.domain, node.op_type]
+        wanted |= {name for place, name in enumerate(node.input) if form.is_known(place)}
+        if wanted & set(node.output) and node.op_type not in ("Shape", "Size"):
+            wanted |= set(node.input)
+    return wanted
+
+
+def array(value: Any) -> Any:
+    """A value of a case; some are still messages."""
+    if isinstance(value, onnx.TensorProto):
+        return onnx.numpy_helper.to_array(value)
+    return [array(each) for each in value] if isinstance(value, list) else value
+
+
+def same(found: list[Any], wanted: list[Any], case: Any) -> None:
+    """Raise AssertionError unless shapes, dtypes and numbers agree."""
+    assert len(found) == len(wanted)
+    for got, want in zip(found, wanted, strict=True):
+        if isinstance(want, list):
+            same(list(got), want, case)
+            continue
+        want, got = np.asarray(want), np.asarray(got)
+        assert (want.dtype, want.shape) == (got.dtype, got.shape)
+        if want.dtype == np.float16:  # some compute in float32 and round once, as we do, some round every step
+            np.testing.assert_allclose(got, want, rtol=max(case.rtol, 2e-3), atol=max(case.atol, 2e-3))
+            continue
+        np.testing.assert_allclose(got, want, rtol=case.rtol, atol=case.atol)
