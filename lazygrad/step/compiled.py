@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
@@ -23,7 +21,7 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.plan import Plan
 from lazygrad.step.arranged import of_worker
-from lazygrad.step.called import check_step
+from lazygrad.step.called import check_step, find_again
 from lazygrad.step.closures import Closure
 from lazygrad.step.context import Context
 from lazygrad.step.effects import called
@@ -226,11 +224,8 @@ class Compiled(Exporting, Inspected):
         context = Context(env, graph, feeds, True, self._precision)
 
         def traced_and_run() -> tuple[Traced, Any]:
-            result = context.call(self._step, args, kwargs)
-            native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"), self._synchronous)
-            arranged = of_worker(context) if context.among.size > 1 else None
-            plan = Plan(graph, context.asked(result), native=native.code, arranged=arranged)
-            entry = Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
+            entry = self._traced(context, args, kwargs)
+            plan, native = entry.runner.plan, entry.native
             self._signatures.add(args, kwargs, self._closure.kinds)
             self._signatures.say(args, kwargs, self._closure.kinds, self._store.version)
             wait = self._wait or context.among.size > 1  # all workers compute with the same rounding
@@ -254,6 +249,14 @@ class Compiled(Exporting, Inspected):
             _, forgotten = self._entries.popitem(last=False)
             forgotten.native.give_up()
         return result
+
+    def _traced(self, context: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Traced:
+        """The step as it is written in a context, and planned."""
+        result = context.call(self._step, args, kwargs)
+        native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"), self._synchronous)
+        arranged = of_worker(context) if context.among.size > 1 else None
+        plan = Plan(context.graph, context.asked(result), native=native.code, arranged=arranged)
+        return Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
 
     def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:
         """Trace, plan and compile for arguments like these, and compute nothing; the plan.
@@ -348,7 +351,7 @@ class Compiled(Exporting, Inspected):
 
     def __reduce__(self) -> Any:
         # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
-        _find_again(self.__wrapped__)  # type: ignore[attr-defined]
+        find_again(self.__wrapped__, Compiled)  # type: ignore[attr-defined]
         return Compiled, (self._env, self._step, self._wait, self._precision, self._synchronous)
 
     def __copy__(self) -> Compiled:
@@ -356,16 +359,6 @@ class Compiled(Exporting, Inspected):
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
-
-
-def _find_again(step: Any) -> None:
-    """Let pickle find a step that was decorated, as its name is that of the compiled step since: it is within that."""
-    if isinstance(step, FunctionType):
-        found: Any = sys.modules.get(step.__module__)
-        for part in step.__qualname__.split("."):
-            found = getattr(found, part, None)
-        if isinstance(found, Compiled) and vars(found)["__wrapped__"] is step:
-            step.__qualname__ += ".__wrapped__"
 
 
 def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from lazygrad.export.source import Given, Source
-from lazygrad.graph.spec import Spec
+from lazygrad.graph.spec import Shape, Spec
+from lazygrad.step.resized import resized
 from lazygrad.step.traced import Traced
 from lazygrad.trees import leaves
 
@@ -34,13 +35,31 @@ class Exporting:
             arrays, _ = step._sign(args, {}, None)
             return source_of(step._known(), getattr(step, "__name__", "a step"), arrays, step._store)
 
+    def _written(self, args: tuple[Any, ...]) -> tuple[Source, Callable[[Sequence[Shape]], Source]]:
+        """The step for some arguments, of which no code is made; and what writes it for arrays of other shapes."""
+        step = cast("Compiled", self)
+        store = step._store
+
+        def written(shapes: Sequence[Shape], keep: bool = False) -> Source:
+            with store.lock:
+                return source_of(*resized(step, args, shapes, keep), store)
+
+        with store.lock:
+            store.check_idle()
+            arrays, _ = step._sign(args, {}, None)
+            return written([tuple(array.shape) for array in arrays], keep=True), written
+
     def export(self, path: str | os.PathLike[str], *args: Any, **settings: Any) -> list[Path]:
-        """Write the step for arguments like these as functions of C, which need nothing of Python.
+        """Write the step for arguments like these as functions of C, or as a model of ONNX: neither needs Python.
 
         ``path`` is ``"folder/name"``: the function ``name`` is declared in ``name.h``, and is in ``name.o`` and in the
         library ``name.so``, which are made of the text ``name.ll``. It takes a pointer for every array among the
         arguments, one for every array that the step returns, and memory to work in. It has the numbers that the
         variables have now, and gives the same bits as the step where it is made for the same processor.
+
+        A name that ends in ``.onnx`` makes a model of ONNX, with the same numbers within. Of its arrays the number of
+        examples, the first size, may be any, if all arguments share it: the step is written for several to see that.
+        See ``docs/how-to/export-onnx.md``.
 
         Args:
             path: where the files are written: all of them, or none.
@@ -48,7 +67,9 @@ class Exporting:
             settings: ``target="host"``, or ``"x86-64-v2"``, ``"aarch64-linux"``, ``"wasm32"`` and the like;
                 ``weights="inside"`` the code, or in a ``"file"`` beside; ``shared=True`` if a library is wanted, which
                 it is for this machine and for WebAssembly; ``lapack=""``, or how a program is linked with LAPACK
-                (``"-llapack"``), if the step may call it.
+                (``"-llapack"``), if the step may call it. Of a model: ``opset=18`` or later, the number of operators;
+                ``batch=None`` for the sizes of the arguments given alone, a name for the first size, or a dict of
+                names by axes, ``{"x": {0: "batch", 1: "time"}}``: an error says why one that is named cannot be open.
 
         Returns:
             The files.
@@ -61,7 +82,7 @@ class Exporting:
         if os.fspath(path).endswith(".onnx"):
             from lazygrad.export.onnx.model import export as export_onnx
 
-            return export_onnx(self._source(args), path, **settings)
+            return export_onnx(*self._written(args), path, **settings)
         from lazygrad.export.c import export
 
         return export(self._source(args), path, **settings)

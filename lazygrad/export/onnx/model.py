@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import BackendError, ExportError, SaveError, report
+from lazygrad.export.onnx import rules_regions, rules_windows
+from lazygrad.export.onnx.batches import Again, Batch, model_for
 from lazygrad.export.onnx.reading import write_graph, writer_of
 from lazygrad.export.onnx.writer import Value, code_of
 from lazygrad.export.source import Source, checked
@@ -19,11 +21,24 @@ from lazygrad.graph.registry import here
 
 __all__ = ["OPSET", "export", "model_of"]
 
+# Their rules are known once they are imported.
+assert rules_regions
+assert rules_windows
+
 OPSET = 18  # operators are written as they were then; later ones are the same but for their dtypes
 
 
-def export(source: Source, path: str | os.PathLike[str], opset: int = OPSET) -> list[Path]:
+def export(
+    source: Source, again: Again, path: str | os.PathLike[str], opset: int = OPSET, batch: Batch = "auto"
+) -> list[Path]:
     """Write a step as a file of ONNX.
+
+    Args:
+        source: the step for some arguments.
+        again: writes it for arrays of other shapes.
+        path: of the file.
+        opset: the number of the operators.
+        batch: which sizes are open, as :func:`~lazygrad.export.onnx.batches.model_for` takes it.
 
     Returns:
         The files.
@@ -41,7 +56,7 @@ def export(source: Source, path: str | os.PathLike[str], opset: int = OPSET) -> 
             raise FileNotFoundError(2, os.strerror(2))
     except (OSError, ValueError) as reason:
         raise _unwritable(whole, reason) from reason
-    model = examined(model_of(source, opset), source.name)
+    model = examined(model_for(source, again, lambda one: model_of(one, opset), batch), source.name)
     try:
         replace(target, [model.SerializeToString()])
     except OSError as reason:

@@ -16,6 +16,7 @@ from lazygrad.export.onnx.rules import RULES, Several
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Spec
+from lazygrad.ops.streams import _stream
 
 __all__ = ["write_graph", "writer_of"]
 
@@ -69,14 +70,14 @@ def _written(writer: Writer, node: Node, operands: list[Any]) -> Several:
     if write is not None:
         return write(writer, node, *operands)
     op = node.op
-    if not isinstance(op, Declared) or op.random or not op.pure:
+    if not isinstance(op, Declared) or op.random or not op.pure or node.of(_stream):
         raise Unwritten(_why(node))
     result = traced(op, writer.xp, operands, node.params)
     return tuple(result) if isinstance(result, (tuple, list)) else writer.xp.value(result)
 
 
 def _why(node: Node) -> str:
-    if getattr(node.op, "random", False):
+    if getattr(node.op, "random", False) or node.of(_stream):
         return "ONNX has random numbers, but not these: give them as an argument"
     if not node.op.pure:
         return "it does something beside computing a value"

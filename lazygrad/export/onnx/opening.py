@@ -1,0 +1,252 @@
+"""One model for all sizes, made of models that were written for some: where their numbers differ it computes them.
+
+The models are compared node by node. They have the same nodes; a number in which they differ has a form in the sizes
+of the inputs (:mod:`~lazygrad.export.onnx.forms`), which the model then looks up when it runs. So no rule that writes
+nodes need know that a size is open, and none can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lazygrad.export.onnx.forms import Form, Point, Power, Whole, fitted, whole
+
+__all__ = ["Axis", "Fixed", "opened"]
+
+MOST = 256  # numbers of one array that are computed one by one
+
+
+class Fixed(Exception):
+    """Why a size is not open, and the lines where it matters."""
+
+    def __init__(self, why: str, at: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.at = at
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An open size: its name, and an input's name with the number of the axis that is so long."""
+
+    name: str
+    input: str
+    number: int
+
+
+def opened(models: Sequence[Any], at: Sequence[Point], axes: Sequence[Axis]) -> Any:
+    """The first model, with what depends on sizes computed when it runs.
+
+    Args:
+        models: written for the sizes ``at``; the first is changed.
+        at: sizes of the axes, see :func:`~lazygrad.export.onnx.forms.points`.
+        axes: those that are open.
+
+    Raises:
+        Fixed: the models differ in more than numbers, or a number has no form.
+    """
+    one = _Opening(at, axes, models[0].graph)
+    one.compare([model.graph for model in models])
+    graph = models[0].graph
+    nodes = [*one.nodes, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(one.constants)
+    return models[0]
+
+
+class _Opening:
+    """The comparison, and the nodes that it has written."""
+
+    def __init__(self, at: Sequence[Point], axes: Sequence[Axis], graph: Any) -> None:
+        self.at, self.axes = at, axes
+        self.names = [axis.name for axis in axes]
+        self.used = set(_names(graph))
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.known: dict[Any, str] = {}  # what has been computed, by what it is
+        self.readers: dict[str, str] = {}  # for every name the line of the first node that reads it
+
+    def compare(self, graphs: Sequence[Any]) -> None:
+        """Compare graphs, which may be bodies, and open the first."""
+        first = graphs[0]
+        for node in first.node:
+            for name in node.input:
+                self.readers.setdefault(name, node.doc_string)
+        for nodes in zip(*[graph.node for graph in graphs], strict=False):
+            self._same_node(nodes)
+        if len({len(graph.node) for graph in graphs}) > 1:
+            raise Fixed("the step does other things for other sizes")
+        for field in ("input", "output", "value_info"):
+            for infos in zip(*[getattr(graph, field) for graph in graphs], strict=True):
+                self._shaped(infos)
+        listed = [[tensor.name for tensor in graph.initializer] for graph in graphs]
+        if any(names != listed[0] for names in listed):
+            raise Fixed("the step reads other arrays for other sizes")
+        computed = [
+            k
+            for k, tensors in enumerate(zip(*[graph.initializer for graph in graphs], strict=True))
+            if self._computed(tensors)
+        ]
+        for k in reversed(computed):
+            del first.initializer[k]
+
+    def _same_node(self, nodes: Sequence[Any]) -> None:
+        first = nodes[0]
+        for other in nodes[1:]:
+            alike = (first.op_type, first.domain, first.input, first.output)
+            if alike != (other.op_type, other.domain, other.input, other.output):
+                raise Fixed("the step does other things for other sizes", first.doc_string)
+            if [a.name for a in first.attribute] != [a.name for a in other.attribute]:
+                raise Fixed(f"{first.op_type} has other settings for other sizes", first.doc_string)
+        for attributes in zip(*[node.attribute for node in nodes], strict=True):
+            if attributes[0].HasField("g"):
+                self.compare([attribute.g for attribute in attributes])
+            elif any(attribute != attributes[0] for attribute in attributes[1:]):
+                why = f"{attributes[0].name} of {first.op_type} depends on a size, and cannot be computed"
+                raise Fixed(why, first.doc_string)
+
+    def _shaped(self, infos: Sequence[Any]) -> None:
+        """Let an input, or a result, have the sizes that it has for all: names, or products and sums of names."""
+        kinds = {(info.name, info.type.tensor_type.elem_type, len(_dims(info))) for info in infos}
+        if len(kinds) > 1:
+            raise Fixed(f"{infos[0].name} has another dtype, or other axes, for other sizes")
+        for dims in zip(*map(_dims, infos), strict=True):
+            sizes = [dim.dim_value for dim in dims]
+            if len(set(sizes)) > 1:
+                form = whole(sizes, self.at)
+                if form is None:
+                    raise Fixed(f"a size of {infos[0].name} is no sum of products of open sizes")
+                dims[0].dim_param = form.said(self.names)
+
+    def _computed(self, tensors: Sequence[Any]) -> bool:
+        """Whether the numbers of an initializer differ; then nodes compute it."""
+        from onnx import numpy_helper
+
+        first = tensors[0]
+        if all(tensor == first for tensor in tensors[1:]):
+            return False
+        line = self.readers.get(first.name, "")
+        if any(tensor.dims != first.dims or tensor.data_type != first.data_type for tensor in tensors):
+            raise Fixed(f"the array {first.name} has another shape for other sizes", line)
+        arrays = [numpy_helper.to_array(tensor) for tensor in tensors]
+        forms = fitted(arrays, self.at) if arrays[0].size <= MOST else None
+        if forms is None:
+            listed = ", ".join(str(array.ravel()[0] if array.size == 1 else array.tolist())[:40] for array in arrays)
+            raise Fixed(f"a number is no simple function of the sizes: {listed}", line)
+        self._write(first.name, forms, arrays[0])
+        return True
+
+    # The nodes that compute.
+
+    def _write(self, name: str, forms: Sequence[Form], like: np.ndarray[Any, Any]) -> None:
+        """Nodes that give the name to an array of these numbers, of the dtype and the shape of another one."""
+        from onnx import helper
+
+        if len(set(forms)) == 1:
+            found = self._number(forms[0], like.dtype)
+            shape = self._constant(np.array(like.shape, np.int64))
+            if like.shape == (1,):
+                self._node("Identity", [found], name)
+            else:
+                self._node("Reshape" if like.size == 1 else "Expand", [found, shape], name)
+            return
+        parts = [self._number(form, like.dtype) for form in forms]
+        if like.ndim == 1:
+            self.nodes.append(helper.make_node("Concat", parts, [name], name=name, axis=0))
+            return
+        flat = self._fresh("sizes")
+        self.nodes.append(helper.make_node("Concat", parts, [flat], name=flat, axis=0))
+        self._node("Reshape", [flat, self._constant(np.array(like.shape, np.int64))], name)
+
+    def _number(self, form: Form, dtype: np.dtype[Any]) -> str:
+        """An array of one number; computed once."""
+        from onnx import helper
+
+        key = form, dtype.str
+        if key not in self.known:
+            found = self._whole(form) if isinstance(form, Whole) else self._power(form)
+            own = np.dtype(np.int64 if isinstance(form, Whole) else np.float64)
+            if dtype != own:
+                to = helper.np_dtype_to_tensor_dtype(dtype)
+                found = self._node("Cast", [found], to=to)
+            self.known[key] = found
+        return self.known[key]
+
+    def _whole(self, form: Whole) -> str:
+        terms = []
+        for which, factor in form.terms:
+            factors = [self._size(axis) for axis in which]
+            if factor != 1 or not which:
+                factors.append(self._constant(np.array([factor], np.int64)))
+            terms.append(self._folded("Mul", factors))
+        return self._folded("Add", terms or [self._constant(np.zeros(1, np.int64))])
+
+    def _power(self, form: Power) -> str:
+        factors = []
+        for axis, power in enumerate(form.powers):
+            if power:
+                size = self._number(Whole((((axis,), 1), *([((), -form.less)] if form.less else []))), _DOUBLE)
+                exponent = self._constant(np.array([power]))
+                factors.append(size if power == 1 else self._node("Pow", [size, exponent]))
+        if form.factor != 1 or not factors:
+            factors.append(self._constant(np.array([form.factor])))
+        return self._folded("Mul", factors)
+
+    def _size(self, axis: int) -> str:
+        """The length of an open axis."""
+        if axis not in self.known:
+            of = self.axes[axis]
+            self.known[axis] = self._node("Shape", [of.input], start=of.number, end=of.number + 1)
+        return self.known[axis]
+
+    def _folded(self, op: str, operands: Sequence[str]) -> str:
+        found = operands[0]
+        for operand in operands[1:]:
+            found = self._node(op, [found, operand])
+        return found
+
+    def _node(self, op: str, operands: Sequence[str], name: str = "", **settings: Any) -> str:
+        from onnx import helper
+
+        name = name or self._fresh("size")
+        self.nodes.append(helper.make_node(op, list(operands), [name], name=name, **settings))
+        return name
+
+    def _constant(self, array: np.ndarray[Any, Any]) -> str:
+        from onnx import numpy_helper
+
+        key = array.dtype.str, array.shape, array.tobytes()
+        if key not in self.known:
+            self.known[key] = self._fresh("sizes")
+            self.constants.append(numpy_helper.from_array(array, self.known[key]))
+        return self.known[key]
+
+    def _fresh(self, name: str) -> str:
+        number = len(self.used)
+        while f"{name}_{number}" in self.used:
+            number += 1
+        self.used.add(f"{name}_{number}")
+        return f"{name}_{number}"
+
+
+_DOUBLE = np.dtype(np.float64)
+
+
+def _dims(info: Any) -> Any:
+    return info.type.tensor_type.shape.dim
+
+
+def _names(graph: Any) -> Iterator[str]:
+    """All names in a graph, and in the bodies in it."""
+    for listed in (graph.input, graph.output, graph.value_info, graph.initializer):
+        yield from (item.name for item in listed)
+    for node in graph.node:
+        yield from (node.name, *node.input, *node.output)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _names(attribute.g)

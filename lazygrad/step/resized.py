@@ -1,0 +1,52 @@
+"""A step written again for arrays of other sizes, to see what depends on them; nothing is computed or compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazygrad.graph.graph import Graph
+from lazygrad.graph.spec import Shape
+from lazygrad.step.called import is_array, step_name
+from lazygrad.step.context import Context
+from lazygrad.step.traced import Traced
+from lazygrad.trees import leaves, rebuilt
+from lazygrad.values.foreign import dtype_of
+
+if TYPE_CHECKING:
+    from lazygrad.step.compiled import Compiled
+
+__all__ = ["resized"]
+
+
+def resized(
+    step: Compiled, args: tuple[Any, ...], shapes: Sequence[Shape], keep: bool = False
+) -> tuple[Traced, str, list[Any]]:
+    """The step as it is traced for arguments like these of other shapes, its name, and arrays that are such arguments.
+
+    Args:
+        step: a compiled step, whose own traces stay as they are.
+        args: its arguments.
+        shapes: one for each array among them, in order.
+        keep: whether variables that it registers stay.
+
+    Raises:
+        Exception: whatever the step raises for arrays of these shapes.
+    """
+    env, rest = step._env, iter(shapes)
+    arrays: list[Any] = []
+
+    def placed(leaf: Any) -> Any:
+        if not is_array(leaf):
+            return leaf
+        arrays.append(np.zeros(next(rest), dtype_of(leaf)))
+        return arrays[-1]
+
+    given = tuple([rebuilt(tree, [placed(leaf) for _, leaf in leaves(tree)]) for tree in args])
+    graph = Graph(env.dtype)
+    context = Context(env, graph, {}, True, step._precision)
+
+    with env._store.lock:
+        return env._write(graph, lambda: step._traced(context, given, {}), keep), step_name(step._step), arrays

@@ -1,0 +1,192 @@
+"""Which sizes of a model are open: as it is asked for, or shown; and what is said where they cannot be."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_open
+import onnx_run
+import pytest
+
+import lazygrad as lg
+
+pytest.importorskip("onnxruntime", reason="models are run by onnxruntime")
+
+X = np.random.default_rng(0).standard_normal((5, 6, 3)).astype(np.float32)
+
+
+def environment() -> Any:
+    """One with a matrix."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.random.default_rng(1).standard_normal((3, 4)).astype(np.float32))
+    return env
+
+
+def flat(ctx: Any, x: Any) -> Any:
+    """A layer of all rows of all examples, and its mean over the examples."""
+    y = lg.reshape(x, (-1, 3)) @ ctx.variable("w")
+    return lg.tanh(y), lg.mean(y, axis=0), lg.var(x, axis=0, correction=1)
+
+
+def shape(info: Any) -> list[Any]:
+    """The sizes of what goes in or comes out."""
+    return [dim.dim_param or dim.dim_value for dim in info.type.tensor_type.shape.dim]
+
+
+def test_the_first_axis_is_open_if_nothing_is_said(tmp_path: Path) -> None:
+    """It is called batch, and what comes out has sizes in it."""
+    model = onnx_open.written(environment().compile(flat), tmp_path, X)
+    assert shape(model.graph.input[0]) == ["batch", 6, 3]
+    assert [shape(one) for one in model.graph.output] == [["6*batch", 4], [4], [6, 3]]
+
+
+def test_no_size_is_open_if_none_is_wanted(tmp_path: Path) -> None:
+    """The model has the sizes of the arguments given."""
+    env = environment()
+    model = onnx_open.written(env.compile(flat), tmp_path, X, batch=None)
+    assert shape(model.graph.input[0]) == [5, 6, 3]
+    assert not onnx_run.apart(env.run(flat, X), onnx_run.run_model(model, X))
+
+
+def test_several_axes_are_open_where_they_are_named(tmp_path: Path) -> None:
+    """Products of sizes, means over both, and numbers below the line of both."""
+    env = environment()
+
+    def step(ctx: Any, x: Any) -> Any:
+        y = lg.reshape(x, (-1, 3)) @ ctx.variable("w")
+        return y, lg.mean(y, axis=0), lg.mean(x), lg.sum(x, axis=1) / x.shape[0] ** 0.5
+
+    model = onnx_open.written(env.compile(step), tmp_path, X, batch={"x": {0: "batch", 1: "time"}})
+    assert shape(model.graph.input[0]) == ["batch", "time", 3]
+    assert shape(model.graph.output[0]) == ["batch*time", 4]
+    for n, time in [(5, 6), (1, 1), (2, 9), (64, 3)]:
+        x = np.random.default_rng(n).standard_normal((n, time, 3)).astype(np.float32)
+        assert not onnx_run.apart(env.run(step, x), onnx_run.run_model(model, x))
+
+
+def test_arguments_in_a_dict_have_one_batch(tmp_path: Path) -> None:
+    """They are the inputs of the model, all of one open size; what has no axes has no size."""
+    env = lg.VariableEnvironment(seed=0)
+
+    def step(ctx: Any, batch: Any, scale: Any) -> Any:
+        return {"y": batch["a"] * scale + lg.sum(batch["b"], axis=1, keepdims=True)}
+
+    def arrays(n: int) -> tuple[Any, ...]:
+        rng = np.random.default_rng(n)
+        a, b = (rng.standard_normal((n, k)).astype(np.float32) for k in (3, 2))
+        return {"a": a, "b": b}, np.float32(2)
+
+    model = onnx_open.written(env.compile(step), tmp_path, *arrays(4))
+    for n in onnx_open.SIZES:
+        batch, scale = arrays(n)
+        expected = onnx_run.listed(env.run(step, batch, scale))
+        assert not onnx_run.apart(expected, onnx_run.run_model(model, batch["a"], batch["b"], scale))
+
+
+def test_arguments_without_a_common_axis_keep_their_sizes(tmp_path: Path) -> None:
+    """Nothing says that one of them is a batch."""
+    model = onnx_open.written(
+        lg.VariableEnvironment().compile(lambda ctx, x, w: x @ w), tmp_path, X[0], np.eye(3, dtype=np.float32)
+    )
+    assert [shape(one) for one in model.graph.input] == [[6, 3], [3, 3]]
+
+
+def odd(ctx: Any, x: Any) -> Any:
+    """Something else for other batches."""
+    return x * 2 if x.shape[0] % 2 else -x
+
+
+def half(ctx: Any, x: Any) -> Any:
+    """The first half of a batch."""
+    return x[: x.shape[0] // 2]
+
+
+def single(ctx: Any, x: Any) -> Any:
+    """A row alone loses its axis."""
+    return x[0] if x.shape[0] == 1 else x * 2
+
+
+def pairs(ctx: Any, x: Any) -> Any:
+    """Only of an even number of rows."""
+    return lg.reshape(x, (-1, 2, 18))
+
+
+CLOSED = [odd, half, single, pairs]
+
+
+@pytest.mark.parametrize("step", CLOSED, ids=[step.__name__ for step in CLOSED])
+def test_a_size_that_cannot_be_open_is_kept_with_a_warning(step: Any, tmp_path: Path) -> None:
+    """Or is an error, if it was asked for; then there is no file."""
+    env, x = lg.VariableEnvironment(seed=0), X[:4]
+    compiled = env.compile(step)
+    with pytest.raises(lg.ExportError, match="with the size 'rows' open"):
+        compiled.export(tmp_path / "model.onnx", x, batch="rows")
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="batch=None says that this is meant"):
+        model = onnx_open.written(compiled, tmp_path, x)
+    assert shape(model.graph.input[0]) == [4, 6, 3]
+    assert not onnx_run.apart([env.run(step, x)], onnx_run.run_model(model, x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        onnx_open.written(compiled, tmp_path, x, batch=None)
+
+
+def test_the_message_says_the_line_where_the_size_matters(tmp_path: Path) -> None:
+    """And what is in the way there."""
+    with pytest.raises(lg.ExportError) as caught:
+        lg.VariableEnvironment().compile(odd).export(tmp_path / "model.onnx", X, batch="batch")
+    said = str(caught.value)
+    assert said.startswith("cannot export odd with the size 'batch' open")
+    assert "the step does other things for other sizes" in said
+    assert "test_onnx_batches.py" in said
+    assert "return x * 2 if x.shape[0] % 2 else -x" in said
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "a number": (3, "cannot export with batch=3"),
+    "no name": ("my batch", "a size called 'my batch'"),
+    "an argument that is not there": ({"z": {0: "n"}}, "there is no argument 'z'"),
+    "an axis that is not there": ({"x": {3: "n"}}, "cannot export with axis 3 of 'x' open"),
+    "an axis with two names": ({"x": {0: "n", -3: "m"}}, "axis 0 of 'x' has the names 'n' and 'm'"),
+    "a list": ({"x": ["n"]}, "cannot export with batch="),
+    "one name for two sizes": ({"x": {0: "n", 1: "n"}}, "the size 'n' is 5 and 6"),
+    "four names": ({"x": {0: "a", 1: "b", 2: "c"}, "y": {0: "d"}}, "with 4 open sizes: there may be 3"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_is_named(name: str, tmp_path: Path) -> None:
+    """Before anything is written."""
+    batch, said = WRONG[name]
+    step = lg.VariableEnvironment().compile(lambda ctx, x, y: x + lg.sum(y))
+    with pytest.raises(lg.ExportError) as caught:
+        step.export(tmp_path / "model.onnx", X, X, batch=batch)
+    assert said in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_compiles_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    """It writes the step for several sizes, and forgets them; draws and variables stay."""
+    env = environment()
+    step = env.compile(flat)
+    step.export(tmp_path / "model.onnx", X)
+    assert repr(step).endswith("0 signatures>")
+    assert [v.path for v in env] == ["w"]
+
+
+def test_a_variable_that_the_step_registers_stays(tmp_path: Path) -> None:
+    """As after a call."""
+    env = lg.VariableEnvironment(seed=0)
+
+    def step(ctx: Any, x: Any) -> Any:
+        if "late" not in [v.path for v in env]:
+            env.name("late").set(np.ones(3, np.float32))
+        return x * ctx.variable("late")
+
+    compiled = env.compile(step)
+    model = onnx_open.written(compiled, tmp_path, X)
+    assert [v.path for v in env] == ["late"]
+    assert not onnx_run.apart([compiled(X)], onnx_run.run_model(model, X))
