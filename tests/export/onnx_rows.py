@@ -177,7 +177,4 @@ FUNCTIONS |= {name: Row(of(getattr(nn, name)), floats((5,), (5,))) for name in P
 REFUSED = {
     "ctc": "cannot export recursion",
     "gumbel_softmax": "random",
-    **dict.fromkeys(("TransformerBlock", "TransformerBlock, causal"), "cannot export ndtr"),
-    "gelu": "cannot export gelu_gate",
-    "poisson_nll": "cannot export gammaln",
 }

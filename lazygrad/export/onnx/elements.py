@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.export.onnx.lanes import by_lanes
 from lazygrad.export.onnx.whole import WHOLE, power_of_whole
 
 __all__ = ["ELEMENTS"]
@@ -176,63 +177,19 @@ def _scaled(name: str, factor: float) -> Callable[..., Any]:
     return lambda xp, x: getattr(xp, name)(x) * factor
 
 
-def _only_narrow(kind: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator that runtimes have for float32 alone; in float64 a formula."""
-    return lambda xp, x: otherwise(xp, x) if x.dtype == np.float64 else xp.writer.made(kind, x)
-
-
-def _sinh(xp: Any, x: Any) -> Any:
-    """½·(u + u / (1 + u)) with u = e^|x| − 1; where that overflows, e^(|x|/2) twice."""
-    size = xp.abs(x)
-    u = xp.expm1(xp.minimum(size, 300))
-    half = xp.exp(0.5 * size)
-    return xp.copysign(xp.where(size > 300, 0.5 * half * half, 0.5 * (u + u / (1 + u))), x)
-
-
-def _cosh(xp: Any, x: Any) -> Any:
-    half = xp.exp(0.5 * xp.abs(x))
-    return 0.5 * half * half + 0.5 / half / half
+def _only_narrow(name: str, kind: str) -> Callable[..., Any]:
+    """An operator that runtimes have for float32 alone; in float64 it is written out."""
+    return lambda xp, x: by_lanes(name, xp, x) if x.dtype == np.float64 else xp.writer.made(kind, x)
 
 
 def _tan(xp: Any, x: Any) -> Any:
-    return xp.sin(x) / xp.cos(x)
-
-
-def _arcsinh(xp: Any, x: Any) -> Any:
-    """log(a + √(a² + 1)) with a = |x|, by log1p; far out log 2a."""
-    a = xp.abs(x)
-    held = xp.minimum(a, 1e100)
-    near = xp.log1p(held + held * held / (1 + xp.sqrt(held * held + 1)))
-    return xp.copysign(xp.where(a > 1e100, xp.log(a) + math.log(2), near), x)
-
-
-def _arccosh(xp: Any, x: Any) -> Any:
-    """log(1 + t + √(2t + t²)) with t = x − 1; far out log 2x."""
-    t = xp.where(x < 1e100, x, 1) - 1
-    return xp.where(x < 1e100, xp.log1p(t + xp.sqrt(2 * t + t * t)), xp.log(x) + math.log(2))
-
-
-def _arctanh(xp: Any, x: Any) -> Any:
-    a = xp.abs(x)
-    return xp.copysign(0.5 * xp.log1p(2 * a / (1 - a)), x)
-
-
-def _arctan2(xp: Any, a: Any, b: Any) -> Any:
-    """The angle of the smaller one over the larger one, in the octant where (b, a) lies."""
-    p, q = xp.abs(a), xp.abs(b)
-    larger, smaller = xp.maximum(p, q), xp.minimum(p, q)
-    both = xp.logical_and(xp.isinf(p), xp.isinf(q))
-    ratio = xp.where(both, 1, smaller / xp.where(xp.logical_or(xp.equal(larger, 0), both), 1, larger))
-    angle = xp.arctan(ratio)
-    angle = xp.where(p > q, math.pi / 2 - angle, angle)
-    return xp.copysign(xp.where(xp.signbit(b), math.pi - angle, angle), a)
+    return xp.sin(x) / xp.cos(x) if x.dtype == np.float64 else xp.writer.made("Tan", x)
 
 
 ELEMENTS: dict[str, Callable[..., Any]] = {
     **{name: _in_floats(kind) for name, kind in {
         "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin", "cos": "Cos", "tanh": "Tanh",
         "reciprocal": "Reciprocal", "divide": "Div", "true_divide": "Div",
-        "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "erf": "Erf",
     }.items()},
     **{name: _arithmetic(*kinds) for name, kinds in {
         "add": ("Add", "Or"), "multiply": ("Mul", "And"), "subtract": ("Sub", "Xor"),
@@ -258,8 +215,10 @@ ELEMENTS: dict[str, Callable[..., Any]] = {
     "fmod": _fmod, "hypot": _hypot, "expm1": _expm1, "log1p": _log1p, "logaddexp": _logaddexp, "cbrt": _cbrt,
     "exp2": lambda xp, x: xp.power(xp.full_like(x, 2), x),
     "log2": _scaled("log", 1 / math.log(2)), "log10": _scaled("log", 1 / math.log(10)),
-    "sinh": _only_narrow("Sinh", _sinh), "cosh": _only_narrow("Cosh", _cosh), "tan": _only_narrow("Tan", _tan),
-    "arcsinh": _only_narrow("Asinh", _arcsinh), "arccosh": _only_narrow("Acosh", _arccosh),
-    "arctanh": _only_narrow("Atanh", _arctanh), "arctan2": _arctan2,
+    **{name: _only_narrow(name, kind) for name, kind in {
+        "sinh": "Sinh", "cosh": "Cosh", "arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh", "erf": "Erf",
+        "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan",
+    }.items()},
+    "tan": _tan,
     "left_shift": WHOLE["left_shift"], "right_shift": WHOLE["right_shift"],
 }  # fmt: skip

@@ -112,9 +112,10 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
         assert isinstance(value, Value)
         writer.node("Identity", [value.name], [name])
         infos.append(helper.make_tensor_value_info(name, code_of(value.dtype), list(plan.spec(i).shape)))
-    read = {name for node in writer.nodes for name in node.input} | _inner(writer.nodes)
+    nodes = _needed(writer.nodes, outputs)
+    read = {name for node in nodes for name in node.input} | _inner(nodes)
     arrays = [numpy_helper.from_array(a, name) for name, a in writer.constants.items() if name in read]
-    graph = helper.make_graph(writer.nodes, _named(source.name), inputs, infos, arrays)
+    graph = helper.make_graph(nodes, _named(source.name), inputs, infos, arrays)
     return helper.make_model(
         graph,
         producer_name="lazygrad",
@@ -122,6 +123,17 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
         opset_imports=[helper.make_opsetid("", opset)],
         ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
     )
+
+
+def _needed(nodes: list[Any], outputs: list[str]) -> list[Any]:
+    """Only the nodes that an output needs."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+            wanted |= _inner([node])
+    return kept[::-1]
 
 
 def _inner(nodes: Any) -> set[str]:

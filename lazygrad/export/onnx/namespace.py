@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +11,22 @@ import numpy as np
 
 from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.export.onnx.elements import ELEMENTS
-from lazygrad.export.onnx.writer import Value, Writer, code_of
+from lazygrad.export.onnx.lanes import by_lanes
+from lazygrad.export.onnx.writer import Value, Writer, code_of, graph_of
 from lazygrad.graph.casting import saturated, saturates
-from lazygrad.graph.spec import Axes, broadcast, normalize_axes, reduced_shape
+from lazygrad.graph.spec import Axes, Spec, broadcast, normalize_axes, reduced_shape
 
 __all__ = ["Namespace"]
 
+_TURN = (("turn", Spec((), np.dtype(np.int64))), ("condition", Spec((), np.dtype(np.bool_))))
 NATIVE = ("i4", "i8", "f4", "f8")
+
+
+class _Linalg:
+    """The functions of ``xp.linalg``: of whole matrices ONNX has none."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotTraced(f"xp.linalg.{name} has no form in ONNX")
 
 
 class Namespace:
@@ -24,11 +34,12 @@ class Namespace:
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
+        self.linalg = _Linalg()
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
-        write = ELEMENTS.get(name)
-        if name.startswith("__") or write is None:
-            raise NotTraced(f"xp.{name} has no form in ONNX")
+        if name.startswith("__"):
+            raise AttributeError(name)
+        write = ELEMENTS.get(name) or functools.partial(by_lanes, name)
         ufunc = getattr(np, name, None)
         if not isinstance(ufunc, np.ufunc):
             return lambda *operands: write(self, *[self.value(x) for x in self._alike(operands)])
@@ -103,10 +114,33 @@ class Namespace:
         y = self.writer.made("Where", condition, self.astype(a, wide), self.astype(b, wide), dtype=wide)
         return self.astype(y, a.dtype)
 
-    def checked(self, x: Value, wrong: Value, say: Any) -> Value:
+    def checked(self, x: Value, wrong: Value, say: Any = None) -> Value:
         """``x``; a run fails where any of it is wrong, as an index then lies outside of what it looks into."""
         count = self.sum(self.astype(wrong, np.int64))
         return x + self.writer.made("Gather", self.writer.array([0], x.dtype), count, shape=(), dtype=x.dtype)
+
+    def repeated(self, most: int, state: Any, turn: Any) -> tuple[list[Value], Value]:
+        """A Loop, which goes on as long as an element wants another turn; those that do not stay as they are."""
+        outer, inner = self.writer, self.writer.sub()
+        shape = broadcast([x.shape for x in state])
+        first = [self.broadcast_to(x, shape) for x in state]
+        first.append(self.broadcast_to(outer.number(True, np.bool_), shape))
+        before = [Value(inner, inner.fresh("state"), x.spec) for x in first]
+        self.writer = inner  # the turn calls this namespace
+        try:
+            after, again = turn(before[:-1])
+            going = before[-1]
+            states = [self.where(going, x, old) for x, old in zip(after, before[:-1], strict=True)]
+            states.append(self.logical_and(going, again))
+            wanted = self.any(states[-1])
+        finally:
+            self.writer = outer
+        number, condition = (Value(inner, inner.fresh(word), spec) for word, spec in _TURN)
+        body = graph_of(inner, "turn", [number, condition, *before], [wanted, *states])
+        given = [outer.constant(np.int64(most), "most"), outer.constant(np.bool_(True)), *[x.name for x in first]]
+        names = outer.node("Loop", given, len(first), body=body)
+        made = [Value(outer, name, x.spec) for name, x in zip(names, first, strict=True)]
+        return made[:-1], made[-1]
 
     # Reductions.
 
@@ -220,7 +254,14 @@ class Namespace:
         """Elements repeated along axes of size 1 and new ones."""
         if tuple(shape) == x.shape:
             return x
+        if 0 in shape:  # runtimes expand to no elements only from none
+            return self.nothing(shape, x.dtype)
         return self.writer.made("Expand", x, self.writer.sizes(shape), shape=tuple(shape))
+
+    def nothing(self, shape: Any, dtype: Any) -> Value:
+        """An array without elements."""
+        made = self.writer.made("ConstantOfShape", self.writer.sizes(shape), shape=tuple(shape), dtype=np.float32)
+        return self.astype(made, dtype)
 
     def concatenate(self, xs: Any, axis: int) -> Value:
         """One after another."""

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define.kinds import Declared, item
+from lazygrad.define.kinds import Declared, Opaque, item
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.errors import ExportError, report
 from lazygrad.export.onnx import rules_arrays, rules_indexing, rules_nn
 from lazygrad.export.onnx.namespace import Namespace
+from lazygrad.export.onnx.patterns import pattern
 from lazygrad.export.onnx.rules import RULES, Several
+from lazygrad.export.onnx.small import by_elements
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Spec
@@ -49,7 +51,10 @@ def write_graph(writer: Writer, graph: Graph, given: Mapping[int, Value]) -> lis
             continue
         try:
             with writer.at(graph.origins[i], node.op.name):
-                values.append(_checked(node, _written(writer, node, [values[j] for j in node.inputs])))
+                found: Several | None = pattern(writer, graph, i, values)
+                if found is None:
+                    found = _written(writer, node, [values[j] for j in node.inputs])
+                values.append(_checked(node, found))
         except (Unwritten, NotTraced, Mismatch) as reason:
             raise ExportError(
                 report(
@@ -72,7 +77,14 @@ def _written(writer: Writer, node: Node, operands: list[Any]) -> Several:
     op = node.op
     if not isinstance(op, Declared) or op.random or not op.pure or node.of(_stream):
         raise Unwritten(_why(node))
-    result = traced(op, writer.xp, operands, node.params)
+    written = len(writer.nodes)
+    try:
+        result = traced(op, writer.xp, operands, node.params)
+    except NotTraced:
+        del writer.nodes[written:]
+        if not isinstance(op, Opaque):
+            raise
+        return by_elements(writer, node, operands)
     return tuple(result) if isinstance(result, (tuple, list)) else writer.xp.value(result)
 
 

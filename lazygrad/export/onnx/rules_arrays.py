@@ -10,6 +10,7 @@ from lazygrad.export.onnx.rules import rule, spec_of
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
 from lazygrad.graph.graph import Node
 from lazygrad.ops.cumulative import _cumulative_sum
+from lazygrad.ops.editing import _convolve
 from lazygrad.ops.indexing import _diagonal, _on_diagonal
 from lazygrad.ops.movement import _concat, _pad, broadcast_to, permute_dims, reshape
 from lazygrad.ops.passing import _after
@@ -143,16 +144,42 @@ def argsort(writer: Writer, node: Node, x: Value) -> Value:
 @rule(_searchsorted)
 def searchsorted(writer: Writer, node: Node, edges: Value, x: Value) -> Value:
     """How many edges are smaller, or not larger."""
-    xp, dtype = writer.xp, np.result_type(edges.dtype, x.dtype)
-    if dtype.kind == "f" and edges.dtype.kind != "f":
-        raise Unwritten("edges and numbers have dtypes that no other one holds")
-    edges, x = edges.astype(dtype), xp.reshape(x.astype(dtype), (*x.shape, 1))
-    before = xp.logical_not(x < edges) if node.params["right"] else edges < x
-    if dtype.kind == "f":  # NaN stands last
-        before = xp.where(xp.isnan(x), xp.logical_not(xp.isnan(edges)) if not node.params["right"] else True, before)
-        if node.params["right"]:
-            before = xp.logical_and(before, xp.logical_or(xp.isnan(x), xp.logical_not(xp.isnan(edges))))
-    return xp.sum(xp.astype(before, np.int64), axis=(x.ndim - 1,))
+    xp, right = writer.xp, node.params["right"]
+    count = edges.shape[0]
+    dtype = np.result_type(edges.dtype, x.dtype)
+    if edges.dtype.kind + x.dtype.kind in ("iu", "ui") and dtype.kind == "f":  # what no edge can be is set apart
+        limits = np.iinfo(edges.dtype)
+        if x.dtype.kind == "u":
+            largest = x.dtype.type(limits.max)
+            inside = _places(xp, edges, xp.astype(xp.minimum(x, largest), edges.dtype), right)
+            return xp.where(x > largest, count, inside)
+        return xp.where(x < 0, 0, _places(xp, edges, xp.astype(xp.maximum(x, 0), edges.dtype), right))
+    return _places(xp, xp.astype(edges, dtype), xp.astype(x, dtype), right)
+
+
+def _places(xp: Any, edges: Value, x: Value, right: bool) -> Value:
+    """Of operands of one dtype; NaN stands last."""
+    x = xp.reshape(x, (*x.shape, 1))
+    before = xp.logical_not(x < edges) if right else edges < x
+    if x.dtype.kind == "f":
+        known = xp.logical_not(xp.isnan(edges))
+        after = xp.logical_or(xp.isnan(x), known)
+        before = xp.logical_and(before, after) if right else xp.where(xp.isnan(x), known, before)
+    return xp.sum(xp.astype(before, np.int64), axis=(x.ndim - 1,))  # type: ignore[no-any-return]
+
+
+@rule(_convolve)
+def convolve(writer: Writer, node: Node, a: Value, v: Value) -> Value:
+    """The windows of one vector, with zeros around it, times the other from behind."""
+    xp, (m,), (n,) = writer.xp, a.shape, v.shape
+    dtype = spec_of(node).dtype
+    ends = writer.constant(np.array([n - 1, n - 1], np.int64), "pads")
+    wide = xp.astype(a, {"i2": "i4", "u2": "i4"}.get(dtype.str[1:], dtype))
+    around = writer.made("Pad", wide, ends, shape=(m + 2 * n - 2,), dtype=wide.dtype)
+    places = xp.reshape(counted(writer, m + n - 1), (m + n - 1, 1)) + (n - 1) - counted(writer, n)
+    seen = writer.made("Gather", around, places, shape=(m + n - 1, n), dtype=wide.dtype)
+    y = xp.matmul(xp.astype(seen, dtype), xp.reshape(xp.astype(v, dtype), (n, 1)))
+    return xp.reshape(y, (m + n - 1,))
 
 
 @rule(_diagonal)

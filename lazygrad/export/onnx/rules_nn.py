@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, cast
 
 import numpy as np
 
+from lazygrad.define.kinds import Declared
+from lazygrad.engine.trace.tracing import traced
 from lazygrad.export.onnx.rules import rule, spec_of
 from lazygrad.export.onnx.rules_arrays import counted
 from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Node
-from lazygrad.nn.activations import relu, softplus
+from lazygrad.nn.activations import _gelu_gate, relu, softplus
 from lazygrad.nn.windows import _window_max, _window_sum, _windows, count
 from lazygrad.ops.elementary import sigmoid
 
@@ -48,6 +51,15 @@ def viewed(writer: Writer, x: Value, size: Any, stride: Any, dilation: Any) -> V
     y = writer.made("Gather", y, places[1], shape=shape, dtype=x.dtype, axis=len(lead) + 2)
     d = len(lead)
     return writer.xp.transpose(y, [d, d + 2, *range(d), d + 1, d + 3])
+
+
+@rule(_gelu_gate)
+def gelu_gate(writer: Writer, node: Node, x: Value) -> Value:
+    """The logistic function of √(8/π)·(x + 0.044715·x³); in float64 as it is computed here, with all digits."""
+    if x.dtype == np.float64:
+        found: Value = traced(cast(Declared, _gelu_gate), writer.xp, [x], node.params)
+        return found
+    return writer.made("Sigmoid", math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x)))
 
 
 @rule(_windows)

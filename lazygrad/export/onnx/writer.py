@@ -13,7 +13,7 @@ from lazygrad.errors import Origin
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Shape, Spec, broadcast
 
-__all__ = ["Unwritten", "Value", "Writer", "code_of"]
+__all__ = ["Unwritten", "Value", "Writer", "code_of", "graph_of"]
 
 
 class Unwritten(Exception):
@@ -53,6 +53,11 @@ class Value(Stand):
     def astype(self, dtype: Any) -> Value:
         """A copy in another dtype."""
         return self.writer.xp.astype(self, dtype)
+
+    def __eq__(self, other: object) -> Any:
+        return self.writer.xp.equal(self, other)
+
+    __hash__ = object.__hash__
 
     def __neg__(self) -> Value:
         return self.writer.xp.negative(self)
@@ -207,3 +212,19 @@ class Writer:
         while names and not names[-1]:
             names.pop()
         return Value(self, self.node(kind, names, **settings), spec)
+
+
+def graph_of(writer: Writer, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> Any:
+    """A graph within another one, of what has been written; an output that is none of its nodes' is copied."""
+    from onnx.helper import make_graph, make_tensor_value_info
+
+    made = {name for node in writer.nodes for name in node.output}
+    given, seen = [], set()
+    for x in outputs:
+        own = x.name in made and x.name not in seen
+        given.append(x if own else Value(writer, writer.node("Identity", [x.name]), x.spec))
+        seen.add(x.name)
+    taken, left = (
+        [make_tensor_value_info(x.name, code_of(x.dtype), list(x.shape)) for x in xs] for xs in (inputs, given)
+    )
+    return make_graph(writer.nodes, name, taken, left)

@@ -1,0 +1,165 @@
+"""Several nodes that are one operator of ONNX: convolution, which is a product of windows here, and gelu.
+
+A pattern is looked for at its last node. The nodes before it have been written already; where nothing else reads them
+they are left out in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lazygrad.export.onnx.rules import Several, spec_of
+from lazygrad.export.onnx.writer import Value, Writer
+from lazygrad.graph.graph import Graph, Node
+from lazygrad.nn.windows import _fold, _windows
+from lazygrad.ops.arithmetic import multiply
+from lazygrad.ops.movement import _pad, permute_dims, reshape
+from lazygrad.ops.products import _matmul
+from lazygrad.ops.special import ndtr
+
+__all__ = ["pattern"]
+
+Values = Sequence[Several]
+
+
+def pattern(writer: Writer, graph: Graph, i: int, values: Values) -> Value | None:
+    """The value of a node, if it is the last one of a pattern."""
+    match: Callable[..., Value | None] | None = _AT.get(graph.nodes[i].op)
+    return None if match is None else match(writer, graph, graph.nodes[i], values)
+
+
+def _before(graph: Graph, node: Node, op: Any, which: int = 0, **settings: Any) -> Node | None:
+    """The node that an operand is, if it is of an op, with these settings."""
+    found = graph.nodes[node.inputs[which]]
+    return found if found.of(op) and all(found.params[name] == value for name, value in settings.items()) else None
+
+
+def _value(values: Values, i: int) -> Value:
+    found = values[i]
+    assert isinstance(found, Value)
+    return found
+
+
+def _as(graph: Graph, values: Values, i: int, shape: tuple[int, ...]) -> Value:
+    """A value in a shape that it had perhaps before it was reshaped."""
+    node = graph.nodes[i]
+    if node.of(reshape) and spec_of(graph.nodes[node.inputs[0]]).shape == shape:
+        return _value(values, node.inputs[0])
+    value = _value(values, i)
+    return value.writer.xp.reshape(value, shape)
+
+
+def _convolved(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """Filters times the windows of every image, laid out as images."""
+    product = _before(graph, node, _matmul)
+    return (
+        None if product is None else _conv(writer, graph, product, values, spec_of(node).shape, (2, 3, 4, 0, 1, 5, 6))
+    )
+
+
+def _convolved_together(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """Filters times the windows of all images, which are laid out as images afterwards."""
+    laid = _before(graph, node, reshape) if tuple(node.params["axes"]) == (1, 0, 2, 3) else None
+    product = None if laid is None else _before(graph, laid, _matmul)
+    return (
+        None if product is None else _conv(writer, graph, product, values, spec_of(node).shape, (3, 4, 0, 1, 2, 5, 6))
+    )
+
+
+def _conv(
+    writer: Writer, graph: Graph, product: Node | None, values: Values, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> Value | None:
+    if product is None:
+        return None
+    columns = _before(graph, product, reshape, 1)
+    moved = None if columns is None else _before(graph, columns, permute_dims, axes=axes)
+    seen = None if moved is None else _before(graph, moved, _windows)
+    filters = _value(values, product.inputs[0])
+    if seen is None or filters.ndim != 3 or filters.dtype != np.float32 or len(spec_of(seen).shape) != 7:
+        return None
+    images = seen.inputs[0]
+    n, groups, depth, *sizes = spec_of(graph.nodes[images]).shape
+    (high, wide), rows = seen.params["size"], spec_of(seen).shape[-2:]
+    if filters.shape != (groups, filters.shape[1], depth * high * wide):
+        return None
+    out = groups * filters.shape[1]
+    if shape != (n, out, *rows):
+        return None
+    x = _as(graph, values, images, (n, groups * depth, *sizes))
+    ends = (0, 0), (0, 0)
+    padded = _padded(graph, images, x.shape)
+    if padded is not None:
+        before, after = padded.params["before"], padded.params["after"]
+        if not any((*before[:2], *after[:2])):
+            x, ends = _value(values, padded.inputs[0]), (tuple(before[2:]), tuple(after[2:]))
+    return writer.made(
+        "Conv",
+        x,
+        _as(graph, values, product.inputs[0], (out, depth, high, wide)),
+        shape=shape,
+        kernel_shape=[high, wide],
+        strides=list(seen.params["stride"]),
+        dilations=list(seen.params["dilation"]),
+        pads=[*ends[0], *ends[1]],
+        group=groups,
+    )
+
+
+def _padded(graph: Graph, images: int, shape: tuple[int, ...]) -> Node | None:
+    """The node that pads the images with zeros, if there is one."""
+    node = graph.nodes[images]
+    if node.of(reshape):
+        node = graph.nodes[node.inputs[0]]
+    return node if node.of(_pad) and spec_of(node).shape == shape else None
+
+
+def _laid_back(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """Filters times images, laid back as windows: the transpose of a convolution."""
+    moved = _before(graph, node, permute_dims, axes=(2, 3, 0, 1, 4, 5))
+    laid = None if moved is None else _before(graph, moved, reshape)
+    product = None if laid is None else _before(graph, laid, _matmul)
+    if laid is None or product is None or spec_of(product).dtype != np.float32 or spec_of(product).ndim != 4:
+        return None
+    n, out, high, wide, *sizes = spec_of(laid).shape
+    filters = _value(values, product.inputs[0])
+    if filters.ndim != 3 or filters.shape[0] * filters.shape[1] != out * high * wide:
+        return None
+    groups, _, depth = filters.shape
+    shape = (groups * depth, out // groups, high, wide)
+    turned = _before(graph, product, permute_dims, 0, axes=(0, 2, 1))
+    if turned is not None:
+        weights = _as(graph, values, turned.inputs[0], shape)
+    else:
+        weights = writer.xp.reshape(writer.xp.transpose(filters, (0, 2, 1)), shape)
+    return writer.made(
+        "ConvTranspose",
+        _as(graph, values, product.inputs[1], (n, groups * depth, *sizes)),
+        weights,
+        shape=spec_of(node).shape,
+        kernel_shape=[high, wide],
+        strides=list(node.params["stride"]),
+        dilations=list(node.params["dilation"]),
+        group=groups,
+    )
+
+
+def _gelu(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """x·Φ(x), by the error function; Φ alone is written so that it keeps its digits where it is small."""
+    for which in (0, 1):
+        gate = _before(graph, node, ndtr, which)
+        if gate is not None and gate.inputs[0] == node.inputs[1 - which] and spec_of(node).dtype == np.float32:
+            x, xp = _value(values, gate.inputs[0]), writer.xp
+            return x * 0.5 * (1 + xp.erf(x * math.sqrt(0.5)))
+    return None
+
+
+_AT: dict[Any, Callable[..., Value | None]] = {
+    reshape: _convolved,
+    permute_dims: _convolved_together,
+    _fold: _laid_back,
+    multiply: _gelu,
+}
