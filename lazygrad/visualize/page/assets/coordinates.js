@@ -1,0 +1,246 @@
+// Coordinates, from the rows that were written and the sizes that depend on what is unfolded: boxes in boxes, from
+// the inside out.
+//
+// In a row the order is fixed, and neighbours keep apart. Where each would like to stand is the median of what it is
+// joined to; the places nearest to these wishes, all together, are an isotonic regression, which is solved exactly
+// by pooling neighbours that get in each other's way.
+
+const GAP = { row: 28, child: 22, trunk: 11, pad: 16, head: 30 };
+const FONT = { op: "12px", name: "600 12px", spec: "10px", box: "600 13px" };
+
+// Trunks go down from a child, or up from it to the border of its box.
+const [DOWN, UP] = [1, 2];
+
+// Folded boxes, open ones, and the size and the place of everything that is seen.
+const fold = { open: new Set([0]) };
+
+// What stands in the rows of a box, each with what it is joined to in the rows next to it.
+const lattices = model.boxes.map(lattice);
+
+function lattice(box) {
+  const rank = new Map();
+  box.rows.forEach((row, r) => row.forEach((stop) => Array.isArray(stop) || rank.set(stop, r)));
+  const at = new Map(); // from "row child kind" to the stop
+  const rows = box.rows.map((row, r) => row.map((entry) => {
+    const [child, kind = 0] = Array.isArray(entry) ? entry : [entry];
+    const stop = { child, kind, row: r, up: [], down: [], x: 0 };
+    at.set(`${r} ${child} ${kind}`, stop);
+    return stop;
+  }));
+  // What stands for a child in a row: itself in its own, its trunk in others.
+  const seek = (r, child, kind) => at.get(`${r} ${child} ${r === rank.get(child) ? 0 : kind}`);
+  const join = (upper, lower) => {
+    if (upper.down.includes(lower)) return;
+    upper.down.push(lower);
+    lower.up.push(upper);
+  };
+  for (const row of rows) for (const stop of row) {
+    if (stop.kind === DOWN) join(seek(stop.row - 1, stop.child, DOWN), stop);
+    if (stop.kind === UP) join(stop, seek(stop.row + 1, stop.child, UP));
+  }
+  return { rows, rank, seek, join };
+}
+
+// Join the lattices along every arrow.
+for (const { from, to } of model.flows) {
+  const { box, source, target } = meeting(from, to);
+  const { rank, seek, join } = lattices[box];
+  join(seek(rank.get(target) - 1, source, DOWN), seek(rank.get(target), target, UP));
+}
+
+// The innermost box around two keys, and which of its children have them.
+function meeting(from, to) {
+  const out = [...around(from).map((b) => -b), from];
+  const into = [...around(to).map((b) => -b), to];
+  let common = 0;
+  while (out[common + 1] !== undefined && isBox(out[common]) && out[common] === into[common]) common += 1;
+  return { box: -out[common - 1], source: out[common], target: into[common] };
+}
+
+// The size of a node, or of a folded box.
+function sizeOf(item) {
+  if (item.size) return item.size;
+  if (item.isBox) {
+    const width = Math.max(measure(item.name, FONT.box) + measure(countOf(item), FONT.spec) + 58, measure(item.note, FONT.spec) + 28);
+    item.size = { width: Math.min(260, Math.max(120, width)), height: item.note ? 44 : 30 };
+  } else {
+    const width = Math.max(measure(titleOf(item), FONT.name), measure(item.spec, FONT.spec)) + 22;
+    item.size = { width: Math.min(190, Math.max(64, width)), height: 38 };
+  }
+  return item.size;
+}
+
+const countOf = (box) => plural(box.within.length, "node") + (model.measured ? ` · ${percent(box.seconds)}` : "");
+const percent = (seconds) => `${(100 * share(seconds)).toFixed(share(seconds) < 0.0995 ? 1 : 0)} %`;
+const titleOf = (node) => (node.name ? (node.shape === "op" ? `${node.op} → ${node.name}` : node.name.split("/").pop()) : node.op + (node.text && node.text.length < 14 ? ` ${node.text}` : ""));
+
+// Give an open box its size, and its children their places in it.
+function arrange(box) {
+  const { rows } = lattices[box.number];
+  for (const row of rows) for (const stop of row) {
+    const item = itemOf(stop.child);
+    if (stop.kind) stop.size = { width: 0, height: 0 };
+    else if (item.isBox && fold.open.has(item.number)) stop.size = arrange(item);
+    else stop.size = sizeOf(item);
+  }
+  settle(rows);
+  let left = Infinity, right = -Infinity;
+  for (const row of rows) for (const stop of row) {
+    left = Math.min(left, stop.x - stop.size.width / 2);
+    right = Math.max(right, stop.x + stop.size.width / 2);
+  }
+  const head = measure(box.name, FONT.box) + measure(countOf(box), FONT.spec) + 70;
+  const width = Math.max(right - left + 2 * GAP.pad, box.number ? head : 0);
+  const shift = (width - (right - left)) / 2 - left;
+  let y = box.number ? GAP.head + 14 : GAP.pad;
+  for (const row of rows) {
+    const height = row.reduce((most, stop) => Math.max(most, stop.size.height), 0);
+    for (const stop of row) Object.assign(stop, { x: stop.x + shift, top: y, bottom: y + height, height });
+    y += height + gapBelow(row);
+  }
+  const last = rows.length ? gapBelow(rows[rows.length - 1]) : 0;
+  return { width, height: y - last + GAP.pad };
+}
+
+// Curves that go far to the side need room to be smooth.
+function gapBelow(row) {
+  let widest = 0;
+  for (const stop of row) for (const below of stop.down) widest = Math.max(widest, Math.abs(stop.x - below.x));
+  return GAP.row + Math.min(16, widest / 20);
+}
+
+function settle(rows) {
+  for (const row of rows) {
+    let x = 0;
+    for (const [i, stop] of row.entries()) {
+      if (i) x += apart(row[i - 1], stop);
+      Object.assign(stop, { x, hold: null });
+    }
+    for (const stop of row) stop.x -= x / 2;
+  }
+  for (let sweep = 0; sweep < 8; sweep += 1) swept(rows, sweep % 2, [sweep % 2 ? "down" : "up"]);
+  const chains = straights(rows);
+  for (const chain of chains) {
+    const wish = chain[0].kind ? null : median(chain.map((stop) => stop.x));
+    for (const stop of chain) stop.hold = wish;
+  }
+  for (let sweep = 0; sweep < 6; sweep += 1) swept(rows, sweep % 2, ["up", "down"]);
+  for (let turn = 0; turn < 4; turn += 1) for (const chain of chains) straighten(chain, rows);
+}
+
+function swept(rows, upwards, sides) {
+  for (const row of upwards ? [...rows].reverse() : rows) place(row, sides);
+}
+
+// What is to be straight: trunks, and children of which each hands on to the next.
+function straights(rows) {
+  const chains = [], taken = new Set();
+  const ahead = (stop) => {
+    const next = stop.down.filter((other) => (stop.kind ? other.kind === stop.kind && other.child === stop.child : !other.kind && !taken.has(other)));
+    return next.sort((a, b) => Math.abs(a.x - stop.x) - Math.abs(b.x - stop.x))[0];
+  };
+  for (const stop of rows.flat()) {
+    if (taken.has(stop)) continue;
+    const chain = [];
+    for (let next = stop; next; next = ahead(next)) {
+      chain.push(next);
+      taken.add(next);
+    }
+    if (chain.length > 1) chains.push(chain);
+  }
+  // Children first, and the longest first.
+  return chains.sort((a, b) => Boolean(a[0].kind) - Boolean(b[0].kind) || b.length - a.length);
+}
+
+// Put a chain upright, or as long pieces of it as there is room for.
+function straighten(chain, rows) {
+  let piece = [], low = -Infinity, high = Infinity;
+  const finish = () => {
+    const wish = median(piece.map((stop) => stop.x));
+    for (const stop of piece) stop.x = Math.min(high, Math.max(low, wish));
+  };
+  for (const stop of chain) {
+    const row = rows[stop.row], i = row.indexOf(stop);
+    const least = i ? row[i - 1].x + apart(row[i - 1], stop) : -Infinity;
+    const most = i + 1 < row.length ? row[i + 1].x - apart(stop, row[i + 1]) : Infinity;
+    if (Math.max(low, least) > Math.min(high, most) + 1e-6) {
+      finish();
+      [piece, low, high] = [[], -Infinity, Infinity];
+    }
+    piece.push(stop);
+    [low, high] = [Math.max(low, least), Math.min(high, most)];
+  }
+  finish();
+}
+
+const apart = (a, b) => (a.size.width + b.size.width) / 2 + (a.kind && b.kind ? GAP.trunk : a.kind || b.kind ? 16 : GAP.child);
+
+// Places of a row, in order and apart, nearest to the wishes.
+function place(row, sides) {
+  const wishes = row.map((stop) => {
+    if (stop.hold !== null) return { wish: stop.hold, weight: 40 };
+    const near = sides.flatMap((side) => stop[side]);
+    if (!near.length) return { wish: stop.x, weight: 0.05 };
+    // Trunks are held harder than children, so that long arrows are straight.
+    const weight = stop.kind ? 4 : 1 + near.filter((other) => !other.kind).length;
+    return { wish: weighted(near.map((other) => ({ x: other.x, weight: pull(stop, other) }))), weight };
+  });
+  const found = pooled(wishes, (i) => apart(row[i - 1], row[i]));
+  row.forEach((stop, i) => { stop.x = found[i]; });
+}
+
+// Places in order, each as far behind the one before as `gap` says, with the least sum of weighted squared distances
+// from the wishes.
+function pooled(wishes, gap) {
+  const pools = [], offsets = [];
+  wishes.forEach(({ wish, weight }, i) => {
+    offsets.push(i ? offsets[i - 1] + gap(i) : 0);
+    let pool = { sum: weight * (wish - offsets[i]), weight, count: 1 };
+    while (pools.length && pools[pools.length - 1].sum / pools[pools.length - 1].weight > pool.sum / pool.weight) {
+      const before = pools.pop();
+      pool = { sum: before.sum + pool.sum, weight: before.weight + pool.weight, count: before.count + pool.count };
+    }
+    pools.push(pool);
+  });
+  return pools.flatMap(({ sum, weight, count }) => Array(count).fill(sum / weight)).map((x, i) => x + offsets[i]);
+}
+
+// How much two that are joined want to stand one above the other: trunks most, then children that are next to each other.
+const pull = (a, b) => (a.kind && b.kind ? 8 : a.kind || b.kind ? 1 : 3);
+
+// The median of places that have weights; where two share the middle, what is between them.
+function weighted(values) {
+  values.sort((a, b) => a.x - b.x);
+  const half = values.reduce((sum, { weight }) => sum + weight, 0) / 2;
+  let sum = 0;
+  for (let i = 0; i < values.length; i += 1) {
+    sum += values[i].weight;
+    if (Math.abs(sum - half) < 1e-9) return (values[i].x + values[i + 1].x) / 2;
+    if (sum > half) return values[i].x;
+  }
+  return values[values.length - 1].x;
+}
+
+function median(values) {
+  const sorted = values.sort((a, b) => a - b), half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+// Arrange everything; then what is seen has `left`, `top`, `width`, `height` on the whole picture.
+function layOut() {
+  const seen = [];
+  const walk = (box, left, top, size) => {
+    Object.assign(box, { left, top, width: size.width, height: size.height });
+    for (const row of lattices[box.number].rows) for (const stop of row) {
+      if (stop.kind) continue;
+      const item = itemOf(stop.child), { width, height } = stop.size;
+      const x = left + stop.x - width / 2, y = top + stop.top + (stop.height - height) / 2;
+      seen.push(item);
+      if (item.isBox && fold.open.has(item.number)) walk(item, x, y, stop.size);
+      else Object.assign(item, { left: x, top: y, width, height });
+    }
+  };
+  const size = arrange(model.boxes[0]);
+  walk(model.boxes[0], 0, 0, size);
+  return { seen, size };
+}

@@ -1,0 +1,114 @@
+// Edges between what is seen: gathered where an end is folded, and led around what stands between.
+
+// What stands for a node: the outermost folded box around it, or itself.
+function shownFor(key) {
+  const closed = around(key).find((b) => !fold.open.has(b));
+  return closed === undefined ? key : -closed;
+}
+
+// Every edge that is seen, with the values that flow along it.
+function gather() {
+  const edges = new Map();
+  for (const flow of model.flows) {
+    const from = shownFor(flow.from), to = shownFor(flow.to);
+    if (from === to) continue;
+    const name = `${from} ${to}`;
+    if (!edges.has(name)) edges.set(name, { from, to, values: new Set(), dashed: true });
+    edges.get(name).values.add(flow.from);
+    if (!flow.dashed) edges.get(name).dashed = false;
+  }
+  const found = [...edges.values()];
+  for (const edge of found) edge.points = route(edge);
+  spread(found);
+  return found;
+}
+
+// The points that an edge goes through; it is vertical in each.
+function route(edge) {
+  const { box, source, target } = meeting(edge.from, edge.to);
+  const points = leaving(edge.from);
+  edge.gap = points.length - 1; // the place of the first point below its row
+  edge.next = lattices[box].rank.get(target) === lattices[box].rank.get(source) + 1 && edge.from === source && edge.to === target;
+  for (let key = edge.from; key !== source; key = -parentOf(key)) {
+    const outer = model.boxes[parentOf(key)], { rank, rows } = lattices[outer.number];
+    passing(points, outer, key, DOWN, rank.get(key) + 1, rows.length - 1);
+    points.push({ x: points[points.length - 1].x, y: outer.top + outer.height });
+  }
+  const { rank } = lattices[box];
+  passing(points, model.boxes[box], source, DOWN, rank.get(source) + 1, rank.get(target) - 1);
+  const inner = [...around(edge.to).map((b) => -b), edge.to];
+  for (const key of inner.slice(inner.indexOf(target))) {
+    const outer = model.boxes[parentOf(key)];
+    if (outer.number !== box) {
+      const first = lattices[outer.number].seek(0, key, UP);
+      points.push({ x: outer.left + first.x, y: outer.top });
+      passing(points, outer, key, UP, 0, lattices[outer.number].rank.get(key) - 1);
+    }
+  }
+  points.push(...arriving(edge.to));
+  return points;
+}
+
+// From an item straight down to the end of its row, as what stands beside it may be taller.
+function leaving(key) {
+  const item = itemOf(key), x = item.left + item.width / 2;
+  return [{ x, y: item.top + item.height }, { x, y: model.boxes[parentOf(key)].top + stopOf(key).bottom }];
+}
+
+// And from the beginning of its row straight down to an item.
+function arriving(key) {
+  const item = itemOf(key), x = item.left + item.width / 2;
+  return [{ x, y: model.boxes[parentOf(key)].top + stopOf(key).top - 1 }, { x, y: item.top - 1 }];
+}
+
+function stopOf(key) {
+  const { rank, seek } = lattices[parentOf(key)];
+  return seek(rank.get(key), key, DOWN);
+}
+
+// Go through rows of a box where the arrows of a child pass.
+function passing(points, outer, child, kind, first, last) {
+  for (let r = first; r <= last; r += 1) {
+    const stop = lattices[outer.number].seek(r, child, kind), x = outer.left + stop.x;
+    points.push({ x, y: outer.top + stop.top }, { x, y: outer.top + stop.bottom });
+  }
+}
+
+// Where several edges come to one end, they come side by side, each as straight as there is room.
+function spread(edges) {
+  const ends = new Map();
+  for (const edge of edges) ends.set(edge.to, [...(ends.get(edge.to) ?? []), edge]);
+  for (const [key, coming] of ends) {
+    const { left, width } = itemOf(key);
+    const from = (edge) => edge.points[edge.points.length - 3].x;
+    coming.sort((a, b) => from(a) - from(b));
+    const gap = Math.min(13, (width - 28) / coming.length);
+    const wishes = coming.map((edge) => ({ wish: Math.min(left + width - 14, Math.max(left + 14, from(edge))), weight: 1 }));
+    const found = pooled(wishes, () => gap);
+    // As a whole they are shifted to where they do not stick out.
+    const over = Math.max(0, found[found.length - 1] - (left + width - 10)) || Math.min(0, found[0] - (left + 10));
+    coming.forEach((edge, i) => { for (const point of edge.points.slice(-2)) point.x = found[i] - over; });
+  }
+}
+
+// A smooth curve through points, vertical in each.
+function curve(points) {
+  let path = `M${round(points[0].x)} ${round(points[0].y)}`;
+  for (let i = 1; i < points.length; i += 1) {
+    const a = points[i - 1], b = points[i];
+    if (Math.hypot(a.x - b.x, a.y - b.y) < 0.5) continue;
+    if (Math.abs(a.x - b.x) < 0.5) path += `L${round(b.x)} ${round(b.y)}`;
+    else {
+      const middle = round((a.y + b.y) / 2);
+      path += `C${round(a.x)} ${middle} ${round(b.x)} ${middle} ${round(b.x)} ${round(b.y)}`;
+    }
+  }
+  return path;
+}
+
+const round = (value) => Math.round(10 * value) / 10;
+
+// What flows along an edge, in words: the one value's spec, or how many there are.
+function flowing(edge) {
+  return edge.values.size === 1 ? model.nodes[[...edge.values][0]].spec : plural(edge.values.size, "value");
+}

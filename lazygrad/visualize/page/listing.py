@@ -1,0 +1,36 @@
+"""The list of nodes as HTML: what a page shows without scripts, and beside the picture with them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from lazygrad.visualize.page.packed import printable
+
+__all__ = ["listing"]
+
+
+def listing(picture: Mapping[str, Any]) -> str:
+    """The items of an ordered list, one a node.
+
+    Args:
+        picture: what :meth:`Picture.to_dict` gives.
+
+    Returns:
+        HTML, in which nothing that a user named is more than text.
+    """
+    return "\n".join(_item(picture, i, node) for i, node in enumerate(picture["nodes"]))
+
+
+def _item(picture: Mapping[str, Any], i: int, node: Mapping[str, Any]) -> str:
+    operands = [f"%{j}" for j in node["inputs"]]
+    inner = ", ".join([*operands, *([node["text"]] if node["text"] else [])])
+    name = f" <b>{_escaped(node['name'])}</b>" if node["name"] else ""
+    line = picture["places"][node["place"]]["text"]
+    said = f" <q>{_escaped(line)}</q>" if line else ""
+    return f"<li>%{i} = {_escaped(node['op'])}({_escaped(inner)}){name} <i>{_escaped(node['spec'])}</i>{said}"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))
