@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> float:
         return loss, adam.update([w, b], grads)
 
     if given.graph:
-        env.trace(train_step).render(given.graph)
+        env.trace(train_step).render(given.graph, fold=False)
         print(f"Drew the training step in {given.graph}")
 
     step = runner(env, train_step, given.mode)

@@ -215,6 +215,11 @@ class Plan:
         spec = self.graph.nodes[index].spec
         return (spec,) if isinstance(spec, Spec) else tuple(spec)
 
+    def laws(self) -> list[str]:
+        """What passes have changed, a sentence each: by which law, and how often."""
+        laws = _laws()
+        return [f"{laws.get(name) or name} ({times}×)" for name, times in self.graph.rewrites.items()]
+
     def explain(self) -> str:
         """The plan in words: what the passes did, how many nodes of each op run, and the kernels they became."""
         counts: dict[str, list[int]] = {}
@@ -227,10 +232,8 @@ class Plan:
         for name, (count, nbytes) in sorted(counts.items(), key=lambda row: -row[1][1]):
             lines.append(f"{count:6}  {name:<20} {nbytes:>14,} bytes")
         if self.graph.rewrites:
+            laws = _laws()
             lines.append("passes")
-            laws = {rule.name: rule.law.partition("\n")[0] for rule in RULES} | {
-                "merge": "Equal nodes are computed once."
-            }
             lines += [f"{times:6}  {name:<26}  {laws.get(name, '')}" for name, times in self.graph.rewrites.items()]
         if self.halves is not None:
             lines += described(self.graph, self.halves)
@@ -239,6 +242,11 @@ class Plan:
         if code is not None:
             lines.append(code.explain())
         return "\n".join(lines)
+
+
+def _laws() -> dict[str, str]:
+    """The laws of rules and passes by their names, in one line each."""
+    return {rule.name: rule.law.partition("\n")[0] for rule in RULES} | {"merge": "Equal nodes are computed once."}
 
 
 def _exchanges(graph: Graph) -> list[str]:

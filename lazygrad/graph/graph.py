@@ -343,18 +343,28 @@ class Graph:
         lines = [f"{a:<{left}}  {b:<{middle}}  {c}" for a, b, c in rows]
         return "\n".join(line for own, more in zip(lines, inside, strict=True) for line in (own, *more))
 
-    def to_dot(self) -> str:
-        """The graph in the DOT language of Graphviz, see :func:`lazygrad.visualize.to_dot`."""
-        return cast(str, functions["to_dot"](self))
+    def to_dot(self, fold: bool | int | None = None) -> str:
+        """The graph in the DOT language of Graphviz, see :func:`lazygrad.visualize.to_dot`.
 
-    def render(self, path: str | Path) -> Path:
+        Raises:
+            SpecError: ``fold`` is neither True, False nor a number.
+        """
+        return cast(str, functions["to_dot"](self, fold))
+
+    def render(self, path: str | Path, fold: bool | int | None = None) -> Path:
         """Draw the graph into an .svg, .png or .pdf file, see :func:`lazygrad.visualize.render`.
+
+        Args:
+            path: the file; its suffix says the form.
+            fold: True folds layers, the gradient and the update into boxes; False draws node by node; a number says how
+                many boxes deep things are seen. If not given, what has many nodes is folded.
 
         Raises:
             SaveError: the suffix says no form, or a file cannot be written.
+            SpecError: ``fold`` is neither True, False nor a number.
             BackendError: Graphviz is not installed; the DOT text is written all the same.
         """
-        return cast(Path, functions["render"](self, path))
+        return cast(Path, functions["render"](self, path, fold))
 
 
 def _bodies(setting: Any) -> list[Any]:

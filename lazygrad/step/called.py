@@ -15,7 +15,7 @@ from lazygrad.errors import GraphError, Origin, report
 from lazygrad.graph.registry import here, unsigned
 from lazygrad.values.foreign import has_dlpack, on_device
 
-__all__ = ["argument_names", "check_step", "defined", "find_again", "is_array", "step_name"]
+__all__ = ["argument_names", "check_step", "defined", "find_again", "is_array", "step_name", "takes_nothing"]
 
 
 def is_array(x: Any) -> bool:
@@ -35,6 +35,15 @@ def check_step(step: Any) -> None:
 def step_name(step: Any) -> str:
     """What messages call a step."""
     return getattr(step, "__name__", type(step).__name__)
+
+
+def takes_nothing(step: Callable[..., Any]) -> bool:
+    """Whether a step can be called with a context alone."""
+    try:
+        inspect.signature(step).bind(None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def defined(step: Any) -> Origin | None:

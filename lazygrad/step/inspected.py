@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lazygrad.plan import Plan
-from lazygrad.step.called import step_name
-from lazygrad.step.looking import alone, checked_kind, found, profiled
+from lazygrad.step.called import step_name, takes_nothing
+from lazygrad.step.looking import alone, checked_kind, drawing_of, found, profiled
 from lazygrad.step.signatures import Signatures
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import Store
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
     from lazygrad.profiling.profile import Profile
     from lazygrad.searching.finding import Finding
+    from lazygrad.visualize.picture import Picture
 
 __all__ = ["Inspected"]
 
@@ -30,6 +33,7 @@ class Inspected:
     _precision: str | None
     prepare: Callable[..., Plan]
     _known: Callable[[], Traced]
+    _last: Traced | None
     _sign: Callable[..., tuple[list[Any], Any]]
 
     def profile(self, *args: Any, runs: int = 100, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Profile:
@@ -53,6 +57,81 @@ class Inspected:
             entry, inputs = self._given(args, feeds, kwargs)
             name = step_name(self._step)
             return store.alone("it is being profiled", lambda: profiled(name, store, entry.runner, inputs, runs))
+
+    def render(
+        self,
+        path: str | os.PathLike[str],
+        *args: Any,
+        profile: Profile | bool | None = None,
+        statistics: bool = False,
+        fold: bool | int | None = None,
+        feeds: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Path:
+        """Draw the step as it runs, after all passes, into a file: layers, the gradient and the update as boxes.
+
+        Nothing is changed. Without arguments it is drawn as it was called last.
+
+        Args:
+            path: the file; its suffix says the form: ``.svg``, ``.png``, ``.pdf``, or ``.dot`` for the text alone.
+            args, feeds, kwargs: what the step is called with.
+            profile: what :meth:`profile` returned, or True to measure now: each box then says its share of the time.
+            statistics: whether the step shall be run once on NumPy, for what the values of every node are like.
+            fold: True folds every box; False draws node by node; a number says how many boxes deep things are seen. If
+                not given, what has many nodes is folded.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            TraceError: there are no arguments, and it was not called yet, or they are needed; or as a call would.
+            FeedError: as a call would.
+            SpecError: the profile is of another step, or ``fold`` is neither True, False nor a number.
+            SaveError: the suffix says no form, or the file cannot be written.
+            BackendError: Graphviz is not installed; the text for it is written all the same.
+            GraphError: several workers run the step together.
+        """
+        from lazygrad.visualize.graphs import checked, saved
+
+        checked(path, fold)
+        picture, plan = self._picture(args, feeds, kwargs, profile, bool(statistics))
+        return saved(picture, plan.graph, path, fold)
+
+    def _picture(
+        self, args: tuple[Any, ...], feeds: Any, kwargs: dict[str, Any], profile: Any = None, statistics: bool = False
+    ) -> tuple[Picture, Plan]:
+        """The step as it runs with these arguments, or as it was called last."""
+        from lazygrad.step.drawing import measured, picture_of, uncalled, values_of
+
+        alone(self._env)
+        store, name = self._store, step_name(self._step)
+        is_measured = measured(profile)
+        with store.lock:
+            entry, inputs = self._drawn(args, feeds, kwargs)
+            values = None
+            if is_measured or statistics:
+                given = inputs
+                if given is None:
+                    raise uncalled(name, "what is measured needs arguments")
+                if is_measured:
+                    what = "it is being profiled"
+                    profile = store.alone(what, lambda: profiled(name, store, entry.runner, given, 100))
+                if statistics:
+                    draw = drawing_of(store, store.state.runs)
+                    values = store.alone("it is being drawn", lambda: values_of(store, entry, given, draw))
+            return picture_of(name, store, entry, profile or None, values), entry.runner.plan
+
+    def _drawn(self, args: tuple[Any, ...], feeds: Any, kwargs: dict[str, Any]) -> tuple[Traced, list[Any] | None]:
+        """The trace that is drawn, and its inputs, if they are known."""
+        if args or kwargs or feeds or (self._last is None and takes_nothing(self._step)):
+            return self._given(args, feeds, kwargs)
+        from lazygrad.step.drawing import uncalled
+
+        entry = self._last
+        if entry is None:
+            raise uncalled(step_name(self._step), "it has not been called yet")
+        known = all(kind == "constant" for kind, _ in entry.sources)
+        return entry, entry.inputs([], None, self._store.backend) if known else None
 
     def find(self, kind: str, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Finding | None:
         """Where a NaN, or an infinity, comes from: the first node that is one though its operands are not.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lazygrad.profiling.profile import Profile
     from lazygrad.searching.finding import Finding
 
-__all__ = ["CheckedRunner", "alone", "checked_kind", "compare", "found", "profiled", "said"]
+__all__ = ["CheckedRunner", "alone", "checked_kind", "compare", "drawing_of", "found", "profiled", "said"]
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def profiled(name: str, store: Store, runner: Runner, inputs: Sequence[Any], run
     plan, parity = runner.plan, store.state.parity
     live = {name: store.find(name).live(parity).copy() for name in plan.variables}
     spare = {name: store.backend.xp.zeros_like(store.find(name).live(parity)) for name in plan.updates}
-    given = measure.Given(name, plan, inputs, live, spare, _drawing(store, store.state.runs), get_threads())
+    given = measure.Given(name, plan, inputs, live, spare, drawing_of(store, store.state.runs), get_threads())
     tier = runner.native
     if store.backend.name == "numpy" and tier is not None and tier.is_ready():
         loaded: Any = tier.loaded
@@ -173,7 +173,7 @@ def found(
         for words, given, run in tried:
             if before and words != BEFORE:
                 continue
-            finding = search(Computed(plan, given, _drawing(store, run)), kind)
+            finding = search(Computed(plan, given, drawing_of(store, run)), kind)
             if finding is not None:
                 return finding.with_variables(words) if plan.variables else finding
         return None
@@ -207,7 +207,8 @@ def _given(context: Context, plan: Plan, parity: int) -> dict[int, Any] | None:
     return given
 
 
-def _drawing(store: Store, run: int) -> Drawing:
+def drawing_of(store: Store, run: int) -> Drawing:
+    """What the run of that number draws from."""
     draw = Drawing()
     draw.begin(store.draws, run)
     return draw
@@ -273,7 +274,7 @@ def compare(
         given = _given(context, plan, env._store.state.parity)
         if given is None or chosen not in plan.variables:
             return
-        draw = _drawing(env._store, env._store.state.runs)
+        draw = drawing_of(env._store, env._store.state.runs)
         found = compared(plan, given, draw, plan.variables[chosen])
         if found.agree:
             return

@@ -1,9 +1,7 @@
 """Pictures of graphs: text for Graphviz, and files that it draws."""
 
 from lazygrad.names import publish as _publish
-from lazygrad.visualize.dot import to_dot
-from lazygrad.visualize.files import render
-from lazygrad.visualize.names import assigned_names
+from lazygrad.visualize.graphs import assigned_names, render, to_dot
 
 __all__ = ["assigned_names", "render", "to_dot"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lazygrad.errors import BackendError, SaveError, report
 from lazygrad.files.replacing import replace, target_of
-from lazygrad.graph.graph import Graph
-from lazygrad.graph.registry import function, here
-from lazygrad.visualize.dot import to_dot
+from lazygrad.graph.registry import here
 
-__all__ = ["render"]
+__all__ = ["checked_form", "drawn_by_graphviz", "written"]
 
 FORMATS = ("svg", "png", "pdf")
 INSTALL = (
@@ -21,44 +21,57 @@ INSTALL = (
 )
 
 
-@function
-def render(graph: Graph, path: str | Path) -> Path:
-    """Draw the graph into a file, and write the DOT text beside it, under the same name with ``.dot``.
-
-    Args:
-        graph: the graph.
-        path: the file; its suffix says the form: ``.svg``, ``.png``, ``.pdf``, or ``.dot`` for the text alone.
-
-    Returns:
-        The path of the file.
+def checked_form(path: Any) -> str:
+    """The form that the suffix of a path says.
 
     Raises:
-        SaveError: the suffix is another one, or a file cannot be written.
-        BackendError: Graphviz is not installed, or fails. The DOT text is written all the same.
+        SaveError: it says none.
     """
     named = isinstance(path, (str, os.PathLike))
     form = Path(path).suffix.lower().removeprefix(".") if named else ""
     if form not in (*FORMATS, "dot"):
         cure = "Let it end in .svg, .png or .pdf, or in .dot for the text that Graphviz draws from."
         raise SaveError(report(f"cannot draw to {path!s:.200}: its suffix says no form", at=here(), cure=cure))
+    return form
+
+
+def written(path: Any, text: Callable[[], str]) -> Path:
+    """Draw ``text()`` into a file of the form that its suffix says, and write the text beside it.
+
+    Raises:
+        SaveError: the suffix says no form, or a file cannot be written.
+        BackendError: Graphviz is not installed, or fails. The text is written all the same.
+    """
+    form = checked_form(path)
     file = Path(path)
-    text = to_dot(graph)
     source = file if form == "dot" else file.with_suffix(".dot")
-    _write(source, text.encode())
+    dot = text()
+    _write(source, dot.encode())
     if form != "dot":
-        what, written = f"cannot draw {str(file)!r}", f"written:  {source}"
-        command = ["dot", f"-T{form}", os.path.abspath(source)]
-        try:
-            drawn = subprocess.run(command, capture_output=True, check=True).stdout
-        except FileNotFoundError:
-            missing = f"{what}: Graphviz, the program that draws, is not installed"
-            raise BackendError(report(missing, at=here(), facts=[written], cure=INSTALL)) from None
-        except (subprocess.SubprocessError, OSError) as reason:
-            said = (getattr(reason, "stderr", None) or str(reason).encode()).decode(errors="replace").strip()
-            facts = [f"Graphviz:  {said[:500]}", written]
-            raise BackendError(report(f"{what}: Graphviz failed", at=here(), facts=facts)) from None
-        _write(file, drawn)
+        _write(file, drawn_by_graphviz(dot, form, f"cannot draw {str(file)!r}", (f"written:  {source}",)))
     return file
+
+
+def drawn_by_graphviz(dot: str, form: str, what: str, facts: tuple[str, ...] = ()) -> bytes:
+    """The picture of a text.
+
+    Args:
+        dot: the text.
+        form: svg, png or pdf.
+        what, facts: what an error says failed, and beside it.
+
+    Raises:
+        BackendError: Graphviz is not installed, or fails.
+    """
+    try:
+        return subprocess.run(["dot", f"-T{form}"], input=dot.encode(), capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        missing = f"{what}: Graphviz, the program that draws, is not installed"
+        raise BackendError(report(missing, at=here(), facts=facts, cure=INSTALL)) from None
+    except (subprocess.SubprocessError, OSError) as reason:
+        said = (getattr(reason, "stderr", None) or str(reason).encode()).decode(errors="replace").strip()
+        told = [f"Graphviz:  {said[:500]}", *facts]
+        raise BackendError(report(f"{what}: Graphviz failed", at=here(), facts=told)) from None
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -85,6 +85,7 @@ class Kernel:
         bytes, flops: that it moves and computes.
         limit: the seconds that these take on this machine at the least, if that is known.
         nodes: the numbers of those that it computes.
+        work: the share that each of these has of it; together 1.
     """
 
     what: str
@@ -94,6 +95,7 @@ class Kernel:
     flops: int
     limit: float | None
     nodes: tuple[int, ...]
+    work: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lazygrad.define.kinds import item
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.ops.source import _constant, _literal, assign, placeholder, variable
@@ -46,6 +47,9 @@ def pictured(
     for number, kernel in enumerate(kernels):
         for i in kernel.nodes:
             reading.kernels.setdefault(i, number)
+    for i, node in enumerate(graph.nodes):
+        if (node.of(assign) or node.of(item)) and node.inputs[0] in reading.kernels:
+            reading.kernels.setdefault(i, reading.kernels[node.inputs[0]])  # it is where that is
     reading.read(graph, graph.roots, {}, 0, None)
     counted = f"{len(graph.nodes)} node{'' if len(graph.nodes) == 1 else 's'}"
     return Picture(
@@ -117,14 +121,14 @@ class _Reading:
 
     def _boxes(self, graph: Graph, branch: Branch, number: int, boxes: dict[int, int]) -> None:
         """Add the boxes in a branch, whose own number is known, and say where each node lies."""
-        for item in branch.items:
-            if isinstance(item, Branch):
+        for one in branch.items:
+            if isinstance(one, Branch):
                 inner = len(self.boxes)
-                note = _note(graph, item, self._kind(graph, item))
-                self.boxes.append(Box(item.name, number, item.part, item.kind, note))
-                self._boxes(graph, item, inner, boxes)
+                note = _note(graph, one, self._kind(graph, one))
+                self.boxes.append(Box(one.name, number, one.part, one.kind, note))
+                self._boxes(graph, one, inner, boxes)
             else:
-                boxes[item] = number
+                boxes[one] = number
 
     def _kind(self, graph: Graph, branch: Branch) -> str:
         """Of which kind the layer is that a box is of, if that is known."""
@@ -167,7 +171,7 @@ class _Reading:
 def _note(graph: Graph, branch: Branch, kind: str) -> str:
     """What goes in and what comes out."""
     if branch.kind == "run":
-        count = sum(isinstance(item, Branch) for item in branch.items)
+        count = sum(isinstance(one, Branch) for one in branch.items)
         return f"{count} boxes" if count > 1 else ""
     if branch.kind == "variable":
         own = [i for i in branch.nodes() if graph.nodes[i].of(assign)]

@@ -59,7 +59,17 @@ def setting(value: Any) -> str:
     """A few characters: the picture says what a setting is for, and print(graph) what it is."""
     if isinstance(value, np.generic):
         return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
+    if isinstance(value, slice) or (isinstance(value, tuple) and any(isinstance(one, slice) for one in value)):
+        return f"[{', '.join(map(_index, value if isinstance(value, tuple) else (value,)))}]"
     return str(getattr(value, "__name__", None) or _short.repr(value))
+
+
+def _index(value: Any) -> str:
+    """An index as it is written."""
+    if not isinstance(value, slice):
+        return "…" if value is Ellipsis else setting(value)
+    ends = ["" if end is None else str(end) for end in (value.start, value.stop, value.step)]
+    return ":".join(ends if value.step is not None else ends[:2])
 
 
 def specs_of(node: Node) -> str:

@@ -25,12 +25,12 @@ from lazygrad.errors import BackendError, SaveError
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Array
-from lazygrad.visualize.dot import INK, PALE, PARTS
+from lazygrad.visualize.style import INK, PALE, PARTS
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz, the program dot, is not installed")
 
 # Lines of tests that messages name.
-DRAW, DRAW_SVG = "graph.render(path)", 'graph.render(tmp_path / "step.svg")'
+DRAW, DRAW_SVG = "graph.render(path, fold=False)", 'graph.render(tmp_path / "step.svg", fold=False)'
 
 
 def environment() -> lg.VariableEnvironment:
@@ -58,7 +58,7 @@ def traced() -> Graph:
 
 def drawn(graph: Graph) -> dict[int, str]:
     """The line of DOT that draws each node that is drawn."""
-    lines = re.findall(r"^\s*n(\d+) \[(.*)\]$", graph.to_dot(), re.MULTILINE)
+    lines = re.findall(r"^\s*n(\d+) \[(.*)\]$", graph.to_dot(fold=False), re.MULTILINE)
     assert len({i for i, _ in lines}) == len(lines)
     return {int(i): line for i, line in lines}
 
@@ -71,7 +71,7 @@ def label(line: str) -> list[str]:
 
 def edges(graph: Graph) -> list[tuple[int, int, str]]:
     """The arrows: from, to, attributes."""
-    found = re.findall(r"^\s*n(\d+) -> n(\d+) \[(.*)\]$", graph.to_dot(), re.MULTILINE)
+    found = re.findall(r"^\s*n(\d+) -> n(\d+) \[(.*)\]$", graph.to_dot(fold=False), re.MULTILINE)
     return [(int(a), int(b), attributes) for a, b, attributes in found]
 
 
@@ -168,7 +168,7 @@ def test_variables_and_placeholders_have_shapes_of_their_own() -> None:
 
 def test_namespaces_are_nested_boxes() -> None:
     """With their variables in them, and each box labelled by its last word."""
-    dot = traced().to_dot()
+    dot = traced().to_dot(fold=False)
     inside: dict[str, list[str]] = {}
     stack: list[str] = []
     for line in dot.splitlines():
@@ -227,7 +227,7 @@ def test_settings_of_two_optimizers_are_told_apart() -> None:
         loss = lg.sum(ctx.variable("b") * lg.sum(ctx.variable("net/layer1/w")))
         return one.minimize(loss, ["b"]), two.minimize(loss, ["net/layer1/w"])
 
-    dot = env.trace(step).to_dot()
+    dot = env.trace(step).to_dot(fold=False)
     assert "power(adam/beta1, ·)" in dot
     assert f"power({two.name}/beta1, ·)" in dot
 
@@ -283,7 +283,7 @@ def test_the_users_line_is_the_tooltip() -> None:
 
 def test_the_legend_names_parts_and_shapes() -> None:
     """In the colours that they have."""
-    dot = traced().to_dot()
+    dot = traced().to_dot(fold=False)
     for part, (fill, line) in PARTS.items():
         assert f'<TD BGCOLOR="{fill}" COLOR="{line}" BORDER="1">{part}</TD>' in dot
     for words in ("cylinder: variable", "pointed box: placeholder", "double border: result"):
@@ -292,7 +292,7 @@ def test_the_legend_names_parts_and_shapes() -> None:
 
 def test_the_same_graph_gives_the_same_text() -> None:
     """So that a picture under version control changes only with the step."""
-    assert traced().to_dot() == traced().to_dot()
+    assert traced().to_dot(fold=False) == traced().to_dot(fold=False)
 
 
 def test_an_op_with_several_results_shows_all_their_specs() -> None:
@@ -439,7 +439,7 @@ def test_names_are_shown_as_they_are() -> None:
 def test_graphviz_draws_names_as_they_are(tmp_path: Path) -> None:
     """The picture is XML, and its text is the names."""
     graph = nasty()
-    root = ElementTree.parse(graph.render(tmp_path / "nasty.svg")).getroot()
+    root = ElementTree.parse(graph.render(tmp_path / "nasty.svg", fold=False)).getroot()
     texts = {"".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")}
     expected = {name.replace("/", "|") for name in NASTY} | {r"\n\x00<i>\ud800", "<b>(label='\">')"}
     assert set() == expected - {text.replace("\xa0", " ") for text in texts}
@@ -463,9 +463,9 @@ def test_the_suffix_says_the_form(suffix: str, magic: bytes, tmp_path: Path) -> 
     """And the text lies beside the picture."""
     graph = traced()
     path = tmp_path / f"step{suffix}"
-    assert path == graph.render(path)
+    assert path == graph.render(path, fold=False)
     assert path.read_bytes().startswith(magic)
-    assert graph.to_dot() == (tmp_path / "step.dot").read_text(encoding="utf-8")
+    assert graph.to_dot(fold=False) == (tmp_path / "step.dot").read_text(encoding="utf-8")
     assert {path, tmp_path / "step.dot"} == set(tmp_path.iterdir())
 
 
@@ -473,7 +473,7 @@ def test_the_suffix_says_the_form(suffix: str, magic: bytes, tmp_path: Path) -> 
 def test_a_picture_has_every_node_and_every_arrow(tmp_path: Path) -> None:
     """Graphviz loses none."""
     graph = traced()
-    svg = graph.render(str(tmp_path / "step.svg")).read_text(encoding="utf-8")
+    svg = graph.render(str(tmp_path / "step.svg"), fold=False).read_text(encoding="utf-8")
     assert len(drawn(graph)) == svg.count('class="node"')
     assert len(edges(graph)) == svg.count('class="edge"')
     assert 10 == svg.count('class="cluster"')
@@ -483,8 +483,8 @@ def test_the_text_alone_needs_no_graphviz(tmp_path: Path, monkeypatch: pytest.Mo
     """``.dot`` is for those who draw elsewhere."""
     monkeypatch.setenv("PATH", "")
     graph = traced()
-    path = graph.render(tmp_path / "step.dot")
-    assert graph.to_dot() == path.read_text(encoding="utf-8")
+    path = graph.render(tmp_path / "step.dot", fold=False)
+    assert graph.to_dot(fold=False) == path.read_text(encoding="utf-8")
 
 
 def test_without_graphviz_the_text_is_written_and_the_error_says_how_to_install_it(
@@ -494,7 +494,7 @@ def test_without_graphviz_the_text_is_written_and_the_error_says_how_to_install_
     monkeypatch.setenv("PATH", "")
     graph = traced()
     with pytest.raises(BackendError) as caught:
-        graph.render(tmp_path / "step.svg")
+        graph.render(tmp_path / "step.svg", fold=False)
     function = test_without_graphviz_the_text_is_written_and_the_error_says_how_to_install_it
     assert str(caught.value) == (
         f"cannot draw {str(tmp_path / 'step.svg')!r}: Graphviz, the program that draws, is not installed\n\n"
@@ -504,7 +504,7 @@ def test_without_graphviz_the_text_is_written_and_the_error_says_how_to_install_
         "conda install -c conda-forge graphviz, or winget install graphviz (Windows)."
     )
     assert [tmp_path / "step.dot"] == list(tmp_path.iterdir())
-    assert graph.to_dot() == (tmp_path / "step.dot").read_text(encoding="utf-8")
+    assert graph.to_dot(fold=False) == (tmp_path / "step.dot").read_text(encoding="utf-8")
 
 
 def test_a_graphviz_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -529,7 +529,7 @@ def test_another_suffix_is_refused(name: str, tmp_path: Path) -> None:
     graph = traced()
     path = f"{tmp_path}/{name}"
     with pytest.raises(SaveError) as caught:
-        graph.render(path)
+        graph.render(path, fold=False)
     assert str(caught.value) == (
         f"cannot draw to {path}: its suffix says no form\n\n{at(test_another_suffix_is_refused, DRAW)}\n\n"
         "    Let it end in .svg, .png or .pdf, or in .dot for the text that Graphviz draws from."
@@ -549,7 +549,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     graph = traced()
     path = tmp_path / "nowhere" / "step.svg"
     with pytest.raises(SaveError) as caught:
-        graph.render(path)
+        graph.render(path, fold=False)
     assert str(caught.value) == (
         f"cannot write {str(path.with_suffix('.dot'))!r}\n\n"
         f"{at(test_a_place_that_cannot_be_written_is_told, DRAW)}\n\n"
@@ -590,7 +590,7 @@ def test_the_text_of_a_large_graph_takes_linear_time() -> None:
 
     def seconds(graph: Graph) -> float:
         start = time.process_time()
-        graph.to_dot()
+        graph.to_dot(fold=False)
         return time.process_time() - start
 
     seconds(small)

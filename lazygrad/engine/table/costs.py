@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lazygrad.define.region import Region
 from lazygrad.engine.lower.fuse import Entry
@@ -24,11 +24,15 @@ __all__ = ["Cost", "Portion", "alive", "costs", "node_work", "work_of", "works"]
 
 @dataclass(frozen=True)
 class Portion:
-    """Part of an entry's work: of a node, its op, its origin with its layer, and how much it is."""
+    """Part of an entry's work: of a node, its op, its origin with its layer, and how much it is.
+
+    ``node`` is its number in the plan; in the body of a loop it is that of the loop.
+    """
 
     op: str
     origin: Origin
     amount: float
+    node: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Cost:
     wide: bool
     work: tuple[Portion, ...]
 
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """The numbers of the nodes that it computes, in order."""
+        return tuple(sorted({portion.node for portion in self.work}))
+
 
 def costs(native: Native) -> list[Cost]:
     """What every entry does, in order."""
@@ -69,7 +78,7 @@ def work_of(native: Native, number: int) -> list[Portion]:
 
 def _made(native: Native, i: int, amount: float) -> Portion:
     graph = native.plan.graph
-    return Portion(graph.nodes[i].op.name, layer_of(graph, i), amount)
+    return Portion(graph.nodes[i].op.name, layer_of(graph, i), amount, i)
 
 
 def _work(native: Native, number: int, entry: Kernel | SmallLoop | Entry) -> Iterator[Portion]:
@@ -83,15 +92,15 @@ def _work(native: Native, number: int, entry: Kernel | SmallLoop | Entry) -> Ite
     if within:
         for _, body in within:
             for k, each in enumerate(body.entries):
-                yield from _work(body, k, each)
+                yield from (replace(portion, node=node) for portion in _work(body, k, each))
     else:
         yield from works(native.plan.graph, node)
 
 
 def works(graph: Graph, i: int) -> list[Portion]:
     """Whose work a node is: its own; of one with bodies, that of their nodes."""
-    found = list(_of_bodies(graph.nodes[i])) if isinstance(graph.nodes[i].op, Region) else []
-    return found or [Portion(graph.nodes[i].op.name, layer_of(graph, i), 1.0)]
+    found = list(_of_bodies(graph.nodes[i], i)) if isinstance(graph.nodes[i].op, Region) else []
+    return found or [Portion(graph.nodes[i].op.name, layer_of(graph, i), 1.0, i)]
 
 
 def _of_statement(native: Native, s: Statement) -> Iterator[Portion]:
@@ -103,14 +112,14 @@ def _of_statement(native: Native, s: Statement) -> Iterator[Portion]:
             yield _made(native, e.node, float(s.size * max(1, each)))
 
 
-def _of_bodies(node: Node) -> Iterator[Portion]:
-    """The nodes of bodies, by the elements that they make."""
+def _of_bodies(node: Node, number: int) -> Iterator[Portion]:
+    """The nodes of the bodies of a loop of that number, by the elements that they make."""
     for body in bodies(node):
         for i, inner in enumerate(body.graph.nodes):
             if isinstance(inner.op, Region):
-                yield from _of_bodies(inner)
+                yield from _of_bodies(inner, number)
             elif inner.inputs:
-                yield Portion(inner.op.name, layer_of(body.graph, i), float(node_work(body.graph, i)))
+                yield Portion(inner.op.name, layer_of(body.graph, i), float(node_work(body.graph, i)), number)
 
 
 def node_work(graph: Graph, i: int) -> int:
