@@ -250,12 +250,12 @@ class Compiled(Exporting, Inspected):
             forgotten.native.give_up()
         return result
 
-    def _traced(self, context: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Traced:
+    def _traced(self, context: Context, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool = True) -> Traced:
         """The step as it is written in a context, and planned."""
         result = context.call(self._step, args, kwargs)
         native = Tier(self._store.backend, getattr(self._step, "__name__", "a step"), self._synchronous)
         arranged = of_worker(context) if context.among.size > 1 else None
-        plan = Plan(context.graph, context.asked(result), native=native.code, arranged=arranged)
+        plan = Plan(context.graph, context.asked(result), shared, native.code, arranged)
         return Traced.of(context, Runner(plan, self._store.backend, native), native, _packer(result))
 
     def prepare(self, *args: Any, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Plan:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Shape
-from lazygrad.step.called import is_array, step_name
+from lazygrad.step.called import is_array
 from lazygrad.step.context import Context
 from lazygrad.step.traced import Traced
 from lazygrad.trees import leaves, rebuilt
@@ -49,4 +49,5 @@ def resized(
     context = Context(env, graph, {}, True, step._precision)
 
     with env._store.lock:
-        return env._write(graph, lambda: step._traced(context, given, {}), keep), step_name(step._step), arrays
+        entry = env._write(graph, lambda: step._traced(context, given, {}, shared=False), keep)
+    return entry, getattr(step, "__name__", "a step"), arrays
