@@ -352,7 +352,7 @@ class Graph:
         return cast(str, functions["to_dot"](self, fold))
 
     def render(self, path: str | Path, fold: bool | int | None = None) -> Path:
-        """Draw the graph into an .svg, .png or .pdf file, see :func:`lazygrad.visualize.render`.
+        """Draw the graph into an .html, .svg, .png or .pdf file, see :func:`lazygrad.visualize.render`.
 
         Args:
             path: the file; its suffix says the form.

@@ -73,12 +73,13 @@ class Inspected:
         Nothing is changed. Without arguments it is drawn as it was called last.
 
         Args:
-            path: the file; its suffix says the form: ``.svg``, ``.png``, ``.pdf``, or ``.dot`` for the text alone.
+            path: the file; its suffix says the form: ``.html``, a page that needs nothing but a browser; ``.svg``,
+                ``.png`` or ``.pdf``; or ``.dot`` for the text that Graphviz draws from.
             args, feeds, kwargs: what the step is called with.
             profile: what :meth:`profile` returned, or True to measure now: each box then says its share of the time.
             statistics: whether the step shall be run once on NumPy, for what the values of every node are like.
             fold: True folds every box; False draws node by node; a number says how many boxes deep things are seen. If
-                not given, what has many nodes is folded.
+                not given, what has many nodes is folded. In a page all can be folded and unfolded.
 
         Returns:
             The path of the file.

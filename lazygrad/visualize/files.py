@@ -29,14 +29,19 @@ def checked_form(path: Any) -> str:
     """
     named = isinstance(path, (str, os.PathLike))
     form = Path(path).suffix.lower().removeprefix(".") if named else ""
-    if form not in (*FORMATS, "dot"):
-        cure = "Let it end in .svg, .png or .pdf, or in .dot for the text that Graphviz draws from."
+    if form not in ("html", *FORMATS, "dot"):
+        cure = "Let it end in .html for a page, in .svg, .png or .pdf for a picture, or in .dot for Graphviz' text."
         raise SaveError(report(f"cannot draw to {path!s:.200}: its suffix says no form", at=here(), cure=cure))
     return form
 
 
-def written(path: Any, text: Callable[[], str]) -> Path:
-    """Draw ``text()`` into a file of the form that its suffix says, and write the text beside it.
+def written(path: Any, text: Callable[[], str], page: Callable[[], str]) -> Path:
+    """Write a file of the form that its suffix says; one that Graphviz draws with its text beside it.
+
+    Args:
+        path: the file.
+        text: gives what Graphviz draws.
+        page: gives a page.
 
     Raises:
         SaveError: the suffix says no form, or a file cannot be written.
@@ -44,6 +49,9 @@ def written(path: Any, text: Callable[[], str]) -> Path:
     """
     form = checked_form(path)
     file = Path(path)
+    if form == "html":
+        _write(file, page().encode())
+        return file
     source = file if form == "dot" else file.with_suffix(".dot")
     dot = text()
     _write(source, dot.encode())

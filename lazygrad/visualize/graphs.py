@@ -54,12 +54,15 @@ def to_dot(graph: Graph, fold: bool | int | None = None) -> str:
 
 @function
 def render(graph: Graph, path: str | Path, fold: bool | int | None = None) -> Path:
-    """Draw the graph into a file, and write the DOT text beside it, under the same name with ``.dot``.
+    """Draw the graph into a file: a page that folds and unfolds, or a picture.
+
+    A picture has its DOT text beside it, under the same name with ``.dot``.
 
     Args:
         graph: the graph.
-        path: the file; its suffix says the form: ``.svg``, ``.png``, ``.pdf``, or ``.dot`` for the text alone.
-        fold: as for :func:`to_dot`.
+        path: the file; its suffix says the form: ``.html``, a page that needs nothing but a browser; ``.svg``, ``.png``
+            or ``.pdf``; or ``.dot`` for the text alone.
+        fold: as for :func:`to_dot`; in a page it means nothing.
 
     Returns:
         The path of the file.
@@ -70,9 +73,11 @@ def render(graph: Graph, path: str | Path, fold: bool | int | None = None) -> Pa
         BackendError: Graphviz is not installed, or fails. The DOT text is written all the same.
     """
     from lazygrad.visualize.files import written
+    from lazygrad.visualize.page import written as page_of
+    from lazygrad.visualize.reading import pictured
 
     checked(path, fold)
-    return written(path, lambda: to_dot(graph, fold))
+    return written(path, lambda: to_dot(graph, fold), lambda: page_of(pictured(graph)))
 
 
 def saved(picture: Picture, graph: Graph, path: Any, fold: bool | int | None) -> Path:
@@ -84,9 +89,10 @@ def saved(picture: Picture, graph: Graph, path: Any, fold: bool | int | None) ->
     from lazygrad.visualize.dot import unfolded
     from lazygrad.visualize.drawing import drawn
     from lazygrad.visualize.files import written
+    from lazygrad.visualize.page import written as page_of
 
     depth = _depth(fold)
-    return written(path, lambda: unfolded(graph) if depth == 0 else drawn(picture, depth))
+    return written(path, lambda: unfolded(graph) if depth == 0 else drawn(picture, depth), lambda: page_of(picture))
 
 
 def checked(path: Any, fold: Any) -> None:

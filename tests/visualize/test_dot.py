@@ -532,7 +532,7 @@ def test_another_suffix_is_refused(name: str, tmp_path: Path) -> None:
         graph.render(path, fold=False)
     assert str(caught.value) == (
         f"cannot draw to {path}: its suffix says no form\n\n{at(test_another_suffix_is_refused, DRAW)}\n\n"
-        "    Let it end in .svg, .png or .pdf, or in .dot for the text that Graphviz draws from."
+        "    Let it end in .html for a page, in .svg, .png or .pdf for a picture, or in .dot for Graphviz' text."
     )
     assert [] == list(tmp_path.iterdir())
 

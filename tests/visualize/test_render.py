@@ -187,6 +187,16 @@ def test_compiled_steps_are_drawn_into_every_form(tmp_path: Path) -> None:
             assert step.render(tmp_path / f"step{suffix}", *args, fold=fold).read_bytes().startswith(magic)
 
 
+def test_the_page_of_a_step_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a compiled step and of a graph; no program draws it."""
+    monkeypatch.setenv("PATH", "")
+    env, step, args = recurrent()
+    graph = env.trace(step, *args)
+    for path in (env.compile(step).render(tmp_path / "step.html", *args), graph.render(tmp_path / "graph.HTML")):
+        assert path.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    assert {"step.html", "graph.HTML"} == {path.name for path in tmp_path.iterdir()}
+
+
 # What goes wrong.
 
 
