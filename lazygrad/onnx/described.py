@@ -30,6 +30,11 @@ class Node(NamedTuple):
         """The part of the model that it is in, from its name: "encoder/layer.0" of "/encoder/layer.0/MatMul"."""
         return "/".join(word for word in self.name.split("/")[:-1] if word.strip())
 
+    @property
+    def bodies(self) -> list[Body]:
+        """The graphs in it."""
+        return [value for value in self.settings.values() if isinstance(value, Body)]
+
     def __str__(self) -> str:
         return f"{self.op} {self.name!r}"
 
@@ -40,10 +45,11 @@ class Input(NamedTuple):
     name: str
     dtype: np.dtype[Any] | None  # None: of no tensor
     shape: tuple[int | str | None, ...] | None
+    kind: str = ""  # the type in the file's words
 
     def __str__(self) -> str:
         if self.dtype is None:
-            return self.name
+            return f"{self.name} {self.kind}".strip()
         sizes = "…" if self.shape is None else ", ".join("?" if n is None else str(n) for n in self.shape)
         return f"{self.name} {self.dtype}[{sizes}]"
 

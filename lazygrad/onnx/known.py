@@ -22,11 +22,14 @@ MOST = 2**16  # elements of an array that is known; more are computed by the ste
 
 @functools.lru_cache(4096)
 def _evaluator(proto: bytes, domain: str, opset: int) -> Any:
-    from onnx import NodeProto
+    from onnx import NodeProto, helper
     from onnx.reference import ReferenceEvaluator
 
     node = NodeProto.FromString(proto)
-    return ReferenceEvaluator(node, opsets={domain: opset})
+    inputs, outputs = (list(dict.fromkeys(filter(None, names))) for names in (node.input, node.output))
+    # A function, as of a node alone it takes the newest version, whatever it is told.
+    opsets = [helper.make_opsetid(domain, opset)]
+    return ReferenceEvaluator(helper.make_function("lazygrad", "known", inputs, outputs, [node], opsets))
 
 
 def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...]:
@@ -39,9 +42,10 @@ def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...]:
     named.pop("", None)
     try:
         with np.errstate(all="ignore"):
-            found = _evaluator(node.proto, node.domain, node.opset).run(None, named)
+            found = _evaluator(node.proto, node.domain, node.opset).run(None, named, attributes={})
     except Exception as reason:  # whatever the reference implementation says
         facts = [f"{name}:  {getattr(array, 'dtype', '')}{list(np.shape(array))}" for name, array in named.items()]
         cure = " ".join(str(reason).split())[:300]
         raise SpecError(report(f"cannot compute {node} of the model", at=here(), facts=facts, cure=cure)) from None
-    return tuple(item if isinstance(item, list) else np.asarray(item) for item in found)
+    outputs = iter(item if isinstance(item, list) else np.asarray(item) for item in found)
+    return tuple(next(outputs) if name else None for name in node.outputs)

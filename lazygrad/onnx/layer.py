@@ -177,21 +177,21 @@ def _weights(body: Body) -> tuple[list[str], list[str]]:
     constants = {name for name, array in body.arrays.items() if array.dtype.kind != "f" or not array.ndim}
     kept: dict[str, None] = {}
     for node in _nodes(body):
-        form = table.ops()[node.domain, node.op]
-        constants |= {name for place, name in enumerate(node.inputs) if form.is_known(place)}
-        if node.op == "BatchNormalization":
-            kept |= dict.fromkeys(name for name in node.inputs[3:5] if name in body.arrays)
+        form = table.ops().get((node.domain, node.op))
+        if form is None:
+            continue
+        constants |= {name for place, name in enumerate(node.inputs) if place in form.known | form.fixed}
+        kept |= dict.fromkeys(node.inputs[place] for place in sorted(form.kept) if place < len(node.inputs))
     learned = [name for name in body.arrays if name not in constants and name not in kept]
-    return learned, [name for name in kept if name not in constants]
+    return learned, [name for name in kept if name in body.arrays and name not in constants]
 
 
 def _nodes(body: Body) -> Iterator[Any]:
     """All nodes, those of bodies within too."""
     for node in body.nodes:
         yield node
-        for value in node.settings.values():
-            if isinstance(value, Body):
-                yield from _nodes(value)
+        for inner in node.bodies:
+            yield from _nodes(inner)
 
 
 def _cleaned(name: str) -> str:

@@ -11,7 +11,9 @@ import numpy as np
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.registry import here
 
-__all__ = ["array_of", "dtype_of", "graphs", "package", "tensors"]
+__all__ = ["DOMAINS", "array_of", "dtype_of", "graphs", "kind_of", "package", "tensors"]
+
+DOMAINS = ("", "ai.onnx")  # both are of the ops of ONNX itself
 
 _WHOLE = ["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"]
 _KINDS = ["BOOL", *_WHOLE, "FLOAT16", "FLOAT", "DOUBLE"]
@@ -40,6 +42,11 @@ def dtype_of(kind: int, onnx: Any) -> np.dtype[Any] | None:
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind in known else None
 
 
+def kind_of(kind: int, onnx: Any) -> str:
+    """What an element type is called."""
+    return str({number: name for name, number in onnx.TensorProto.DataType.items()}.get(kind, kind))
+
+
 def array_of(tensor: Any, onnx: Any) -> Any:
     """The array of a tensor, whose bytes are those that its shape says.
 
@@ -48,8 +55,7 @@ def array_of(tensor: Any, onnx: Any) -> Any:
     """
     name, dtype = tensor.name or "of a setting", dtype_of(tensor.data_type, onnx)
     if dtype is None:
-        kinds = {number: kind for kind, number in onnx.TensorProto.DataType.items()}
-        raise ValueError(f"array {name!r:.60} is of {kinds.get(tensor.data_type, tensor.data_type)}, which is not here")
+        raise ValueError(f"array {name!r:.60} is of {kind_of(tensor.data_type, onnx)}, which is not here")
     if any(n < 0 for n in tensor.dims):
         raise ValueError(f"array {name!r:.60} has a negative size, {list(tensor.dims)}")
     wanted, found = math.prod(tensor.dims), _count(tensor, dtype, onnx)

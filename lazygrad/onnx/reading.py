@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lazygrad.errors import ExportError, SaveError, report
 from lazygrad.graph.registry import here
-from lazygrad.onnx.described import Body, Input, Model, Node
+from lazygrad.onnx.bodies import Reader, schema_of
+from lazygrad.onnx.described import Input, Model
 from lazygrad.onnx.external import take_in
 from lazygrad.onnx.ops import table
-from lazygrad.onnx.package import array_of, dtype_of, graphs, package, tensors
+from lazygrad.onnx.package import DOMAINS, graphs, package, tensors
 
 __all__ = ["MOST", "NEWEST", "OLDEST", "read"]
 
 OLDEST, NEWEST = 7, 28  # of the opset: the ops of each version between have been looked at
 MOST = 2**31  # bytes of a file, which protobuf can read
-DOMAINS = ("", "ai.onnx")
 
 
 def read(path: str | os.PathLike[str]) -> Model:
@@ -41,7 +40,8 @@ def read(path: str | os.PathLike[str]) -> Model:
         _check(proto, onnx)
         proto = onnx.inliner.inline_local_functions(proto) if proto.functions else proto
         opsets = {entry.domain: entry.version for entry in proto.opset_import}
-        body = _Reader(onnx, opsets).body(proto.graph)
+        body = Reader(onnx, opsets).body(proto.graph)
+        _check_inputs(body.inputs, str(path))
     except OSError as reason:
         raise SaveError(report(f"cannot read {str(path)!r}", at=here(), facts=[_said(reason)])) from None
     except ValueError as reason:
@@ -101,12 +101,13 @@ def _check_functions(proto: Any, onnx: Any) -> None:
 def _check_ops(proto: Any, onnx: Any, path: str) -> None:
     """Raise ExportError with all ops that have no form here, each with its nodes."""
     own = {(f.domain, f.name) for f in proto.functions}
+    opsets = {entry.domain: entry.version for entry in proto.opset_import}
     missing: dict[str, list[str]] = {}
     for root in (proto.graph, *proto.functions):
         for graph in graphs(root):
             for node in graph.node:
                 key = ("" if node.domain in DOMAINS else node.domain, node.op_type)
-                if key not in own and key not in table.ops():
+                if key not in own and not _has_form(key, opsets, onnx):
                     listed = missing.setdefault(f"{key[0]}{'.' if key[0] else ''}{key[1]}", [])
                     listed.append(node.name or (node.output[0] if node.output else ""))
     if missing:
@@ -114,6 +115,25 @@ def _check_ops(proto: Any, onnx: Any, path: str) -> None:
         cure = "Export the model with other ops, or without these nodes."
         what = f"cannot import {path!r}: {len(missing)} of its ops have no form here"
         raise ExportError(report(what, at=here(), facts=facts, cure=cure))
+
+
+def _has_form(key: tuple[str, str], opsets: dict[str, int], onnx: Any) -> bool:
+    """Whether an op is in the table, or is said by others that are."""
+    if key in table.ops():
+        return True
+    schema = schema_of(onnx, key[1], key[0], opsets)
+    return schema is not None and (schema.has_function or schema.has_context_dependent_function)
+
+
+def _check_inputs(inputs: tuple[Input, ...], path: str) -> None:
+    """Raise ExportError for inputs of a type that tensors do not have."""
+    wrong = [each for each in inputs if each.dtype is None and not each.kind.startswith("sequence")]
+    if wrong:
+        facts = [f"{each.name}:  {each.kind}" for each in wrong]
+        cure = "Tensors are of bool, whole numbers, float16, float32 and float64: export the model in one of these."
+        raise ExportError(
+            report(f"cannot import {path!r}: its inputs have no form here", at=here(), facts=facts, cure=cure)
+        )
 
 
 def _listed(names: list[str]) -> str:
@@ -126,74 +146,3 @@ def _check(proto: Any, onnx: Any) -> None:
         onnx.checker.check_model(proto)
     except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as reason:
         raise ValueError(f"the checker of ONNX says: {reason}") from None
-
-
-class _Reader:
-    """What turns messages into what is kept."""
-
-    def __init__(self, onnx: Any, opsets: dict[str, int]) -> None:
-        self.onnx, self.opsets = onnx, opsets
-
-    def body(self, graph: Any) -> Body:
-        """A graph."""
-        if graph.sparse_initializer:
-            raise ValueError("it has sparse arrays, which are not here")
-        arrays = {tensor.name: array_of(tensor, self.onnx) for tensor in graph.initializer}
-        return Body(
-            tuple(self.node(node, number) for number, node in enumerate(graph.node)),
-            tuple(self.input(value) for value in graph.input),
-            tuple(self.input(value) for value in graph.output),
-            arrays,
-        )
-
-    def node(self, node: Any, number: int) -> Node:
-        """A node, with the settings that it leaves out."""
-        domain = "" if node.domain in DOMAINS else node.domain
-        opset = self.opsets.get(node.domain, self.opsets.get(domain, self.opsets.get("ai.onnx", 1)))
-        schema = self.onnx.defs.get_schema(node.op_type, opset, domain)
-        helper = self.onnx.helper
-        settings = {
-            name: self.setting(helper.get_attribute_value(attribute.default_value))
-            for name, attribute in schema.attributes.items()
-            if attribute.default_value.type
-        }
-        settings |= {a.name: self.setting(helper.get_attribute_value(a)) for a in node.attribute}
-        name = node.name or f"{node.op_type}_{number}"
-        has_body = any(isinstance(value, Body) for value in settings.values())
-        return Node(
-            node.op_type,
-            name,
-            tuple(node.input),
-            tuple(node.output),
-            settings,
-            domain,
-            opset,
-            schema.since_version,
-            b"" if has_body else node.SerializeToString(),
-        )
-
-    def setting(self, value: Any) -> Any:
-        """A setting as Python has it."""
-        if isinstance(value, self.onnx.TensorProto):
-            return array_of(value, self.onnx)
-        if isinstance(value, self.onnx.GraphProto):
-            return self.body(value)
-        if isinstance(value, bytes):
-            return value.decode(errors="replace")
-        if isinstance(value, Iterable) and not isinstance(value, str):
-            return tuple(self.setting(item) for item in value)
-        return value
-
-    def input(self, value: Any) -> Input:
-        """An input, or an output."""
-        kind = value.type
-        if not kind.HasField("tensor_type"):
-            return Input(value.name, None, None)
-        dtype = dtype_of(kind.tensor_type.elem_type, self.onnx)
-        shape = None
-        if kind.tensor_type.HasField("shape"):
-            shape = tuple(
-                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
-                for dim in kind.tensor_type.shape.dim
-            )
-        return Input(value.name, dtype, shape)

@@ -12,7 +12,7 @@ from lazygrad.define.kinds import tensor
 from lazygrad.errors import ExportError, LazygradError, SpecError, report
 from lazygrad.graph.registry import author, here
 from lazygrad.graph.tensor import Tensor
-from lazygrad.onnx import known
+from lazygrad.onnx import bodies, known
 from lazygrad.onnx.described import Body, Node, Value
 from lazygrad.onnx.ops import table
 
@@ -54,8 +54,10 @@ def _written(node: Node, path: str) -> Iterator[None]:
 
 
 def _outputs(node: Node, values: dict[str, Value], context: Any, path: str) -> tuple[Value, ...]:
-    form = table.ops()[node.domain, node.op]
     operands = [values[name] for name in node.inputs]
+    form = table.ops().get((node.domain, node.op))
+    if form is None:
+        return _said_by_others(node, operands, context, f"{path}/{node.scope}" if node.scope else path)
     if _is_known(form, node, operands):
         return known.computed(node, operands)
     count = max((k + 1 for k, name in enumerate(node.outputs) if name), default=0)
@@ -73,9 +75,19 @@ def _outputs(node: Node, values: dict[str, Value], context: Any, path: str) -> t
     return result if isinstance(result, tuple) else (result,)
 
 
+def _said_by_others(node: Node, operands: list[Value], context: Any, path: str) -> tuple[Value, ...]:
+    """What the nodes give by which ONNX says an op that is not in the table."""
+    if operands and not node.bodies and not any(isinstance(x, (Tensor, list)) for x in operands):
+        return known.computed(node, operands)
+    body = bodies.function_of(node, operands)
+    names = [each.name for each in body.inputs]
+    given = dict(zip(names, [*operands, *[None] * (len(names) - len(operands))], strict=True))
+    return walk(body, given, context, path)
+
+
 def _is_known(form: table.Form, node: Node, operands: Sequence[Value]) -> bool:
     """Whether what a node gives can be computed at once."""
-    if form.draws or form.mixed or not node.proto or any(isinstance(x, (Tensor, list)) for x in operands):
+    if form.draws or form.mixed or node.bodies or any(isinstance(x, (Tensor, list)) for x in operands):
         return False
     if form.grows is None:
         return any(x is not None for x in operands) or node.op == "Constant"

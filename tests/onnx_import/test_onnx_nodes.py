@@ -14,7 +14,7 @@ PARTS = 24
 # Cases of ops that are here, but ask for what is not.
 APART = {
     "test_training_dropout": "it draws as NumPy's RandomState does",
-    "test_swiglu_alpha": "there is no factor in the sigmoid",
+    "test_bernoulli": "it draws as NumPy's RandomState does",
 }
 
 
@@ -44,4 +44,4 @@ def test_every_case_of_an_op_that_is_here_passes(part: int, tmp_path: Path) -> N
 def test_most_cases_are_ours() -> None:
     """Fewer, if an op is lost; the others are of ops, of types and of opsets that are not here."""
     reasons = collections.Counter(why_not(case) or apart(case.name) for case in cases())
-    assert reasons[None] >= 1100, reasons
+    assert reasons[None] >= 1500, reasons

@@ -104,6 +104,6 @@ def hardmax(at: At, x: Any, *, axis: int) -> Any:
 
 
 @op("SwiGLU")
-def swiglu(at: At, gate: Any, x: Any) -> Any:
-    """x·silu(gate)."""
-    return lg.nn.silu(gate) * x
+def swiglu(at: At, gate: Any, x: Any, *, alpha: float) -> Any:
+    """x·gate·σ(α·gate)."""
+    return swish(at, gate, alpha=alpha) * x

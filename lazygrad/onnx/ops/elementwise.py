@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 import lazygrad as lg
+from lazygrad.errors import ExportError, report
+from lazygrad.graph.registry import here
 from lazygrad.onnx.ops.table import At, Known, op
+from lazygrad.onnx.package import dtype_of, kind_of, package
 
 # Those that are the same here, of one operand and of two.
 ONE: dict[str, Callable[..., Any]] = {
@@ -176,16 +179,11 @@ def _cast(at: At, x: Any, dtype: Any) -> Any:
 
 
 def _dtype(at: At, number: int) -> Any:
-    import onnx
-
-    from lazygrad.errors import ExportError, report
-    from lazygrad.graph.registry import here
-    from lazygrad.onnx.package import dtype_of
-
+    onnx = package()
     found = dtype_of(number, onnx)
     if found is None:
-        name = {n: kind for kind, n in onnx.TensorProto.DataType.items()}.get(number, number)
-        raise ExportError(report(f"cannot import {at.node}: tensors are not of {name}", at=here()))
+        what = f"cannot import {at.node}: tensors are not of {kind_of(number, onnx)}"
+        raise ExportError(report(what, at=here()))
     return found
 
 

@@ -45,7 +45,12 @@ def constant_of_shape(at: At, shape: Known, *, value: Any) -> Any:
     return lg.full(tuple(int(n) for n in shape), number.item(), dtype=number.dtype)
 
 
-@op("Range", grows=lambda start, limit, delta: float(np.ceil((limit - start) / delta)) if delta else np.inf)
+def _steps(start: Any, limit: Any, delta: Any) -> float:
+    a, b, step = (float(np.reshape(x, -1)[0]) for x in (start, limit, delta))
+    return float(np.ceil((b - a) / step)) if step else 0.0
+
+
+@op("Range", grows=_steps)
 def range_(at: At, start: Known, limit: Known, delta: Known) -> Any:
     """Numbers with equal steps between them."""
     return lg.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)

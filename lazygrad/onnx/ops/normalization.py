@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import lazygrad as lg
-from lazygrad.onnx.ops.table import At, op
+from lazygrad.onnx.ops.table import At, Kept, op
 
 
 def _laid(p: Any, ndim: int) -> Any:
@@ -22,8 +22,8 @@ def batch_normalization(
     x: Any,
     scale: Any,
     shift: Any,
-    mean: Any,
-    variance: Any,
+    mean: Kept,
+    variance: Kept,
     *,
     epsilon: float,
     momentum: float,

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from lazygrad.onnx.described import Body, Node, Value
 
-__all__ = ["At", "Form", "Known", "op", "ops"]
+__all__ = ["At", "Fixed", "Form", "Kept", "Known", "op", "ops"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # An operand that must be known while a step is written, as shapes and axes are: an array of NumPy, never a tensor.
 Known: TypeAlias = Any
+# One that is a constant where the file has it, as a scale of bytes; and one that is a variable which is not trained.
+Fixed: TypeAlias = Any
+Kept: TypeAlias = Any
 
 _ops: dict[tuple[str, str], Form] = {}
 
@@ -50,6 +53,8 @@ class Form(NamedTuple):
         function: of an :class:`At`, the operands, and settings by name.
         operands: their names, in order; the last one stands for any number if ``variadic``.
         known: the numbers of those that must be known.
+        fixed: of those that are constants where the file has them.
+        kept: of those that are variables then, but not trained.
         settings: the names of those that it has.
         grows: of known operands the number of elements of what it gives, where that may be far more than they have.
         draws: whether it gives other numbers at every run.
@@ -60,6 +65,8 @@ class Form(NamedTuple):
     operands: tuple[str, ...]
     variadic: bool
     known: frozenset[int]
+    fixed: frozenset[int]
+    kept: frozenset[int]
     settings: frozenset[str]
     grows: Callable[..., float] | None
     draws: bool
@@ -86,11 +93,17 @@ def op(
     def declared(function: F) -> F:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         operands = [p for p in parameters if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
+
+        def marked(alias: str) -> frozenset[int]:
+            return frozenset(i for i, p in enumerate(operands) if p.annotation == alias)
+
         form = Form(
             function,
             tuple(p.name for p in operands),
             any(p.kind is p.VAR_POSITIONAL for p in operands),
-            frozenset(i for i, p in enumerate(operands) if str(p.annotation).split(" ")[0] == "Known"),
+            marked("Known"),
+            marked("Fixed"),
+            marked("Kept"),
             frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             grows,
             draws,

@@ -63,11 +63,16 @@ def conv(
     strides: Any,
 ) -> Any:
     """A convolution, whose filters are not turned over."""
+    y = convolved(at, x, w, auto_pad, dilations, group, pads, strides)
+    return y if bias is None else y + lg.reshape(bias, (-1,) + (1,) * (w.ndim - 2))
+
+
+def convolved(at: At, x: Any, w: Any, auto_pad: str, dilations: Any, group: int, pads: Any, strides: Any) -> Any:
+    """A convolution with the settings of a node."""
     axes = w.ndim - 2
     steps, gaps = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
     ends = _ends(x.shape[2:], _covers(w.shape[2:], gaps), steps, auto_pad, pads)
-    y = _convolved(at, x, w, steps, gaps, ends, group)
-    return y if bias is None else y + lg.reshape(bias, (-1,) + (1,) * axes)
+    return _convolved(at, x, w, steps, gaps, ends, group)
 
 
 def _convolved(at: At, x: Any, w: Any, steps: Any, gaps: Any, ends: Ends, group: int) -> Any:

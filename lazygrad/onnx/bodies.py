@@ -1,0 +1,160 @@
+"""Messages of the package as what is kept: graphs, and functions by which ONNX says an op in others."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.onnx.described import Body, Input, Node
+from lazygrad.onnx.package import DOMAINS, array_of, dtype_of, kind_of, package
+
+__all__ = ["Reader", "function_of", "has_function", "schema_of"]
+
+
+def schema_of(onnx: Any, op: str, domain: str, opsets: dict[str, int]) -> Any:
+    """What ONNX says of an op in a version; None if it has none such."""
+    plain = "" if domain in DOMAINS else domain
+    opset = next((opsets[name] for name in (DOMAINS if plain == "" else (plain,)) if name in opsets), 1)
+    try:
+        return onnx.defs.get_schema(op, opset, plain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+class Reader:
+    """What turns messages into what is kept."""
+
+    def __init__(self, onnx: Any, opsets: dict[str, int]) -> None:
+        self.onnx, self.opsets = onnx, opsets
+
+    def body(self, graph: Any) -> Body:
+        """A graph."""
+        if graph.sparse_initializer:
+            raise ValueError("it has sparse arrays, which are not here")
+        arrays = {tensor.name: array_of(tensor, self.onnx) for tensor in graph.initializer}
+        return Body(
+            tuple(self.node(node, number) for number, node in enumerate(graph.node)),
+            tuple(self.input(value) for value in graph.input),
+            tuple(self.input(value) for value in graph.output),
+            arrays,
+        )
+
+    def node(self, node: Any, number: int) -> Node:
+        """A node, with the settings that it leaves out."""
+        domain = "" if node.domain in DOMAINS else node.domain
+        names = DOMAINS if domain == "" else (domain,)
+        opset = next((self.opsets[name] for name in names if name in self.opsets), 1)
+        schema = self.onnx.defs.get_schema(node.op_type, opset, domain)
+        helper = self.onnx.helper
+        settings = {
+            name: self.setting(helper.get_attribute_value(attribute.default_value))
+            for name, attribute in schema.attributes.items()
+            if attribute.default_value.type
+        }
+        settings |= {a.name: self.setting(helper.get_attribute_value(a)) for a in node.attribute}
+        name = node.name or f"{node.op_type}_{number}"
+        return Node(
+            node.op_type,
+            name,
+            tuple(node.input),
+            tuple(node.output),
+            settings,
+            domain,
+            opset,
+            schema.since_version,
+            node.SerializeToString(),
+        )
+
+    def setting(self, value: Any) -> Any:
+        """A setting as Python has it."""
+        if isinstance(value, self.onnx.TensorProto):
+            return array_of(value, self.onnx)
+        if isinstance(value, self.onnx.GraphProto):
+            return self.body(value)
+        if isinstance(value, bytes):
+            return value.decode(errors="replace")
+        if isinstance(value, Iterable) and not isinstance(value, str):
+            return tuple(self.setting(item) for item in value)
+        return value
+
+    def input(self, value: Any) -> Input:
+        """An input, or an output."""
+        kind = value.type
+        if not kind.HasField("tensor_type"):
+            return Input(value.name, None, None, str(kind.WhichOneof("value")).removesuffix("_type"))
+        dtype = dtype_of(kind.tensor_type.elem_type, self.onnx)
+        shape = None
+        if kind.tensor_type.HasField("shape"):
+            shape = tuple(
+                dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param or None
+                for dim in kind.tensor_type.shape.dim
+            )
+        return Input(value.name, dtype, shape, kind_of(kind.tensor_type.elem_type, self.onnx))
+
+    def function(self, function: Any, node: Any, schema: Any) -> Body:
+        """A function for the settings of one node."""
+        given = {a.name: a for a in node.attribute}
+        defaults = {name: a.default_value for name, a in schema.attributes.items() if a.default_value.type}
+        for inner in function.node:
+            kept = []
+            for setting in inner.attribute:
+                found = setting
+                if setting.ref_attr_name:
+                    found = given.get(setting.ref_attr_name, defaults.get(setting.ref_attr_name))
+                    if found is None:
+                        continue
+                    found = type(setting).FromString(found.SerializeToString())
+                    found.name = setting.name
+                kept.append(type(setting).FromString(found.SerializeToString()))
+            del inner.attribute[:]
+            inner.attribute.extend(kept)
+        made = {*function.input, *(name for inner in function.node for name in inner.output)}
+        return Body(
+            tuple(self.node(inner, number) for number, inner in enumerate(function.node)),
+            tuple(Input(name, None, None) for name in function.input),
+            tuple(Input(name if name in made else "", None, None) for name in function.output),
+            {},
+        )
+
+
+def has_function(node: Node) -> bool:
+    """Whether ONNX says an op in others."""
+    schema = schema_of(package(), node.op, node.domain, {node.domain: node.opset})
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+@functools.lru_cache(1024)
+def _function(proto: bytes, domain: str, opset: int, types: tuple[bytes, ...]) -> Body:
+    onnx = package()
+    node = onnx.NodeProto.FromString(proto)
+    schema = onnx.defs.get_schema(node.op_type, opset, domain)
+    if schema.has_function:
+        version = max(v for v in schema.function_opset_versions if v <= opset)
+        data = schema.get_function_with_opset_version(version)
+    else:
+        version = max(v for v in schema.context_dependent_function_opset_versions if v <= opset)
+        data = schema.get_context_dependent_function_with_opset_version(version, proto, list(types))
+    function = onnx.FunctionProto.FromString(data)
+    opsets = {entry.domain: entry.version for entry in function.opset_import}
+    if not any(name in opsets for name in DOMAINS):
+        opsets[""] = onnx.defs.onnx_opset_version() if domain else opset
+    return Reader(onnx, opsets).function(function, node, schema)
+
+
+def function_of(node: Node, operands: Iterable[Any]) -> Body:
+    """The nodes by which ONNX says one, for operands of these shapes and dtypes."""
+    onnx = package()
+
+    def type_of(value: Any) -> Any:
+        if value is None:
+            return onnx.TypeProto()
+        if isinstance(value, list):
+            return onnx.helper.make_sequence_type_proto(type_of(value[0] if value else np.float32(0)))
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
+        return onnx.helper.make_tensor_type_proto(kind, value.shape)
+
+    types = tuple(type_of(value).SerializeToString() for value in operands)
+    return _function(node.proto, node.domain, node.opset, types)
