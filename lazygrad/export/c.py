@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lazygrad.engine.cpu.compiler import compiled
 from lazygrad.engine.cpu.llvm import Unavailable, cross_compiled
-from lazygrad.errors import BackendError, ExportError, SaveError, report
+from lazygrad.errors import BackendError, ExportError, report
 from lazygrad.export.code import coded
 from lazygrad.export.header import header
 from lazygrad.export.linking import linked
 from lazygrad.export.signature import is_c_name
 from lazygrad.export.source import Source
 from lazygrad.export.targets import Machine, machine_of
-from lazygrad.files.replacing import replace, target_of
+from lazygrad.export.together import targets_of, write
 from lazygrad.graph.registry import here
 
 __all__ = ["export"]
@@ -56,7 +54,7 @@ def export(
         link = shared if shared is not None else target == "host" or machine.is_web
         suffixes = [".h", ".o", ".ll", *([".wasm" if machine.is_web else ".so"] if link else [])]
         suffixes += [".weights"] if weights == "file" else []
-        targets = _targets(whole, suffixes)
+        targets = targets_of(whole, suffixes)
         code = coded(source, machine, name, weights == "file", bool(lapack))
         made = code.object_code(lambda text: _compiled(text, machine))
     except Unavailable as reason:
@@ -75,7 +73,7 @@ def export(
     }
     if link:
         files[suffixes[3]] = linked(made, machine, code.signature, lapack)
-    _write(whole, {targets[suffix]: files[suffix] for suffix in suffixes})
+    write(whole, {targets[suffix]: files[suffix] for suffix in suffixes})
     return [Path(whole + suffix) for suffix in suffixes]
 
 
@@ -93,41 +91,3 @@ def _compiled(text: str, machine: Machine) -> bytes:
     if machine.name == "host":
         return compiled(text, machine.level)
     return cross_compiled(text, machine.triple, machine.cpu, machine.features, machine.level)
-
-
-def _targets(path: str, suffixes: list[str]) -> dict[str, Path]:
-    """The files by their suffixes, if they can be written."""
-    try:
-        found = {suffix: target_of(path + suffix) for suffix in suffixes}
-        folder = next(iter(found.values())).parent
-        if not folder.is_dir():
-            raise FileNotFoundError(2, os.strerror(2))
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(13, os.strerror(13))
-    except (OSError, ValueError) as reason:
-        raise _unwritable(path, reason) from reason
-    return found
-
-
-def _unwritable(path: str, reason: Exception) -> SaveError:
-    what = getattr(reason, "strerror", None) or str(reason)
-    cure = "No file was written. Choose a folder that exists and can be written to."
-    facts = [f"{type(reason).__name__}: {what}"]
-    return SaveError(report(f"cannot export to {path!r}", at=here(), facts=facts, cure=cure))
-
-
-def _write(path: str, files: Mapping[Path, bytes]) -> None:
-    """All of the files, or what was there before."""
-    before: dict[Path, bytes | None] = {}
-    try:
-        for file, data in files.items():
-            before[file] = file.read_bytes() if file.exists() else None
-            replace(file, [data])
-    except OSError as reason:
-        for file, old in before.items():
-            with contextlib.suppress(OSError):
-                if old is None:
-                    file.unlink(missing_ok=True)
-                elif file.read_bytes() != old:
-                    replace(file, [old])
-        raise _unwritable(path, reason) from reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import lazygrad as lg
 
 onnx = pytest.importorskip("onnx", reason="models are written by onnx")
+NEWEST = 23  # of the operators that onnxruntime has had since 1.22
 IMAGES = np.random.default_rng(0).normal(size=(5, 784)).astype(np.float32)
 
 
@@ -57,3 +59,173 @@ def test_a_step_with_updates_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lg.ExportError, match="it changes variable 'w'"):
         step.export(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_numbers_are_those_of_the_moment(tmp_path: Path) -> None:
+    """What is trained later does not reach the file, and the export changes no variable."""
+    env, predict = mlp()
+    (file,) = predict.export(tmp_path / "model.onnx", IMAGES)
+    expected = predict(IMAGES)
+    env["w"] = np.zeros((784, 128), np.float32)
+    assert not onnx_run.apart([expected], onnx_run.run_model(onnx.load(file), IMAGES))
+
+
+def test_the_file_is_hardly_larger_than_its_weights(tmp_path: Path) -> None:
+    """407,040 bytes of them; the rest are nodes with their lines."""
+    _, predict = mlp()
+    (file,) = predict.export(tmp_path / "model.onnx", IMAGES)
+    assert 0 < file.stat().st_size - 4 * (784 * 128 + 128 * 10) < 8_000
+
+
+def test_weights_lie_in_a_file_beside_if_wanted(tmp_path: Path) -> None:
+    """The model names it without a folder, and onnxruntime finds it there."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="models are run by onnxruntime")
+    _, predict = mlp()
+    files = predict.export(tmp_path / "model.onnx", IMAGES, weights="file")
+    assert [file.name for file in files] == ["model.onnx", "model.onnx.data"]
+    assert files[0].stat().st_size < 10_000
+    onnx.checker.check_model(str(files[0]), full_check=True)
+    (found,) = onnxruntime.InferenceSession(str(files[0])).run(None, {"image": IMAGES})
+    assert not onnx_run.apart([predict(IMAGES)], [found])
+
+
+def test_a_model_of_more_than_two_gigabytes_has_such_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here of more than 100,000 bytes: a message of Protocol Buffers cannot be longer than 2 GB."""
+    monkeypatch.setattr("lazygrad.export.onnx.aside.MOST", 100_000)
+    _, predict = mlp()
+    assert len(predict.export(tmp_path / "model.onnx", IMAGES)) == 2
+
+
+def test_both_files_are_written_or_none(tmp_path: Path) -> None:
+    """If one of them cannot be written the other stays as it was."""
+    _, predict = mlp()
+    predict.export(tmp_path / "model.onnx", IMAGES)
+    before = (tmp_path / "model.onnx").read_bytes()
+    (tmp_path / "model.onnx.data").mkdir()
+    with pytest.raises(lg.SaveError, match="cannot export to"):
+        predict.export(tmp_path / "model.onnx", IMAGES, weights="file")
+    assert (tmp_path / "model.onnx").read_bytes() == before
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    """As a SaveError, before anything is written."""
+    _, predict = mlp()
+    with pytest.raises(lg.SaveError, match="No file was written"):
+        predict.export(tmp_path / "nowhere" / "model.onnx", IMAGES)
+
+
+@pytest.mark.parametrize("opset", [0, 17, 10_000, True, "18", 18.0])
+def test_an_opset_that_is_too_old_or_unknown_is_refused(opset: Any, tmp_path: Path) -> None:
+    """The message says which there are."""
+    _, predict = mlp()
+    with pytest.raises(lg.ExportError, match="Choose one from 18 to"):
+        predict.export(tmp_path / "model.onnx", IMAGES, opset=opset)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_package_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra."""
+    _, predict = mlp()
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnx"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(lg.BackendError, match="pip install"):
+        predict.export(tmp_path / "model.onnx", IMAGES)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_setting_of_weights_is_named(tmp_path: Path) -> None:
+    """With those that there are."""
+    _, predict = mlp()
+    with pytest.raises(lg.ExportError, match="'inside' the model, or in a 'file'"):
+        predict.export(tmp_path / "model.onnx", IMAGES, weights="outside")
+
+
+@lg.define.opaque(shape=lambda x: x, vjp=None)
+def _of_python(xp: Any, x: Any) -> Any:
+    """What no reading understands."""
+    return x if float(x.sum()) > 0 else -x
+
+
+@lg.define.elementwise(vjp=lambda g, y, x: g)
+def _swept(xp: Any, x: Any) -> Any:
+    """A user's own op: its kernel is a formula."""
+    return xp.where(x > 0, xp.expm1(x), xp.sqrt(xp.abs(x))) + 0.5 * x
+
+
+REFUSED = {
+    "draws": (lambda ctx, x: x + ctx.random.normal(x.shape), "cannot export normal", "random numbers"),
+    "hook": (lambda ctx, x: lg.hook(x, print), "cannot export hook", "beside computing"),
+    "own": (lambda ctx, x: _of_python(x), "cannot export _of_python", "no form there"),
+    "linalg": (lambda ctx, x: lg.linalg.inv(lg.eye(9) + x[0]), "cannot export inv", "more than 4 rows"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_form_is_refused_with_its_line(name: str, tmp_path: Path) -> None:
+    """And why; no file is written, and one that was there stays."""
+    step, what, why = REFUSED[name]
+    (tmp_path / "model.onnx").write_bytes(b"before")
+    with pytest.raises(lg.ExportError, match=what) as caught:
+        lg.VariableEnvironment(seed=0).compile(step).export(tmp_path / "model.onnx", np.ones(3, np.float32))
+    assert why in str(caught.value)
+    assert "test_onnx_model.py:" in str(caught.value)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("model.onnx", b"before")]
+
+
+STEPS = {
+    "own op": lambda ctx, x: _swept(x),
+    "gradient": lambda ctx, x: lg.grad(lg.sum(lg.nn.gelu(x) * lg.tanh(x)), [x])[0],
+    "second derivative": lambda ctx, x: lg.grad(lg.sum(lg.grad(lg.sum(lg.exp(lg.sin(x))), [x])[0] ** 2), [x])[0],
+    "value and slope": lambda ctx, x: [
+        lg.tanh(x),
+        lg.nn.sigmoid(x),
+        *lg.grad(lg.sum(lg.tanh(x) * lg.nn.sigmoid(x)), [x]),
+    ],
+    "hessian": lambda ctx, x: lg.hessian(lg.sum(lg.nn.softplus(x) ** 3), x),
+    "argument as it is": lambda ctx, x: [x, x, {"a": x + 1, "b": x}],
+    "a number": lambda ctx, x: lg.full((), 3.0),
+    "normalised": lambda ctx, x: (x - lg.mean(x)) / lg.std(x),
+    "parts": lambda ctx, x: [x[1:], x[::-1], x[-1], x[None, ::2], x.at[1:].set(0.0), x.at[::2].add(2.0), lg.flip(x)],
+    "cut": lambda ctx, x: lg.grad(lg.sum(x[::-2] ** 2), [x])[0],
+    "matrix": lambda ctx, x: lg.linalg.solve(lg.eye(3) + lg.outer(x, x), x),
+    "sorted": lambda ctx, x: [lg.sort(x, descending=True), *lg.top_k(x, 2), lg.median(x)],
+    "whole": lambda ctx, x: (x * 10).astype("int8") // 3,
+}
+
+
+@pytest.mark.parametrize("opset", [18, "newest"])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_gives_our_results(name: str, opset: Any) -> None:
+    """Steps of many kinds, also by the newest operators that are known."""
+    x = np.array([0.5, -1.25, 2.0], np.float32)
+    step = lg.VariableEnvironment(seed=0).compile(STEPS[name])
+    number = min(onnx.defs.onnx_opset_version(), NEWEST) if opset == "newest" else opset
+    assert not onnx_run.apart(onnx_run.listed(step(x)), onnx_run.run(step, x, opset=number))
+
+
+def test_inputs_and_outputs_have_the_names_of_the_step(tmp_path: Path) -> None:
+    """What nothing reads stays an input; what lies in a dict is named after its place."""
+    step = lg.VariableEnvironment().compile(lambda ctx, left, right, mask: {"sum": left + 1, "both": [left, mask]})
+    x = np.ones((2, 3), np.float32)
+    (file,) = step.export(tmp_path / "model.onnx", x, np.arange(4), np.array([True, False]), batch=None)
+    graph = onnx.load(file).graph
+    assert [one.name for one in graph.input] == ["left", "right", "mask"]
+    assert len({one.name for one in graph.output}) == 3
+    assert [tuple(d.dim_value for d in one.type.tensor_type.shape.dim) for one in graph.input] == [(2, 3), (4,), (2,)]
+
+
+def test_a_convolution_is_one_node(tmp_path: Path) -> None:
+    """Padding, strides, gaps and groups are its settings; its transpose is one node too."""
+
+    def step(ctx: Any, x: Any, w: Any) -> Any:
+        y = lg.nn.conv2d(x, w, stride=2, padding=1, groups=2)
+        return lg.nn.conv2d_transpose(y, w, stride=2, padding=1, groups=2)
+
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 4, 9, 8), (4, 2, 3, 3)))
+    compiled = lg.VariableEnvironment().compile(step)
+    (file,) = compiled.export(tmp_path / "model.onnx", x, w, batch=None)
+    model = onnx.load(file)
+    kinds = [node.op_type for node in model.graph.node]
+    assert [kinds.count(kind) for kind in ("Conv", "ConvTranspose", "Gather", "MatMul", "Pad")] == [1, 1, 0, 0, 0]
+    assert not onnx_run.apart([compiled(x, w)], onnx_run.run_model(model, x, w))

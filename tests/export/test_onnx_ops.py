@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -14,9 +15,24 @@ import lazygrad as lg
 
 ROWS = [case for case in CASES if case.domains]
 
+# The ops that have no form in ONNX, of 237. One that gets a form must go, and none may come.
+REFUSED = {
+    "functions that SciPy computes for us": {
+        *("bessel_gap", "i0", "i0e", "i1", "i1e", "reduced", "beta", "binom", "gamma", "factorial", "hurwitz"),
+        *("polygamma", "erfcinv", "ndtri", "stdtr", "stdtrit", "nextafter"),
+        *("gammainc", "gammaincc", "gammaincinv", "gammainccinv", "gamma_density", "gammainc_slope"),
+        *("gammainc_curvature", "betainc", "betaincc", "betaincinv", "betainccinv", "beta_density", "betainc_slope"),
+        *("betainc_slope_b", "betainc_mixed", "betainc_curvature", "betainc_curvature_b"),
+    },
+    "linear algebra that is not written out": {"expm", "lu", "pinv", "svd", "svd_full", "svdvals"},
+    "what does something beside": {"hook", "show", "arrived"},
+    "recursions of probabilities": {"recursion", "forward", "backward"},
+}
+NAMED = {name for names in REFUSED.values() for name in names}
 
-def tried(case: Any, dtype: str) -> str:
-    """What refuses a row, or nothing where it is exported; then onnxruntime must give our results."""
+
+def tried(case: Any, dtype: str) -> str | None:
+    """Why a row is refused, or nothing where it is exported; then onnxruntime must give our results."""
     arrays = [np.asarray(a) for a in case.sample(dtype)]
     env = lg.VariableEnvironment(seed=0)
     step = env.compile(lambda ctx, *xs: case.call(*xs))
@@ -24,23 +40,34 @@ def tried(case: Any, dtype: str) -> str:
         warnings.simplefilter("ignore")
         try:
             expected = onnx_run.listed(step(*arrays))
-        except lg.SpecError:
-            return "takes no such dtype"
+        except lg.SpecError:  # it takes no such dtype
+            return None
         try:
             found = onnx_run.run(step, *arrays)
         except lg.ExportError as reason:
             return str(reason)
-    assert not onnx_run.apart(expected, found)
-    return ""
+    assert onnx_run.apart(expected, found) == []
+    return None
 
 
-@pytest.mark.thinned(12)
+def named(why: str) -> str:
+    """The op that a message is about."""
+    said = re.match(r"cannot export (\w+) to ONNX\n", why)
+    return why if said is None else said[1]
+
+
+@pytest.mark.thinned(8)
 @pytest.mark.parametrize("case", ROWS, ids=str)
 def test_an_op_gives_our_results_in_onnxruntime_or_is_refused_by_name(case: Any) -> None:
-    """In all dtypes of the row; what is refused names the op, the line and the reason."""
-    for dtype in case.dtypes:
-        why = tried(case, dtype)
-        if why and why != "takes no such dtype":
-            assert why.startswith("cannot export "), why
-            assert "rows" in why or ".py:" in why
-            assert "It has no form there: " in why
+    """In all dtypes of the row. What is refused names the op and the line, and is one of those that are kept."""
+    refused = [why for dtype in case.dtypes if (why := tried(case, dtype)) is not None]
+    assert {named(why) for why in refused} <= NAMED
+    assert all(".py:" in why.splitlines()[2] for why in refused)
+
+
+@pytest.mark.slow
+def test_the_ops_that_are_refused_are_those_that_are_kept() -> None:
+    """So that one that can be exported again is noticed too: of 628 rows 580 and more are."""
+    refused = [tried(case, case.dtypes[0]) for case in ROWS]
+    assert {named(why) for why in refused if why is not None} == NAMED
+    assert sum(one is None for one in refused) >= 0.92 * len(ROWS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.backends.special import tanh_seed
 from lazygrad.export.onnx.lanes import by_lanes
 from lazygrad.export.onnx.whole import WHOLE, power_of_whole
 
@@ -102,8 +103,8 @@ def _signbit(xp: Any, x: Any) -> Any:
 
 
 def _copysign(xp: Any, a: Any, b: Any) -> Any:
-    size = xp.abs(a)
-    return xp.where(xp.signbit(b), -size, size)
+    """By a product: where a choice is made, runtimes may lose the sign of a zero."""
+    return xp.abs(a) * xp.where(xp.signbit(b), xp.full_like(a, -1), xp.full_like(a, 1))
 
 
 def _power(xp: Any, a: Any, b: Any) -> Any:
@@ -115,16 +116,21 @@ def _remainder(xp: Any, a: Any, b: Any) -> Any:
     if a.dtype.kind != "f":
         return WHOLE["remainder"](xp, a, b)
     r = xp.fmod(a, b)
-    turned = xp.logical_and(xp.not_equal(r, 0), xp.not_equal(r < 0, b < 0))
-    return xp.where(turned, r + b, xp.where(xp.equal(r, 0), xp.copysign(0, b), r))
+    return xp.where(_turned(xp, r, b), r + b, xp.where(xp.equal(r, 0), xp.copysign(0, b), r))
+
+
+def _turned(xp: Any, r: Any, b: Any) -> Any:
+    """Whether there is a rest with another sign than that of the divisor."""
+    return xp.logical_and(xp.not_equal(r, 0), xp.not_equal(r < 0, b < 0))
 
 
 def _floor_divide(xp: Any, a: Any, b: Any) -> Any:
-    """(a − remainder) / b, which is a whole number but for rounding."""
+    """(a − r) / b with the rest r towards zero, a whole number but for rounding; one less where the rest has turned."""
     if a.dtype.kind != "f":
         return WHOLE["floor_divide"](xp, a, b)
-    exact = (a - xp.remainder(a, b)) / b
-    near = xp.rint(exact)
+    r = xp.fmod(a, b)
+    exact = (a - r) / b
+    near = xp.rint(xp.where(_turned(xp, r, b), exact - 1, exact))
     y = xp.where(xp.equal(near, 0), xp.copysign(0, a / b), near)
     return xp.where(xp.equal(b, 0), a / b, y)
 
@@ -153,7 +159,7 @@ def _expm1(xp: Any, x: Any) -> Any:
 def _log1p(xp: Any, x: Any) -> Any:
     """x·log u / (u − 1) with u = 1 + x (Higham 2002, problem 1.5)."""
     u = 1 + x
-    plain = xp.logical_or(xp.equal(u, 1), xp.isinf(u))
+    plain = xp.logical_or(xp.equal(u, 1), xp.equal(u, math.inf))
     near = xp.log(u) * (x / xp.where(plain, 1, u - 1))
     return xp.where(plain, x, near)
 
@@ -219,6 +225,6 @@ ELEMENTS: dict[str, Callable[..., Any]] = {
         "sinh": "Sinh", "cosh": "Cosh", "arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh", "erf": "Erf",
         "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan",
     }.items()},
-    "tan": _tan,
+    "tan": _tan, "tanh_seed": lambda xp, x: tanh_seed(xp, None, x),
     "left_shift": WHOLE["left_shift"], "right_shift": WHOLE["right_shift"],
 }  # fmt: skip

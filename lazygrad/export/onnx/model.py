@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.errors import BackendError, ExportError, SaveError, report
+from lazygrad.errors import BackendError, ExportError, report
 from lazygrad.export.onnx import rules_regions, rules_windows
+from lazygrad.export.onnx.aside import is_large, set_aside, with_weights_given
 from lazygrad.export.onnx.batches import Again, Batch, model_for
 from lazygrad.export.onnx.reading import write_graph, writer_of
 from lazygrad.export.onnx.writer import Value, code_of
 from lazygrad.export.source import Source, checked
-from lazygrad.files.replacing import replace, target_of
+from lazygrad.export.together import targets_of, write
 from lazygrad.graph.registry import here
 
 __all__ = ["OPSET", "export", "model_of"]
@@ -29,9 +30,14 @@ OPSET = 18  # operators are written as they were then; later ones are the same b
 
 
 def export(
-    source: Source, again: Again, path: str | os.PathLike[str], opset: int = OPSET, batch: Batch = "auto"
+    source: Source,
+    again: Again,
+    path: str | os.PathLike[str],
+    opset: int = OPSET,
+    batch: Batch = "auto",
+    weights: str = "inside",
 ) -> list[Path]:
-    """Write a step as a file of ONNX.
+    """Write a step as a file of ONNX, and perhaps one of its weights: both, or none.
 
     Args:
         source: the step for some arguments.
@@ -39,36 +45,33 @@ def export(
         path: of the file.
         opset: the number of the operators.
         batch: which sizes are open, as :func:`~lazygrad.export.onnx.batches.model_for` takes it.
+        weights: ``"inside"`` the file, or in a ``"file"`` beside, whose name ends in ``.data``; models of more than
+            2 GB have one anyway.
 
     Returns:
         The files.
 
     Raises:
-        ExportError: something in the step has no form in ONNX, or the opset is too old or unknown.
-        SaveError: the file cannot be written.
+        ExportError: something in the step has no form in ONNX, or a setting is another one.
+        SaveError: a file cannot be written.
         BackendError: the package ``onnx`` is missing.
     """
     known_opset(opset)
+    if weights not in ("inside", "file"):
+        cure = "They are 'inside' the model, or in a 'file' beside it."
+        raise ExportError(report(f"cannot export with weights={weights!r:.40}", at=here(), cure=cure))
     whole = os.fspath(path)
-    try:
-        target = target_of(whole)
-        if not target.parent.is_dir():
-            raise FileNotFoundError(2, os.strerror(2))
-    except (OSError, ValueError) as reason:
-        raise _unwritable(whole, reason) from reason
-    model = examined(model_for(source, again, lambda one: model_of(one, opset), batch), source.name)
-    try:
-        replace(target, [model.SerializeToString()])
-    except OSError as reason:
-        raise _unwritable(whole, reason) from reason
-    return [Path(whole)]
-
-
-def _unwritable(path: str, reason: Exception) -> SaveError:
-    what = getattr(reason, "strerror", None) or str(reason)
-    cure = "No file was written. Choose a folder that exists and can be written to."
-    facts = [f"{type(reason).__name__}: {what}"]
-    return SaveError(report(f"cannot export to {path!r}", at=here(), facts=facts, cure=cure))
+    targets = targets_of(whole, ["", ".data"])
+    model = model_for(source, again, lambda one: model_of(one, opset), batch)
+    files: dict[Path, bytes] = {}
+    if weights == "file" or is_large(model):
+        files[targets[".data"]] = set_aside(model, targets[".data"].name)
+        examined(with_weights_given(model), source.name)
+    else:
+        examined(model, source.name)
+    files[targets[""]] = model.SerializeToString()
+    write(whole, files)
+    return [Path(whole), *([Path(f"{whole}.data")] if len(files) > 1 else [])]
 
 
 def known_opset(opset: Any) -> None:

@@ -61,6 +61,24 @@ def _convolved(writer: Writer, graph: Graph, node: Node, values: Values) -> Valu
     )
 
 
+def _convolved_flat(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """Filters times the windows of every image, where the rows and columns of the result are one axis."""
+    windows = _windows_of(graph, node, (2, 3, 4, 0, 1, 5, 6))
+    shape = spec_of(node).shape
+    if windows is None or len(shape) != 4:
+        return None
+    n, groups, depth, _ = shape
+    found = _conv(writer, graph, node, values, (n, groups * depth, *spec_of(windows).shape[-2:]), (2, 3, 4, 0, 1, 5, 6))
+    return None if found is None else writer.xp.reshape(found, shape)
+
+
+def _windows_of(graph: Graph, product: Node, axes: tuple[int, ...]) -> Node | None:
+    """The windows that filters are multiplied with, if the axes were moved in that way."""
+    columns = _before(graph, product, reshape, 1)
+    moved = None if columns is None else _before(graph, columns, permute_dims, axes=axes)
+    return None if moved is None else _before(graph, moved, _windows)
+
+
 def _convolved_together(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
     """Filters times the windows of all images, which are laid out as images afterwards."""
     laid = _before(graph, node, reshape) if tuple(node.params["axes"]) == (1, 0, 2, 3) else None
@@ -73,13 +91,11 @@ def _convolved_together(writer: Writer, graph: Graph, node: Node, values: Values
 def _conv(
     writer: Writer, graph: Graph, product: Node | None, values: Values, shape: tuple[int, ...], axes: tuple[int, ...]
 ) -> Value | None:
-    if product is None:
+    seen = None if product is None else _windows_of(graph, product, axes)
+    if product is None or seen is None:
         return None
-    columns = _before(graph, product, reshape, 1)
-    moved = None if columns is None else _before(graph, columns, permute_dims, axes=axes)
-    seen = None if moved is None else _before(graph, moved, _windows)
     filters = _value(values, product.inputs[0])
-    if seen is None or filters.ndim != 3 or filters.dtype != np.float32 or len(spec_of(seen).shape) != 7:
+    if filters.ndim != 3 or filters.dtype != np.float32 or len(spec_of(seen).shape) != 7:
         return None
     images = seen.inputs[0]
     n, groups, depth, *sizes = spec_of(graph.nodes[images]).shape
@@ -159,6 +175,7 @@ def _gelu(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | N
 
 _AT: dict[Any, Callable[..., Value | None]] = {
     reshape: _convolved,
+    _matmul: _convolved_flat,
     permute_dims: _convolved_together,
     _fold: _laid_back,
     multiply: _gelu,

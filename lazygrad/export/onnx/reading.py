@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.define.kinds import Declared, Opaque, item
+from lazygrad.define.kinds import Declared, item
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.errors import ExportError, report
 from lazygrad.export.onnx import rules_arrays, rules_indexing, rules_nn
 from lazygrad.export.onnx.namespace import Namespace
 from lazygrad.export.onnx.patterns import pattern
 from lazygrad.export.onnx.rules import RULES, Several
-from lazygrad.export.onnx.small import by_elements
+from lazygrad.export.onnx.small import TooLarge, by_elements
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Spec
@@ -80,11 +80,15 @@ def _written(writer: Writer, node: Node, operands: list[Any]) -> Several:
     written = len(writer.nodes)
     try:
         result = traced(op, writer.xp, operands, node.params)
-    except NotTraced:
+    except NotTraced as reason:
         del writer.nodes[written:]
-        if not isinstance(op, Opaque):
-            raise
-        return by_elements(writer, node, operands)
+        try:
+            return by_elements(writer, node, operands)
+        except NotTraced as other:
+            del writer.nodes[written:]
+            if isinstance(other, TooLarge) and "linalg." in str(reason):
+                raise NotTraced(f"{reason}, and {other}") from None
+            raise reason from None
     return tuple(result) if isinstance(result, (tuple, list)) else writer.xp.value(result)
 
 

@@ -26,16 +26,21 @@ def rectified(writer: Writer, node: Node, x: Value) -> Value:
     return writer.made("Relu", x)
 
 
+def _kernel(op: Any, writer: Writer, node: Node, x: Value) -> Value:
+    found: Value = traced(cast(Declared, op), writer.xp, [x], node.params)
+    return found
+
+
 @rule(sigmoid)
 def logistic(writer: Writer, node: Node, x: Value) -> Value:
-    """Sigmoid."""
-    return writer.made("Sigmoid", x)
+    """Sigmoid; in float64, where runtimes have less than all digits of it, by the formula."""
+    return _kernel(sigmoid, writer, node, x) if x.dtype == np.float64 else writer.made("Sigmoid", x)
 
 
 @rule(softplus)
 def softened(writer: Writer, node: Node, x: Value) -> Value:
-    """Softplus."""
-    return writer.made("Softplus", x)
+    """Softplus; in float64, where it overflows in runtimes, by the formula."""
+    return _kernel(softplus, writer, node, x) if x.dtype == np.float64 else writer.made("Softplus", x)
 
 
 def viewed(writer: Writer, x: Value, size: Any, stride: Any, dilation: Any) -> Value:
@@ -57,8 +62,7 @@ def viewed(writer: Writer, x: Value, size: Any, stride: Any, dilation: Any) -> V
 def gelu_gate(writer: Writer, node: Node, x: Value) -> Value:
     """The logistic function of √(8/π)·(x + 0.044715·x³); in float64 as it is computed here, with all digits."""
     if x.dtype == np.float64:
-        found: Value = traced(cast(Declared, _gelu_gate), writer.xp, [x], node.params)
-        return found
+        return _kernel(_gelu_gate, writer, node, x)
     return writer.made("Sigmoid", math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x)))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.engine.trace.tracing import NotTraced
+
 __all__ = ["WHOLE", "power_of_whole"]
 
 
@@ -59,7 +61,11 @@ def power_of_whole(xp: Any, a: Any, b: Any) -> Any:
     """aᵇ modulo the numbers of the dtype, as NumPy has it: the product of those a^(2^k) that b has a bit of."""
     most = np.iinfo(a.dtype).bits - (a.dtype.kind == "i")
     if b.number is not None:
+        if b.number < 0:
+            raise NotTraced("whole numbers have no negative powers")
         most = int(b.number).bit_length()
+    elif b.dtype.kind == "i":
+        b = xp.checked(b, b < 0)
     y, square = None, a
     for k in range(most):
         if b.number is None:
