@@ -32,7 +32,7 @@ from lazygrad.store.draws import Draws, checked_seed, fresh_seed
 from lazygrad.store.store import Store
 from lazygrad.store.variables import Namespace, Slot, Variable, joined
 from lazygrad.store.working import Working
-from lazygrad.summary import summary
+from lazygrad.summary import shown, summary
 from lazygrad.values.foreign import on_device
 
 __all__ = ["VariableEnvironment"]
@@ -422,3 +422,13 @@ class VariableEnvironment(Copied, Working):
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
+
+    def _repr_html_(self) -> str:
+        store = self._store
+        with store.lock:
+            variables = list(self)
+
+            def numbers(v: Variable, count: int) -> Any:
+                return store.backend.to_numpy(v.live(store.state.parity).reshape(-1)[:count])
+
+            return shown(f"VariableEnvironment on {self.backend}", variables, set(store.names), numbers)

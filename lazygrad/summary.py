@@ -1,15 +1,19 @@
-"""A table of layers and variables, as text."""
+"""A table of layers and variables, as text and for notebooks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
+from lazygrad.markup import block, table
 from lazygrad.store.variables import Variable
 
-__all__ = ["summary"]
+__all__ = ["shown", "summary"]
 
 Row = tuple[str, str, str, str, str, str]
 HEAD: Row = ("layer", "kind", "variable", "shape", "trainable", "numbers")
+MOST = 50  # rows in a notebook
+FEW = 3  # numbers of a variable
 
 
 def summary(
@@ -57,3 +61,43 @@ def _total(name: str, variables: list[Variable]) -> str:
     numbers, count = sum(v.spec.size for v in variables), len(variables)
     bytes_ = sum(v.spec.nbytes for v in variables)
     return f"{name:<16}  {numbers:,} numbers in {count} variable{'' if count == 1 else 's'}, {bytes_:,} bytes"
+
+
+def shown(
+    title: str, variables: Sequence[Variable], optimizers: Collection[str], numbers: Callable[[Variable, int], Any]
+) -> str:
+    """What a notebook shows of an environment: a row a variable, what belongs to optimizers last; the others counted.
+
+    Args:
+        title: what it is of.
+        variables: all there are.
+        optimizers: the namespaces of their state.
+        numbers: gives the first few numbers of a variable.
+    """
+    state = [v for v in variables if not v.trainable and any(v.path.startswith(f"{name}/") for name in optimizers)]
+    own = [v for v in variables if not any(v is one for one in state)]
+    listed = [*own, *state][:MOST]
+    rows = [
+        (
+            v.path,
+            str(list(v.shape)),
+            str(v.dtype),
+            "yes" if v.trainable else "no",
+            f"{v.spec.nbytes:,}",
+            _few(v, numbers),
+        )
+        for v in listed
+    ]
+    left = [*own, *state][MOST:]
+    bytes_ = sum(v.spec.nbytes for v in left)
+    more = f"and {len(left):,} more, {bytes_:,} bytes" if left else ""
+    count = f"{len(variables):,} variable{'' if len(variables) == 1 else 's'}"
+    note = f"{count}, {sum(v.spec.nbytes for v in variables):,} bytes"
+    head = ("variable", "shape", "dtype", "trainable", "bytes", "numbers")
+    return block(title, table(head, rows, right=(4,), more=more) if rows else "", note=note)
+
+
+def _few(v: Variable, numbers: Callable[[Variable, int], Any]) -> str:
+    """Its first numbers."""
+    found = [f"{x:.4g}" if v.dtype.kind in "fc" else str(x) for x in numbers(v, FEW)]
+    return ", ".join(found) + (", …" if v.spec.size > FEW else "")

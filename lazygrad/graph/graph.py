@@ -366,6 +366,12 @@ class Graph:
         """
         return cast(Path, functions["render"](self, path, fold))
 
+    def _repr_html_(self) -> str | None:
+        return cast("str | None", functions["_shown_html"](self))
+
+    def _repr_svg_(self) -> str | None:
+        return cast("str | None", functions["_shown_svg"](self))
+
 
 def _bodies(setting: Any) -> list[Any]:
     """The bodies in a setting; they have a graph."""

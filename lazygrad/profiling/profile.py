@@ -14,6 +14,7 @@ from lazygrad.engine.table.costs import Cost, Portion
 from lazygrad.errors import BackendError, SaveError, SpecError, nearest, report
 from lazygrad.files.replacing import replace, target_of
 from lazygrad.graph.registry import here
+from lazygrad.markup import Bar, block, escaped_lines, table
 from lazygrad.profiling.limits import Limits
 
 __all__ = ["Kernel", "Profile", "Row"]
@@ -206,6 +207,24 @@ class Profile:
             rest = sum(nbytes for _, nbytes in self.alive[8:])
             lines.append(f"  {rest:>14,}  in {len(self.alive) - 8} more")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for by in KINDS:
+            rows = self.rows(by)
+            kept = sorted(rows, key=lambda row: -row.seconds)[:SHOWN]
+            cells = [
+                (
+                    row.name.strip(), f"{1e6 * row.seconds:.2f}", Bar(f"{100 * row.share:.1f}%", row.share),
+                    f"{row.nbytes:,.0f}", f"{row.flops:,.0f}", _ratio(row),
+                )
+                for row in rows if any(row is one for one in kept)
+            ]  # fmt: skip
+            more = f"and {len(rows) - len(kept)} more" if len(rows) > len(kept) else ""
+            head = (by, "µs", "share", "bytes", "flops", "÷ limit")
+            parts.append(table(head, cells, right=(1, 2, 3, 4, 5), more=more))
+        told = f"<pre>{escaped_lines(self._tail())}</pre>"
+        return block(self.name, *parts, told, note=self._head().partition(", ")[2].replace("\n", "; "))
 
     def __str__(self) -> str:
         tables = [self.table(by) for by in KINDS]

@@ -39,7 +39,6 @@ def picture_of(
         SpecError: the profile is of another step.
     """
     plan = entry.runner.plan
-    entry.native.wait()
     own = _costs(entry)
     if profile is not None and not _is_of(profile, name, plan, own):
         raise _other(profile, name)

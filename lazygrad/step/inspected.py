@@ -98,6 +98,15 @@ class Inspected:
         picture, plan = self._picture(args, feeds, kwargs, profile, bool(statistics))
         return saved(picture, plan.graph, path, fold)
 
+    def _repr_html_(self) -> str | None:
+        from lazygrad.step.drawing import picture_of
+        from lazygrad.visualize.notebook import page_in_frame
+
+        entry = self._last
+        if entry is None:
+            return None
+        return page_in_frame(picture_of(step_name(self._step), self._store, entry, None, None))
+
     def _picture(
         self, args: tuple[Any, ...], feeds: Any, kwargs: dict[str, Any], profile: Any = None, statistics: bool = False
     ) -> tuple[Picture, Plan]:
@@ -120,6 +129,7 @@ class Inspected:
                 if statistics:
                     draw = drawing_of(store, store.state.runs)
                     values = store.alone("it is being drawn", lambda: values_of(store, entry, given, draw))
+            entry.native.wait()
             return picture_of(name, store, entry, profile or None, values), entry.runner.plan
 
     def _drawn(self, args: tuple[Any, ...], feeds: Any, kwargs: dict[str, Any]) -> tuple[Traced, list[Any] | None]:

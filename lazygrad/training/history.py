@@ -8,11 +8,13 @@ from typing import Any
 
 from lazygrad.errors import BackendError, DataError, nearest, report
 from lazygrad.graph.registry import here
+from lazygrad.markup import block, table
 
 __all__ = ["History"]
 
 PREFIX = "validation_"
 RATE = "rate"
+LAST = 8  # epochs that a notebook shows
 
 
 class History(Mapping[str, list[float]]):
@@ -100,6 +102,22 @@ class History(Mapping[str, list[float]]):
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
+
+    def _repr_html_(self) -> str:
+        from lazygrad.training.curves import curves  # notebooks alone show it
+
+        names = list(dict.fromkeys(name.removeprefix(PREFIX) for name in self)) + ([RATE] if self.rates else [])
+        head = ("epoch", *self, "seconds")
+        first = max(0, self.epochs - LAST)
+        rows = [
+            (f"{k + 1}", *(f"{x[k]:.5g}" if k < len(x) else "" for x in self.values()), f"{self.seconds[k]:.3g}")
+            for k in range(first, self.epochs)
+        ]
+        more = f"the last {LAST} of {self.epochs} epochs" if first else ""
+        shown = table(head, rows, right=range(len(head)), more=more) if rows else ""
+        note = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}" + (f", {self.stopped}" if self.stopped else "")
+        panels = {name: {key.replace("_", " "): x for key, x in self._curves(name).items()} for name in names}
+        return block("History", f"<div>{curves(panels)}</div>" if rows else "", shown, note=note)
 
     def _curves(self, name: str) -> dict[str, list[float]]:
         """What a panel shows, by label."""

@@ -15,7 +15,7 @@ from lazygrad.ops.source import assign, placeholder, variable
 from lazygrad.origin import Origin
 from lazygrad.visualize.names import assigned_names
 from lazygrad.visualize.style import LEGEND, PALE, PARTS, WEIGHT, arrow, begun, bold, escaped, label, pale
-from lazygrad.visualize.words import body_inputs, last, operands_in_words, settings_of, specs_of
+from lazygrad.visualize.words import body_inputs, last, operands_in_words, operands_of, settings_of, specs_of
 
 __all__ = ["unfolded"]
 
@@ -110,7 +110,7 @@ class _Picture:
 
     def _call(self, node: Node) -> str:
         """The op, with the numbers among its operands, and with the settings that its spec does not show."""
-        inner = settings_of(node, self.texts)
+        inner = ", ".join([*operands_of(node, self.texts), *settings_of(node)])
         return f"{node.op.name}({inner})" if inner else node.op.name
 
     def _rooms(self, rooms: dict[str, list[int]]) -> None:

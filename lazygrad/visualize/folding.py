@@ -170,7 +170,7 @@ class _Folding:
         own = [i for i in nodes if self._line(i) == line and i not in self.free]
         origins = [self.graph.origins[i] for i in own]
         ops = list(dict.fromkeys(self.graph.nodes[i].op.name.removeprefix("_") for i in own))
-        if origins[0].layer:
+        if origins[0].layer or line[2] == "<lambda>":  # several of them may stand on a line
             name = ", ".join(ops)
         else:
             name = line_name(origins) or (ops[0] if len(ops) == 1 else origins[0].text)

@@ -80,6 +80,22 @@ def render(graph: Graph, path: str | Path, fold: bool | int | None = None) -> Pa
     return written(path, lambda: to_dot(graph, fold), lambda: page_of(pictured(graph)))
 
 
+@function
+def _shown_html(graph: Graph) -> str | None:
+    """What a notebook shows of a graph."""
+    from lazygrad.visualize.notebook import html_of
+
+    return html_of(graph)
+
+
+@function
+def _shown_svg(graph: Graph) -> str | None:
+    """What is shown of a graph where a picture is wanted."""
+    from lazygrad.visualize.notebook import svg_of
+
+    return svg_of(graph)
+
+
 def saved(picture: Picture, graph: Graph, path: Any, fold: bool | int | None) -> Path:
     """The picture of a graph, with all that is known of it, as a file.
 

@@ -43,7 +43,8 @@ class Seen:
         place: the number of the place where the user wrote it.
         name: of the variable or argument, or the one that the user's program gives it.
         shape: op, variable, argument, constant or assign.
-        text: settings, and operands that are numbers.
+        text: operands, if some of them are numbers, and settings.
+        settings: these alone.
         hidden: whether it is a number that stands in the text of what uses it, and is not drawn.
         quiet: whether it is drawn, and stands in the text of what uses it in place of an arrow.
         root: whether it is returned or assigned.
@@ -59,6 +60,7 @@ class Seen:
     name: str = ""
     shape: str = "op"
     text: str = ""
+    settings: str = ""
     hidden: bool = False
     quiet: bool = False
     root: bool = False

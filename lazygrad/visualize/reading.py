@@ -14,7 +14,7 @@ from lazygrad.origin import Origin
 from lazygrad.visualize.folding import Branch, folded
 from lazygrad.visualize.names import assigned_names, line_of
 from lazygrad.visualize.picture import Box, Kernel, Picture, Place, Seen
-from lazygrad.visualize.words import body_inputs, operands_in_words, settings_of, specs_of
+from lazygrad.visualize.words import body_inputs, operands_in_words, operands_of, settings_of, specs_of
 
 __all__ = ["pictured"]
 
@@ -106,7 +106,8 @@ class _Reading:
                     place=self._place(origin),
                     name=str(named),
                     shape=SHAPES.get(node.op, "op"),
-                    text=settings_of(node, texts),
+                    text=", ".join([*operands_of(node, texts), *settings_of(node)]),
+                    settings=", ".join(settings_of(node)),
                     hidden=i in hidden,
                     quiet=i in texts and i not in hidden,
                     root=is_whole and i in roots,
@@ -115,7 +116,7 @@ class _Reading:
                 )
             )
         for i, word in given.items():
-            self.nodes[start + i] = replace(self.nodes[start + i], op=word, shape="argument", text="")
+            self.nodes[start + i] = replace(self.nodes[start + i], op=word, shape="argument", text="", settings="")
         for i, node in enumerate(graph.nodes):
             self._bodies(graph, i, node, start, home[i])
 

@@ -14,7 +14,7 @@ from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import _literal, variable
 
-__all__ = ["body_inputs", "last", "operands_in_words", "settings_of", "specs_of"]
+__all__ = ["body_inputs", "last", "operands_in_words", "operands_of", "settings_of", "specs_of"]
 
 UNSAID = ("shape", "dtype", "name", "draw", "number")  # the spec or the name says it
 SETTINGS = ("body", "condition", "bodies")  # those that are drawn as boxes
@@ -43,16 +43,19 @@ def operands_in_words(graph: Graph, roots: Collection[int]) -> tuple[dict[int, s
     return texts, hidden
 
 
-def settings_of(node: Node, texts: dict[int, str]) -> str:
-    """The operands, if some of them are written in words, and the settings that the spec does not show."""
-    inner = [texts.get(j, "·") for j in node.inputs]
-    if not any(j in texts for j in node.inputs):
-        inner = []
+def operands_of(node: Node, texts: dict[int, str]) -> list[str]:
+    """The operands, those by an arrow as a dot, if some of them are written in words; else nothing."""
+    return [texts.get(j, "·") for j in node.inputs] if any(j in texts for j in node.inputs) else []
+
+
+def settings_of(node: Node) -> list[str]:
+    """The settings that are not the default, and that the spec does not show."""
     defaults = getattr(node.op, "defaults", {})
-    for key, value in node.params.items():
-        if key not in UNSAID and key not in SETTINGS and defaults.get(key, settings_of) is not value:
-            inner.append(f"{key}={setting(value)}")
-    return ", ".join(inner)
+    return [
+        f"{key}={setting(value)}"
+        for key, value in node.params.items()
+        if key not in UNSAID and key not in SETTINGS and defaults.get(key, settings_of) is not value
+    ]
 
 
 def setting(value: Any) -> str:

@@ -281,6 +281,11 @@ class Layer:
         settings = self._settings()
         return f"<{type(self).__name__} {self.path!r}{' ' if settings else ''}{settings}>"
 
+    def _repr_html_(self) -> str:
+        from lazygrad.nn.layers.shown import shown  # notebooks alone show it
+
+        return shown(self)
+
 
 def making(layer: Any) -> fitting:
     """While it lasts, a setting that does not fit is an error at the user's line that names the layer."""

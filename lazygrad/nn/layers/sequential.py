@@ -93,3 +93,8 @@ class Sequential:
     def __repr__(self) -> str:
         names = [getattr(f, "__name__", None) or repr(f) for f in self.layers]
         return f"<Sequential of {', '.join(names) or 'nothing'}>"
+
+    def _repr_html_(self) -> str:
+        from lazygrad.nn.layers.shown import shown  # notebooks alone show it
+
+        return shown(self)
