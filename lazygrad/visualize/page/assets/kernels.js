@@ -76,6 +76,6 @@ function ofKernel(kernel) {
     make("h2", {}, swatch(kernel), ` kernel ${kernel.number}`),
     kernelFacts(kernel),
     facts([["nodes", links(kernel.nodes, 24)]]),
-    make("div", { class: "source" }, places.map((place) => make("div", {}, make("pre", {}, make("code", {}, place.text)), make("p", {}, place.where)))),
+    make("div", { class: "source" }, some(places, 12, quoted)),
   ];
 }

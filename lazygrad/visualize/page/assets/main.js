@@ -155,7 +155,7 @@ function begin() {
     "/": () => byId("search").focus(),
     "?": showHelp,
     "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), "0": fit,
-    f: () => foldTo([]), u: () => foldTo(everything()), k: () => foldTo(severalKernels()),
+    f: () => foldTo([]), u: () => foldTo(everything()), k: () => model.kernels.length && foldTo(severalKernels()),
     c: () => colour(ways[(ways.indexOf(colouring.by) + 1) % ways.length]),
     Escape: closeOne,
   };

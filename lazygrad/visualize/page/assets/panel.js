@@ -19,13 +19,12 @@ function link(key, text = null) {
   return make("button", { class: "link", type: "button", "data-to": key, click: () => go(key) }, said);
 }
 
-function links(keys, most = 12) {
-  const list = make("span", { class: "links" }, keys.slice(0, most).map((key) => link(key)));
-  if (keys.length > most) {
-    const rest = make("button", { class: "link more", type: "button", click: () => rest.replaceWith(...keys.slice(most).map((key) => link(key))) }, `${keys.length - most} more`);
-    list.append(rest);
-  }
-  return list;
+const links = (keys, most = 12) => make("span", { class: "links" }, some(keys, most, (key) => link(key)));
+
+// The first of many, and a button that shows the others.
+function some(all, most, shape) {
+  const rest = make("button", { class: "link", type: "button", click: () => rest.replaceWith(...all.slice(most).map(shape)) }, `${all.length - most} more`);
+  return [...all.slice(0, most).map(shape), all.length > most ? rest : null];
 }
 
 // Rows of a table; those that have nothing to say are left out.
@@ -36,9 +35,9 @@ function facts(rows) {
 
 function ofNode(node) {
   const place = model.places[node.place];
-  const wholly = node.inputs.filter((j) => !model.nodes[j].hidden);
-  const literal = node.inputs.filter((j) => model.nodes[j].hidden).map((j) => model.nodes[j].text || `%${j}`);
-  const beside = place ? model.nodes.filter((other) => other.place === node.place && !other.hidden && other.key !== node.key).map((other) => other.key) : [];
+  const drawn = (keys) => keys.filter((key) => !model.nodes[key].hidden);
+  const operands = drawn(node.inputs), users = drawn(node.users);
+  const beside = model.nodes.filter((other) => other.place === node.place && other !== node).map((other) => other.key);
   const layers = around(node.key).slice(1);
   return [
     make("h2", {}, `%${node.key} `, make("span", { class: "op" }, node.op)),
@@ -46,13 +45,12 @@ function ofNode(node) {
       ["spec", make("code", {}, node.spec)],
       ["name", node.name],
       ["settings", node.text && make("code", {}, node.text)],
-      ["operands", wholly.length ? links(wholly) : ""],
-      ["numbers", wholly.length + literal.length && literal.length && !node.text ? literal.join(", ") : ""],
-      ["used by", node.users.length ? links(node.users.filter((key) => !model.nodes[key].hidden)) : ""],
+      ["operands", operands.length ? links(operands) : ""],
+      ["used by", users.length ? links(users) : ""],
       ["", node.root ? "returned by the step" : ""],
       ["in", layers.length ? make("span", { class: "path" }, layers.map((b) => link(-b))) : ""],
     ]),
-    place && source(place, beside),
+    source(place, drawn(beside)),
     model.kernels[node.kernel] && kernelFacts(model.kernels[node.kernel], node),
     node.statistics && statistics(node.statistics),
   ].filter(Boolean);
@@ -80,13 +78,21 @@ function ofBox(box) {
       ["part", box.part],
       ["nodes", box.within.length.toLocaleString("en")],
       ["time", model.measured ? make("span", {}, `${seconds(box.seconds)}, ${percent(box.seconds)}`, meter(share(box.seconds))) : ""],
-      ["kernels", kernels.length ? make("span", { class: "links" }, kernels.slice(0, 24).map(kernelLink)) : ""],
+      ["kernels", kernels.length ? make("span", { class: "links" }, some(kernels, 24, kernelLink)) : ""],
       ["in", box.parent > 0 ? link(-box.parent) : ""],
     ]),
-    variables.length ? make("div", {}, make("h3", {}, `${plural(variables.length, "variable")}, ${amount(variables.reduce((sum, node) => sum + bytesOf(node.spec), 0))}B`), make("table", {}, variables.map((node) => make("tr", {}, make("td", {}, link(node.key, node.name)), make("td", {}, node.spec), make("td", { class: "number" }, `${amount(bytesOf(node.spec))}B`))))) : null,
-    lines.length ? make("div", { class: "source" }, make("h3", {}, plural(lines.length, "line")), lines.slice(0, 12).map((place) => make("div", {}, make("pre", {}, make("code", {}, place.text)), make("p", {}, place.where)))) : null,
+    variables.length ? storage(variables) : null,
+    lines.length ? make("div", { class: "source" }, make("h3", {}, plural(lines.length, "line")), some(lines, 12, quoted)) : null,
   ].filter(Boolean);
 }
+
+function storage(variables) {
+  const whole = variables.reduce((sum, node) => sum + bytesOf(node.spec), 0);
+  const row = (node) => make("div", {}, link(node.key, node.name), make("span", {}, node.spec), make("span", {}, `${amount(bytesOf(node.spec))}B`));
+  return make("div", { class: "storage" }, make("h3", {}, `${plural(variables.length, "variable")}, ${amount(whole)}B`), some(variables, 12, row));
+}
+
+const quoted = (place) => make("div", {}, make("pre", {}, make("code", {}, place.text)), make("p", {}, place.where));
 
 const seconds = (value) => (value >= 1e-3 ? `${(1e3 * value).toPrecision(3)} ms` : `${(1e6 * value).toPrecision(3)} µs`);
 
