@@ -32,8 +32,11 @@ def measured(picture: Picture, size: int = 5) -> Picture:
         for i, node in enumerate(picture.nodes)
     ]
     kernels = [
-        Kernel(f"kernel of {len(group)} nodes", "[6, 12]", (k + 1) * 1e-6, 1000 * (k % 7), 5000 * (k % 5), 5e-7, group)
+        Kernel(
+            f"kernel of {len(group)} nodes", "[6, 12]", (k + 1) * 1e-6, 1000 * (k % 7), 5000 * (k % 5), 5e-7, group,
+            (1 / len(group),) * len(group),
+        )
         for k, group in enumerate(groups)
-    ]
+    ]  # fmt: skip
     laws = ("x + 0 became x, twice.",)
     return dataclasses.replace(picture, nodes=tuple(nodes), kernels=tuple(kernels), laws=laws)

@@ -70,7 +70,7 @@ function sizeOf(item) {
   return item.size;
 }
 
-const countOf = (box) => plural(box.within.length, "node") + (model.measured ? ` · ${percent(box.seconds)}` : "");
+const countOf = (box) => plural(box.within.length, "node") + (box.seconds ? ` · ${percent(box.seconds)}` : "");
 const percent = (seconds) => `${(100 * share(seconds)).toFixed(share(seconds) < 0.0995 ? 1 : 0)} %`;
 const titleOf = (node) => (node.name ? (node.shape === "op" ? `${node.op} → ${node.name}` : node.name.split("/").pop()) : node.op + (node.text && node.text.length < 14 ? ` ${node.text}` : ""));
 

@@ -1,7 +1,7 @@
 // Kernels: what each took, what it moved and computed, and how far that is from what the machine can do.
 
 const columns = [
-  { name: "kernel", value: (kernel) => kernel.number, said: (kernel) => make("span", {}, swatch(kernel), ` k${kernel.number} ${kernel.what}`, kernel.over ? ` over ${kernel.over}` : "") },
+  { name: "kernel", value: (kernel) => kernel.number, said: (kernel) => make("span", { title: called(kernel) }, swatch(kernel), ` k${kernel.number} ${called(kernel)}`) },
   { name: "time", value: (kernel) => kernel.seconds, said: (kernel) => seconds(kernel.seconds) },
   { name: "share", value: (kernel) => kernel.seconds, said: (kernel) => percent(kernel.seconds) },
   { name: "bytes", value: (kernel) => kernel.bytes, said: (kernel) => amount(kernel.bytes) },
@@ -10,6 +10,7 @@ const columns = [
 ];
 const sorting = { by: model.measured ? 1 : 0, up: !model.measured };
 const ratio = (kernel) => (kernel.seconds && kernel.limit ? kernel.seconds / kernel.limit : null);
+const called = (kernel) => kernel.what + (kernel.over ? ` over ${kernel.over}` : "");
 const times = (value) => (value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en"));
 const swatch = (kernel) => make("span", { class: `swatch hue${kernel.number % HUES}` });
 
@@ -60,7 +61,7 @@ function hull(keys) {
 
 function kernelFacts(kernel, node = null) {
   return make("div", {},
-    make("h3", {}, node ? kernelLink(kernel.number) : null, ` ${kernel.what}${kernel.over ? ` over ${kernel.over}` : ""}`),
+    make("h3", {}, node ? kernelLink(kernel.number) : null, ` ${called(kernel)}`),
     facts([
       ["time", kernel.seconds === null ? "" : seconds(kernel.seconds)],
       ["share", kernel.seconds === null ? "" : make("span", {}, percent(kernel.seconds), meter(share(kernel.seconds)))],

@@ -20,6 +20,7 @@ const model = (() => {
     hidden: false,
     quiet: false,
     root: false,
+    seconds: 0,
     statistics: null,
   }));
   for (const i of columns.hidden) nodes[i].hidden = true;
@@ -45,15 +46,14 @@ const model = (() => {
   }));
   for (const box of boxes) box.level = box.parent < 0 ? 0 : boxes[box.parent].level + 1;
 
-  const kernels = data.kernels.map(([what, over, seconds, bytes, flops, limit, members], number) => (
-    { number, what: say(what), over: say(over), seconds, bytes, flops, limit, nodes: members }));
+  const kernels = data.kernels.map(([what, over, seconds, bytes, flops, limit, members, work], number) => (
+    { number, what: say(what), over: say(over), seconds, bytes, flops, limit, nodes: members, work }));
   const total = kernels.reduce((sum, kernel) => sum + (kernel.seconds ?? 0), 0);
   const measured = kernels.some((kernel) => kernel.seconds !== null);
 
-  // The time of a kernel is shared equally by its nodes, as nobody can say which of them took how much.
+  // The time of a kernel is shared by its nodes as its work is.
+  for (const { nodes: members, seconds, work } of kernels) members.forEach((i, k) => { nodes[i].seconds += (seconds ?? 0) * work[k]; });
   for (const node of nodes) {
-    const kernel = kernels[node.kernel];
-    node.seconds = kernel?.seconds && kernel.nodes.includes(node.key) ? kernel.seconds / kernel.nodes.length : 0;
     if (node.hidden) continue;
     for (let b = node.box; b >= 0; b = boxes[b].parent) {
       boxes[b].within.push(node.key);

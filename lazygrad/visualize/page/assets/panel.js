@@ -77,7 +77,7 @@ function ofBox(box) {
     facts([
       ["part", box.part],
       ["nodes", box.within.length.toLocaleString("en")],
-      ["time", model.measured ? make("span", {}, `${seconds(box.seconds)}, ${percent(box.seconds)}`, meter(share(box.seconds))) : ""],
+      ["time", box.seconds ? make("span", {}, `${seconds(box.seconds)}, ${percent(box.seconds)}`, meter(share(box.seconds))) : ""],
       ["kernels", kernels.length ? make("span", { class: "links" }, some(kernels, 24, kernelLink)) : ""],
       ["in", box.parent > 0 ? link(-box.parent) : ""],
     ]),

@@ -10,12 +10,10 @@ function moved() {
   svg.style.setProperty("--far", `${round(10 / view.scale)}px`); // names of open boxes stay readable
 }
 
-// The room that the picture has: all of the stage but what the details cover.
+// The room that the picture has: on narrow screens the details cover some of the stage.
 function room() {
-  const { width, height } = svg.getBoundingClientRect(), details = byId("details");
-  if (details.hidden) return { width, height };
-  const cover = details.getBoundingClientRect();
-  return narrow.matches ? { width, height: height - cover.height } : { width: width - cover.width - 12, height };
+  const { width, height } = svg.getBoundingClientRect();
+  return { width, height: height - (narrow.matches ? byId("details").getBoundingClientRect().height : 0) };
 }
 
 // Zoom by a factor, keeping a point of the stage in its place; the middle, where none is said.
