@@ -21,12 +21,15 @@ def arrived(xp: Any, x: Array, going: Array, stuck: Array, t: Array, end: Array,
         LoopError: ``max_steps`` were tried before that.
         DataError: the steps had become too small before that.
     """
-    if not bool(stuck) and not bool(going):
-        return x
-    facts = [f"reached:  t = {float(t):.6g} of {float(end):.6g}", f"step:     {float(size):.3g}"]
-    if bool(stuck):
-        what = f"odeint cannot go on from t = {float(t):.6g}: its steps become too small to change t"
-        cure = "Look at f there: the solution may grow without bound or have a jump, or f gives NaN."
-        raise placed(DataError, what, facts, cure)
-    cure = "Give more max_steps or a larger rtol and atol; a stiff equation needs very many steps."
-    raise placed(LoopError, f"odeint has tried max_steps={max_steps:,} steps, and is not at the end", facts, cure)
+
+    def why(_: Any) -> Exception:
+        facts = [f"reached:  t = {float(t):.6g} of {float(end):.6g}", f"step:     {float(size):.3g}"]
+        if bool(stuck):
+            what = f"odeint cannot go on from t = {float(t):.6g}: its steps become too small to change t"
+            cure = "Look at f there: the solution may grow without bound or have a jump, or f gives NaN."
+            return placed(DataError, what, facts, cure)
+        what = f"odeint has tried max_steps={max_steps:,} steps, and is not at the end"
+        cure = "Give more max_steps or a larger rtol and atol; a stiff equation needs very many steps."
+        return placed(LoopError, what, facts, cure)
+
+    return xp.checked(x, xp.logical_or(stuck, going), why)

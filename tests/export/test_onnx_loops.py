@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx_open
+import onnx_run
 import pytest
 
 import lazygrad as lg
@@ -74,6 +75,9 @@ STEPS: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
     "the gradient of a loop": (lambda x: lg.grad(lg.sum(growing(x, 90)[1]), x), {"Loop"}),
     "the gradient of a loop of no turns": (
         lambda x: lg.grad(lg.sum(lg.square(growing(x + 1000, 90)[1])), x), {"Loop"}),
+    "a differential equation": (
+        lambda x: lg.odeint(lambda t, y: -y + lg.sin(t), x, np.linspace(0, 1, 5, dtype=np.float32), max_steps=9),
+        {"Loop", "If"}),
     "the gradient of a choice": (
         lambda x: lg.grad(lg.sum(lg.cond(lg.sum(x) > 0, lambda: x * 2, lambda: lg.tanh(x))), x), {"If"}),
     "the gradient of all of them": (lambda x: lg.grad(lg.sum(nested(x)[1]), x), {"Scan"}),
@@ -116,8 +120,6 @@ def test_a_scan_of_checkpoints_is_exported_for_the_size_that_it_is_cut_by(tmp_pa
     env = lg.VariableEnvironment(seed=0)
     (x,) = rows(np.random.default_rng(0), 11)
     model = onnx_open.written(env.compile(lambda ctx, x: f(x)), tmp_path, x, batch=None)
-    import onnx_run
-
     assert not onnx_run.apart([env.run(lambda ctx, x: f(x), x)], onnx_run.run_model(model, x))
 
 
@@ -131,6 +133,22 @@ def test_a_loop_with_variables_has_them_outside(tmp_path: Path) -> None:
 
     model = onnx_open.compare(env.compile(step), tmp_path, rows, lambda x: env.run(step, x))
     assert [one.name for one in model.graph.initializer].count("w") == 1
+
+
+def test_a_loop_that_takes_too_many_turns_fails_in_the_model_too(tmp_path: Path) -> None:
+    """As the step raises an error; one that takes as many as it may does not."""
+    env = lg.VariableEnvironment(seed=0)
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.while_loop(lambda c: lg.sum(c) < 8, lambda c: c * 2, x, max_steps=3)
+
+    ones = np.ones((1,), np.float32)
+    model = onnx_open.written(env.compile(step), tmp_path, ones)
+    assert not onnx_run.apart([env.run(step, ones)], onnx_run.run_model(model, ones))
+    with pytest.raises(lg.LoopError):
+        env.run(step, ones * 0.5)
+    with pytest.raises(Exception, match=r"out of (data )?bounds"):
+        onnx_run.run_model(model, ones * 0.5)
 
 
 def test_a_hook_in_a_loop_is_refused_with_its_line(tmp_path: Path) -> None:

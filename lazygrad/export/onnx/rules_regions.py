@@ -103,7 +103,17 @@ def _while(writer: Writer, node: Node, *operands: Value) -> Several:
     names = writer.node(
         "Loop", [limit, holds.name, *[x.name for x in first], writer.number(0, COUNT).name], carries + 1, body=made
     )
-    return tuple(_values(writer, names, [*body.gives, count.spec]))
+    found = _values(writer, names, [*body.gives, count.spec])
+    if most is not None:  # a turn that would be one too many is an error
+        still = _of_body(writer, condition, [*found[:-1], *operands[carries:asked]])[0]
+        found = [_unless(writer, still, x) for x in found]
+    return tuple(found)
+
+
+def _unless(writer: Writer, wrong: Value, x: Value) -> Value:
+    """``x``; a run fails where ``wrong`` holds, as there is no second one of it."""
+    alone = writer.made("Unsqueeze", x, writer.sizes([0]), shape=(1, *x.shape))
+    return writer.made("Gather", alone, wrong.astype(COUNT), shape=x.shape, dtype=x.dtype, axis=0)
 
 
 @rule(SCAN, SCAN_ACTING)
