@@ -253,7 +253,7 @@ def test_a_file_that_cannot_be_replaced_leaves_all_of_them_as_they_were(tmp_path
 
 def test_a_disk_that_is_full_leaves_all_of_them_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At whichever file it fails, new ones are gone and old ones are back."""
-    from lazygrad.export import c
+    from lazygrad.export import together
     from lazygrad.files.replacing import replace
 
     predict, x = network()
@@ -270,7 +270,7 @@ def test_a_disk_that_is_full_leaves_all_of_them_as_they_were(tmp_path: Path, mon
                     raise OSError(28, os.strerror(28))
                 replace(target, pieces)
 
-            monkeypatch.setattr(c, "replace", failing)
+            monkeypatch.setattr(together, "replace", failing)
             with pytest.raises(lg.SaveError, match="No space left on device"):
                 predict.export(tmp_path / name, x * 2, shared=False, weights="file")
             assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
