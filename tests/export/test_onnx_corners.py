@@ -19,8 +19,10 @@ ROWS = [case for case in CASES if case.kind == "elementwise" and 0 < len(case.do
 # How far floats may be from ours, each of its own size: where a formula cancels, what one instruction multiplies and
 # adds is rounded twice in ONNX.
 FAR = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-11}
-# Differences of functions of large numbers, and the far tail of gelu in float32.
-CANCELS = {"_digamma_less", "nn.gelu", "_gelu_gate"}
+NEAR = {"float16": 2e-7, "float32": 1e-30, "float64": 1e-30}  # of 0: three of the least numbers, or what becomes 0
+# Differences of functions of large numbers; the far tail of gelu in float32; and one in which a half overflows on the
+# way here, but not in a runtime that computes halves as float32.
+CANCELS = {"_digamma_less", "betaln", "_logistic_loss_slope", "nn.gelu", "_gelu_gate", "_cbrt_slope"}
 
 
 def values(dtype: str) -> Any:
@@ -55,9 +57,9 @@ def differing(case: Any, dtype: str) -> list[Any]:
         with np.errstate(all="ignore"):
             same = (a == b) | ((a != a) & (b != b))
             if a.dtype.kind == "f":
-                near = np.abs(a.astype(np.float64) - b) <= FAR[str(a.dtype)] * np.abs(a.astype(np.float64))
+                far, wide = FAR[str(a.dtype)], a.astype(np.float64)
+                near = np.abs(wide - b) <= far * np.abs(wide) + NEAR[str(a.dtype)]
                 same |= near & np.isfinite(a) & np.isfinite(b)
-                same |= (np.abs(a) < 1e-30) & (np.abs(b) < 1e-30)  # what runtimes make 0 of
         wrong += [tuple(x[k] for x in arrays) for k in np.flatnonzero(~np.broadcast_to(same, a.shape))]
     return wrong
 
