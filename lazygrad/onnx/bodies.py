@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from lazygrad.onnx.described import Body, Input, Node
+from lazygrad.onnx.described import Body, Input, Node, cleaned
 from lazygrad.onnx.package import DOMAINS, array_of, dtype_of, kind_of, package
 
 __all__ = ["Reader", "function_of", "has_function", "schema_of"]
@@ -22,6 +24,19 @@ def schema_of(onnx: Any, op: str, domain: str, opsets: dict[str, int]) -> Any:
         return onnx.defs.get_schema(op, opset, plain)
     except onnx.defs.SchemaError:
         return None
+
+
+def _scope(node: Any) -> str:
+    """The part of the model that a node is in, as its name says it, "/encoder/layer.0/MatMul".
+
+    PyTorch's newer exporter says it beside the name, as a list: "", "encoder", "encoder.layer.0", "matmul".
+    """
+    words = node.name.split("/")[:-1]
+    for entry in getattr(node, "metadata_props", ()):
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = re.findall(r"'([^']*)'", entry.value)[:-1]
+            words = [inner.removeprefix(f"{outer}.") if outer else inner for outer, inner in itertools.pairwise(scopes)]
+    return "/".join(cleaned(word) for word in words if word.strip())
 
 
 class Reader:
@@ -66,6 +81,7 @@ class Reader:
             opset,
             schema.since_version,
             node.SerializeToString(),
+            _scope(node),
         )
 
     def setting(self, value: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-__all__ = ["Body", "Input", "Model", "Node", "Value"]
+__all__ = ["Body", "Input", "Model", "Node", "Value", "cleaned"]
 
 # What a name stands for while a step is written: a tensor, an array that is known then, a list of these, or nothing.
 Value: TypeAlias = Any
@@ -24,11 +25,7 @@ class Node(NamedTuple):
     opset: int
     since: int  # the version in which the op came to mean what it means here
     proto: bytes
-
-    @property
-    def scope(self) -> str:
-        """The part of the model that it is in, from its name: "encoder/layer.0" of "/encoder/layer.0/MatMul"."""
-        return "/".join(word for word in self.name.split("/")[:-1] if word.strip())
+    scope: str = ""  # the part of the model that it is in, such as "encoder/layer.0"
 
     @property
     def bodies(self) -> list[Body]:
@@ -70,3 +67,8 @@ class Model(NamedTuple):
     opset: int
     producer: str
     file: str
+
+
+def cleaned(word: str) -> str:
+    """A word of a name that a variable, or a layer, can have."""
+    return re.sub(r"\s+", "_", "".join(c if c.isprintable() else "_" for c in word).strip())

@@ -26,7 +26,9 @@ def _evaluator(proto: bytes, domain: str, opset: int) -> Any:
     from onnx.reference import ReferenceEvaluator
 
     node = NodeProto.FromString(proto)
-    inputs, outputs = (list(dict.fromkeys(filter(None, names))) for names in (node.input, node.output))
+    for place, name in enumerate(node.input):
+        node.input[place] = name and f"operand {place}"
+    inputs, outputs = ([name for name in names if name] for names in (node.input, node.output))
     # A function, as of a node alone it takes the newest version, whatever it is told.
     opsets = [helper.make_opsetid(domain, opset)]
     return ReferenceEvaluator(helper.make_function("lazygrad", "known", inputs, outputs, [node], opsets))
@@ -38,8 +40,7 @@ def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...]:
     Raises:
         SpecError: they do not fit together.
     """
-    named = dict(zip(node.inputs, operands, strict=True))
-    named.pop("", None)
+    named = {f"operand {k}": operands[k] for k, name in enumerate(node.inputs) if name}
     try:
         with np.errstate(all="ignore"):
             found = _evaluator(node.proto, node.domain, node.opset).run(None, named, attributes={})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,8 @@ from lazygrad.graph.graph import current_graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.layers.base import Layer, Owner
-from lazygrad.onnx.described import Body, Input, Model
+from lazygrad.onnx.described import Body, Input, Model, cleaned
+from lazygrad.onnx.hoisting import hoisted
 from lazygrad.onnx.ops import table
 from lazygrad.onnx.walk import walk
 
@@ -33,14 +33,14 @@ class OnnxModel(Layer):
 
     def __init__(self, env: Owner, model: Model, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(env, name)
-        self.opset, self._model = model.opset, model
-        body = model.body
+        body = hoisted(model.body)
+        self.opset, self._model = model.opset, model._replace(body=body)
         self._inputs = [each for each in body.inputs if each.name not in body.arrays]
         self._names: dict[str, str] = {}  # by the names in the file those of the variables
         learned, kept = _weights(body)
         taken: set[str] = set()
         for weight in [*learned, *kept]:
-            self._names[weight] = _unique(_cleaned(weight), taken)
+            self._names[weight] = _unique(_path(weight), taken)
         for weight, ours in self._names.items():
             array = body.arrays[weight]
             fill = _Given(array)
@@ -194,12 +194,9 @@ def _nodes(body: Body) -> Iterator[Any]:
             yield from _nodes(inner)
 
 
-def _cleaned(name: str) -> str:
-    """A name that a variable can have."""
-    words = [
-        re.sub(r"\s+", "_", "".join(c if c.isprintable() else "_" for c in word).strip()) for word in name.split("/")
-    ]
-    return "/".join(word for word in words if word) or "weight"
+def _path(name: str) -> str:
+    """A name as that of a variable."""
+    return "/".join(filter(None, map(cleaned, name.split("/")))) or "weight"
 
 
 def _unique(name: str, taken: set[str]) -> str:

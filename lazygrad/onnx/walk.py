@@ -49,6 +49,9 @@ def _written(node: Node, path: str) -> Iterator[None]:
             error.args = (f"{error.args[0]}\n    It is of {node} in the model.", *error.args[1:])
             error.of_onnx = node.name  # type: ignore[attr-defined]
         raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as reason:
+        what = f"cannot import {node}: its settings and operands do not fit together"
+        raise SpecError(report(what, at=here(), cure=" ".join(str(reason).split())[:300])) from reason
     finally:
         author.layer = before
 

@@ -1,0 +1,37 @@
+"""Weights that stand in branches and loops, as weights of the model: there they can be trained and saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazygrad.onnx.described import Body, Node
+
+__all__ = ["hoisted"]
+
+
+def hoisted(body: Body) -> Body:
+    """The body, with the arrays of all bodies in it among its own, under names that say where they were."""
+    arrays = dict(body.arrays)
+    return body._replace(nodes=tuple(_node(node, {}, arrays) for node in body.nodes), arrays=arrays)
+
+
+def _node(node: Node, names: dict[str, str], arrays: dict[str, Any]) -> Node:
+    settings = {
+        key: _inner(value, f"{node.name}/{key}", names, arrays) if isinstance(value, Body) else value
+        for key, value in node.settings.items()
+    }
+    return node._replace(inputs=tuple(names.get(name, name) for name in node.inputs), settings=settings)
+
+
+def _inner(body: Body, place: str, names: dict[str, str], arrays: dict[str, Any]) -> Body:
+    own = {name: f"{place}/{name}" for name in body.arrays}
+    # Inputs and what is computed here hide what is so called outside.
+    hidden = {each.name for each in body.inputs} | {name for node in body.nodes for name in node.outputs}
+    seen = {name: new for name, new in names.items() if name not in hidden} | own
+    arrays |= {own[name]: array for name, array in body.arrays.items()}
+    return Body(
+        tuple(_node(node, seen, arrays) for node in body.nodes),
+        body.inputs,
+        tuple(output._replace(name=seen.get(output.name, output.name)) for output in body.outputs),
+        {},
+    )
