@@ -81,7 +81,9 @@ def gathered(writer: Writer, node: Node, x: Value, *indices: Value) -> Value:
     return xp.reshape(y, spec_of(node).shape)
 
 
-def _grid(writer: Writer, x: Value, pattern: Sequence[Any], indices: Sequence[Value]) -> tuple[list[int], Value, Any]:
+def _grid(
+    writer: Writer, x: Value, pattern: Sequence[Any], indices: Sequence[Value]
+) -> tuple[list[int], Value | None, Any]:
     """The axes that are written into by places, the places, and the order of the axes of values that they ask for.
 
     A slice of part of an axis becomes an array of its places, along an axis of its own behind those of the others.
@@ -105,7 +107,8 @@ def _grid(writer: Writer, x: Value, pattern: Sequence[Any], indices: Sequence[Va
         place = counted(writer, len(along)) * along.step + along.start
         columns[axis] = xp.reshape(place, (len(along), *(1,) * (len(apart) - 1 - k)))
     axes = sorted(columns)
-    return axes, _places(writer, [columns[a] for a in axes]), (joint, [a for a, _ in apart])
+    places = _places(writer, [columns[a] for a in axes]) if axes else None
+    return axes, places, (joint, [a for a, _ in apart])
 
 
 def _laid(writer: Writer, x: Value, values: Value, pattern: Sequence[Any], axes: list[int], laid: Any) -> Value:
@@ -144,9 +147,9 @@ def _back(x: Value, axes: Sequence[int]) -> Value:
 
 def _scattered(writer: Writer, x: Value, values: Value, indices: Sequence[Value], pattern: Any, how: str) -> Value:
     axes, places, laid = _grid(writer, x, pattern, indices)
-    if not axes:
-        return x + values if how == "add" else values
     values = _laid(writer, x, values, pattern, axes, laid)
+    if places is None:
+        return x + values if how == "add" else values
     first = _axes_first(x, axes)
     if how == "last":
         return _back(_last(writer, first, places, values, len(axes)), axes)
