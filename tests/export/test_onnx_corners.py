@@ -154,3 +154,16 @@ def test_a_label_that_there_is_not_fails_there_too() -> None:
     assert not onnx_run.apart([step(x, labels)], onnx_run.run_model(model, x, labels))
     with pytest.raises(Exception, match=r"(?i)out of|bounds|range"):
         onnx_run.run_model(model, x, np.array([0, 1, 2]))
+
+
+@pytest.mark.parametrize("function", [lg.nn.softmax, lg.nn.log_softmax, lg.logsumexp])
+def test_infinities_and_nan_in_softmax(function: Any) -> None:
+    """The largest that are infinite share it, also where all are −∞; beside NaN all is NaN."""
+    i = np.inf
+    x = np.array([[1, i, 2, i], [-i, -i, -i, -i], [0, -i, 0, 1], [N, 0, 1, i], [1, 2, N, 3], [1e30, 0, 0, 0]])
+    for dtype in (np.float32, np.float64):
+        step = lg.VariableEnvironment().compile(lambda ctx, x: function(x, axis=1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = step(x.astype(dtype))
+        assert onnx_run.apart([expected], onnx_run.run(step, x.astype(dtype))) == []

@@ -229,3 +229,12 @@ def test_a_convolution_is_one_node(tmp_path: Path) -> None:
     kinds = [node.op_type for node in model.graph.node]
     assert [kinds.count(kind) for kind in ("Conv", "ConvTranspose", "Gather", "MatMul", "Pad")] == [1, 1, 0, 0, 0]
     assert not onnx_run.apart([compiled(x, w)], onnx_run.run_model(model, x, w))
+
+
+def test_softmax_is_one_node_behind_the_largest_that_is_taken_away(tmp_path: Path) -> None:
+    """And its logarithm is another; the outputs are the nodes' own."""
+    x = np.array([[1, 2, 3], [0, 0, 1]], np.float32)
+    step = lg.VariableEnvironment().compile(lambda ctx, x: [lg.nn.softmax(x), lg.nn.log_softmax(x + 1)])
+    (file,) = step.export(tmp_path / "model.onnx", x)
+    kinds = [node.op_type for node in onnx.load(file).graph.node]
+    assert [kinds.count(kind) for kind in ("Softmax", "LogSoftmax", "Exp", "Log", "Identity")] == [1, 1, 0, 0, 0]

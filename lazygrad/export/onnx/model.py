@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,12 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
         given[i] = Value(writer, writer.constant(array, said.get(i, "constant")), plan.spec(i))
     values = write_graph(writer, plan.graph, given)
     infos = []
+    asked = Counter(value.name for i in plan.values if isinstance(value := values[i], Value))
     for name, i in zip(outputs, plan.values, strict=True):
         value = values[i]
         assert isinstance(value, Value)
-        writer.node("Identity", [value.name], [name])
+        if asked[value.name] > 1 or not _end(writer.nodes, value.name, name):
+            writer.node("Identity", [value.name], [name])
         infos.append(helper.make_tensor_value_info(name, code_of(value.dtype), list(plan.spec(i).shape)))
     nodes = _needed(writer.nodes, outputs)
     read = {name for node in nodes for name in node.input} | _inner(nodes)
@@ -121,11 +124,21 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
     graph = helper.make_graph(nodes, _named(source.name), inputs, infos, arrays)
     return helper.make_model(
         graph,
+        doc_string=f"The step {source.name}, written by lazygrad. A node says the line that it comes from.",
         producer_name="lazygrad",
         producer_version=_version(),
         opset_imports=[helper.make_opsetid("", opset)],
         ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
     )
+
+
+def _end(nodes: list[Any], name: str, output: str) -> bool:
+    """Let a node give an output of the model, if nothing else reads what it gives."""
+    made = next((node for node in nodes if list(node.output) == [name]), None)
+    if made is None or name in _inner(nodes) or any(name in node.input for node in nodes):
+        return False
+    made.output[0] = output
+    return True
 
 
 def _needed(nodes: list[Any], outputs: list[str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Several nodes that are one operator of ONNX: convolution, which is a product of windows here, and gelu.
+"""Several nodes that are one operator of ONNX: convolution, which is a product of windows here, gelu and softmax.
 
 A pattern is looked for at its last node. The nodes before it have been written already; where nothing else reads them
 they are left out in the end.
@@ -16,9 +16,12 @@ from lazygrad.export.onnx.rules import Several, spec_of
 from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.nn.windows import _fold, _windows
-from lazygrad.ops.arithmetic import multiply
+from lazygrad.ops.arithmetic import multiply, subtract
+from lazygrad.ops.elementary import _apart, exp, log
 from lazygrad.ops.movement import _pad, permute_dims, reshape
+from lazygrad.ops.passing import stop_gradient
 from lazygrad.ops.products import _matmul
+from lazygrad.ops.reduction import max, sum
 from lazygrad.ops.special import ndtr
 
 __all__ = ["pattern"]
@@ -173,10 +176,50 @@ def _gelu(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | N
     return None
 
 
+def _less_largest(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """x less its largest element. Beside NaN all that softmax makes of it is NaN, be the largest what it is."""
+    held = _before(graph, node, stop_gradient, 1)
+    largest = _before(graph, node, max, 1) if held is None else _before(graph, held, max)
+    if largest is None or largest.inputs[0] != node.inputs[0] or not largest.params["keepdims"]:
+        return None
+    x, xp = _value(values, node.inputs[0]), writer.xp
+    if x.dtype not in (np.float32, np.float64):
+        return None
+    top = xp.reduced("ReduceMax", x, largest.params["axis"], True)
+    return xp.where(xp.equal(x, top), 0, x - top)
+
+
+def _logarithm(graph: Graph, node: Node) -> tuple[int, int] | None:
+    """The operand and the axis of a logarithm of softmax: c − log Σ eᶜ."""
+    logarithm = _before(graph, node, log, 1) if node.of(subtract) else None
+    total = None if logarithm is None else _before(graph, logarithm, sum, keepdims=True)
+    exponential = None if total is None else _before(graph, total, exp)
+    if total is None or exponential is None or exponential.inputs[0] != node.inputs[0]:
+        return None
+    axes = total.params["axis"]
+    known = len(axes) == 1 and spec_of(node).dtype in (np.float32, np.float64)
+    return (node.inputs[0], axes[0]) if known else None
+
+
+def _log_softmax(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """LogSoftmax."""
+    found = _logarithm(graph, node)
+    return None if found is None else writer.made("LogSoftmax", _value(values, found[0]), axis=found[1])
+
+
+def _softmax(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """Softmax."""
+    found = _logarithm(graph, graph.nodes[node.inputs[0]])
+    return None if found is None else writer.made("Softmax", _value(values, found[0]), axis=found[1])
+
+
 _AT: dict[Any, Callable[..., Value | None]] = {
     reshape: _convolved,
     _matmul: _convolved_flat,
     permute_dims: _convolved_together,
     _fold: _laid_back,
     multiply: _gelu,
+    _apart: _less_largest,
+    subtract: _log_softmax,
+    exp: _softmax,
 }
