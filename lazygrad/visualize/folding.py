@@ -109,6 +109,8 @@ class _Folding:
     def _items(self, members: Sequence[int], depth: int, free: set[int]) -> list[Branch | int]:
         """The members as boxes of the keys at a depth."""
         cut = self._is_cut(members, depth)
+        if not cut and not free and all(len(self.routes[i]) <= depth for i in members):
+            return [*members]
 
         def key(i: int) -> Key:
             route = self.routes[i]

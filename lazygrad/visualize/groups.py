@@ -32,8 +32,9 @@ class Groups:
         self.keys: list[Any] = []
         self.nodes: list[list[int]] = []
         self.of: dict[int, int] = {}
-        self._below: list[int] = []  # as bits, the groups that each depends on
-        self._above: list[int] = []  # and those that depend on it
+        self._reads: list[set[int]] = []  # the groups that each reads
+        self._below: list[int] = []  # as bits, those that it depends on
+        self._needed = 0  # and those that any depends on
         latest: dict[Hashable, int] = {}
         for i in members:
             reads = {self.of[j] for j in inputs[i] if j in self.of}
@@ -48,8 +49,8 @@ class Groups:
         """The number of a new group, without nodes."""
         self.keys.append(key)
         self.nodes.append([])
+        self._reads.append(set())
         self._below.append(0)
-        self._above.append(0)
         return len(self.keys) - 1
 
     def join(self, i: int, group: int) -> None:
@@ -63,39 +64,37 @@ class Groups:
 
     def depend(self, group: int, others: set[int]) -> None:
         """A group reads what others compute."""
+        others = others - {group} - self._reads[group]
+        self._reads[group] |= others
         new = 0
-        for other in others - {group}:
+        for other in others:
             new |= self._below[other] | 1 << other
         new &= ~self._below[group]
         if not new:
             return
-        after = self._above[group] | 1 << group
-        for k in _bits(after):
-            self._below[k] |= new
-        for k in _bits(new):
-            self._above[k] |= after
+        self._below[group] |= new
+        self._needed |= new
+        if self._needed >> group & 1:  # which is rare: most groups are complete when they are read
+            for k, below in enumerate(self._below):
+                if below >> group & 1:
+                    self._below[k] |= new
 
     def ordered(self) -> list[int]:
         """The groups, each behind those that it depends on, and otherwise as they were begun."""
-        left = [below.bit_count() for below in self._below]
-        ready = [(min(self.nodes[k], default=0), k) for k, count in enumerate(left) if not count]
+        first = [min(nodes, default=0) for nodes in self.nodes]
+        left = [len(reads) for reads in self._reads]
+        readers: list[list[int]] = [[] for _ in left]
+        for k, reads in enumerate(self._reads):
+            for other in reads:
+                readers[other].append(k)
+        ready = [(first[k], k) for k, count in enumerate(left) if not count]
         heapq.heapify(ready)
         found = []
         while ready:
             _, k = heapq.heappop(ready)
             found.append(k)
-            for other in _bits(self._above[k]):
+            for other in readers[k]:
                 left[other] -= 1
                 if not left[other]:
-                    heapq.heappush(ready, (min(self.nodes[other], default=0), other))
+                    heapq.heappush(ready, (first[other], other))
         return found
-
-
-def _bits(number: int) -> list[int]:
-    """The places of the ones of a number."""
-    found = []
-    while number:
-        low = number & -number
-        found.append(low.bit_length() - 1)
-        number ^= low
-    return found

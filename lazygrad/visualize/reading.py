@@ -93,7 +93,7 @@ class _Reading:
         boxes: dict[int, int] = {}
         if is_whole:
             self.boxes.append(Box("", -1, "forward", "root"))
-        self._boxes(graph, tree, parent, boxes)
+        self._boxes(graph, tree, parent, boxes, _forward_users(graph))
         home = self._homes(graph, hidden, boxes, parent)
         for i, (node, origin) in enumerate(zip(graph.nodes, graph.origins, strict=True)):
             named = node.params["name"] if node.op in (variable, placeholder, assign) else names.get(i, "")
@@ -120,14 +120,16 @@ class _Reading:
         for i, node in enumerate(graph.nodes):
             self._bodies(graph, i, node, start, home[i])
 
-    def _boxes(self, graph: Graph, branch: Branch, number: int, boxes: dict[int, int]) -> None:
+    def _boxes(
+        self, graph: Graph, branch: Branch, number: int, boxes: dict[int, int], users: Sequence[Sequence[int]]
+    ) -> None:
         """Add the boxes in a branch, whose own number is known, and say where each node lies."""
         for one in branch.items:
             if isinstance(one, Branch):
                 inner = len(self.boxes)
-                note = _note(graph, one, self._kind(graph, one))
+                note = _note(graph, one, self._kind(graph, one), users)
                 self.boxes.append(Box(one.name, number, one.part, one.kind, note))
-                self._boxes(graph, one, inner, boxes)
+                self._boxes(graph, one, inner, boxes, users)
             else:
                 boxes[one] = number
 
@@ -169,7 +171,16 @@ class _Reading:
             self.read(body.graph, body.outputs, body_inputs(node, body), box, graph.origins[i].layer)
 
 
-def _note(graph: Graph, branch: Branch, kind: str) -> str:
+def _forward_users(graph: Graph) -> list[list[int]]:
+    """For each node those of the forward part that read it."""
+    users: list[list[int]] = [[] for _ in graph.nodes]
+    for i, node in enumerate(graph.nodes):
+        for j in node.inputs if graph.origins[i].part == "forward" else ():
+            users[j].append(i)
+    return users
+
+
+def _note(graph: Graph, branch: Branch, kind: str, users: Sequence[Sequence[int]]) -> str:
     """What goes in and what comes out."""
     if branch.kind == "run":
         count = sum(isinstance(one, Branch) for one in branch.items)
@@ -182,13 +193,11 @@ def _note(graph: Graph, branch: Branch, kind: str) -> str:
     members = set(branch.nodes())
     outside = [j for i in sorted(members) for j in graph.nodes[i].inputs if j not in members]
     given = next((j for j in outside if graph.nodes[j].inputs or graph.nodes[j].of(placeholder)), None)
-    read = {
-        j
-        for i, node in enumerate(graph.nodes)
-        if i not in members and graph.origins[i].part == "forward"
-        for j in node.inputs
-    }
-    made = [i for i in members if (i in read or i in graph.roots) and graph.nodes[i].inputs] or [max(members)]
+    made = [
+        i
+        for i in members
+        if graph.nodes[i].inputs and (i in graph.roots or any(user not in members for user in users[i]))
+    ] or [max(members)]
     arrow = f"{specs_of(graph.nodes[given])} → " if given is not None else ""
     words = f"{arrow}{specs_of(graph.nodes[max(made)])}"
     return f"{kind}, {words}" if kind else words
