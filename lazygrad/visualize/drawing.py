@@ -116,7 +116,8 @@ class _Drawing:
             f'labeljust=l style="rounded{",dashed" if box.kind == "loop" else ""}" color="{line}" fontsize=11 margin=8'
         )
         rows = [f"<I>{escaped(box.name)}</I>", *([pale(box.note)] if box.note else [])]
-        self.dot.body.append(f"\tsubgraph cluster_{k} {{\n\t\tlabel={label(rows)} {style}\n")
+        told = "".join(f'{row}<BR ALIGN="LEFT"/>' for row in rows)
+        self.dot.body.append(f"\tsubgraph cluster_{k} {{\n\t\tlabel=<{told}> {style}\n")
         self._inside(k)
         self.dot.body.append("\t}\n")
 

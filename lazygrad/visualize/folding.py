@@ -168,14 +168,13 @@ class _Folding:
         return Branch(name, kind, part, tuple(self._short(items) if has_boxes else items))
 
     def _named(self, nodes: Sequence[int], line: Key) -> str:
-        """A line by what it assigns, by its op, or by its text; within a layer by its ops."""
+        """A line by what it assigns, its op, or its text; within a layer, or where there is no text, by its ops."""
         own = [i for i in nodes if self._line(i) == line and i not in self.free]
         origins = [self.graph.origins[i] for i in own]
         ops = list(dict.fromkeys(self.graph.nodes[i].op.name.removeprefix("_") for i in own))
-        if origins[0].layer or line[2] == "<lambda>":  # several of them may stand on a line
-            name = ", ".join(ops)
-        else:
-            name = line_name(origins) or (ops[0] if len(ops) == 1 else origins[0].text)
+        name = ", ".join(ops)
+        if not origins[0].layer and line[2] != "<lambda>":  # of which several may stand on a line
+            name = line_name(origins) or (name if len(ops) == 1 else origins[0].text) or name
         return name if len(name) <= WIDE else name[: WIDE - 1].rstrip(" ,") + "…"
 
     def _short(self, items: Sequence[Branch | int]) -> list[Branch | int]:

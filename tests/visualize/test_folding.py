@@ -217,6 +217,28 @@ def test_a_gradient_within_the_loss_is_a_part_of_its_own() -> None:
     assert ["gradient", "gradient", "loss", "penalised", "update", "x"] == top(picture)
 
 
+def test_a_line_without_text_or_name_is_called_by_its_ops() -> None:
+    """As in programs that are typed in, and in functions without a name."""
+    namespace: dict[str, Any] = {"lg": lg}
+    exec("def step(ctx, x):\n    return lg.log(lg.exp(x) + lg.sin(x))", namespace)
+    env = lg.VariableEnvironment(seed=0)
+    assert ["exp, sin, add, log", "x"] == top(pictured(env.trace(namespace["step"], np.ones(2))))
+    assert ["exp, sin, add", "x"] == top(pictured(env.trace(lambda ctx, x: lg.exp(x) + lg.sin(x), np.ones(2))))
+
+
+def test_a_name_is_that_of_the_last_node_of_a_call_of_many_layers() -> None:
+    """And not of the last of each layer."""
+    env = lg.VariableEnvironment(seed=0)
+    net = lg.nn.Sequential(lg.nn.Linear(env, 2, 3), lg.nn.relu, lg.nn.Linear(env, 3, 1))
+
+    def step(ctx: Any, x: Any) -> Any:
+        logits = net(x)
+        return lg.exp(logits)
+
+    found = pictured(env.trace(step, np.ones((4, 2), "float32")))
+    assert [("add", "float32[4, 1]")] == [(node.op, node.spec) for node in found.nodes if node.name == "logits"]
+
+
 def test_an_empty_graph_is_an_empty_root() -> None:
     """Nothing is in it, and nothing fails."""
     picture = pictured(Graph())
