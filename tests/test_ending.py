@@ -136,6 +136,28 @@ def test_a_process_that_is_interrupted_while_it_waits_dies_of_the_interrupt(afte
     assert seconds < QUICK + 2 * SLACK
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("call", ["time.sleep(9)", "fast.wait()"])
+def test_a_process_that_is_interrupted_while_it_imports_beside_dies_of_the_interrupt(call: str) -> None:
+    """CPython forgets the interrupt, as what is imported runs text; the end of the process lets it remember."""
+    text = f"""
+import importlib.abc
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "lazygrad.engine.cpu.making":
+            print("compiling", flush=True)
+            time.sleep(0.5)
+sys.meta_path.insert(0, Slow())
+fast(x)
+{call}
+"""
+    process = compiling(text)
+    process.send_signal(signal.SIGINT)
+    status, said, _ = ended(process)
+    assert -signal.SIGINT == status
+    assert 1 == said.count("KeyboardInterrupt")
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are listed in /proc")
 def test_a_killed_process_leaves_no_compiler_behind() -> None:
     """It sees that nobody is there any more, whatever LLVM is doing."""

@@ -239,13 +239,13 @@ def test_the_thread_beside_imports_nothing_but_while_forks_wait() -> None:
     """A fork would leave the lock of a module that is being imported locked for ever."""
     text = """
 import builtins
-from lazygrad.engine import background
+from lazygrad.engine import forks
 plain, found, guarded = builtins.__import__, [], []
 def noticed(name, globals=None, locals=None, fromlist=(), level=0):
     before = len(sys.modules)
     module = plain(name, globals, locals, fromlist, level)
     if threading.current_thread().name == "lazygrad compiler" and len(sys.modules) != before:
-        (guarded if background._imports._is_owned() else found).append(name)
+        (guarded if forks._imports._is_owned() else found).append(name)
     return module
 builtins.__import__ = noticed
 env = environment()
@@ -279,6 +279,39 @@ fast(x)
 begun.wait()
 pid = os.fork()
 assert slow
+fast.wait()
+assert fast.is_native
+if pid == 0:
+    os._exit(0)
+waited(pid)
+print("well")
+"""
+    assert "well\n" == forked(1, text)
+
+
+def test_a_fork_that_waits_for_imports_waits_for_llvm_too() -> None:
+    """LLVM's lock is that of a module which is imported only while the fork waits; the thread goes on at once."""
+    text = """
+import importlib.abc
+import llvmlite.binding
+begun, plain, lasts = threading.Event(), llvmlite.binding.initialize_native_target, []
+def slow():
+    time.sleep(0.3)
+    plain()
+llvmlite.binding.initialize_native_target = slow
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "lazygrad.engine.cpu.cache_folder":
+            begun.set()
+            time.sleep(0.3)
+sys.meta_path.insert(0, Slow())
+fast = environment().compile(step)
+fast(x)
+begun.wait()
+pid = os.fork()
+if pid == 0:
+    import signal
+    signal.alarm(20)  # in place of waiting for ever
 fast.wait()
 assert fast.is_native
 if pid == 0:

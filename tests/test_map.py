@@ -17,7 +17,7 @@ MAP = (HOUSE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STEADY = 5  # files of lazygrad that a call visits when all is in place
 # And before: the first run of a step, and a call of a compiled step with arrays of another shape. Every op, layer and
 # pass that a step uses has a file of its own; docs/decisions/0026-rooms.md says which are left, and why.
-FIRST, SHAPE = 47, 99
+FIRST, SHAPE = 47, 100
 
 # A training step, run twice, compiled, and called when all is in place; the files of the package whose functions are
 # called, in any thread. In a process of its own: what has been made once is not made again.

@@ -1,7 +1,7 @@
 """Work that is done beside the program: a thread that makes native code while NumPy runs the plan.
 
-Nothing waits for it: not the end of the process, nor a fork, unless the thread is importing. A forked process has no
-such thread; what its parent had begun is not begun there, and is done when somebody asks for it.
+Nothing waits for it: not the end of the process, nor a fork, unless the thread is importing (``forks.py``). A forked
+process has no such thread; what its parent had begun is not begun there, and is done when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Cancelled", "Job", "end_imports", "importing", "submit"]
+from lazygrad.engine.forks import end_imports, remember
 
-PATIENCE = 10.0  # seconds that a fork waits for an import; far more than any takes
+__all__ = ["Cancelled", "Job", "submit"]
 
 
 class Cancelled(Exception):
@@ -167,42 +167,10 @@ def _renew() -> None:
 def _end() -> None:
     with contextlib.suppress(KeyboardInterrupt):  # which is for a program that goes on
         _thread.leave()
-
-
-# A fork leaves the lock of a module that another thread imports locked for ever, so it waits for such an import.
-_imports = threading.RLock()  # a handler of a signal may fork in the middle of an import
-_are_held = False  # by a fork
-
-
-@contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """Modules may be imported in here, by a thread beside the program."""
-    with _imports:
-        yield
-
-
-def end_imports() -> None:
-    """Wait until nothing is imported beside the program, at most :data:`PATIENCE` seconds."""
-    if _imports.acquire(timeout=PATIENCE):
-        _imports.release()
-
-
-def _wait_for_imports() -> None:
-    global _are_held
-    _are_held = _imports.acquire(timeout=PATIENCE)
-
-
-def _go_on() -> None:
-    if _are_held:
-        _imports.release()
-
-
-def _forked() -> None:
-    global _imports
-    _imports = threading.RLock()
-    _renew()
+        end_imports()
+    remember()
 
 
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on, after_in_child=_forked)
+    os.register_at_fork(after_in_child=_renew)

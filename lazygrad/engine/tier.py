@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lazygrad import settings
 from lazygrad.backends.base import Backend, Device
-from lazygrad.engine.background import Cancelled, Job, end_imports, importing, submit
+from lazygrad.engine.background import Cancelled, Job, submit
 from lazygrad.engine.cpu.meter import Meter
+from lazygrad.engine.forks import await_from_now_on, importing
 from lazygrad.engine.progress import Progress
 from lazygrad.engine.refused import Overtaken
 from lazygrad.errors import BackendError, DefinitionError, report
@@ -103,16 +104,13 @@ class Tier:
             except KeyboardInterrupt:
                 self.give_up()
                 self._is_asked = False
-                # If no one catches it the process is to die of the interrupt. CPython forgets that when text is run, by
-                # any thread, as the definition of a named tuple does (run_eval_code_obj in Python/pythonrun.c).
-                end_imports()
                 raise
 
     def begin(self) -> None:
         """Begin with what was asked for, beside the program; it does not fail."""
         plan = self._wanted
         if plan is not None:
-            self._import()
+            await_from_now_on()
             self._job = submit(lambda job: self._make(job, plan))
             self._wanted = None
 
@@ -135,21 +133,6 @@ class Tier:
 
         return watched
 
-    def _import(self) -> None:
-        """Import what compiles, after the first run, in the thread that made it.
-
-        Another thread would run text and hold locks of modules, beside a program that may end or fork.
-        """
-        if self.backend.name != "numpy":
-            from lazygrad.engine.cuda import making as device  # noqa: F401
-
-            return
-        from lazygrad.engine.cpu import cache_folder, llvm_process
-
-        if cache_folder.is_empty():
-            llvm_process.start()  # while the rest is imported
-        from lazygrad.engine.cpu import making  # noqa: F401
-
     def wait(self) -> None:
         """Return when native code is in place, or cannot be had."""
         self.begin()
@@ -170,17 +153,23 @@ class Tier:
         return Progress(0, 0, 0, None) if self._meter is None else self._meter.progress()
 
     def _make(self, job: Job, plan: Plan) -> Made:
-        """The object code of the plan, in the thread beside the program; :meth:`_import` came before."""
+        """The object code of the plan, in the thread beside the program, which imports what compiles."""
         assert self._meter is not None
         if self.backend.name != "numpy":
-            from lazygrad.engine.cuda import making as device
-
+            with importing():
+                from lazygrad.engine.cuda import making as device
+            job.check()
             synchronous = self.synchronous or self.checked
             return device.made(plan, self._meter, job.check, cast(Device, self.backend), synchronous)
-        from lazygrad.engine.cpu import making
+        with importing():
+            from lazygrad.engine.cpu import cache_folder, llvm_process
 
-        with importing():  # of SciPy, for plans that decompose matrices
+            if cache_folder.is_empty():
+                llvm_process.start()  # while the rest is imported
+            from lazygrad.engine.cpu import making
+
             making.prepare(plan)
+        job.check()
         job.leave = making.stop
         return making.made(plan, self._meter, job.check)
 

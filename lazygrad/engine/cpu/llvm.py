@@ -13,14 +13,13 @@ import contextlib
 import ctypes
 import functools
 import itertools
-import os
 import struct
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from lazygrad.engine import forks
 from lazygrad.engine.cpu.worker import emitted, target_machine
 
 try:
@@ -49,9 +48,8 @@ PIPELINE = 1  # another number whenever the same text is compiled in another way
 
 _OLDEST = (0, 45)
 
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+_lock = forks.llvm
+forks.await_from_now_on()
 
 
 def locked() -> contextlib.AbstractContextManager[Any]:

@@ -1,7 +1,7 @@
 """Plan -> object code: what the thread beside the program does.
 
-Whoever asks for it imports this first; the thread imports nothing but SciPy, while forks wait. As they wait for nothing
-else, and because the plan's own kernels may do anything, the thread computes nothing: what is done with object code in
+The thread imports this, and SciPy, while forks wait. As they wait for nothing else, and because the plan's own kernels
+may do anything, the thread computes nothing: what is done with object code in
 this process (:class:`~lazygrad.engine.cpu.binding.Loaded`) is done by the thread that runs the step.
 """
 
