@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable
 from typing import Any, overload
 
 from lazygrad.define import opaque
 from lazygrad.define.kinds import tensors
 from lazygrad.derivative.gradient import differentiable, gathered, grad, jvp, tensors_of
+from lazygrad.derivative.rows import check_rows, jacobians_of_rows
 from lazygrad.errors import GradientError, report
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import kept
@@ -23,27 +25,38 @@ __all__ = ["custom_gradient", "hessian", "hessian_vector_product", "jacobian", "
 
 
 @overload
-def jacobian(y: Tensor, x: Tensor | Variable) -> Tensor: ...
+def jacobian(y: Tensor, x: Tensor | Variable, *, batched: bool = False) -> Tensor: ...
 @overload
-def jacobian(y: Any, x: Any) -> Any: ...
-def jacobian(y: Any, x: Any) -> Any:
-    """All first derivatives: shape ``y.shape + x.shape``.
+def jacobian(y: Any, x: Any, *, batched: bool = False) -> Any: ...
+def jacobian(y: Any, x: Any, *, batched: bool = False) -> Any:
+    """All first derivatives: shape ``y.shape + x.shape``; ``batched``, of each row: ``y.shape + x.shape[1:]``.
 
-    One reverse pass an element of ``y``, or one forward pass an element of ``x`` where those are fewer.
+    One reverse pass an element of ``y``, or one forward pass an element of ``x`` where those are fewer. ``batched``, as
+    many passes as a row of ``y``, or of ``x``, has elements, each for all rows at once.
 
     Args:
         y: a tensor, or several in tuples, lists and dicts, in any nesting.
         x: a tensor or a variable, or several likewise, such as ``network.variables``.
+        batched: whether the first axis of every y and x is that of the examples, and row i of y depends on row i of x
+            alone. Then ``found[i]`` is the Jacobian of ``y[i]`` for ``x[i]``. Where rows depend on others, as behind
+            ``BatchNorm`` while it trains, it is none: derivatives of several rows are added up.
 
     Returns:
         The Jacobian; of several they are nested as ``y`` are, and in place of each y as ``x`` are.
+
+    Raises:
+        GradientError: something is not differentiable.
+        SpecError: ``batched``, and there are not as many rows of one as of the others.
     """
     y, x = gathered(y), gathered(x)
     y_list = tensors_of("y", y)
     x_list = tensors_of("x", x, y_list)
     differentiable("the value", y_list)
     differentiable("with respect to", x_list)
-    return rebuilt(y, [rebuilt(x, _jacobians(one, x_list)) for one in y_list])
+    if batched:
+        check_rows("the jacobian", y_list, x_list)
+    made = jacobians_of_rows if batched else _jacobians
+    return rebuilt(y, [rebuilt(x, made(one, x_list)) for one in y_list])
 
 
 def _jacobians(y: Tensor, xs: list[Tensor]) -> list[Tensor]:
@@ -70,24 +83,34 @@ def _forward(y: Tensor, x: Tensor) -> Tensor:
 
 
 @overload
-def hessian(y: Tensor, x: Tensor | Variable) -> Tensor: ...
+def hessian(y: Tensor, x: Tensor | Variable, *, batched: bool = False) -> Tensor: ...
 @overload
-def hessian(y: Tensor, x: Any) -> Any: ...
-def hessian(y: Tensor, x: Any) -> Any:
+def hessian(y: Tensor, x: Any, *, batched: bool = False) -> Any: ...
+def hessian(y: Tensor, x: Any, *, batched: bool = False) -> Any:
     """All second derivatives of the scalar ``y``: shape ``x.shape + x.shape``.
 
+    ``batched``, those of each row, as for :func:`jacobian`: shape ``x.shape + x.shape[1:]``.
+
     Args:
-        y: a tensor of one number.
+        y: a tensor of one number; ``batched``, of one a row.
         x: a tensor or a variable, or several in tuples, lists and dicts, in any nesting. The derivatives for each
             two of them are then nested as ``x`` are, and in place of each x so again.
+        batched: whether the first axis of y and of every x is that of the examples, and row i of y depends on row i of
+            x alone.
 
     Raises:
-        GradientError: ``y`` is not a single number.
+        GradientError: ``y`` is not a single number, or not one a row.
+        SpecError: ``batched``, and there are not as many rows of one as of the others.
     """
-    if isinstance(y, Tensor) and y.size != 1:
-        raise GradientError(report(f"cannot take the hessian of {y.spec}", at=here(), cure="Take it of one number."))
     x = gathered(x)
-    return jacobian(grad(y, x), x)
+    if batched and isinstance(y, Tensor):
+        check_rows("the hessian", [y], tensors_of("x", x, [y]))
+        if math.prod(y.shape[1:]) != 1:
+            what = f"cannot take the hessian of each row of {y.spec}"
+            raise GradientError(report(what, at=here(), cure="Take it of one number a row."))
+    elif isinstance(y, Tensor) and y.size != 1:
+        raise GradientError(report(f"cannot take the hessian of {y.spec}", at=here(), cure="Take it of one number."))
+    return jacobian(grad(y, x), x, batched=batched)
 
 
 def hessian_vector_product(y: Tensor, xs: Any, vs: Any) -> Any:
