@@ -12,6 +12,7 @@ derivative, so there are derivatives of any order. Arrays are (N, T, L); ``ways`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from lazygrad.ops.movement import concat, stack
 from lazygrad.ops.padding import pad
 from lazygrad.ops.source import full_like
 
-__all__: list[str] = []
+__all__ = ["combined", "likelier", "part"]
 
 
 def _shifted(xp: Any, x: Array, count: int, fill: float) -> Any:
@@ -35,9 +36,26 @@ def _shifted(xp: Any, x: Array, count: int, fill: float) -> Any:
     return moved
 
 
-def _part(xp: Any, weights: Array, x: Array) -> Any:
+def part(xp: Any, weights: Array, x: Array) -> Any:
     """w·x, which is 0 where x is, whatever the weight: what a mask leaves out says nothing, and may be NaN."""
     return xp.where(xp.equal(x, 0), 0, weights * x)
+
+
+# What one time makes of the time before, of which the states s, s − 1 and s − 2 are given.
+
+
+def likelier(xp: Any, before: Sequence[Array], ways: Sequence[Array], said: Array) -> Any:
+    """said(s) + log Σₖ exp(α(s − k) + waysₖ(s))."""
+    total = before[0]
+    for moved, way in zip(before[1:], ways, strict=True):
+        total = xp.logaddexp(total, moved + way)
+    return total + said
+
+
+def combined(xp: Any, before: Sequence[Array], weights: Sequence[Array], u: Array) -> Any:
+    """u(s) + Σₖ wₖ(s)·μ(s − k)."""
+    stay, one, two = (part(xp, w, moved) for w, moved in zip(weights, before, strict=True))
+    return u + (stay + one + two)
 
 
 @opaque(shape=lambda said, ways: said, vjp=(lambda g, y, said, ways: _backward(g, _weights(y, ways)), flat))
@@ -47,10 +65,8 @@ def _recursion(xp: Any, said: Array, ways: Array) -> Any:
     last = xp.full_like(said[:, 0], -np.inf)
     last[:, 0] = 0
     for time in range(said.shape[1]):
-        total = last
-        for k in (1, 2):
-            total = xp.logaddexp(total, _shifted(xp, last, k, -np.inf) + ways[k - 1, :, time])
-        last = found[:, time] = total + said[:, time]
+        before = [_shifted(xp, last, k, -np.inf) for k in range(3)]
+        last = found[:, time] = likelier(xp, before, ways[:, :, time], said[:, time])
     return found
 
 
@@ -63,8 +79,8 @@ def _forward(xp: Any, u: Array, weights: Array) -> Any:
     found = xp.empty_like(u)
     last = xp.zeros_like(u[:, 0])
     for time in range(u.shape[1]):
-        moved = [_part(xp, weights[k, :, time], _shifted(xp, last, k, 0)) for k in range(3)]
-        last = found[:, time] = u[:, time] + (moved[0] + moved[1] + moved[2])
+        before = [_shifted(xp, last, k, 0) for k in range(3)]
+        last = found[:, time] = combined(xp, before, weights[:, :, time], u[:, time])
     return found
 
 
@@ -79,7 +95,7 @@ def _backward(xp: Any, g: Array, weights: Array) -> Any:
     for time in range(g.shape[1] - 2, -1, -1):
         here = g[:, time].copy()
         for k in range(3):
-            here[:, : here.shape[1] - k] += _part(xp, weights[k, :, time + 1], last)[:, k:]
+            here[:, : here.shape[1] - k] += part(xp, weights[k, :, time + 1], last)[:, k:]
         last = found[:, time] = here
     return found
 

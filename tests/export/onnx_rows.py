@@ -165,6 +165,13 @@ FUNCTIONS: dict[str, Row] = {
     "gaussian_nll": Row(of(nn.gaussian_nll, full=True), positive),
     "poisson_nll": Row(of(nn.poisson_nll, full=True), lambda rng, n: (*floats((5,))(rng, n), *positive(rng, n)[2:])),
     "ctc": Row(of(nn.ctc), transcripts),
+    "ctc without labels": Row(of(nn.ctc), lambda rng, n: (*floats((8, 5))(rng, n), np.zeros((n, 0), np.int64))),
+    "ctc of several lengths": Row(
+        of(lambda x, y, ends, sizes: nn.ctc(x, y, ends, sizes)),
+        lambda rng, n: (*transcripts(rng, n), rng.integers(6, 9, n), rng.integers(0, 4, n))),
+    "the gradient of ctc": Row(of(lambda x, y: lg.grad(lg.mean(nn.ctc(x, y)), x)), transcripts),
+    "the gradient of the slope of ctc": Row(
+        of(lambda x, y: lg.grad(lg.sum(lg.square(lg.grad(lg.sum(nn.ctc(x, y)), x))), x)), transcripts),
     "triplet": Row(of(nn.triplet, swap=True), floats((5,), (5,), (5,))),
     "the mean of a loss and its gradient": Row(
         of(lambda x, y: (loss := lg.mean(nn.cross_entropy(x, y)), lg.grad(loss, x))), labelled()),
@@ -175,6 +182,5 @@ FUNCTIONS |= {name: Row(of(getattr(nn, name)), floats((5,), (5,))) for name in P
 
 # What is refused, and what the message says.
 REFUSED = {
-    "ctc": "cannot export recursion",
     "gumbel_softmax": "random",
 }

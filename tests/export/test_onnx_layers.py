@@ -69,6 +69,35 @@ def test_what_has_no_form_is_refused_by_name(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+TIMES = [
+    "RNN",
+    "LSTM in two directions",
+    "GRU of two layers",
+    "MultiHeadAttention, causal",
+    "TransformerBlock, causal",
+    "Conv2d",
+    "MaxPool2d with strides",
+]
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_the_length_of_sequences_is_open_too(name: str, tmp_path: Path) -> None:
+    """And so are the rows of images: a model is written for one length, and run for others."""
+    row, axis = ROWS[name], 2 if "2d" in name else 1
+    env, step = prepared(row)
+    (x,) = row.arrays(np.random.default_rng(0), 4)
+    if "strides" in name:  # the number of windows is no multiple of the number of rows
+        with pytest.raises(lg.ExportError, match="with the sizes 'batch' and 'time' open"):
+            env.compile(step).export(tmp_path / "model.onnx", x, batch={"argument0": {0: "batch", axis: "time"}})
+        return
+    model = onnx_open.written(env.compile(step), tmp_path, x, batch={"argument0": {0: "batch", axis: "time"}})
+    for n, time in [(1, 12), (3, 9), (2, 40)]:
+        shape = (n, *x.shape[1:axis], time, *x.shape[axis + 1 :])
+        given = np.random.default_rng(n).standard_normal(shape).astype(np.float32)
+        said = onnx_run.apart(onnx_run.listed(env.run(step, given)), onnx_run.run_model(model, given))
+        assert not said, (n, time, said)
+
+
 def test_every_layer_and_function_has_a_row() -> None:
     """A new one is tried too."""
     layers = {name for name, made in vars(lg.nn).items() if isinstance(made, type) and name != "Layer"}

@@ -69,7 +69,7 @@ def model_for(source: Source, again: Again, write: Callable[[Source], Any], batc
             return write(source)
         raise ExportError(
             report(
-                f"cannot export {source.name} with the size {names} open",
+                f"cannot export {source.name} with the size{'s' * (len(openings) > 1)} {names} open",
                 at=here(),
                 facts=[reason.why, *([f"line:  {reason.at}"] if reason.at else [])],
                 cure="Leave the size as it is with batch=None, or write the step so that it does the same for all.",

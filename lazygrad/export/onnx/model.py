@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.errors import BackendError, ExportError, report
-from lazygrad.export.onnx import rules_regions, rules_windows
+from lazygrad.export.onnx import rules_regions, rules_sequences, rules_windows
 from lazygrad.export.onnx.aside import is_large, set_aside, with_weights_given
 from lazygrad.export.onnx.batches import Again, Batch, model_for
 from lazygrad.export.onnx.reading import write_graph, writer_of
@@ -25,6 +25,7 @@ __all__ = ["OPSET", "export", "model_of"]
 
 # Their rules are known once they are imported.
 assert rules_regions
+assert rules_sequences
 assert rules_windows
 
 OPSET = 18  # operators are written as they were then; later ones are the same but for their dtypes
