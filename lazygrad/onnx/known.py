@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.errors import SpecError, report
-from lazygrad.graph.registry import here
 from lazygrad.onnx.described import Node
 
 __all__ = ["MOST", "computed"]
@@ -34,19 +32,13 @@ def _evaluator(proto: bytes, domain: str, opset: int) -> Any:
     return ReferenceEvaluator(helper.make_function("lazygrad", "known", inputs, outputs, [node], opsets))
 
 
-def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...]:
-    """The outputs of a node of which all operands are known.
-
-    Raises:
-        SpecError: they do not fit together.
-    """
+def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The outputs of a node of which all operands are known; None if the package has no implementation for them."""
     named = {f"operand {k}": operands[k] for k, name in enumerate(node.inputs) if name}
     try:
         with np.errstate(all="ignore"):
             found = _evaluator(node.proto, node.domain, node.opset).run(None, named, attributes={})
-    except Exception as reason:  # whatever the reference implementation says
-        facts = [f"{name}:  {getattr(array, 'dtype', '')}{list(np.shape(array))}" for name, array in named.items()]
-        cure = " ".join(str(reason).split())[:300]
-        raise SpecError(report(f"cannot compute {node} of the model", at=here(), facts=facts, cure=cure)) from None
+    except Exception:  # whatever it says: our own form of the op says what is wrong, or is right
+        return None
     outputs = iter(item if isinstance(item, list) else np.asarray(item) for item in found)
     return tuple(next(outputs) if name else None for name in node.outputs)

@@ -127,7 +127,7 @@ def _has_form(key: tuple[str, str], opsets: dict[str, int], onnx: Any) -> bool:
 
 def _check_inputs(inputs: tuple[Input, ...], path: str) -> None:
     """Raise ExportError for inputs of a type that tensors do not have."""
-    wrong = [each for each in inputs if each.dtype is None and not each.kind.startswith("sequence")]
+    wrong = [each for each in inputs if each.dtype is None and each.kind not in ("sequence", "optional")]
     if wrong:
         facts = [f"{each.name}:  {each.kind}" for each in wrong]
         cure = "Tensors are of bool, whole numbers, float16, float32 and float64: export the model in one of these."

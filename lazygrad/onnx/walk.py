@@ -61,8 +61,9 @@ def _outputs(node: Node, values: dict[str, Value], context: Any, path: str) -> t
     form = table.ops().get((node.domain, node.op))
     if form is None:
         return _said_by_others(node, operands, context, f"{path}/{node.scope}" if node.scope else path)
-    if _is_known(form, node, operands):
-        return known.computed(node, operands)
+    found = known.computed(node, operands) if _is_known(form, node, operands) else None
+    if found is not None:
+        return found
     count = max((k + 1 for k, name in enumerate(node.outputs) if name), default=0)
 
     def inner(body: Body, given: Sequence[Value]) -> tuple[Value, ...]:
@@ -81,7 +82,9 @@ def _outputs(node: Node, values: dict[str, Value], context: Any, path: str) -> t
 def _said_by_others(node: Node, operands: list[Value], context: Any, path: str) -> tuple[Value, ...]:
     """What the nodes give by which ONNX says an op that is not in the table."""
     if operands and not node.bodies and not any(isinstance(x, (Tensor, list)) for x in operands):
-        return known.computed(node, operands)
+        found = known.computed(node, operands)
+        if found is not None:
+            return found
     body = bodies.function_of(node, operands)
     names = [each.name for each in body.inputs]
     given = dict(zip(names, [*operands, *[None] * (len(names) - len(operands))], strict=True))
@@ -92,9 +95,11 @@ def _is_known(form: table.Form, node: Node, operands: Sequence[Value]) -> bool:
     """Whether what a node gives can be computed at once."""
     if form.draws or form.mixed or node.bodies or any(isinstance(x, (Tensor, list)) for x in operands):
         return False
-    if form.grows is None:
-        return any(x is not None for x in operands) or node.op == "Constant"
-    return form.grows(*operands) <= known.MOST
+    if form.grows is not None:
+        return form.grows(*operands) <= known.MOST
+    if all(map(form.is_known, range(len(form.operands)))):
+        return True
+    return bool(operands) and sum(np.size(x) for x in operands) <= known.MOST
 
 
 def _operand(form: table.Form, node: Node, place: int, value: Value) -> Value:

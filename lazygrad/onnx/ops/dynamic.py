@@ -7,19 +7,26 @@ from typing import Any
 import numpy as np
 
 import lazygrad as lg
+from lazygrad.errors import ExportError, report
+from lazygrad.graph.registry import here
 from lazygrad.onnx.ops.table import At, Known, op
+
+
+def _beyond(at: At) -> ExportError:
+    """An error that says that what is known could not be computed."""
+    return ExportError(report(f"cannot import {at.node}: the package onnx cannot compute it", at=here()))
 
 
 @op("NonZero")
 def nonzero(at: At, x: Known) -> Any:
     """The places of what is not 0."""
-    raise AssertionError("it is always known")
+    raise _beyond(at)
 
 
 @op("Unique")
 def unique(at: At, x: Known, *, axis: Any, sorted: Any) -> Any:
     """Each number once."""
-    raise AssertionError("it is always known")
+    raise _beyond(at)
 
 
 @op("Compress")
@@ -41,4 +48,4 @@ def non_max_suppression(
     center_point_box: Any,
 ) -> Any:
     """The boxes that do not overlap better ones."""
-    raise AssertionError("it is always known")
+    raise _beyond(at)

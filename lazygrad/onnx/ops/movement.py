@@ -32,10 +32,14 @@ def size(at: At, x: Any) -> Any:
     return np.array(math.prod(x.shape), np.int64)
 
 
-@op("Constant")
-def constant(at: At, **settings: Any) -> Any:
+@op("Constant", mixed=True)
+def constant(at: At, *, value: Any, value_float: Any, value_floats: Any, value_int: Any, value_ints: Any) -> Any:
     """An array of the file."""
-    raise AssertionError("it is always known")
+    if value is not None:
+        return value
+    if value_float is not None or value_floats is not None:
+        return np.array(value_floats if value_float is None else value_float, np.float32)
+    return np.array(value_ints if value_int is None else value_int, np.int64)
 
 
 @op("ConstantOfShape", grows=_product)

@@ -72,3 +72,21 @@ def split(at: At, x: Any, sizes: Known = None, *, axis: int, keepdims: int) -> A
     each += [n - sum(each)] if sum(each) < n else []
     parts = list(lg.split(x, [int(e) for e in np.cumsum(each)[:-1]], axis=axis))
     return parts if keepdims or sizes is not None else [lg.squeeze(part, axis) for part in parts]
+
+
+@op("Optional", mixed=True)
+def optional(at: At, x: Any = None, *, type: Any) -> Any:
+    """What may be there or not."""
+    return x
+
+
+@op("OptionalHasElement", mixed=True)
+def has_element(at: At, x: Any = None) -> Any:
+    """Whether it is there, which is known."""
+    return np.array(x is not None)
+
+
+@op("OptionalGetElement", mixed=True)
+def get_element(at: At, x: Any) -> Any:
+    """What is there."""
+    return x
