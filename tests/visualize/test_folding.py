@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import exact_program, smooth_program
 from steps import STEPS, Made, recurrent, shared_layer, thirty_layers, three_layers, transformer, without_layers
 
 import lazygrad as lg
 from lazygrad.graph.graph import Graph
+from lazygrad.plan import Plan
+from lazygrad.visualize import page
+from lazygrad.visualize.drawing import drawn
 from lazygrad.visualize.groups import Groups
 from lazygrad.visualize.picture import Picture
 from lazygrad.visualize.reading import pictured
@@ -83,25 +88,54 @@ def test_every_node_lies_in_exactly_one_box_and_boxes_are_a_tree(make: Callable[
                 assert len(top(picture, k)) > 1 or box.kind == "part"
 
 
+def in_order(picture: Picture) -> bool:
+    """Whether, at every box, what lies in it can be put into an order, each folded."""
+    homes = [[*path_of(picture, node.box), ("node", i)] for i, node in enumerate(picture.nodes)]
+    arrows: dict[Any, dict[Any, set[Any]]] = {}
+    for i, node in enumerate(picture.nodes):
+        for j in node.inputs:
+            depth = next(k for k, (a, b) in enumerate(zip(homes[i], homes[j])) if a != b)
+            after = arrows.setdefault(homes[i][depth - 1], {})
+            after.setdefault(homes[i][depth], set()).add(homes[j][depth])
+    for before in arrows.values():
+        left = dict(before)
+        while left:
+            ready = [x for x, needs in left.items() if not needs & left.keys()]
+            if not ready:
+                return False
+            for x in ready:
+                del left[x]
+    return True
+
+
 @pytest.mark.parametrize("make", STEPS, ids=lambda make: make.__name__)
 def test_folded_boxes_never_go_in_circles(make: Callable[[], Made]) -> None:
-    """At every box: what lies in it, each folded, can be put into an order."""
-    for graph in graphs(make):
-        picture = pictured(graph)
-        homes = [[*path_of(picture, node.box), ("node", i)] for i, node in enumerate(picture.nodes)]
-        arrows: dict[Any, dict[Any, set[Any]]] = {}
-        for i, node in enumerate(picture.nodes):
-            for j in node.inputs:
-                depth = next(k for k, (a, b) in enumerate(zip(homes[i], homes[j])) if a != b)
-                after = arrows.setdefault(homes[i][depth - 1], {})
-                after.setdefault(homes[i][depth], set()).add(homes[j][depth])
-        for box, before in arrows.items():
-            left = dict(before)
-            while left:
-                ready = [x for x, needs in left.items() if not needs & left.keys()]
-                assert ready, f"a circle in box {box}"
-                for x in ready:
-                    del left[x]
+    """As a step is written, and after all passes."""
+    assert [True, True] == [in_order(pictured(graph)) for graph in graphs(make)]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_programs_are_folded(seed: int) -> None:
+    """With their gradients, before passes and after them, into few boxes, without a circle; and drawn."""
+    program = (exact_program if seed % 2 else smooth_program)(random.Random(seed))
+    env = lg.VariableEnvironment(seed=0)
+    for k, value in enumerate(program.variables):
+        env.name("abc"[k]).set(value)
+    written = program.step()
+
+    def step(ctx: Any, *arguments: Any) -> Any:
+        results, updates = written(ctx, *arguments)
+        sums = [lg.sum(x) for x in results if x.dtype.kind == "f"]
+        real = [x for x in arguments if x.dtype.kind == "f"]
+        return results, updates, lg.grad(sum(sums), real) if sums and real else []
+
+    graph = env.trace(step, *program.arguments)
+    for one in (graph, Plan(graph, graph.roots).graph):
+        picture = pictured(one)
+        assert in_order(picture)
+        assert len(top(picture)) <= MOST
+        assert drawn(picture).startswith("digraph")
+        assert page.written(picture).lower().startswith("<!doctype html>")
 
 
 def test_a_layer_that_is_called_twice_is_two_boxes() -> None:
