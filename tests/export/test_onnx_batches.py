@@ -190,3 +190,14 @@ def test_a_variable_that_the_step_registers_stays(tmp_path: Path) -> None:
     model = onnx_open.written(compiled, tmp_path, X)
     assert [v.path for v in env] == ["late"]
     assert not onnx_run.apart([compiled(X)], onnx_run.run_model(model, X))
+
+
+def test_what_has_a_form_for_the_sizes_given_alone_is_exported_for_these(tmp_path: Path) -> None:
+    """The inverse of a matrix is written out up to 4 rows; of any number of rows there is none."""
+    step = lg.VariableEnvironment().compile(lambda ctx, x: lg.linalg.inv(x @ x.T + lg.eye(x.shape[0])))
+    x = np.ones((3, 2), np.float32)
+    with pytest.warns(UserWarning, match="takes arrays of these sizes alone"):
+        (file,) = step.export(tmp_path / "model.onnx", x)
+    assert file.exists()
+    with pytest.raises(lg.ExportError, match="cannot export inv to ONNX"):
+        step.export(tmp_path / "other.onnx", np.ones((5, 2), np.float32))

@@ -90,7 +90,11 @@ def _open(source: Source, again: Again, write: Callable[[Source], Any], openings
     """
     at = points([one.size for one in openings], _taken(source))
     sources = [_written(source, again, openings, point) for point in at]
-    models = [write(one) for one in sources]
+    try:
+        models = [write(one) for one in sources]
+    except ExportError as reason:
+        write(source)  # what has no form whatever its sizes are is said of these
+        raise Fixed(f"for other sizes the step raises ExportError: {str(reason).splitlines()[0]}") from reason
     names = [info.name for info in models[0].graph.input]
     axes = [Axis(one.name, names[one.places[0][0]], one.places[0][1]) for one in openings]
     model = opened(models, at, axes)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define.kinds import Declared, item
+from lazygrad.engine.trace.reading import PLAIN
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.errors import ExportError, report
 from lazygrad.export.onnx import rules_arrays, rules_indexing, rules_nn
@@ -86,7 +87,7 @@ def _written(writer: Writer, node: Node, operands: list[Any]) -> Several:
             return by_elements(writer, node, operands)
         except NotTraced as other:
             del writer.nodes[written:]
-            if isinstance(other, TooLarge) and "linalg." in str(reason):
+            if isinstance(other, TooLarge) and any(f"xp.linalg.{name} " in str(reason) for name in (*PLAIN, "qr")):
                 raise NotTraced(f"{reason}, and {other}") from None
             raise reason from None
     return tuple(result) if isinstance(result, (tuple, list)) else writer.xp.value(result)
