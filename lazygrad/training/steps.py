@@ -189,8 +189,9 @@ class Step:
             result = self._run(*args, **kwargs)
         else:
             result = self._run(*batch)
-        if type(result) is tuple and len(result) == 2 and result[1] is None:  # loss and update, the usual step
-            return {"loss": float(result[0])}
+        if type(result) is tuple and len(result) == 2 and result[1] is None:
+            if not isinstance(result[0], (dict, list, tuple)):  # loss and update, the usual step
+                return {"loss": float(result[0])}
         numbers, self.arrays = self._told(result)
         return {name: float(leaf) for name, leaf in numbers.items()}
 
@@ -249,8 +250,11 @@ class _Probe:
 
 
 def named(result: Any) -> list[tuple[str, Any]]:
-    """What a step returned, by name: the keys of dicts; in tuples the first number is the loss."""
+    """What a step returned, by name: the keys of dicts, also within a tuple; there the first number is the loss."""
     found: list[tuple[str, Any]] = []
+    if isinstance(result, tuple) and any(isinstance(part, dict) for part in result):
+        rest = tuple(part for part in result if not isinstance(part, dict))
+        return [*named(rest), *[pair for part in result if isinstance(part, dict) for pair in named(part)]]
     numbers = 0
     for path, leaf in leaves(result):
         words = [word.strip("'\"") for word in path.replace("]", "").split("[") if word]

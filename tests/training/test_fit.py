@@ -99,10 +99,13 @@ def test_another_step_can_validate(problem: Make) -> None:
         (lambda loss, update: (loss, 2 * loss, update), ["loss", "metric_1"]),
         (lambda loss, update: [update, loss], ["loss"]),
         (lambda loss, update: {"a": loss, "b": {"c": loss}, "update": update}, ["a", "b_c"]),
+        (lambda loss, update: ({"a": loss, "b": {"c": loss}}, update), ["a", "b_c"]),
+        (lambda loss, update: (loss, {"a": loss}, update, loss * 2), ["loss", "metric_1", "a"]),
+        (lambda loss, update: ((loss, loss), update), ["loss", "metric_1"]),
     ],
 )
 def test_metrics_are_named_as_they_are_returned(returned: Any, names: list[str], problem: Make) -> None:
-    """By the keys of dicts; in tuples and lists the first number is the loss."""
+    """By the keys of dicts, also within a tuple; in tuples and lists the first number is the loss."""
     p = problem()
     sgd = lg.optim.SGD(p.env, 0.1)
 
