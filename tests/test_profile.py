@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
-from lazygrad.profiling.limits import Limits
+from lazygrad.profiling.limits import Limits, limits
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(32, 20)).astype("f4"), RNG.normal(size=(32, 4)).astype("f4")
@@ -167,8 +167,9 @@ def test_it_becomes_a_trace(profile: Any, tmp_path: Path) -> None:
 
 def test_a_trace_that_cannot_be_written_is_an_error(profile: Any, tmp_path: Path) -> None:
     """It names the path and why."""
-    with pytest.raises(lg.SaveError, match="cannot write the trace to"):
-        profile.chrome_trace(tmp_path / "nowhere" / "trace.json")
+    for path in (tmp_path / "nowhere" / "trace.json", tmp_path, "\0"):
+        with pytest.raises(lg.SaveError, match="cannot write the trace to"):
+            profile.chrome_trace(path)
     assert [] == list(tmp_path.iterdir())
 
 
@@ -219,3 +220,52 @@ def test_a_program_that_never_profiles_imports_none_of_it() -> None:
     program = "import sys, lazygrad; print(any('profiling' in name or 'clocked' in name for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "False" == done.stdout.strip()
+
+
+def calls(step: Any) -> int:
+    """How many functions a call of the step goes through, Python's and those in C."""
+    count = 0
+
+    def seen(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(seen)
+    try:
+        step(X, Y)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("native", ["auto", "off"])
+def test_a_step_goes_on_as_if_it_had_never_been_looked_at(native: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same native code is run by as many calls, before and after a profile, a search and a checked run."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", native)
+    env = lg.VariableEnvironment(seed=0)
+    step = network(env)
+
+    def state() -> Any:
+        step(X, Y)
+        step.wait()
+        for _ in range(4):  # the code is put in place, on both sides of the variables
+            step(X, Y)
+        found = [calls(step), calls(step)]
+        return found, step._last.native.loaded, step.source("llvm" if step.is_native else "python")
+
+    before, loaded, source = state()
+    step.profile(X, Y, runs=2)
+    assert step.find("nan", X, Y) is None
+    env.run(step.__wrapped__, X, Y, check="finite")
+    assert (before, source) == state()[::2]
+    assert loaded is step._last.native.loaded
+    assert "clock" not in source
+
+
+def test_the_machine_is_measured_once() -> None:
+    """For the first profile of a process."""
+    step = network(lg.VariableEnvironment(seed=0))
+    first = step.profile(X, Y, runs=1).limits
+    known = limits.cache_info().misses
+    assert first == step.profile(X, Y, runs=1).limits
+    assert known == limits.cache_info().misses

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.engine.table.costs import Cost, Portion
-from lazygrad.errors import BackendError, SaveError, SpecError, nearest, report
-from lazygrad.files.replacing import replace, target_of
+from lazygrad.errors import BackendError, SpecError, nearest, report
+from lazygrad.files.content import write_content
 from lazygrad.graph.registry import here
 from lazygrad.markup import Bar, block, escaped_lines, table
 from lazygrad.profiling.limits import Limits
@@ -161,14 +160,7 @@ class Profile:
             now += 1e6 * k.seconds
         events.append({"name": "process_name", "ph": "M", "pid": 1, "args": {"name": f"{self.name}, {self.how}"}})
         text = json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}, ensure_ascii=False)
-        try:
-            target = target_of(os.fspath(path))
-            replace(target, [text.encode()])
-        except OSError as reason:
-            what = f"cannot write the trace to {os.fspath(path)!r}: {reason.strerror or reason}"
-            cure = "Give a path in a folder that is there, which you may write to."
-            raise SaveError(report(what, at=here(), cure=cure)) from None
-        return Path(path)
+        return write_content(path, text.encode(), "the trace")
 
     def table(self, by: str = "kernel", most: int = SHOWN) -> str:
         """The table as plain text: the ``most`` longest rows, and in one what is left."""

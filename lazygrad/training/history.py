@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazygrad.errors import BackendError, DataError, nearest, report
+from lazygrad.errors import BackendError, DataError, SaveError, nearest, report
+from lazygrad.files.content import write_content
 from lazygrad.graph.registry import here
 from lazygrad.markup import block, table
 
@@ -82,6 +84,7 @@ class History(Mapping[str, list[float]]):
         Raises:
             BackendError: matplotlib is not installed.
             KeyError: there is no such metric.
+            SaveError: the ending says no format, or the file cannot be written.
         """
         try:
             from matplotlib.figure import Figure
@@ -100,7 +103,7 @@ class History(Mapping[str, list[float]]):
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False)
         if path is not None:
-            figure.savefig(path, dpi=150)
+            _write_picture(figure, path)
         return figure
 
     def _repr_html_(self) -> str:
@@ -128,6 +131,18 @@ class History(Mapping[str, list[float]]):
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self._columns.items() if values)
         return f"<History of {self.epochs} epochs: {last or 'nothing measured'}>"
+
+
+def _write_picture(figure: Any, path: str | Path) -> None:
+    """Write a picture, its format by its ending; what was there is replaced whole."""
+    formats = figure.canvas.get_supported_filetypes()
+    form = Path(path).suffix.lower().removeprefix(".")
+    if form not in formats:
+        cure = f"Let it end in .png, .svg, .pdf, or another one of: {', '.join(sorted(formats))}."
+        raise SaveError(report(f"cannot plot to {str(path)!r:.200}: its ending says no format", at=here(), cure=cure))
+    written = io.BytesIO()
+    figure.savefig(written, format=form, dpi=150)
+    write_content(path, written.getvalue(), "the plot")
 
 
 def worse(value: float, mode: str) -> float:

@@ -50,7 +50,7 @@ class _Log(Callback):
         self._begun, self._metrics = False, list(metrics)
         try:
             target = target_of(os.fspath(self.path))
-            if not target.exists() and not os.access(target.parent, os.W_OK):
+            if not target.exists() and not (target.parent.is_dir() and os.access(target.parent, os.W_OK)):
                 raise FileNotFoundError(2, "there is no such folder, or it is read-only")
             text = target.read_text(encoding="utf-8") if target.exists() else ""
         except (OSError, ValueError) as reason:
@@ -212,9 +212,9 @@ class TensorBoard(Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self.folder, os.W_OK):
                 raise PermissionError(13, "it is read-only")
-        except OSError as reason:
+        except (OSError, ValueError) as reason:
             cure = "Give a folder that you may write to."
-            what = f"cannot write to {os.fspath(self.folder)!r}: {reason.strerror or reason}"
+            what = f"cannot write to {os.fspath(self.folder)!r}: {getattr(reason, 'strerror', None) or reason}"
             raise SaveError(report(what, at=here(), cure=cure)) from None
 
     def after_batch(self, training: Training) -> None:

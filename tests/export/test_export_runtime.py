@@ -51,6 +51,18 @@ def test_a_library_gives_the_bits_of_the_step(tmp_path: Path, weights: str) -> N
     assert repr(loaded) == "<predict(x: float32[3, 6]) -> y: float32[3, 5], most: int64[3]>"
 
 
+def test_the_network_of_mnist_is_no_larger_than_its_weights_and_a_half(tmp_path: Path) -> None:
+    """784-128-10 with 407,080 bytes of weights: at most 700,000 with them, and the bits of the step."""
+    env = lg.VariableEnvironment(seed=0)
+    hidden, out = lg.nn.Linear(env, 784, 128, name="hidden"), lg.nn.Linear(env, 128, 10, name="out")
+    step = env.compile(lambda ctx, x: lg.nn.softmax(out(lg.nn.relu(hidden(x)))), wait=True)
+    x = np.random.default_rng(0).random((1, 784)).astype(np.float32)
+    step(x)
+    step.export(tmp_path / "predict", x)
+    assert 407_080 < (tmp_path / "predict.so").stat().st_size <= 700_000
+    assert bits([step(x)]) == bits([lazygrad_runtime.load(tmp_path / "predict.so")(x)])
+
+
 def test_threads_call_it_at_once(tmp_path: Path) -> None:
     """Each has a workspace of its own."""
     step, x, loaded = exported(tmp_path)

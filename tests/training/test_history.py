@@ -53,6 +53,24 @@ def test_it_plots_one_panel_a_metric(history: lg.History, tmp_path: Path) -> Non
         history.plot(metrics=["accuracy"])
 
 
+def test_a_plot_that_cannot_be_written_is_an_error_and_an_old_one_stays(history: lg.History, tmp_path: Path) -> None:
+    """With the path, and what endings there are; otherwise it is replaced whole."""
+    (tmp_path / "old.svg").write_text("a picture", encoding="utf-8")
+    with pytest.raises(lg.SaveError, match=r"cannot plot to '.*curves\.xyz': its ending says no format\n(.|\n)*png"):
+        history.plot(tmp_path / "curves.xyz")
+    for path in (tmp_path / "nowhere" / "curves.png", tmp_path / "old.svg" / "curves.png", "\0.png"):
+        with pytest.raises(lg.SaveError, match="cannot write the plot to"):
+            history.plot(path)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(lg.SaveError, match="cannot write the plot to"):
+        history.plot(tmp_path / "folder.png")
+    assert "a picture" == (tmp_path / "old.svg").read_text(encoding="utf-8")
+    assert ["folder.png", "old.svg"] == sorted(path.name for path in tmp_path.iterdir())
+    history.plot(tmp_path / "old.svg")
+    assert "<svg" in (tmp_path / "old.svg").read_text(encoding="utf-8")
+    assert ["folder.png", "old.svg"] == sorted(path.name for path in tmp_path.iterdir())
+
+
 def test_without_matplotlib_the_message_says_what_to_install(
     history: lg.History, monkeypatch: pytest.MonkeyPatch
 ) -> None:

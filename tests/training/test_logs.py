@@ -105,8 +105,10 @@ def test_a_file_of_something_else_is_left_alone(kind: Any, tmp_path: Path) -> No
     assert "dear diary\n" == (tmp_path / "notes").read_text(encoding="utf-8")
     with pytest.raises(lg.SaveError, match="cannot write"):
         training(kind(tmp_path / "no" / "log"))
-    with pytest.raises(lg.SaveError, match="cannot write"):
-        training(kind(tmp_path))
+    for path in (tmp_path, tmp_path / "notes" / "log", tmp_path / "\0"):
+        with pytest.raises(lg.SaveError, match="cannot write"):
+            training(kind(path))
+    assert ["notes"] == [path.name for path in tmp_path.iterdir()]
     with pytest.raises(lg.DataError, match='It is "epoch" or "batch"'):
         kind(tmp_path / "log", every="step")
 
@@ -146,8 +148,9 @@ def test_tensorboard_that_is_missing_or_has_no_folder_is_an_error(
     """Before anything is trained."""
     pytest.importorskip("tensorboard", reason="it writes and reads the files")
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(lg.SaveError, match="cannot write to"):
-        training(lg.TensorBoard(tmp_path / "file" / "run"))
+    for path in (tmp_path / "file" / "run", tmp_path / "\0"):
+        with pytest.raises(lg.SaveError, match="cannot write to"):
+            training(lg.TensorBoard(path))
     with pytest.raises(lg.DataError, match='It is "epoch" or "batch"'):
         lg.TensorBoard(tmp_path, every="step")
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
