@@ -80,7 +80,7 @@ class Reader:
             domain,
             opset,
             schema.since_version,
-            node.SerializeToString(),
+            b"" if node.op_type == "Constant" else node.SerializeToString(),
             _scope(node),
         )
 

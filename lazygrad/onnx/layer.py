@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class OnnxModel(Layer):
     def __init__(self, env: Owner, model: Model, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(env, name)
         body = hoisted(model.body)
-        self.opset, self._model = model.opset, model._replace(body=body)
+        self.opset, self._model = model.opset, model
         self._inputs = [each for each in body.inputs if each.name not in body.arrays]
         self._names: dict[str, str] = {}  # by the names in the file those of the variables
         learned, kept = _weights(body)
@@ -45,6 +46,8 @@ class OnnxModel(Layer):
             array = body.arrays[weight]
             fill = _Given(array)
             self._variable(ours, array.shape, fill, trainable=weight in learned, dtype=array.dtype)
+        constants = {name: array for name, array in body.arrays.items() if name not in self._names}
+        self._model = model._replace(body=body._replace(arrays=constants))
         if not trainable:
             self.trainable = False
 
@@ -131,7 +134,7 @@ class OnnxModel(Layer):
         )
 
     def _settings(self) -> str:
-        return f"of {self._model.file.rpartition('/')[2]!r}"
+        return f"of {Path(self._model.file).name!r}"
 
     def __str__(self) -> str:
         counts: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What is exported to ONNX and imported again computes what it computed: two writings, neither of which made the other."""
+"""What is exported to ONNX and imported again computes what it computed: two writings, of which none made the other."""
 
 from __future__ import annotations
 

@@ -194,6 +194,24 @@ def test_drawn_numbers_follow_the_seed_of_the_environment(tmp_path: Path) -> Non
     assert 1 <= first[1].min() <= first[1].max() < 2
 
 
+def test_classes_are_drawn_by_their_probabilities(tmp_path: Path) -> None:
+    """Which are the softmax of rows of logits."""
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32))
+    node = helper.make_node("Multinomial", ["x"], ["y"], sample_size=20_000, dtype=INT)
+    proto = model_of([node], {"x": [2, 3]}, {"y": 2}, {})
+    proto.graph.output[0].type.tensor_type.elem_type = INT
+    found = ours(lg.import_onnx(saved(proto, tmp_path), lg.VariableEnvironment(seed=0)), x=logits)[0]
+    shares = np.stack([(found == k).mean(axis=1) for k in range(3)], axis=1)
+    np.testing.assert_allclose(shares, np.exp(logits), atol=0.015)  # four standard errors
+
+
+def test_a_channel_is_pooled_by_its_length(tmp_path: Path) -> None:
+    """GlobalLpPool, of which ONNX has no case."""
+    node = helper.make_node("GlobalLpPool", ["x"], ["y"], p=3)
+    path, x = saved(model_of([node], {"x": [2, 3, 4, 5]}, {"y": 4}, {}), tmp_path), numbers(2, 3, 4, 5)
+    np.testing.assert_allclose(ours(lg.import_onnx(path), x=x)[0], theirs(path, x=x)[0], **CLOSE)
+
+
 def test_bytes_that_stand_for_floats_are_constants(tmp_path: Path) -> None:
     """And so are their scales: what is quantised is used and not trained, what is not is."""
     weights: dict[str, Any] = {"q": np.arange(-6, 6, dtype=np.int8).reshape(3, 4), "zero": np.zeros(4, np.int8)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -93,17 +94,42 @@ def test_a_model_is_trained_on(tmp_path: Path) -> None:
     env = model.env
     x, y = numbers(64, 4), numbers(64, 3, seed=5)
     adam = lg.optim.Adam(env, 0.01)
+    frozen = next(v for v in model.variables if v.name == "fc1.bias")
+    frozen.trainable = False
 
+    @env.compile
     def step(ctx: Any, x: Any, y: Any) -> Any:
         loss = lg.mean(lg.square(model(x) - y))
         return loss, adam.minimize(loss)
 
     before = env.to_dict()
-    losses = [float(env.run(step, x, y)[0]) for _ in range(30)]
+    history = lg.fit(step, (x, y), epochs=15, batch_size=16, seed=0)
+    losses = history["loss"]
     assert losses[-1] < 0.8 * losses[0]
-    assert all(not np.array_equal(before[v.path], env[v.path]) for v in model.variables)
+    changed = [v.name for v in model.variables if not np.array_equal(before[v.path], env[v.path])]
+    assert ["fc1.weight", "fc2.weight", "fc2.bias"] == changed
     model.trainable = False
     assert [] == [v for v in model.variables if v.trainable]
+
+
+def test_a_model_is_exported_again(tmp_path: Path) -> None:
+    """With the numbers that it has then, as part of a step; and comes back."""
+    model = imported(convolutional(), tmp_path, name="net")
+    model.env["net/fc.weight"] = numbers(64, 5, seed=11)
+    x = numbers(3, 1, 8, 8, seed=7)
+    predict = model.env.compile(lambda ctx, x: lg.log(model(x)))
+    (file,) = predict.export(tmp_path / "again.onnx", x)
+    wanted = predict(x)
+    np.testing.assert_allclose(theirs(file, **{lg.import_onnx(file).inputs[0]: x})[0], wanted, **CLOSE)
+    np.testing.assert_allclose(ours(lg.import_onnx(file), **{lg.import_onnx(file).inputs[0]: x})[0], wanted, **CLOSE)
+
+
+def test_a_model_can_be_pickled(tmp_path: Path) -> None:
+    """With its environment; and it no longer needs the file."""
+    model, x = imported(convolutional(), tmp_path), numbers(2, 1, 8, 8)
+    wanted = ours(model, x=x)[0]
+    (tmp_path / "model.onnx").unlink()
+    np.testing.assert_array_equal(wanted, ours(pickle.loads(pickle.dumps(model)), x=x)[0])
 
 
 def test_a_model_can_be_imported_frozen(tmp_path: Path) -> None:
