@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -40,14 +41,17 @@ class Exporting:
         step = cast("Compiled", self)
         store = step._store
 
-        def written(shapes: Sequence[Shape], keep: bool = False) -> Source:
-            with store.lock:
-                return source_of(*resized(step, args, shapes, keep), store)
-
         with store.lock:
             store.check_idle()
             arrays, _ = step._sign(args, {}, None)
-            return written([tuple(array.shape) for array in arrays], keep=True), written
+            source = source_of(*resized(step, args, [tuple(array.shape) for array in arrays], keep=True), store)
+        known = {path: source.arrays[i] for path, i in source.plan.variables.items()}
+
+        def again(shapes: Sequence[Shape]) -> Source:
+            with store.lock:
+                return source_of(*resized(step, args, shapes), store, known)
+
+        return source, again
 
     def export(self, path: str | os.PathLike[str], *args: Any, **settings: Any) -> list[Path]:
         """Write the step for arguments like these as functions of C, or as a model of ONNX: neither needs Python.
@@ -113,11 +117,16 @@ class Exporting:
         return address(self._source(args), form)
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class _Mark:
     """Stands for an array in what a step returns."""
 
 
-def source_of(entry: Traced, name: str, arrays: Sequence[Any], store: Store) -> Source:
+def source_of(
+    entry: Traced, name: str, arrays: Sequence[Any], store: Store, known: Mapping[str, Any] = NOTHING
+) -> Source:
     """A step as it was traced, with the numbers that its variables have now.
 
     Args:
@@ -125,6 +134,7 @@ def source_of(entry: Traced, name: str, arrays: Sequence[Any], store: Store) -> 
         name: of the step.
         arrays: its arguments that are arrays.
         store: of its environment.
+        known: numbers of variables that have been read before, and are taken again.
     """
     plan, backend = entry.runner.plan, store.backend
     nodes = dict(zip(entry.sources, entry.runner.input_nodes, strict=True))
@@ -136,9 +146,10 @@ def source_of(entry: Traced, name: str, arrays: Sequence[Any], store: Store) -> 
         if kind == "feed":
             inputs.append(Given(which, plan.spec(node), node))
     store.settle()
-    held = {i: store.find(v).live(store.state[0]) for v, i in plan.variables.items()}
+    held = {i: store.find(v).live(store.state[0]) for v, i in plan.variables.items() if v not in known}
     held |= {node: entry.constants[which] for (kind, which), node in nodes.items() if kind == "constant"}
     found = {i: np.array(backend.to_numpy(array)) for i, array in held.items()}  # other threads may run steps
+    found |= {i: known[v] for v, i in plan.variables.items() if v in known}
     return Source(plan, name, tuple(inputs), _outputs(entry), found, store.draws.word)
 
 

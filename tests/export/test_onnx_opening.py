@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="models are run by onnxruntime")
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from lazygrad.export.onnx.forms import points
-from lazygrad.export.onnx.opening import Axis, Fixed, opened
+from lazygrad.export.onnx.opening import Axis, Fixed, lighten, opened
 
 AT = points([4], {3})
 AXES = [Axis("batch", "x", 0)]
@@ -97,6 +97,24 @@ def test_a_body_of_a_loop_sees_what_is_computed_around_it() -> None:
     x = np.arange(21, dtype=np.float32).reshape(7, 3)
     made = opened([write(one) for (one,) in AT], AT, AXES)
     np.testing.assert_array_equal(run(made, x), np.stack([x] * 6))
+
+
+def test_of_weights_that_all_models_have_there_is_one_copy() -> None:
+    """The others forget theirs, and what differs is still seen."""
+    weights = np.random.default_rng(0).standard_normal((3, 2000)).astype(np.float32)
+
+    def write(n: int, wide: int = 2000) -> Any:
+        return model(n, [node("MatMul", "x", "w", "y")], (n, 2000), w=weights[:, :wide])
+
+    models = []
+    for (n,) in AT:
+        models.append(write(n))
+        lighten(models)
+    assert [len(one.graph.initializer[0].raw_data) for one in models] == [24000, 0, 0, 0]
+    x = np.eye(3, dtype=np.float32)
+    np.testing.assert_array_equal(run(opened(models, AT, AXES), x), weights)
+    with pytest.raises(Fixed, match="the array w has another shape"):
+        opened([write(n, 2000 if n < 8 else 0) for (n,) in AT], AT, AXES)
 
 
 REFUSED: dict[str, tuple[Callable[[int], Any], str]] = {

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lazygrad.errors import ExportError, nearest, report
 from lazygrad.export.onnx.forms import Point, points, whole
-from lazygrad.export.onnx.opening import Axis, Fixed, opened
+from lazygrad.export.onnx.opening import Axis, Fixed, lighten, opened
 from lazygrad.export.source import Given, Source
 from lazygrad.graph.registry import here, level
 from lazygrad.graph.spec import Shape, Spec
@@ -89,16 +89,19 @@ def _open(source: Source, again: Again, write: Callable[[Source], Any], openings
         Fixed: there is none.
     """
     at = points([one.size for one in openings], _taken(source))
-    sources = [_written(source, again, openings, point) for point in at]
+    models, results = [], []
     try:
-        models = [write(one) for one in sources]
+        for point in at:
+            one = _written(source, again, openings, point)
+            results.append(_results(one))
+            models.append(write(one))
+            lighten(models)
     except ExportError as reason:
         write(source)  # what has no form whatever its sizes are is said of these
         raise Fixed(f"for other sizes the step raises ExportError: {str(reason).splitlines()[0]}") from reason
     names = [info.name for info in models[0].graph.input]
     axes = [Axis(one.name, names[one.places[0][0]], one.places[0][1]) for one in openings]
     model = opened(models, at, axes)
-    results = [_results(one) for one in sources]
     single = tuple([1] * len(openings))
     try:
         alone = _results(_written(source, again, openings, single))

@@ -15,8 +15,9 @@ import numpy as np
 
 from lazygrad.export.onnx.forms import Form, Point, Power, Whole, fitted, whole
 
-__all__ = ["Axis", "Fixed", "opened"]
+__all__ = ["Axis", "Fixed", "lighten", "opened"]
 
+LARGE = 4096  # bytes of an array of which there is one copy
 MOST = 256  # numbers of one array that are computed one by one
 
 
@@ -57,6 +58,22 @@ def opened(models: Sequence[Any], at: Sequence[Point], axes: Sequence[Axis]) -> 
     graph.node.extend(nodes)
     graph.initializer.extend(one.constants)
     return models[0]
+
+
+def lighten(models: Sequence[Any]) -> None:
+    """Let the last model forget large arrays that it has in common with the first: of weights there is one copy."""
+    if len(models) == 1:
+        return
+    known = {tensor.name: tensor for tensor in models[0].graph.initializer}
+    for tensor in models[-1].graph.initializer:
+        if len(tensor.raw_data) > LARGE and tensor == known.get(tensor.name):
+            tensor.ClearField("raw_data")
+
+
+def _same(tensor: Any, first: Any) -> bool:
+    """Whether an array has the same numbers, perhaps as it was seen before they were forgotten."""
+    forgotten = len(first.raw_data) > LARGE and not tensor.raw_data and tensor.dims == first.dims
+    return forgotten or bool(tensor == first)
 
 
 class _Opening:
@@ -128,7 +145,7 @@ class _Opening:
         from onnx import numpy_helper
 
         first = tensors[0]
-        if all(tensor == first for tensor in tensors[1:]):
+        if all(_same(tensor, first) for tensor in tensors[1:]):
             return False
         line = self.readers.get(first.name, "")
         if any(tensor.dims != first.dims or tensor.data_type != first.data_type for tensor in tensors):
