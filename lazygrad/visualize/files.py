@@ -25,10 +25,12 @@ def checked_form(path: Any) -> str:
     """The form that the suffix of a path says.
 
     Raises:
-        SaveError: it says none.
+        SaveError: it says none, or it is no path.
     """
-    named = isinstance(path, (str, os.PathLike))
-    form = Path(path).suffix.lower().removeprefix(".") if named else ""
+    if not isinstance(path, (str, os.PathLike)):
+        cure = 'The path comes first, and then what a step is called with: render("step.html", x, y).'
+        raise SaveError(report(f"cannot draw to a {type(path).__name__}: it is no path", at=here(), cure=cure))
+    form = Path(path).suffix.lower().removeprefix(".")
     if form not in ("html", *FORMATS, "dot"):
         cure = "Let it end in .html for a page, in .svg, .png or .pdf for a picture, or in .dot for Graphviz' text."
         raise SaveError(report(f"cannot draw to {path!s:.200}: its suffix says no form", at=here(), cure=cure))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.errors import SpecError, report
+from lazygrad.errors import GraphError, SpecError, report
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import function, here
 
@@ -42,12 +42,14 @@ def to_dot(graph: Graph, fold: bool | int | None = None) -> str:
             nodes is drawn node by node in its boxes, and all else as by True.
 
     Raises:
+        GraphError: it is no graph.
         SpecError: ``fold`` is something else.
     """
     from lazygrad.visualize.dot import unfolded
     from lazygrad.visualize.drawing import drawn
     from lazygrad.visualize.reading import pictured
 
+    _check_graph(graph)
     depth = _depth(fold)
     return unfolded(graph) if depth == 0 else drawn(pictured(graph), depth)
 
@@ -68,6 +70,7 @@ def render(graph: Graph, path: str | Path, fold: bool | int | None = None) -> Pa
         The path of the file.
 
     Raises:
+        GraphError: it is no graph.
         SaveError: the suffix is another one, or a file cannot be written.
         SpecError: ``fold`` is neither True, False nor a number.
         BackendError: Graphviz is not installed, or fails. The DOT text is written all the same.
@@ -76,6 +79,7 @@ def render(graph: Graph, path: str | Path, fold: bool | int | None = None) -> Pa
     from lazygrad.visualize.page import written as page_of
     from lazygrad.visualize.reading import pictured
 
+    _check_graph(graph)
     checked(path, fold)
     return written(path, lambda: to_dot(graph, fold), lambda: page_of(pictured(graph)))
 
@@ -122,6 +126,13 @@ def checked(path: Any, fold: Any) -> None:
 
     checked_form(path)
     _depth(fold)
+
+
+def _check_graph(graph: Any) -> None:
+    """Raise GraphError unless it is a graph."""
+    if not isinstance(graph, Graph):
+        cure = "Give what env.trace(step, ...) gives. A compiled step draws itself: step.render(path, ...)."
+        raise GraphError(report(f"cannot draw a {type(graph).__name__}: it is no graph", at=here(), cure=cure))
 
 
 def _depth(fold: Any) -> int | None:

@@ -21,7 +21,7 @@ from snapshots import at
 import lazygrad as lg
 from lazygrad import visualize
 from lazygrad.define import opaque
-from lazygrad.errors import BackendError, SaveError
+from lazygrad.errors import BackendError, GraphError, SaveError
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Array
@@ -30,6 +30,7 @@ from lazygrad.visualize.style import INK, PALE, PARTS
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz, the program dot, is not installed")
 
 # Lines of tests that messages name.
+DRAW_STEP = "visualize.to_dot(step)"
 DRAW, DRAW_SVG = "graph.render(path, fold=False)", 'graph.render(tmp_path / "step.svg", fold=False)'
 
 
@@ -537,11 +538,31 @@ def test_another_suffix_is_refused(name: str, tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", [None, 3, b"step.svg"])
-def test_a_path_of_another_type_is_refused(path: Any) -> None:
-    """With the same exception."""
-    with pytest.raises(SaveError, match="its suffix says no form"):
-        traced().render(path)
+@pytest.mark.parametrize("path", [None, 3, b"step.svg", np.ones(3)])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    """An argument that stands where the path should, too."""
+    graph = traced()
+    with pytest.raises(SaveError) as caught:
+        graph.render(path, fold=False)
+    assert str(caught.value) == (
+        f"cannot draw to a {type(path).__name__}: it is no path\n\n{at(test_what_is_no_path_is_refused, DRAW)}\n\n"
+        '    The path comes first, and then what a step is called with: render("step.html", x, y).'
+    )
+
+
+def test_what_is_no_graph_is_refused() -> None:
+    """A compiled step draws itself."""
+    env = environment()
+    step: Any = env.compile(lambda ctx: ctx.variable("b"))
+    with pytest.raises(GraphError) as caught:
+        visualize.to_dot(step)
+    where = at(test_what_is_no_graph_is_refused, DRAW_STEP)
+    assert str(caught.value) == (
+        f"cannot draw a Compiled: it is no graph\n\n{where}\n\n"
+        "    Give what env.trace(step, ...) gives. A compiled step draws itself: step.render(path, ...)."
+    )
+    with pytest.raises(GraphError, match="it is no graph"):
+        visualize.render(step, "step.svg")
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -38,10 +38,11 @@ def picture(step: Any, args: tuple[Any, ...], **settings: Any) -> Picture:
 @pytest.mark.parametrize("make", STEPS, ids=lambda make: make.__name__)
 def test_every_node_that_is_computed_has_the_kernel_that_computes_it(make: Callable[[], Made]) -> None:
     """What has none is given, is another view of what is there, or is the same in every run."""
-    pytest.importorskip("llvmlite", reason="native code needs llvmlite")
     step, args, _ = compiled(make)
     found = picture(step, args)
     plan = step.prepare(*args)
+    if not step.is_native:
+        pytest.skip("there is no native code: llvmlite is missing, or it is switched off, as on the double of CuPy")
     for number, kernel in enumerate(found.kernels):
         assert kernel.nodes
         assert abs(sum(kernel.work) - 1) < 1e-9  # rounded once a node
@@ -79,9 +80,9 @@ def test_boxes_have_the_time_that_the_profile_says(tmp_path: Path) -> None:
 def test_without_native_code_a_profile_is_of_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """And without a profile there are no kernels, and why is said."""
     monkeypatch.setenv("LAZYGRAD_NATIVE", "off")
-    step, args, _ = compiled(three_layers)
+    step, args, env = compiled(three_layers)
     assert () == picture(step, args).kernels
-    assert "numpy, node by node: LAZYGRAD_NATIVE is off" in picture(step, args).facts
+    assert f"{env.backend}, node by node: LAZYGRAD_NATIVE is off" in picture(step, args).facts
     found = picture(step, args, profile=True)
     assert [(found.nodes[k.nodes[0]].op, 1) for k in found.kernels] == [
         (k.what.removeprefix("_"), len(k.nodes)) for k in found.kernels
@@ -249,8 +250,8 @@ def test_the_profile_of_another_step_is_refused(tmp_path: Path) -> None:
 def test_bad_paths_are_refused_before_anything_is_computed(tmp_path: Path) -> None:
     """A suffix that says nothing, and a folder that is not there."""
     step, args, _ = compiled(three_layers)
-    for path in (tmp_path / "step.txt", tmp_path / "step", 3):
-        with pytest.raises(SaveError, match="its suffix says no form"):
+    for path in (tmp_path / "step.txt", tmp_path / "step", args[0]):
+        with pytest.raises(SaveError, match=r"its suffix says no form|it is no path"):
             step.render(path, *args)
     assert 0 == len(step._entries)
     with pytest.raises(SaveError, match="cannot write"):
