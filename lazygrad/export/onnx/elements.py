@@ -16,21 +16,12 @@ __all__ = ["ELEMENTS"]
 
 
 def _plain(kind: str) -> Callable[..., Any]:
-    """An operator that has the dtypes of its operands."""
-    return lambda xp, *xs: xp.writer.made(kind, *xs)
-
-
-def _in_floats(kind: str) -> Callable[..., Any]:
-    """An operator of floats, which gives the same."""
+    """An operator of floats, whose result has the dtype of its operands."""
     return lambda xp, *xs: xp.writer.made(kind, *xs)
 
 
 def _arithmetic(kind: str, of_bools: str) -> Callable[..., Any]:
-    """An operator of numbers; booleans, for NumPy, are added by ``or`` and multiplied by ``and``."""
-    return lambda xp, a, b: xp.writer.made(of_bools if a.dtype == np.bool_ else kind, a, b)
-
-
-def _bits(kind: str, of_bools: str) -> Callable[..., Any]:
+    """An operator of numbers, and that of booleans: for NumPy these are added by ``or`` and multiplied by ``and``."""
     return lambda xp, *xs: xp.writer.made(of_bools if xs[0].dtype == np.bool_ else kind, *xs)
 
 
@@ -193,12 +184,14 @@ def _tan(xp: Any, x: Any) -> Any:
 
 
 ELEMENTS: dict[str, Callable[..., Any]] = {
-    **{name: _in_floats(kind) for name, kind in {
+    **{name: _plain(kind) for name, kind in {
         "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin", "cos": "Cos", "tanh": "Tanh",
         "reciprocal": "Reciprocal", "divide": "Div", "true_divide": "Div",
     }.items()},
     **{name: _arithmetic(*kinds) for name, kinds in {
         "add": ("Add", "Or"), "multiply": ("Mul", "And"), "subtract": ("Sub", "Xor"),
+        "bitwise_and": ("BitwiseAnd", "And"), "bitwise_or": ("BitwiseOr", "Or"), "bitwise_xor": ("BitwiseXor", "Xor"),
+        "invert": ("BitwiseNot", "Not"), "bitwise_invert": ("BitwiseNot", "Not"),
     }.items()},
     **{name: _compared(kind) for name, kind in {
         "equal": "Equal", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
@@ -206,10 +199,6 @@ ELEMENTS: dict[str, Callable[..., Any]] = {
     }.items()},
     **{name: _logical(kind) for name, kind in {
         "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor", "logical_not": "Not",
-    }.items()},
-    **{name: _bits(*kinds) for name, kinds in {
-        "bitwise_and": ("BitwiseAnd", "And"), "bitwise_or": ("BitwiseOr", "Or"), "bitwise_xor": ("BitwiseXor", "Xor"),
-        "invert": ("BitwiseNot", "Not"), "bitwise_invert": ("BitwiseNot", "Not"),
     }.items()},
     **{name: _rounded(kind) for name, kind in {"floor": "Floor", "ceil": "Ceil", "rint": "Round"}.items()},
     "maximum": _larger("Max", "Or"), "minimum": _larger("Min", "And"),

@@ -166,7 +166,7 @@ def _inner(nodes: Any) -> set[str]:
 
 def _named(said: str) -> str:
     """A name as runtimes take it."""
-    return re.sub(r"\W", "_", said) or "y"
+    return re.sub(r"\W+", "_", said).strip("_") or "y"
 
 
 def _version() -> str:

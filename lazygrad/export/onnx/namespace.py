@@ -23,10 +23,19 @@ NATIVE = ("i4", "i8", "f4", "f8")
 
 
 class _Linalg:
-    """The functions of ``xp.linalg``: of whole matrices ONNX has none."""
+    """The functions of ``xp.linalg``: of whole matrices ONNX has the determinant alone."""
+
+    def __init__(self, xp: Namespace) -> None:
+        self._xp = xp
 
     def __getattr__(self, name: str) -> Any:
         raise NotTraced(f"xp.linalg.{name} has no form in ONNX")
+
+    def det(self, a: Value) -> Value:
+        """The determinant; runtimes have it in float32."""
+        if a.dtype != np.float32 or not a.size:
+            raise NotTraced(f"xp.linalg.det of {a.spec} has no form in ONNX")
+        return self._xp.writer.made("Det", a, shape=a.shape[:-2])
 
 
 class Namespace:
@@ -34,7 +43,7 @@ class Namespace:
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self.linalg = _Linalg()
+        self.linalg = _Linalg(self)
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
         if name.startswith("__"):
@@ -67,7 +76,7 @@ class Namespace:
         return [self.value(x, dtype) for x in operands]
 
     def astype(self, x: Value, dtype: Any) -> Value:
-        """A cast as NumPy does it; floats that are no whole number of the dtype are not told apart."""
+        """A cast of numbers that the dtype has: what becomes of others is open, see :meth:`cast`."""
         dtype = np.dtype(dtype)
         if dtype == x.dtype:
             return x
@@ -93,10 +102,6 @@ class Namespace:
     def full_like(self, x: Value, value: Any) -> Value:
         """One number, where it broadcasts."""
         return self.writer.number(value, x.dtype)
-
-    def through(self, x: Value, dtype: Any, write: Any) -> Value:
-        """What ``write`` makes of a value in another dtype, cast back."""
-        return self.astype(write(self.astype(x, dtype)), x.dtype)
 
     # Choices.
 
@@ -210,16 +215,12 @@ class Namespace:
     def _found(self, kind: str, x: Value, axis: int, keepdims: bool) -> Value:
         settings = {"axis": axis, "keepdims": int(keepdims), "select_last_index": 0}
         shape = reduced_shape(x.shape, (axis,), keepdims)
-        y = self.writer.made(kind, self._findable(x), shape=shape, dtype=np.int64, **settings)
+        y = self.writer.made(kind, self.comparable(x), shape=shape, dtype=np.int64, **settings)
         if x.dtype.kind != "f":
             return y
         wrong = self.isnan(x)
         first = self.writer.made("ArgMax", self.astype(wrong, np.int32), shape=shape, dtype=np.int64, **settings)
         return self.where(self.any(wrong, (axis,), keepdims), first, y)
-
-    def _findable(self, x: Value) -> Value:
-        """In a dtype in which the place of the largest is looked for: int64 has no such, but halves of it have."""
-        return self.comparable(x)
 
     # Arrays as a whole.
 

@@ -23,7 +23,7 @@ from lazygrad.ops.streams import _stream
 
 __all__ = ["write_graph", "writer_of"]
 
-RULED = (rules_arrays, rules_indexing, rules_nn)  # their rules are known once they are imported
+_RULED = (rules_arrays, rules_indexing, rules_nn)  # their rules are known once they are imported
 
 
 def writer_of(opset: int) -> Writer:

@@ -16,6 +16,7 @@ from lazygrad.graph.graph import Node
 from lazygrad.nn.activations import _gelu_gate, relu, softplus
 from lazygrad.nn.windows import _window_max, _window_sum, _windows, count
 from lazygrad.ops.elementary import sigmoid
+from lazygrad.ops.halves import _halved
 
 __all__: list[str] = []
 
@@ -41,6 +42,15 @@ def logistic(writer: Writer, node: Node, x: Value) -> Value:
 def softened(writer: Writer, node: Node, x: Value) -> Value:
     """Softplus; in float64, where it overflows in runtimes, by the formula."""
     return _kernel(softplus, writer, node, x) if x.dtype == np.float64 else writer.made("Softplus", x)
+
+
+@rule(_halved)
+def halved(writer: Writer, node: Node, x: Value) -> Value:
+    """Cast to 16 bits and back."""
+    from onnx import TensorProto
+
+    name = writer.node("Cast", [x.name], to=getattr(TensorProto, node.params["to"].upper()))
+    return writer.made("Cast", name, shape=x.shape, dtype=x.dtype, to=TensorProto.FLOAT)
 
 
 def viewed(writer: Writer, x: Value, size: Any, stride: Any, dilation: Any) -> Value:
