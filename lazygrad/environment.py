@@ -11,7 +11,8 @@ import numpy as np
 from lazygrad.backends.choice import backend_of, default_dtype
 from lazygrad.errors import GraphError, SpecError, VariableError, report
 from lazygrad.files import serialize
-from lazygrad.files.exchange import document_of, fill, take_up
+from lazygrad.files.exchange import fill
+from lazygrad.files.filed import Filed
 from lazygrad.graph.casting import saturates
 from lazygrad.graph.graph import Graph, writing
 from lazygrad.graph.registry import here
@@ -40,7 +41,7 @@ __all__ = ["VariableEnvironment"]
 T = TypeVar("T")
 
 
-class VariableEnvironment(Copied, Working):
+class VariableEnvironment(Copied, Filed, Working):
     """Named variables, and the means to run functions that read and change them.
 
     Args:
@@ -356,21 +357,6 @@ class VariableEnvironment(Copied, Working):
 
     # Files.
 
-    def save(self, path: str | Path) -> None:
-        """Write all variables and the random state to a file, see ``docs/format.md``.
-
-        A name that ends in ``.npz`` makes one that NumPy reads, ``.safetensors`` one of that form; all others are JSON.
-        The file is written beside its place, synced and renamed: a crash leaves the old file whole. Where
-        ``path`` is a link, the file it points to is replaced. Where there are several workers, all save: worker 0
-        writes, and the others wait for it.
-
-        Raises:
-            SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
-            BackendError: the package safetensors is not installed.
-        """
-        with self._store.lock:
-            self._store.written(f"save {str(path)!r}", self._document, lambda d: serialize.write(path, d))
-
     @classmethod
     def load(cls, path: str | Path, backend: str = "numpy", dtype: Any = None) -> VariableEnvironment:
         """A new environment from a file that :meth:`save` wrote, or NumPy, safetensors, or the Rust crate autograd.
@@ -389,36 +375,6 @@ class VariableEnvironment(Copied, Working):
         env = cls(backend=backend, seed=document.seed, dtype=document.dtype if dtype is None else dtype)
         fill(env, document)
         return env
-
-    def restore(self, path: str | Path, strict: bool = True) -> None:
-        """Give the variables the numbers in a file, and take up its random state.
-
-        A variable keeps its own trainable flag. What the file has beyond the variables of this
-        environment is registered if it is not trainable, as the state of an optimizer before its first
-        step.
-
-        Args:
-            path: the file.
-            strict: whether the file must have every variable, and no other trainable one. If not, what
-                is missing on either side is left as it is.
-
-        Raises:
-            SaveError: the file is missing, damaged, of an unknown version, or of other variables, shapes or dtypes.
-        """
-        with self._store.lock:
-            self._store.check_idle()
-            mine = {v.path: v.spec for v in self}
-            self._take_up(path, serialize.read(path, None, mine), strict)
-
-    def _take_up(self, path: str | Path, document: serialize.Document, strict: bool = True) -> None:
-        """:meth:`restore` from a file that has been read."""
-        with self._store.lock:
-            self._store.check_idle()
-            serialize.check_fits(path, document, self._store.specs(), strict)
-            self._store.whole(lambda: self._store.alone("it is being restored", lambda: take_up(self, document)))
-
-    def _document(self) -> serialize.Document:
-        return document_of(self._store, self.dtype)
 
     def __repr__(self) -> str:
         return f"<VariableEnvironment of {len(self)} variables on {self.backend}>"
