@@ -11,7 +11,7 @@ import numpy as np
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.registry import here
 
-__all__ = ["DOMAINS", "array_of", "dtype_of", "graphs", "kind_of", "package", "tensors"]
+__all__ = ["DOMAINS", "array_of", "dtype_of", "graphs", "has_odd_text", "kind_of", "package", "tensors"]
 
 DOMAINS = ("", "ai.onnx")  # both are of the ops of ONNX itself
 
@@ -69,6 +69,19 @@ def _count(tensor: Any, dtype: np.dtype[Any], onnx: Any) -> float:
     if tensor.HasField("raw_data"):
         return len(tensor.raw_data) / dtype.itemsize
     return len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
+
+
+def has_odd_text(message: Any) -> bool:
+    """Whether some text in a message is no UTF-8: it then comes as bytes, where all else expects text."""
+    waiting = [message]
+    while waiting:
+        for field, found in waiting.pop().ListFields():
+            values = found if hasattr(found, "extend") else [found]  # repeated, or one
+            if field.type == field.TYPE_MESSAGE:
+                waiting += values
+            elif field.type == field.TYPE_STRING and any(isinstance(value, bytes) for value in values):
+                return True
+    return False
 
 
 def graphs(graph: Any) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from lazygrad.onnx.bodies import Reader, schema_of
 from lazygrad.onnx.described import Input, Model
 from lazygrad.onnx.external import take_in
 from lazygrad.onnx.ops import table
-from lazygrad.onnx.package import DOMAINS, graphs, package, tensors
+from lazygrad.onnx.package import DOMAINS, graphs, has_odd_text, package, tensors
 
 __all__ = ["MOST", "NEWEST", "OLDEST", "read"]
 
@@ -66,6 +66,8 @@ def _parsed(data: bytes, onnx: Any) -> Any:
         proto = onnx.load_model_from_string(data)
     except DecodeError:
         raise ValueError("it is no file of the form ONNX, or it is damaged, or cut off") from None
+    if has_odd_text(proto):
+        raise ValueError("it has text that is none, so it is damaged")
     if not proto.HasField("graph") or not proto.opset_import:
         raise ValueError("it is no file of the form ONNX: there is no graph, or no opset")
     return proto

@@ -60,6 +60,14 @@ def test_bytes_that_are_turned_are_refused_or_give_a_model(tmp_path: Path) -> No
             lg.import_onnx(path)
 
 
+def test_text_that_is_none_is_refused(tmp_path: Path) -> None:
+    """The package gives it as bytes, where all else is text."""
+    data = mlp().SerializeToString().replace(b"Relu", b"\xff\xfelu")
+    path = tmp_path / "text.onnx"
+    path.write_bytes(data)
+    refused(path, lg.SaveError, "text that is none")
+
+
 @pytest.mark.parametrize("opset", [1, 6, 29, 99])
 def test_an_opset_that_is_not_known_is_refused(opset: int, tmp_path: Path) -> None:
     """Too old or too new; the error says which are known."""
