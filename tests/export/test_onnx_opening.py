@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[Callable[[int], Any], str]] = {
     ),
     "a number without a form": (
         lambda n: model(n, [node("Mul", "x", "half", "y")], (n, 3), half=np.float32(n // 2)),
-        "a number is no simple function of the sizes: 2.0, 3.0, 4.0, 7.0",
+        "a number is no simple function of the sizes: it is ",
     ),
     "a size without a form": (
         lambda n: model(n, [node("Abs", "x", "y")], (n // 2, 3)),

@@ -98,9 +98,6 @@ class _Opening:
             self._same_node(nodes)
         if len({len(graph.node) for graph in graphs}) > 1:
             raise Fixed("the step does other things for other sizes")
-        for field in ("input", "output", "value_info"):
-            for infos in zip(*[getattr(graph, field) for graph in graphs], strict=True):
-                self._shaped(infos)
         listed = [[tensor.name for tensor in graph.initializer] for graph in graphs]
         if any(names != listed[0] for names in listed):
             raise Fixed("the step reads other arrays for other sizes")
@@ -111,6 +108,9 @@ class _Opening:
         ]
         for k in reversed(computed):
             del first.initializer[k]
+        for field in ("input", "output", "value_info"):
+            for infos in zip(*[getattr(graph, field) for graph in graphs], strict=True):
+                self._shaped(infos)
 
     def _same_node(self, nodes: Sequence[Any]) -> None:
         first = nodes[0]
@@ -154,7 +154,8 @@ class _Opening:
         forms = fitted(arrays, self.at) if arrays[0].size <= MOST else None
         if forms is None:
             listed = ", ".join(str(array.ravel()[0] if array.size == 1 else array.tolist())[:40] for array in arrays)
-            raise Fixed(f"a number is no simple function of the sizes: {listed}", line)
+            tried = ", ".join(" and ".join(map(str, point)) for point in self.at)
+            raise Fixed(f"a number is no simple function of the sizes: it is {listed} for {tried}", line)
         self._write(first.name, forms, arrays[0])
         return True
 
