@@ -297,6 +297,7 @@ class VariableEnvironment(Copied, Filed, Working):
             graph.roots = roots
             traced = prune(graph)
             traced.halves = graph.halves
+            traced.layers = {path: kind for path, (kind, _) in self._store.layers.items()}
             traced.open = False
             return traced
 

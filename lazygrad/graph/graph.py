@@ -144,6 +144,7 @@ class Graph:
         self.draws = 0
         self.stream: int | None = None  # the node of the stream that draws read, once there is one
         self.rewrites: dict[str, int] = {}
+        self.layers: dict[str, str] = {}  # of what kind they are, by their paths, once it is written
         self.dtype = np.dtype(dtype)
         self.halves: str | None = None  # the dtype to which a plan rounds the operands of products
         self.open = True

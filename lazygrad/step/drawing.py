@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.errors import SpecError, TraceError, report
+from lazygrad.graph.body import bodies
 from lazygrad.graph.registry import here
 from lazygrad.plan import Plan
 from lazygrad.step.traced import Traced
@@ -108,16 +109,16 @@ def _kernel(cost: Cost, seconds: float | None, limit: float | None) -> Kernel:
 
 def _is_of(profile: Profile, name: str, plan: Plan, own: Sequence[Cost] | None) -> bool:
     """Whether a profile is of this step with arguments of these shapes."""
-    found = [k.cost for k in profile.kernels]
-    if profile.name != name or any(cost.nodes[-1:] >= (len(plan.graph.nodes),) for cost in found):
+    nodes, found = plan.graph.nodes, [k.cost for k in profile.kernels]
+    if profile.name != name or not all(
+        portion.node < len(nodes) and (portion.op == nodes[portion.node].op.name or any(bodies(nodes[portion.node])))
+        for cost in found
+        for portion in cost.work
+    ):
         return False
-    if profile.how == "native" and own is not None:
-        return [(c.what, c.over, c.nodes) for c in found] == [(c.what, c.over, c.nodes) for c in own]
-    return all(
-        cost.what == plan.graph.nodes[i].op.name and cost.over == ", ".join(map(str, plan.specs(i)))
-        for cost in (found if profile.how != "native" else ())
-        for i in cost.nodes[:1]
-    )
+    if profile.how != "native":
+        return all(cost.over == ", ".join(map(str, plan.specs(cost.nodes[0]))) for cost in found)
+    return own is None or [(c.what, c.over, c.nodes) for c in found] == [(c.what, c.over, c.nodes) for c in own]
 
 
 def _other(profile: Profile, name: str) -> SpecError:

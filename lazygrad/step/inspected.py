@@ -102,10 +102,12 @@ class Inspected:
         from lazygrad.step.drawing import picture_of
         from lazygrad.visualize.notebook import page_in_frame
 
-        entry = self._last
-        if entry is None:
-            return None
-        return page_in_frame(picture_of(step_name(self._step), self._store, entry, None, None))
+        with self._store.lock:
+            entry = self._last
+            if entry is None:
+                return None
+            picture = picture_of(step_name(self._step), self._store, entry, None, None)
+        return page_in_frame(picture)
 
     def _picture(
         self, args: tuple[Any, ...], feeds: Any, kwargs: dict[str, Any], profile: Any = None, statistics: bool = False

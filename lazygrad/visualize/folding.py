@@ -72,7 +72,8 @@ class _Folding:
         """The root."""
         members = [i for i in range(len(self.inputs)) if i not in self.hidden and i not in self.free]
         items = self._items(members, 0, self.free - self.hidden)
-        return Branch("", "root", "forward", tuple(self._short(items) if self.within is None else items))
+        shorten = self.within is None or any(isinstance(item, Branch) for item in items)
+        return Branch("", "root", "forward", tuple(self._short(items) if shorten else items))
 
     def _is_free(self, i: int) -> bool:
         node, origin = self.graph.nodes[i], self.graph.origins[i]
@@ -190,6 +191,8 @@ class _Folding:
     def _run(self, items: Sequence[Branch | int]) -> Branch:
         """Several in a row as one box, with the names of the first and the last."""
         inner = self._short(items)
+        if len(inner) == 1 and isinstance(inner[0], Branch):
+            return inner[0]
         boxes = [x for x in items if isinstance(x, Branch)]
         named: Sequence[Branch | int] = [x for x in boxes if x.kind in ("layer", "run", "variable")] or boxes or items
         first, last = (self._called(x) for x in (named[0], named[-1]))

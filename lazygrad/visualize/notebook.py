@@ -31,10 +31,8 @@ def page_in_frame(picture: Picture) -> str | None:
     if len(picture.nodes) > MOST:
         return None
     note = ", ".join(picture.facts)
-    picture_or_text = _svg(picture)
-    otherwise = block(
-        picture.title, picture_or_text[picture_or_text.find("<svg") :] if picture_or_text else "", note=note
-    )
+    svg = _svg(picture) or ""
+    otherwise = block(picture.title, svg[svg.find("<svg") :] if svg else "", note=note)
     return framed(written(picture), f"{picture.title}: {note}", otherwise)
 
 

@@ -40,10 +40,10 @@ def pictured(
         facts: what is said of it beside the number of nodes.
         kernels: what computes the nodes of the graph.
         laws: what passes have changed.
-        layers: of what kind the layers are, by their paths.
+        layers: of what kind the layers are, by their paths; what the graph knows, if not given.
         statistics: of the values of nodes, by their numbers.
     """
-    reading = _Reading(layers or {}, statistics or {})
+    reading = _Reading(layers or graph.layers, statistics or {})
     for number, kernel in enumerate(kernels):
         for i in kernel.nodes:
             reading.kernels.setdefault(i, number)

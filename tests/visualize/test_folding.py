@@ -202,10 +202,30 @@ def test_the_body_of_a_loop_is_a_box_within_that_of_its_node() -> None:
     assert {"carry", "x", "captured"} == {picture.nodes[i].op for i in inside if picture.nodes[i].shape == "argument"}
 
 
+def test_layers_in_the_body_of_a_loop_are_boxes_in_it() -> None:
+    """Within the layer that the loop is of, if one is; many are put together."""
+    env = lg.VariableEnvironment(seed=0)
+    layers = [lg.nn.Linear(env, 3, 3, name=f"cell{k}") for k in range(1, 21)]
+
+    def step(ctx: Any, xs: Any) -> Any:
+        def turn(h: Any, x: Any) -> Any:
+            for layer in layers:
+                h = lg.tanh(layer(h + x))
+            return h, h
+
+        return lg.scan(turn, lg.zeros((2, 3)), xs)[0]
+
+    picture = pictured(env.trace(step, np.ones((5, 2, 3), "float32")))
+    (loop,) = [k for k, box in enumerate(picture.boxes) if box.kind == "loop"]
+    assert len(picture.children(loop)) <= MOST
+    layers_in = [box.name for k, box in enumerate(picture.boxes) if loop in path_of(picture, k) and box.kind == "layer"]
+    assert [f"cell{k}" for k in range(1, 21)] == layers_in
+
+
 def test_operands_lie_where_the_user_wrote_them() -> None:
     """A layer says what goes in and what comes out, and every place is a line with its text."""
     picture = traced(three_layers)
-    assert "float32[6, 20] → float32[6, 12]" == picture.boxes[named(picture, "fc1", "forward")].note
+    assert "Linear, float32[6, 20] → float32[6, 12]" == picture.boxes[named(picture, "fc1", "forward")].note
     (loss,) = [node for node in picture.nodes if node.name == "loss"]
     place = picture.places[loss.place]
     assert ("step", "loss = lg.mean(lg.nn.cross_entropy(logits, y))") == (place.inside, place.text)

@@ -242,6 +242,10 @@ def test_the_profile_of_another_step_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(SpecError):
         step.render(path, profile=other.profile(*others, runs=1))
+    env, renamed, _ = three_layers()
+    renamed.__name__ = "other"
+    with pytest.raises(SpecError):
+        env.compile(renamed).render(path, *args, profile=step.profile(*args, runs=1))
     with pytest.raises(SpecError, match="as a profile"):
         step.render(path, profile="fast")
     assert [] == list(tmp_path.iterdir())
