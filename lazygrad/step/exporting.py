@@ -44,12 +44,14 @@ class Exporting:
         with store.lock:
             store.check_idle()
             arrays, _ = step._sign(args, {}, None)
-            source = source_of(*resized(step, args, [tuple(array.shape) for array in arrays], keep=True), store)
+            specs = [Spec(tuple(array.shape), array.dtype) for array in arrays]
+            source = source_of(*resized(step, args, specs, keep=True), store)
         known = {path: source.arrays[i] for path, i in source.plan.variables.items()}
 
         def again(shapes: Sequence[Shape]) -> Source:
+            others = [spec._replace(shape=shape) for spec, shape in zip(specs, shapes, strict=False)]
             with store.lock:
-                return source_of(*resized(step, args, shapes), store, known)
+                return source_of(*resized(step, args, others), store, known)
 
         return source, again
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.graph.graph import Graph
-from lazygrad.graph.spec import Shape
+from lazygrad.graph.spec import Spec
 from lazygrad.step.called import is_array
 from lazygrad.step.context import Context
 from lazygrad.step.traced import Traced
 from lazygrad.trees import leaves, rebuilt
-from lazygrad.values.foreign import dtype_of
 
 if TYPE_CHECKING:
     from lazygrad.step.compiled import Compiled
@@ -22,26 +21,27 @@ __all__ = ["resized"]
 
 
 def resized(
-    step: Compiled, args: tuple[Any, ...], shapes: Sequence[Shape], keep: bool = False
+    step: Compiled, args: tuple[Any, ...], specs: Sequence[Spec], keep: bool = False
 ) -> tuple[Traced, str, list[Any]]:
-    """The step as it is traced for arguments like these of other shapes, its name, and arrays that are such arguments.
+    """The step as it is traced for arguments like these of other specs, its name, and arrays that are such arguments.
 
     Args:
         step: a compiled step, whose own traces stay as they are.
         args: its arguments.
-        shapes: one for each array among them, in order.
+        specs: one for each array among them, in order.
         keep: whether variables that it registers stay.
 
     Raises:
-        Exception: whatever the step raises for arrays of these shapes.
+        Exception: whatever the step raises for arrays of these specs.
     """
-    env, rest = step._env, iter(shapes)
+    env, rest = step._env, iter(specs)
     arrays: list[Any] = []
 
     def placed(leaf: Any) -> Any:
         if not is_array(leaf):
             return leaf
-        arrays.append(np.zeros(next(rest), dtype_of(leaf)))
+        spec = next(rest)
+        arrays.append(np.zeros(spec.shape, spec.dtype))
         return arrays[-1]
 
     given = tuple([rebuilt(tree, [placed(leaf) for _, leaf in leaves(tree)]) for tree in args])

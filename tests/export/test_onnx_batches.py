@@ -201,3 +201,40 @@ def test_what_has_a_form_for_the_sizes_given_alone_is_exported_for_these(tmp_pat
     assert file.exists()
     with pytest.raises(lg.ExportError, match="cannot export inv to ONNX"):
         step.export(tmp_path / "other.onnx", np.ones((5, 2), np.float32))
+
+
+def test_a_placeholder_keeps_the_sizes_that_the_step_says(tmp_path: Path) -> None:
+    """It is an input of the model, beside the arguments, of which none can be open with it."""
+
+    def step(ctx: Any, x: Any) -> Any:
+        return x * 2 + ctx.placeholder("shift", (6, 3))
+
+    compiled, x = lg.VariableEnvironment().compile(step), X[0]
+    with pytest.raises(lg.ExportError, match="'shift' is a placeholder, whose sizes the step says itself"):
+        compiled.export(tmp_path / "model.onnx", x, batch={"shift": {0: "rows"}})
+    model = onnx_open.written(compiled, tmp_path, x, batch=None)
+    assert [(one.name, shape(one)) for one in model.graph.input] == [("x", [6, 3]), ("shift", [6, 3])]
+    assert not onnx_run.apart([x * 3], onnx_run.run_model(model, x, x))
+
+
+def test_a_table_is_an_argument_like_an_array(tmp_path: Path) -> None:
+    """Its rows are the batch."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    env = environment()
+
+    def step(ctx: Any, x: Any) -> Any:
+        return x @ ctx.variable("w")
+
+    table = pandas.DataFrame(X[0], columns=["a", "b", "c"])
+    model = onnx_open.written(env.compile(step), tmp_path, table)
+    assert shape(model.graph.output[0]) == ["batch", 4]
+    assert not onnx_run.apart([env.run(step, table)], onnx_run.run_model(model, X[0]))
+
+
+def test_a_step_of_mixed_precision_is_exported_with_its_halves(tmp_path: Path) -> None:
+    """Operands of products are rounded there too: halves have three digits."""
+    env = environment()
+    step = env.compile(lambda ctx, x: lg.tanh(x @ ctx.variable("w")), precision="mixed")
+    model = onnx_open.written(step, tmp_path, X)
+    (found,) = onnx_run.run_model(model, X)
+    np.testing.assert_allclose(found, step(X), rtol=0, atol=1e-3)

@@ -136,11 +136,15 @@ def _written(source: Source, again: Again, openings: Sequence[_Open], point: Poi
         for which, axis in one.places:
             shapes[which][axis] = size
     try:
-        return again([tuple(shape) for shape in shapes])
+        found = again([tuple(shape) for shape in shapes])
     except Exception as reason:  # whatever the step raises
         first = str(reason).splitlines()[0] if str(reason) else ""
         sizes = ", ".join(f"{one.name}={size}" for one, size in zip(openings, point, strict=True))
         raise Fixed(f"for {sizes} the step raises {type(reason).__name__}: {first}") from reason
+    for given, shape in zip(found.inputs, shapes, strict=True):
+        if given.spec.shape != tuple(shape):
+            raise Fixed(f"{given.said!r} is a placeholder, whose sizes the step says itself")
+    return found
 
 
 def _results(source: Source) -> list[Spec]:
