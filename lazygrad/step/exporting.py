@@ -83,7 +83,7 @@ class Exporting:
         Raises:
             ExportError: something in the step cannot be exported, such as an update: it says the line.
             SaveError: a file cannot be written.
-            BackendError: there is no compiler, or no linker.
+            BackendError: there is no compiler, or no linker; or the package ``onnx`` is not installed.
         """
         if os.fspath(path).endswith(".onnx"):
             from lazygrad.export.onnx.model import export as export_onnx
