@@ -16,6 +16,9 @@ from lazygrad.onnx.described import Node
 __all__ = ["MOST", "computed"]
 
 MOST = 2**16  # elements of an array that is known; more are computed by the step
+SMALL, COUNT = 256, 10_000  # elements of what is remembered, and how many of these
+
+_remembered: dict[Any, tuple[Any, ...] | None] = {}
 
 
 @functools.lru_cache(4096)
@@ -34,6 +37,21 @@ def _evaluator(proto: bytes, domain: str, opset: int) -> Any:
 
 def computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...] | None:
     """The outputs of a node of which all operands are known; None if the package has no implementation for them."""
+    if sum(np.size(x) for x in operands) > SMALL or any(x is not None and x.dtype.hasobject for x in operands):
+        return _computed(node, operands)
+    # A step that is written again asks for the same again.
+    key = node.proto, node.opset, tuple([None if x is None else (x.dtype, x.shape, x.tobytes()) for x in operands])
+    if key not in _remembered:
+        found = _computed(node, operands)
+        if found is not None and sum(np.size(x) for x in found) > SMALL:
+            return found
+        if len(_remembered) >= COUNT:
+            _remembered.clear()
+        _remembered[key] = found
+    return _remembered[key]
+
+
+def _computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...] | None:
     named = {f"operand {k}": operands[k] for k, name in enumerate(node.inputs) if name}
     try:
         with np.errstate(all="ignore"):

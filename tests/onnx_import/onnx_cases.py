@@ -89,9 +89,7 @@ def kinds_of(case: Any) -> set[str]:
         while not kind.HasField("tensor_type"):
             if not (kind.HasField("sequence_type") or kind.HasField("optional_type")):
                 return {"sparse"}
-            if kind.HasField("optional_type"):
-                return {"optional"}
-            kind = kind.sequence_type.elem_type
+            kind = (kind.optional_type if kind.HasField("optional_type") else kind.sequence_type).elem_type
         found.add(kind.tensor_type.elem_type)
     for node in nodes(case.model.graph):
         for setting in node.attribute:
