@@ -135,6 +135,23 @@ def test_a_loop_with_variables_has_them_outside(tmp_path: Path) -> None:
     assert [one.name for one in model.graph.initializer].count("w") == 1
 
 
+def test_a_convolution_in_a_loop_is_one_node(tmp_path: Path) -> None:
+    """What it is made of here is left out of the body as well, as nothing needs it."""
+    env = lg.VariableEnvironment(seed=0)
+    layer = lg.nn.Conv2d(env, 2, 2, 3, padding=1, use_bias=False)
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.scan(lambda c, frame: (lg.tanh(layer(c) + frame), None), x[0], x)[0]
+
+    def frames(rng: Any, n: int) -> tuple[Any, ...]:
+        return (rng.standard_normal((n, 1, 2, 5, 5)).astype(np.float32),)
+
+    model = onnx_open.compare(env.compile(step), tmp_path, frames, lambda x: env.run(step, x))
+    (scan,) = [node for node in model.graph.node if node.op_type == "Scan"]
+    (body,) = [attribute.g for attribute in scan.attribute if attribute.HasField("g")]
+    assert [node.op_type for node in body.node] == ["Conv", "Add", "Tanh"]
+
+
 def test_a_loop_that_takes_too_many_turns_fails_in_the_model_too(tmp_path: Path) -> None:
     """As the step raises an error; one that takes as many as it may does not."""
     env = lg.VariableEnvironment(seed=0)

@@ -15,6 +15,7 @@ from lazygrad.errors import BackendError, ExportError, report
 from lazygrad.export.onnx import rules_regions, rules_sequences, rules_windows
 from lazygrad.export.onnx.aside import is_large, set_aside, with_weights_given
 from lazygrad.export.onnx.batches import Again, Batch, model_for
+from lazygrad.export.onnx.needed import needed, read_within
 from lazygrad.export.onnx.reading import write_graph, writer_of
 from lazygrad.export.onnx.writer import Value, code_of
 from lazygrad.export.source import Source, checked
@@ -119,8 +120,8 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
         if asked[value.name] > 1 or not _end(writer.nodes, value.name, name):
             writer.node("Identity", [value.name], [name])
         infos.append(helper.make_tensor_value_info(name, code_of(value.dtype), list(plan.spec(i).shape)))
-    nodes = _needed(writer.nodes, outputs)
-    read = {name for node in nodes for name in node.input} | _inner(nodes)
+    nodes = needed(writer.nodes, outputs)
+    read = {name for node in nodes for name in node.input} | read_within(nodes)
     arrays = [numpy_helper.from_array(a, name) for name, a in writer.constants.items() if name in read]
     graph = helper.make_graph(nodes, _named(source.name), inputs, infos, arrays)
     return helper.make_model(
@@ -136,32 +137,10 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
 def _end(nodes: list[Any], name: str, output: str) -> bool:
     """Let a node give an output of the model, if nothing else reads what it gives."""
     made = next((node for node in nodes if list(node.output) == [name]), None)
-    if made is None or name in _inner(nodes) or any(name in node.input for node in nodes):
+    if made is None or name in read_within(nodes) or any(name in node.input for node in nodes):
         return False
     made.output[0] = output
     return True
-
-
-def _needed(nodes: list[Any], outputs: list[str]) -> list[Any]:
-    """Only the nodes that an output needs."""
-    wanted, kept = set(outputs), []
-    for node in reversed(nodes):
-        if not wanted.isdisjoint(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-            wanted |= _inner([node])
-    return kept[::-1]
-
-
-def _inner(nodes: Any) -> set[str]:
-    """What graphs within nodes read."""
-    found: set[str] = set()
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                found |= {name for inner in attribute.g.node for name in inner.input} | _inner(attribute.g.node)
-                found |= {one.name for one in attribute.g.output}
-    return found
 
 
 def _named(said: str) -> str:

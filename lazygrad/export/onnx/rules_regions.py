@@ -9,7 +9,7 @@ import numpy as np
 
 from lazygrad.export.onnx.reading import write_graph
 from lazygrad.export.onnx.rules import Several, rule
-from lazygrad.export.onnx.writer import Value, Writer, code_of
+from lazygrad.export.onnx.writer import Value, Writer, graph_of
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec
@@ -25,29 +25,20 @@ class _Graph:
 
     def __init__(self, outer: Writer, name: str) -> None:
         self.writer, self.name = outer.sub(), name
-        self.inputs: list[Any] = []
+        self.inputs: list[Value] = []
 
     def given(self, word: str, shape: Sequence[int], dtype: Any) -> Value:
         """An input."""
-        from onnx.helper import make_tensor_value_info
-
-        name = self.writer.fresh(word)
-        self.inputs.append(make_tensor_value_info(name, code_of(dtype), list(shape)))
-        return Value(self.writer, name, Spec(tuple(shape), np.dtype(dtype)))
+        self.inputs.append(Value(self.writer, self.writer.fresh(word), Spec(tuple(shape), np.dtype(dtype))))
+        return self.inputs[-1]
 
     def seen(self, values: Sequence[Value]) -> list[Value]:
         """What lies around it, as it is read within."""
         return [Value(self.writer, value.name, value.spec, value.number) for value in values]
 
     def closed(self, outputs: Sequence[Value]) -> Any:
-        """The graph; what it gives has names of its own, as one value may be given twice, or be one that it sees."""
-        from onnx.helper import make_graph, make_tensor_value_info
-
-        infos = []
-        for value in outputs:
-            name = self.writer.node("Identity", [value.name])
-            infos.append(make_tensor_value_info(name, code_of(value.dtype), list(value.shape)))
-        return make_graph(self.writer.nodes, self.writer.fresh(self.name), self.inputs, infos)
+        """The graph."""
+        return graph_of(self.writer, self.writer.fresh(self.name), self.inputs, outputs)
 
 
 def _of_body(writer: Writer, body: Body, given: Sequence[Value]) -> list[Value]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lazygrad.engine.trace.tracing import Stand
 from lazygrad.errors import Origin
+from lazygrad.export.onnx.needed import needed
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Shape, Spec, broadcast
 
@@ -227,4 +228,4 @@ def graph_of(writer: Writer, name: str, inputs: Sequence[Value], outputs: Sequen
     taken, left = (
         [make_tensor_value_info(x.name, code_of(x.dtype), list(x.shape)) for x in xs] for xs in (inputs, given)
     )
-    return make_graph(writer.nodes, name, taken, left)
+    return make_graph(needed(writer.nodes, [x.name for x in given]), name, taken, left)
