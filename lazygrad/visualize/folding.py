@@ -119,7 +119,16 @@ class _Folding:
                 return route[depth]
             return self._line(i) if cut and not self.graph.nodes[i].of(placeholder) else ("node", i)
 
-        groups = Groups(members, self.inputs, key)
+        own = {route[depth] for i in members if len(route := self.routes[i]) == depth + 1}
+
+        def absorbs(one: Key) -> bool:
+            """What no layer wrote lies in the namespace of layers that it stands between, unless that is a layer."""
+            return one[0] == "layer" and one not in own
+
+        def loose(one: Key) -> bool:
+            return one[0] in ("line", "node")
+
+        groups = Groups(members, self.inputs, key, absorbs, loose)
         self._with_free(groups, free)
         found = [self._box(groups.keys[k], groups.nodes[k], depth) for k in groups.ordered()]
         return [item for box in found for item in (box if isinstance(box, list) else [box])]
@@ -180,7 +189,7 @@ class _Folding:
 
     def _short(self, items: Sequence[Branch | int]) -> list[Branch | int]:
         """So few that one can take them in."""
-        return shortened(items, self._called, lambda x: isinstance(x, Branch) and x.kind == "part", self._run)
+        return shortened(items, self._called, _size, lambda x: isinstance(x, Branch) and x.kind == "part", self._run)
 
     def _called(self, item: Branch | int) -> str:
         if isinstance(item, Branch):
@@ -199,6 +208,11 @@ class _Folding:
         first, last = first.partition(" … ")[0], last.rpartition(" … ")[2]
         part = boxes[0].part if boxes else "forward"
         return Branch(f"{first} … {last}" if first != last else first, "run", part, tuple(inner))
+
+
+def _size(item: Branch | int) -> int:
+    """How many nodes there are in it."""
+    return sum(1 for _ in item.nodes()) if isinstance(item, Branch) else 1
 
 
 def _targets(graph: Graph) -> dict[int, frozenset[str]]:

@@ -21,6 +21,8 @@ class Groups:
         members: nodes, in order.
         inputs: for each node of the graph its operands.
         key: nodes of the same key shall lie together.
+        absorbs: whether groups of a key take up those that stand between their nodes.
+        loose: whether groups of a key can be taken up.
 
     Attributes:
         keys: of each group.
@@ -28,7 +30,14 @@ class Groups:
         of: the number of the group of each node.
     """
 
-    def __init__(self, members: Sequence[int], inputs: Sequence[Sequence[int]], key: Callable[[int], Hashable]) -> None:
+    def __init__(
+        self,
+        members: Sequence[int],
+        inputs: Sequence[Sequence[int]],
+        key: Callable[[int], Hashable],
+        absorbs: Callable[[Any], bool] = lambda key: False,
+        loose: Callable[[Any], bool] = lambda key: True,
+    ) -> None:
         self.keys: list[Any] = []
         self.nodes: list[list[int]] = []
         self.of: dict[int, int] = {}
@@ -40,7 +49,15 @@ class Groups:
             reads = {self.of[j] for j in inputs[i] if j in self.of}
             own = key(i)
             group = latest.get(own)
-            if group is None or not self.may_read(group, reads):
+            if group is not None and not self.may_read(group, reads):
+                between = self._between(group, reads) if absorbs(own) else set()
+                if between and all(loose(self.keys[k]) for k in between):
+                    self._merge(group, between)
+                    latest = {one: k for one, k in latest.items() if k not in between}
+                    reads = {self.of[j] for j in inputs[i] if j in self.of}
+                else:
+                    group = None
+            if group is None:
                 group = latest[own] = self.begin(own)
             self.join(i, group)
             self.depend(group, reads)
@@ -79,8 +96,34 @@ class Groups:
                 if below >> group & 1:
                     self._below[k] |= new
 
+    def _between(self, group: int, others: set[int]) -> set[int]:
+        """The groups that depend on a group, and on which others depend, or which are among these."""
+        needed = 0
+        for other in others - {group}:
+            needed |= self._below[other] | 1 << other
+        return {k for k in _bits(needed) if self._below[k] >> group & 1}
+
+    def _merge(self, group: int, taken: set[int]) -> None:
+        """Let a group take up others; together they must not depend on themselves."""
+        gone = sum(1 << k for k in taken)
+        for k in taken:
+            self.nodes[group] += self.nodes[k]
+            self.of.update(dict.fromkeys(self.nodes[k], group))
+            self.nodes[k] = []
+            self._reads[group] |= self._reads[k]
+            self._below[group] |= self._below[k]
+            self._reads[k], self._below[k] = set(), 0
+        self._reads[group] -= taken | {group}
+        self._below[group] &= ~(gone | 1 << group)
+        for k, below in enumerate(self._below):
+            if k != group and below & (gone | 1 << group):
+                self._below[k] = (below & ~gone) | 1 << group | self._below[group]
+                if self._reads[k] & taken:
+                    self._reads[k] = (self._reads[k] - taken) | {group}
+        self._needed |= 1 << group | self._below[group]
+
     def ordered(self) -> list[int]:
-        """The groups, each behind those that it depends on, and otherwise as they were begun."""
+        """The groups that have nodes, each behind those that it depends on, and otherwise as they were begun."""
         first = [min(nodes, default=0) for nodes in self.nodes]
         left = [len(reads) for reads in self._reads]
         readers: list[list[int]] = [[] for _ in left]
@@ -92,9 +135,20 @@ class Groups:
         found = []
         while ready:
             _, k = heapq.heappop(ready)
-            found.append(k)
+            if self.nodes[k]:
+                found.append(k)
             for other in readers[k]:
                 left[other] -= 1
                 if not left[other]:
                     heapq.heappush(ready, (first[other], other))
         return found
+
+
+def _bits(number: int) -> list[int]:
+    """The places of the ones of a number."""
+    found = []
+    while number:
+        low = number & -number
+        found.append(low.bit_length() - 1)
+        number ^= low
+    return found

@@ -10,22 +10,28 @@ from typing import TypeVar
 __all__ = ["MOST", "shortened"]
 
 MOST = 15  # children of a box
+MANY = 60  # of which the smallest are looked for
 PERIODS = 8  # the longest pattern that is looked for
 
 T = TypeVar("T")
 
 
 def shortened(
-    row: Sequence[T], name: Callable[[T], str], fixed: Callable[[T], bool], put: Callable[[Sequence[T]], T]
+    row: Sequence[T],
+    name: Callable[[T], str],
+    size: Callable[[T], int],
+    fixed: Callable[[T], bool],
+    put: Callable[[Sequence[T]], T],
 ) -> list[T]:
     """A row of at most ``MOST``, if it can be had, in which neighbours are put together.
 
-    What repeats goes first, such as thirty layers with an activation behind each; then whatever lies between what is
-    fixed.
+    What repeats goes first, such as thirty layers with an activation behind each; then the smallest neighbours, or of
+    very many equal portions.
 
     Args:
         row: what is drawn, in order.
         name: what it is called.
+        size: how large it is.
         fixed: whether something stays by itself.
         put: makes one of several.
     """
@@ -38,22 +44,36 @@ def shortened(
         found[first : first + period * times] = [put(_portions(series, period, times, put))]
         if period * times == len(row):
             return found
-    while len(found) > MOST:
+    while len(found) > MANY:
         first, count = _stretch([fixed(x) for x in found])
-        over = len(found) - MOST
         if count < 2:
             break
-        size = max(2, math.ceil(count / max(1, count - over)))
-        pieces = [found[k : k + size] for k in range(first, first + count, size)]
-        found[first : first + count] = [piece[0] if len(piece) == 1 else put(piece) for piece in _cut(pieces)]
-    return found
+        piece = max(2, math.ceil(count / MOST))
+        found[first : first + count] = [_put(part, put) for part in _cut_at(found[first : first + count], piece)]
+    return [_put(piece, put) for piece in _smallest_first(found, size, fixed)]
 
 
-def _cut(pieces: list[list[T]]) -> list[list[T]]:
-    """The same pieces; the last is not left alone."""
-    if len(pieces) > 1 and len(pieces[-1]) == 1:
-        pieces[-2:] = [pieces[-2] + pieces[-1]]
+def _smallest_first(row: Sequence[T], size: Callable[[T], int], fixed: Callable[[T], bool]) -> list[list[T]]:
+    """A row in pieces, ``MOST`` of them if that can be had: the two smallest neighbours become one, and so on."""
+    if len(row) <= MOST:
+        return [[x] for x in row]
+    pieces, sizes = [[x] for x in row], [size(x) for x in row]
+    stays = [fixed(x) for x in row]
+    while len(pieces) > MOST:
+        pairs = [
+            (sizes[k] + sizes[k + 1], k)
+            for k in range(len(pieces) - 1)
+            if not stays[k] and not stays[k + 1] and len(pieces[k]) + len(pieces[k + 1]) <= MOST
+        ]
+        if not pairs:
+            break
+        total, k = min(pairs)
+        pieces[k : k + 2], sizes[k : k + 2], stays[k : k + 2] = [pieces[k] + pieces[k + 1]], [total], [False]
     return pieces
+
+
+def _put(piece: Sequence[T], put: Callable[[Sequence[T]], T]) -> T:
+    return piece[0] if len(piece) == 1 else put(piece)
 
 
 def _portions(series: Sequence[T], period: int, times: int, put: Callable[[Sequence[T]], T]) -> list[T]:

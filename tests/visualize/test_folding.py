@@ -202,6 +202,28 @@ def test_the_body_of_a_loop_is_a_box_within_that_of_its_node() -> None:
     assert {"carry", "x", "captured"} == {picture.nodes[i].op for i in inside if picture.nodes[i].shape == "argument"}
 
 
+def test_what_stands_between_layers_of_a_namespace_lies_with_them() -> None:
+    """An activation between them, which no layer wrote; so two networks are two boxes."""
+    env = lg.VariableEnvironment(seed=0)
+    gen, disc = (
+        lg.nn.Sequential(lg.nn.Linear(env, 2, 8, name=f"{x}/a"), lg.nn.relu, lg.nn.Linear(env, 8, n, name=f"{x}/b"))
+        for x, n in (("gen", 2), ("disc", 1))
+    )
+
+    def step(ctx: Any, real: Any) -> Any:
+        z = ctx.random.normal((4, 2))
+        fake = gen(z)
+        right = disc(real)
+        wrong = disc(fake)
+        loss = lg.mean(lg.nn.softplus(-right)) + lg.mean(lg.nn.softplus(wrong))
+        return loss, lg.grad(loss, disc.variables)
+
+    picture = pictured(env.trace(step, np.ones((4, 2), "float32")))
+    assert ["disc", "gen", "gradient", "loss", "real", "z"] == top(picture)
+    assert ["a", "b", "relu"] == [name.rpartition("/")[2] for name in top(picture, named(picture, "gen", "forward"))]
+    assert in_order(picture)
+
+
 def test_layers_in_the_body_of_a_loop_are_boxes_in_it() -> None:
     """Within the layer that the loop is of, if one is; many are put together."""
     env = lg.VariableEnvironment(seed=0)
@@ -305,13 +327,14 @@ def test_groups_of_any_graph_can_be_put_in_order(data: Any) -> None:
     count = data.draw(st.integers(1, 30))
     inputs = [data.draw(st.lists(st.integers(0, i - 1), max_size=3)) if i else [] for i in range(count)]
     keys = [data.draw(st.integers(0, 4)) for _ in range(count)]
-    groups = Groups(range(count), inputs, keys.__getitem__)
+    takes = data.draw(st.booleans())
+    groups = Groups(range(count), inputs, keys.__getitem__, lambda key: takes and key == 0, lambda key: key > 1)
     order = groups.ordered()
-    assert list(range(len(groups.nodes))) == sorted(order)
+    assert [k for k, nodes in enumerate(groups.nodes) if nodes] == sorted(order)
     at = {k: place for place, k in enumerate(order)}
     for i in range(count):
         assert i in groups.nodes[groups.of[i]]
-        assert keys[i] == groups.keys[groups.of[i]]
+        assert keys[i] == groups.keys[groups.of[i]] or (takes and groups.keys[groups.of[i]] == 0)
         assert all(at[groups.of[j]] <= at[groups.of[i]] for j in inputs[i])
 
 
@@ -322,10 +345,13 @@ def test_rows_become_short_and_lose_nothing(row: list[str]) -> None:
     def flat(items: Any) -> list[str]:
         return [name for item in items for name in (flat(item) if isinstance(item, tuple) else [item])]
 
-    def put(items: Any) -> Any:
-        return tuple(shortened(items, str, lambda x: x == "FIXED", put))
+    def weigh(item: Any) -> int:
+        return len(flat([item]))
 
-    found = shortened(row, str, lambda x: x == "FIXED", put)
+    def put(items: Any) -> Any:
+        return tuple(shortened(items, str, weigh, lambda x: x == "FIXED", put))
+
+    found = shortened(row, str, weigh, lambda x: x == "FIXED", put)
     assert row == flat(found)
     assert row.count("FIXED") == found.count("FIXED")
     if row.count("FIXED") < 7:
