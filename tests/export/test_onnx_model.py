@@ -232,6 +232,19 @@ def test_a_convolution_is_one_node(tmp_path: Path) -> None:
     assert not onnx_run.apart([compiled(x, w)], onnx_run.run_model(model, x, w))
 
 
+def test_the_bias_of_a_convolution_is_its_third_operand(tmp_path: Path) -> None:
+    """Given as it is, or computed before."""
+    rng = np.random.default_rng(0)
+    shapes = ((2, 3, 9, 8), (4, 3, 3, 3), (4,))
+    x, w, b = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    step = lg.VariableEnvironment().compile(lambda ctx, x, w, b: [lg.nn.conv2d(x, w, bias) for bias in (b, 2 * b)])
+    (file,) = step.export(tmp_path / "model.onnx", x, w, b, batch=None)
+    model = onnx.load(file)
+    assert [len(node.input) for node in model.graph.node if node.op_type == "Conv"] == [3, 3]
+    assert not any(node.op_type == "Add" for node in model.graph.node)
+    assert not onnx_run.apart(step(x, w, b), onnx_run.run_model(model, x, w, b))
+
+
 def test_softmax_is_one_node_behind_the_largest_that_is_taken_away(tmp_path: Path) -> None:
     """And its logarithm is another; the outputs are the nodes' own."""
     x = np.array([[1, 2, 3], [0, 0, 1]], np.float32)

@@ -156,7 +156,7 @@ def _version() -> str:
 
 
 def examined(model: Any, name: str) -> Any:
-    """The model, if it is one by ONNX' own checks: of every node, and of the shapes and types of all that is computed."""
+    """The model, if it is one by ONNX' own checks: of every node, and of shapes and types of all that it computes."""
     from onnx import checker, shape_inference
 
     try:

@@ -16,7 +16,7 @@ from lazygrad.export.onnx.rules import Several, spec_of
 from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.nn.windows import _fold, _windows
-from lazygrad.ops.arithmetic import multiply, subtract
+from lazygrad.ops.arithmetic import add, multiply, subtract
 from lazygrad.ops.elementary import _apart, exp, log
 from lazygrad.ops.movement import _pad, permute_dims, reshape
 from lazygrad.ops.passing import stop_gradient
@@ -128,6 +128,23 @@ def _conv(
     )
 
 
+def _biased(writer: Writer, graph: Graph, node: Node, values: Values) -> Value | None:
+    """A convolution, and a number for every channel added: Conv takes these too."""
+    shape = spec_of(node).shape
+    for which in (0, 1):
+        images, column = (graph.nodes[node.inputs[k]] for k in (which, 1 - which))
+        match = {reshape: _convolved, permute_dims: _convolved_together}.get(images.op)  # type: ignore[call-overload]
+        if match is None or len(shape) != 4 or not column.of(reshape) or spec_of(images).shape != shape:
+            continue
+        if spec_of(column).shape == (shape[1], 1, 1):
+            bias = _as(graph, values, node.inputs[1 - which], (shape[1],))
+            found: Value | None = match(writer, graph, images, values)
+            if found is not None:
+                writer.nodes[-1].input.append(bias.name)
+                return found
+    return None
+
+
 def _padded(graph: Graph, images: int, shape: tuple[int, ...]) -> Node | None:
     """The node that pads the images with zeros, if there is one."""
     node = graph.nodes[images]
@@ -220,6 +237,7 @@ _AT: dict[Any, Callable[..., Value | None]] = {
     _matmul: _convolved_flat,
     permute_dims: _convolved_together,
     _fold: _laid_back,
+    add: _biased,
     multiply: _gelu,
     _apart: _less_largest,
     subtract: _log_softmax,

@@ -153,7 +153,8 @@ def _counted(writer: Writer, node: Node, operands: Sequence[Value]) -> Several:
     taken += [inner.made("Gather", x, turn, shape=x.shape[1:], axis=0) for x in graph.seen(slices)]
     made = graph.closed([holds, *_of_body(inner, body, [*taken, *graph.seen(captured)])])
     specs = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
-    names = writer.node("Loop", [turns.name, "", *[x.name for x in first]], len(specs), body=made)
+    always = writer.constant(np.bool_(True), "always")  # left out it means the same, but not to all that read it
+    names = writer.node("Loop", [turns.name, always, *[x.name for x in first]], len(specs), body=made)
     found = _values(writer, names, specs)
     return _results([*found[:carries], *[_placed(writer, y, turns, p) for y in found[carries:]]])
 
