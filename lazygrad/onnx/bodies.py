@@ -13,7 +13,7 @@ import numpy as np
 from lazygrad.onnx.described import Body, Input, Node, cleaned
 from lazygrad.onnx.package import DOMAINS, array_of, dtype_of, kind_of, package
 
-__all__ = ["Reader", "function_of", "has_function", "schema_of"]
+__all__ = ["Reader", "function_of", "schema_of"]
 
 
 def schema_of(onnx: Any, op: str, domain: str, opsets: dict[str, int]) -> Any:
@@ -134,12 +134,6 @@ class Reader:
             tuple(Input(name if name in made else "", None, None) for name in function.output),
             {},
         )
-
-
-def has_function(node: Node) -> bool:
-    """Whether ONNX says an op in others."""
-    schema = schema_of(package(), node.op, node.domain, {node.domain: node.opset})
-    return bool(schema.has_function or schema.has_context_dependent_function)
 
 
 @functools.lru_cache(1024)

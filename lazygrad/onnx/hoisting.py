@@ -24,14 +24,24 @@ def _node(node: Node, names: dict[str, str], arrays: dict[str, Any]) -> Node:
 
 
 def _inner(body: Body, place: str, names: dict[str, str], arrays: dict[str, Any]) -> Body:
-    own = {name: f"{place}/{name}" for name in body.arrays}
+    own: dict[str, str] = {}
+    for name, array in body.arrays.items():
+        own[name] = _free(f"{place}/{name}", arrays)
+        arrays[own[name]] = array
     # Inputs and what is computed here hide what is so called outside.
     hidden = {each.name for each in body.inputs} | {name for node in body.nodes for name in node.outputs}
     seen = {name: new for name, new in names.items() if name not in hidden} | own
-    arrays |= {own[name]: array for name, array in body.arrays.items()}
     return Body(
         tuple(_node(node, seen, arrays) for node in body.nodes),
         body.inputs,
         tuple(output._replace(name=seen.get(output.name, output.name)) for output in body.outputs),
         {},
     )
+
+
+def _free(name: str, taken: dict[str, Any]) -> str:
+    """The name, numbered where another array has it: nodes in two bodies may be called alike."""
+    found, number = name, 1
+    while found in taken:
+        found, number = f"{name}_{number}", number + 1
+    return found

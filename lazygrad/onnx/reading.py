@@ -30,6 +30,8 @@ def read(path: str | os.PathLike[str]) -> Model:
     """
     onnx, file = package(), Path(path)
     try:
+        if file.exists() and not file.is_dir() and not file.is_file():
+            raise ValueError("it is a device or a pipe, and no file")
         if file.stat().st_size > MOST:
             raise ValueError(f"it has more than {MOST} bytes, the most that are read: keep large arrays beside it")
         proto = _parsed(file.read_bytes(), onnx)

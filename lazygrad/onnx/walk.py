@@ -108,9 +108,7 @@ def _operand(form: table.Form, node: Node, place: int, value: Value) -> Value:
             facts = [f"{form.named(place)}:  {value.spec}   {value.graph.describe(value.index)}"]
             cure = "What decides about shapes is an array of NumPy, or a number, not an argument of the step."
             what = f"cannot import {node}: its {form.named(place)!r} is not known while the step is written"
-            error = ExportError(report(what, at=here(), facts=facts, cure=cure))
-            error.unknown = value  # type: ignore[attr-defined]
-            raise error
+            raise ExportError(report(what, at=here(), facts=facts, cure=cure))
         return value
     return tensor(value) if isinstance(value, (np.ndarray, np.generic)) and not form.mixed else value
 
@@ -133,9 +131,3 @@ def _is_default(node: Node, name: str, value: Any) -> bool:
         return False
     found = get_attribute_value(default)
     return bool((found.decode() if isinstance(found, bytes) else found) == value)
-
-
-def spec_error(what: str, cure: str, **operands: Tensor) -> SpecError:
-    """An error that says which operands do not fit."""
-    facts = [f"{name}:  {x.spec}   {x.graph.describe(x.index)}" for name, x in operands.items()]
-    return SpecError(report(what, at=here(), facts=facts, cure=cure))

@@ -32,6 +32,8 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     """A file that is missing, empty, of something else, a folder."""
     refused(tmp_path / "missing.onnx", lg.SaveError, "No such file")
     refused(tmp_path, lg.SaveError, "Is a directory")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    refused(tmp_path / "pipe.onnx", lg.SaveError, "no file")
     for number, data in enumerate([b"", b"PK\3\4 something else", b"\0" * 100, os.urandom(1000)]):
         path = tmp_path / f"{number}.onnx"
         path.write_bytes(data)

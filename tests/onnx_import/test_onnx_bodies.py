@@ -107,6 +107,29 @@ def test_a_branch_is_chosen_when_it_is_run_or_while_it_is_written(tmp_path: Path
     assert "multiply" not in str(graph)
 
 
+def test_weights_of_one_name_in_bodies_within_bodies_stay_apart(tmp_path: Path) -> None:
+    """Where nodes have no names, as some exporters write them."""
+    outer = {}
+    for k in range(2):
+        arrays = [[onnx.numpy_helper.from_array(numbers(2, seed=2 * k + j), "w")] for j in range(2)]
+        inner = [
+            helper.make_graph([helper.make_node("Add", ["x", "w"], ["z"])], f"inner{j}", [], [value("z")], arrays[j])
+            for j in range(2)
+        ]
+        node = helper.make_node("If", ["d"], ["y"], then_branch=inner[0], else_branch=inner[1])
+        outer[k] = helper.make_graph([node], f"outer{k}", [], [value("y")])
+    choice = helper.make_node("If", ["c"], ["y"], then_branch=outer[0], else_branch=outer[1])
+    proto = model_of([choice], {"x": [2]}, {"y": 1}, {})
+    proto.graph.input.extend([value("c", BOOL, ()), value("d", BOOL, ())])
+    path, x = saved(proto, tmp_path), numbers(2, seed=9)
+    model = lg.import_onnx(path)
+    assert len(model.variables) == 4
+    for c in (True, False):
+        for d in (True, False):
+            arrays = {"x": x, "c": np.array(c), "d": np.array(d)}
+            np.testing.assert_allclose(ours(model, **arrays)[0], theirs(path, **arrays)[0], rtol=1e-6)
+
+
 def test_a_scan_is_one_of_ours(tmp_path: Path) -> None:
     """Backwards along an axis, with what it gives stacked."""
     nodes = [helper.make_node("Add", ["s", "r"], ["t"]), helper.make_node("Mul", ["t", "r"], ["o"])]
