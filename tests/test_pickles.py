@@ -256,9 +256,17 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("way", ["fork", "spawn", "loky"])
+@pytest.mark.parametrize("way", ["fork", "spawn", "loky", "spawn beside joblib"])
 def test_what_users_look_at_goes_to_other_processes(way: str, tmp_path: Path) -> None:
     """With ops of the program that is run, and with joblib also those of functions, which no one finds by name."""
-    if way == "loky":
+    if "jo" in way or way == "loky":
         pytest.importorskip("joblib", reason="joblib comes with scikit-learn")
-    assert "alike\n" == printed(OWN, way, tmp_path)
+    text = f"import joblib\n{OWN}" if "jo" in way else OWN
+    assert "alike\n" == printed(text, way.split()[0], tmp_path)
+
+
+def test_an_op_of_a_module_is_pickled_by_its_name_alone() -> None:
+    """The same bytes whoever pickles it, as caches of what was computed want it."""
+    assert pickle.dumps(squared_once) == pickle.dumps(squared_once)
+    assert len(pickle.dumps(squared_once)) < 100
+    assert squared_once is unpickled(squared_once)

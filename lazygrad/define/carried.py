@@ -43,22 +43,20 @@ def carried(op: Op) -> Any:
         PicklingError: no other process could find it.
     """
     module, name = op.kernel.__module__, str(vars(op)["__qualname__"])
-    tag = vars(op).setdefault("_tag", os.urandom(16).hex())
-    _known[tag] = op
-    return _again, (type(op), tag, module, name, None if tag in _doing.tags else _whole(op, tag, module, name))
-
-
-def _whole(op: Op, tag: str, module: str, name: str) -> bytes | None:
-    """The op with all that was declared; None where its name is enough."""
-    found = _found(module, name) is op
-    if found and module != "__main__":
-        return None
+    is_found = _found(module, name) is op
     cloud = next((sys.modules[known] for known in CLOUD if known in sys.modules), None)
-    if cloud is None and not found:
+    if is_found and (module != "__main__" or cloud is None):
+        return name
+    if cloud is None:
         cure = "Declare it at the top of a module, where other processes find it by its name, or import cloudpickle."
         raise pickle.PicklingError(report(f"cannot pickle op {op.name!r}, declared at {declared_at(op)}", cure=cure))
-    if cloud is None:
-        return None
+    tag = vars(op).setdefault("_tag", os.urandom(16).hex())
+    _known[tag] = op
+    return _again, (type(op), tag, None if tag in _doing.tags else _whole(op, tag, cloud))
+
+
+def _whole(op: Op, tag: str, cloud: Any) -> bytes:
+    """All that was declared of an op."""
     _doing.tags.add(tag)
     try:
         state: bytes = cloud.dumps({key: value for key, value in vars(op).items() if key not in OWN})
@@ -67,20 +65,13 @@ def _whole(op: Op, tag: str, module: str, name: str) -> bytes | None:
     return state
 
 
-def _again(kind: type[Op], tag: str, module: str, name: str, whole: bytes | None) -> Op:
+def _again(kind: type[Op], tag: str, whole: bytes) -> Op:
     """The op that was pickled, once in a process."""
     op = _known.get(tag)
-    if op is not None:
-        return op
-    if whole is None:
-        op = _found(module, name)
-        if not isinstance(op, Op):
-            raise pickle.UnpicklingError(report(f"there is no op {name!r} in module {module!r} of this process"))
-        _known[tag] = op
-        return op
-    _known[tag] = op = kind.__new__(kind)  # known before its functions are read, which may name it
-    vars(op).update(pickle.loads(whole), seen={}, _resolved={}, _tag=tag)
-    op.kernel = guarded(op, vars(op)["raw"])
+    if op is None:
+        _known[tag] = op = kind.__new__(kind)  # known before its functions are read, which may name it
+        vars(op).update(pickle.loads(whole), seen={}, _resolved={}, _tag=tag)
+        op.kernel = guarded(op, vars(op)["raw"])
     return op
 
 
