@@ -130,6 +130,22 @@ def shared_layer() -> Made:
     return env, step, (np.ones((4, 8), "float32"), np.ones((4, 8), "float32"))
 
 
+def written_out() -> Made:
+    """A loop of sixty turns that is a loop of Python's, and so sixty times the same nodes."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.eye(4, dtype="float32"))
+    sgd = lg.optim.SGD(env, 0.1)
+
+    def step(ctx: Any, x: Any) -> Any:
+        w, h = ctx.variable("w"), x[:, 0]
+        for t in range(60):
+            h = lg.tanh(h @ w + x[:, t])
+        loss = lg.mean(h)
+        return loss, sgd.minimize(loss)
+
+    return env, step, (np.ones((3, 60, 4), "float32"),)
+
+
 STEPS = [
     linear_regression, three_layers, recurrent, transformer, thirty_layers, without_layers, shared_layer,
 ]  # fmt: skip

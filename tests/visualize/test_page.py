@@ -139,7 +139,7 @@ def test_a_click_on_a_box_says_what_is_in_it(opens: Opens) -> None:
 def test_operands_and_users_are_links_that_go_there(opens: Opens) -> None:
     """From a node to its operand, in a box that is folded, and back to its user; the picture and the list follow."""
     opened = opens(of(three_layers))
-    opened.page.click('#list li[data-key="8"]')
+    opened.page.click('#list > div[data-key="8"]')
     assert "%8 matmul" in details(opened)
     opened.page.click('#details [data-to="6"]')
     assert "%6 relu" in details(opened)
@@ -148,7 +148,7 @@ def test_operands_and_users_are_links_that_go_there(opens: Opens) -> None:
     assert item(opened, "fc1").get_attribute("aria-expanded") == "true"
     opened.page.click('#details [data-to="6"]')
     assert item(opened, "%6 relu").get_attribute("aria-selected") == "true"
-    assert opened.page.locator("#list li.chosen").get_attribute("data-key") == "6"
+    assert opened.page.locator("#list > div.chosen").get_attribute("data-key") == "6"
 
 
 def test_the_list_scrolls_to_what_is_chosen(opens: Opens) -> None:
@@ -158,7 +158,7 @@ def test_the_list_scrolls_to_what_is_chosen(opens: Opens) -> None:
     last = max(int(key) for key in opened.page.locator(f"{ITEM}.node").evaluate_all("e => e.map(x => x.dataset.key)"))
     opened.page.locator(f'{ITEM}[data-key="{last}"]').focus()
     opened.press("Enter")
-    line, space = opened.page.evaluate("""() => ["#list li.chosen", "#nodes"].map(name => {
+    line, space = opened.page.evaluate("""() => ["#list > div.chosen", "#nodes"].map(name => {
         const {top, bottom} = document.querySelector(name).getBoundingClientRect(); return [top, bottom]; })""")
     assert space[0] <= line[0] <= line[1] <= space[1]
 
@@ -166,7 +166,7 @@ def test_the_list_scrolls_to_what_is_chosen(opens: Opens) -> None:
 def test_every_line_of_the_list_is_its_node(opens: Opens) -> None:
     """Number, op, operands, spec and line stand in it."""
     picture = of(three_layers)
-    lines = opens(picture).page.locator("#list li").all_text_contents()
+    lines = opens(picture).page.locator("#list > div").all_text_contents()
     assert len(lines) == len(picture.nodes)
     for i, (line, node) in enumerate(zip(lines, picture.nodes, strict=True)):
         operands = ", ".join(f"%{j}" for j in node.inputs)
@@ -182,7 +182,7 @@ def test_search_finds_unfolds_and_filters(opens: Opens) -> None:
     opened.press("/")
     opened.page.keyboard.type("matmul fc2")
     expected = [i for i, node in enumerate(picture.nodes) if node.op == "matmul" and i in within(picture, "fc2")]
-    shown = opened.page.locator("#list li:not([hidden])").evaluate_all("every => every.map(one => +one.dataset.key)")
+    shown = opened.page.locator("#list > div:not([hidden])").evaluate_all("every => every.map(one => +one.dataset.key)")
     assert expected == shown
     assert f"{len(expected)} nodes" == opened.page.inner_text("#found")
     assert item(opened, "gradient").get_attribute("class").split().count("match") == 1
@@ -192,7 +192,7 @@ def test_search_finds_unfolds_and_filters(opens: Opens) -> None:
         assert found.get_attribute("aria-selected") == "true"
         assert "match" in found.get_attribute("class").split()
     opened.press("Escape")
-    assert opened.page.locator("#list li:not([hidden])").count() == len(picture.nodes)
+    assert opened.page.locator("#list > div:not([hidden])").count() == len(picture.nodes)
     assert opened.page.locator(f"{ITEM}.match").count() == 0
 
 
@@ -220,7 +220,7 @@ def test_a_search_may_ask_one_thing(opens: Opens, words: str, meant: Callable[[A
     picture = measured(of(three_layers))
     opened = opens(picture)
     opened.page.fill("#search", words)
-    shown = opened.page.locator("#list li:not([hidden])").evaluate_all("every => every.map(one => +one.dataset.key)")
+    shown = opened.page.locator("#list > div:not([hidden])").evaluate_all("every => every.map(one => +one.dataset.key)")
     assert shown == [i for i, node in enumerate(picture.nodes) if meant(node) and not node.hidden]
     assert shown
 

@@ -79,6 +79,16 @@ def test_every_row_has_its_children_and_what_passes_them(scene: Scene) -> None:
     assert sorted(expected) == sorted((stop, row) for row, line in enumerate(lines) for stop in line)
 
 
+def test_places_grow_with_the_nodes_and_not_with_their_square() -> None:
+    """A chain of a thousand, each of which is read outside and reads from there, as in a loop that is written out."""
+    every = list(range(1000))
+    chain = dict.fromkeys(itertools.pairwise(every))
+    scene = Scene(every, chain, dict.fromkeys(every), dict.fromkeys(every))
+    lines = rows(scene, ranks([scene])[0])
+    assert [len(line) for line in lines] == [2, *[3] * 998, 2]
+    assert [Stop(0, "in"), Stop(7), Stop(0, "out")] == lines[7]
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
 def test_crossings_are_counted(pairs: list[tuple[int, int]]) -> None:
     """Two arrows cross if their ends are in opposite orders."""

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from browsing import Opened
 from pages import measured, of
-from steps import STEPS, recurrent, shared_layer, three_layers
+from steps import STEPS, recurrent, shared_layer, three_layers, written_out
 
 Opens = Callable[..., Opened]
 ITEM = '#world g[role="treeitem"]'
-SLOW = {"transformer", "thirty_layers"}  # 1,700 nodes
-EACH = [pytest.param(make, marks=[pytest.mark.slow] * (make.__name__ in SLOW), id=make.__name__) for make in STEPS]
+SLOW = {"transformer", "thirty_layers", "written_out"}  # up to 1,700 nodes
+EACH = [
+    pytest.param(make, marks=[pytest.mark.slow] * (make.__name__ in SLOW), id=make.__name__)
+    for make in [*STEPS, written_out]
+]
 
 # What the picture shows, in its own coordinates: of each item key, box around it, and rectangle.
 RECTANGLES = """every => every.map(one => {
@@ -26,6 +29,10 @@ POINTS = """every => every.map(one => {
     const whole = one.getTotalLength(), points = [];
     for (let at = 0; at <= whole; at += 10) { const {x, y} = one.getPointAtLength(at); points.push([x, y]); }
     return points; })"""
+# From what an edge comes and to what it goes; where it begins, is two units before its end, and ends.
+ENDS = """every => every.map(one => {
+    const whole = one.getTotalLength(), at = (along) => { const {x, y} = one.getPointAtLength(along); return [x, y]; };
+    return [+one.dataset.from, +one.dataset.to, at(0), at(whole - 2), at(whole)]; })"""
 # Text that is seen, with its colour and that of what is behind it.
 CONTRASTS = """every => every.filter(one => one.getClientRects().length && one.textContent.trim()).map(one => {
     const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
@@ -86,7 +93,8 @@ def siblings(found: dict[int, tuple[float, ...]], around: dict[int, int]) -> lis
 
 
 @pytest.mark.parametrize(
-    "make", [three_layers, *(pytest.param(make, marks=pytest.mark.slow) for make in (recurrent, shared_layer))]
+    "make",
+    [three_layers, *(pytest.param(make, marks=pytest.mark.slow) for make in (recurrent, shared_layer))],
 )
 def test_edges_pass_by_what_they_do_not_join(opens: Opens, make: Callable[[], Any]) -> None:
     """With all unfolded no edge goes through a node that is not one of its ends."""
@@ -106,6 +114,27 @@ def test_edges_pass_by_what_they_do_not_join(opens: Opens, make: Callable[[], An
     assert through == 0
 
 
+@pytest.mark.parametrize("make", EACH)
+def test_edges_begin_below_what_they_come_from_and_end_above_what_they_go_to(
+    opens: Opens, make: Callable[[], Any]
+) -> None:
+    """Folded and unfolded, at the border of both; and they come to their end from above."""
+    opened = opens(of(make))
+    for key in ("f", "u"):
+        opened.press(key)
+        found = rectangles(opened)
+        ends = opened.page.locator(".edge").evaluate_all(ENDS)
+        assert ends
+        for source, target, begin, before, end in ends:
+            left, _, right, bottom = found[source]
+            assert left < begin[0] < right
+            assert begin[1] == pytest.approx(bottom, abs=1)
+            left, top, right, _ = found[target]
+            assert left < end[0] < right
+            assert end[1] == pytest.approx(top, abs=2)
+            assert before[1] < end[1] - 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("colours", ["part", "kernel", "time"])
 def test_all_text_can_be_read(opens: Opens, scheme: str, colours: str) -> None:
@@ -113,7 +142,7 @@ def test_all_text_can_be_read(opens: Opens, scheme: str, colours: str) -> None:
     opened = opens(measured(of(three_layers)), color_scheme=scheme)
     opened.page.select_option("#colours", colours)
     opened.press("u")
-    opened.page.click('#list li[data-key="3"]')
+    opened.page.click('#list > div[data-key="3"]')
     opened.page.click("#tab-kernels")
     texts = "#world text, header :is(h1, li, button, label), #details :is(h2, dt, dd, p, code, .link)"
     beside = "#kernels :is(td, th button), #legend span, #tabs button"
@@ -155,7 +184,7 @@ def test_a_phone_shows_all_of_it(opens: Opens) -> None:
         assert page.locator(f"#{tab}").is_visible()
         assert not page.locator("#picture-view").is_visible()
     page.click("#tab-nodes")
-    page.click('#list li[data-key="8"]')
+    page.click('#list > div[data-key="8"]')
     assert page.locator("#picture-view").is_visible()
     assert "%8 matmul" in page.inner_text("#details")
 
@@ -200,11 +229,11 @@ def test_what_a_user_named_is_text(opens: Opens, name: str) -> None:
     opened = opens(changed)
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
     opened.press("u")
-    opened.page.click('#list li[data-key="3"]')
+    opened.page.click('#list > div[data-key="3"]')
     opened.page.select_option("#colours", "kernel")
     assert shown == opened.page.title() == opened.page.locator("h1").text_content()
     assert shown in opened.page.locator("#details").text_content()
-    assert shown in opened.page.locator('#list li[data-key="3"]').text_content()
+    assert shown in opened.page.locator('#list > div[data-key="3"]').text_content()
     assert shown in opened.page.locator("#kernels tbody tr").first.text_content()
     assert opened.page.locator("img, main script, #world b").count() == 0
 
@@ -213,7 +242,7 @@ def test_without_scripts_the_nodes_are_a_list(opens: Opens) -> None:
     """The title and every node, one a line; nothing of what would need scripts."""
     picture = of(three_layers)
     opened = opens(picture, java_script_enabled=False)
-    lines = opened.page.locator("#list li").all_inner_texts()
+    lines = opened.page.locator("#list > div").all_inner_texts()
     assert [f"%{i} = {node.op}(" for i, node in enumerate(picture.nodes)] == [
         line[: line.index("(") + 1] for line in lines
     ]

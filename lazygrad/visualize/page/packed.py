@@ -15,7 +15,7 @@ from lazygrad.visualize.page.rows import Stop
 
 __all__ = ["inert", "packed", "printable"]
 
-PASSING = ("", "down", "up")
+PASSING = ("", "down", "up", "out", "in")
 COLUMNS = ("op", "spec", "name", "shape", "text")  # of nodes, that are strings
 STATISTICS = ("min", "max", "mean", "std", "nan", "inf", "zeros", "size", "histogram")
 

@@ -2,8 +2,10 @@
 
 An arrow that passes rows has a place in each of them, so that no child stands in its way. All arrows from one child
 share such places, a trunk that goes down from it until the last of them has branched off; and what leaves the box goes
-on to its last row. What comes from outside has a trunk from the first row down to its child. The order is that of
-barycentres, row by row, down and up (Sugiyama, Tagawa and Toda 1981); the best that was met is kept.
+on to its last row. What comes from outside has a trunk from the first row down to its child. Where these would be many,
+all that leaves the box shares one, and all that enters it another; so places grow with nodes and not with their square,
+as they would for a loop of a thousand turns that is written out. The order is that of barycentres, row by row, down
+and up (Sugiyama, Tagawa and Toda 1981); the best that was met is kept.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from lazygrad.visualize.page.scenes import Scene
 __all__ = ["Stop", "crossings", "rows"]
 
 SWEEPS = 8
+SHARED = 200  # places of trunks that leave a box, or enter it, from which they share one: a screen has room for no more
+MOST = 5000  # places of trunks in a box, from which all long arrows share one
 
 
 class Stop(NamedTuple):
@@ -25,11 +29,15 @@ class Stop(NamedTuple):
 
     Attributes:
         child: the child that stands here, or whose arrows pass.
-        passing: "" for the child itself, "down" for what comes from it, "up" for what comes to it from outside.
+        passing: "" for the child itself, "down" for what comes from it, "up" for what comes to it from outside; "out"
+            and "in" for what leaves the box and enters it, where that is shared; the child is then 0.
     """
 
     child: int
     passing: str = ""
+
+
+IN, OUT = Stop(0, "in"), Stop(0, "out")
 
 
 def rows(scene: Scene, rank: Mapping[int, int]) -> list[list[Stop]]:
@@ -59,30 +67,42 @@ def _filled(scene: Scene, rank: Mapping[int, int], lines: list[list[Stop]]) -> l
     """Put everything into its row, in program order; for each gap between rows, what is joined across it."""
     joins: list[dict[tuple[Stop, Stop], None]] = [{} for _ in lines[1:]]
     last = len(lines) - 1
-    reach = {child: last if child in scene.left else rank[child] for child in scene.children}
+    together_out = sum(last - rank[child] for child in scene.left) > SHARED
+    together_in = sum(rank[child] for child in scene.entered) > SHARED
+    reach = {child: last if child in scene.left and not together_out else rank[child] for child in scene.children}
     for source, target in scene.arrows:
         reach[source] = max(reach[source], rank[target] - 1)
+    shared = dict.fromkeys(scene.left) if together_out else {}
+    end = last if together_out else 0
+    if sum(reach[child] - rank[child] for child in scene.children) > MOST:
+        long = [(source, target) for source, target in scene.arrows if rank[target] > rank[source] + 1]
+        shared |= dict.fromkeys(source for source, _ in long)
+        end, reach = max([end, *(rank[target] - 1 for _, target in long)]), dict(rank)
     for child in scene.children:
-        row = rank[child]
-        if child in scene.entered:
-            for above in range(row):
-                lines[above].append(Stop(child, "up"))
-        lines[row].append(Stop(child))
-        for below in range(row + 1, reach[child] + 1):
-            lines[below].append(Stop(child, "down"))
+        row, begin = rank[child], 0 if child in scene.entered and not together_in else rank[child]
+        for passed in range(begin, reach[child] + 1):
+            lines[passed].append(_passing(child, passed, row))
+        for gap in range(begin, reach[child]):
+            joins[gap][_passing(child, gap, row), _passing(child, gap + 1, row)] = None
     for source, target in scene.arrows:
-        joins[rank[target] - 1][_passing(source, rank[target] - 1, rank, "down"), Stop(target)] = None
-    for child in scene.children:
-        for gap in range(rank[child], reach[child]):
-            joins[gap][_passing(child, gap, rank, "down"), Stop(child, "down")] = None
-        for gap in range(rank[child] if child in scene.entered else 0):
-            joins[gap][Stop(child, "up"), _passing(child, gap + 1, rank, "up")] = None
-    return [list(gap) for gap in joins]
+        above = _passing(source, rank[target] - 1, rank[source]) if reach[source] >= rank[target] - 1 else OUT
+        joins[rank[target] - 1][above, Stop(target)] = None
+    if shared:
+        for row in range(min(rank[child] for child in shared) + 1, end + 1):
+            lines[row].append(OUT)
+            joins[row - 1] |= dict.fromkeys((Stop(c), OUT) for c in shared if rank[c] == row - 1)
+    if together_in:
+        for row in range(max(rank[child] for child in scene.entered)):
+            lines[row].insert(0, IN)
+            joins[row] |= dict.fromkeys((IN, Stop(c)) for c in scene.entered if rank[c] == row + 1)
+    for row in range(last):
+        joins[row] |= {(stop, stop): None for stop in (IN, OUT) if stop in lines[row] and stop in lines[row + 1]}
+    return [list(joined) for joined in joins]
 
 
-def _passing(child: int, row: int, rank: Mapping[int, int], passing: str) -> Stop:
-    """What stands in a row for a child: itself in its own, its trunk in others."""
-    return Stop(child) if row == rank[child] else Stop(child, passing)
+def _passing(child: int, row: int, own: int) -> Stop:
+    """What stands in a row for a child: itself in its own, its trunks below and above it."""
+    return Stop(child) if row == own else Stop(child, "down" if row > own else "up")
 
 
 def _swept(lines: list[list[Stop]], joins: Sequence[Sequence[tuple[Stop, Stop]]], downwards: bool) -> None:
@@ -98,7 +118,8 @@ def _swept(lines: list[list[Stop]], joins: Sequence[Sequence[tuple[Stop, Stop]]]
         # What is joined to nothing stays about where it is.
         mean = {stop: i * scale for i, stop in enumerate(lines[row])}
         mean |= {stop: sum(places) / len(places) for stop, places in near.items()}
-        lines[row].sort(key=mean.__getitem__)
+        # What all share stays at its side.
+        lines[row].sort(key=lambda stop: (-1, 0) if stop == IN else (1, 0) if stop == OUT else (0, mean[stop]))
 
 
 def _crossed(lines: Sequence[Sequence[Stop]], joins: Sequence[Sequence[tuple[Stop, Stop]]]) -> int:

@@ -8,8 +8,9 @@
 const GAP = { row: 28, child: 22, trunk: 11, pad: 16, head: 30 };
 const FONT = { op: "12px", name: "600 12px", spec: "10px", box: "600 13px" };
 
-// Trunks go down from a child, or up from it to the border of its box.
-const [DOWN, UP] = [1, 2];
+// Trunks go down from a child, or up from it to the border of its box; or all of a box that leave it are one, and all
+// that enter it.
+const [DOWN, UP, OUT, IN] = [1, 2, 3, 4];
 
 // Folded boxes, open ones, and the size and the place of everything that is seen.
 const fold = { open: new Set([0]) };
@@ -23,29 +24,61 @@ function lattice(box) {
   const at = new Map(); // from "row child kind" to the stop
   const rows = box.rows.map((row, r) => row.map((entry) => {
     const [child, kind = 0] = Array.isArray(entry) ? entry : [entry];
-    const stop = { child, kind, row: r, up: [], down: [], x: 0 };
+    const stop = { child, kind, row: r, up: [], down: [], after: null, x: 0 };
     at.set(`${r} ${child} ${kind}`, stop);
     return stop;
   }));
-  // What stands for a child in a row: itself in its own, its trunk in others.
-  const seek = (r, child, kind) => at.get(`${r} ${child} ${r === rank.get(child) ? 0 : kind}`);
+  // What stands for a child in a row: itself in its own, its trunk in others, or the one that all share.
+  const seek = (r, child, kind) => at.get(`${r} ${child} ${r === rank.get(child) ? 0 : kind}`) ?? at.get(`${r} 0 ${kind + 2}`);
   const join = (upper, lower) => {
-    if (upper.down.includes(lower)) return;
+    if (!upper || !lower || upper.down.includes(lower)) return;
     upper.down.push(lower);
     lower.up.push(upper);
   };
-  for (const row of rows) for (const stop of row) {
-    if (stop.kind === DOWN) join(seek(stop.row - 1, stop.child, DOWN), stop);
-    if (stop.kind === UP) join(stop, seek(stop.row + 1, stop.child, UP));
-  }
+  for (const { child, kind, row } of rows.flat()) if (kind) join(at.get(`${row - 1} ${child} ${kind}`), at.get(`${row} ${child} ${kind}`));
   return { rows, rank, seek, join };
 }
 
-// Join the lattices along every arrow.
+// Join the lattices along every arrow: trunks with what they come from and go to, in every box that it crosses.
 for (const { from, to } of model.flows) {
   const { box, source, target } = meeting(from, to);
+  for (let key = from; key !== source; key = -parentOf(key)) {
+    const { rank, seek, join } = lattices[parentOf(key)];
+    join(seek(rank.get(key), key, DOWN), seek(rank.get(key) + 1, key, DOWN));
+  }
+  for (let key = to; key !== target; key = -parentOf(key)) {
+    const { rank, seek, join } = lattices[parentOf(key)];
+    join(seek(rank.get(key) - 1, key, UP), seek(rank.get(key), key, UP));
+  }
   const { rank, seek, join } = lattices[box];
+  if (rank.get(source) + 1 < rank.get(target)) join(seek(rank.get(source), source, DOWN), seek(rank.get(source) + 1, source, DOWN));
   join(seek(rank.get(target) - 1, source, DOWN), seek(rank.get(target), target, UP));
+}
+
+for (const one of lattices) one.chains = straights(one.rows);
+
+// What is to be straight: trunks, and children of which each hands on to the next, the longest chains first. It depends
+// on what is joined alone, and so a chain is one in all sweeps, and does not wander off by a little in each row.
+function straights(rows) {
+  const length = new Map(), taken = new Set(), chains = [];
+  const children = (stop) => stop.down.filter((other) => !other.kind && !taken.has(other));
+  const longest = (stops) => stops.reduce((best, stop) => (length.get(stop) > (length.get(best) ?? 0) ? stop : best), undefined);
+  const all = [...rows].reverse().flat();
+  for (const stop of all) if (!stop.kind) length.set(stop, 1 + Math.max(0, ...children(stop).map((other) => length.get(other))));
+  const follow = (stop, ahead) => {
+    const chain = [];
+    for (let one = stop; one; one = ahead(one)) {
+      if (chain.length) chain[chain.length - 1].after = one;
+      chain.push(one);
+      taken.add(one);
+    }
+    if (chain.length > 1) chains.push(chain);
+  };
+  const heads = all.filter((stop) => !stop.kind).sort((a, b) => length.get(b) - length.get(a));
+  for (const stop of heads) if (!taken.has(stop)) follow(stop, (one) => longest(children(one)));
+  const trunk = (one) => one.down.find((other) => other.kind === one.kind && other.child === one.child);
+  for (const stop of rows.flat()) if (stop.kind && !taken.has(stop)) follow(stop, trunk);
+  return chains;
 }
 
 // The innermost box around two keys, and which of its children have them.
@@ -83,7 +116,7 @@ function arrange(box) {
     else if (item.isBox && fold.open.has(item.number)) stop.size = arrange(item);
     else stop.size = sizeOf(item);
   }
-  settle(rows);
+  settle(lattices[box.number]);
   let left = Infinity, right = -Infinity;
   for (const row of rows) for (const stop of row) {
     left = Math.min(left, stop.x - stop.size.width / 2);
@@ -109,7 +142,7 @@ function gapBelow(row) {
   return GAP.row + Math.min(16, widest / 20);
 }
 
-function settle(rows) {
+function settle({ rows, chains }) {
   for (const row of rows) {
     let x = 0;
     for (const [i, stop] of row.entries()) {
@@ -119,37 +152,27 @@ function settle(rows) {
     for (const stop of row) stop.x -= x / 2;
   }
   for (let sweep = 0; sweep < 8; sweep += 1) swept(rows, sweep % 2, [sweep % 2 ? "down" : "up"]);
-  const chains = straights(rows);
   for (const chain of chains) {
     const wish = chain[0].kind ? null : median(chain.map((stop) => stop.x));
     for (const stop of chain) stop.hold = wish;
   }
   for (let sweep = 0; sweep < 6; sweep += 1) swept(rows, sweep % 2, ["up", "down"]);
   for (let turn = 0; turn < 4; turn += 1) for (const chain of chains) straighten(chain, rows);
+  for (const chain of chains) if (chain[0].kind >= OUT) tighten(chain, rows);
+}
+
+// What all share stands at the side of its box, as near as there is room.
+function tighten(chain, rows) {
+  const [side, pick] = chain[0].kind === OUT ? [-1, Math.max] : [1, Math.min];
+  const limits = chain.flatMap((stop) => {
+    const row = rows[stop.row], next = row[row.indexOf(stop) + side];
+    return next ? [next.x - side * apart(next, stop)] : [];
+  });
+  if (limits.length) for (const stop of chain) stop.x = pick(...limits);
 }
 
 function swept(rows, upwards, sides) {
   for (const row of upwards ? [...rows].reverse() : rows) place(row, sides);
-}
-
-// What is to be straight: trunks, and children of which each hands on to the next.
-function straights(rows) {
-  const chains = [], taken = new Set();
-  const ahead = (stop) => {
-    const next = stop.down.filter((other) => (stop.kind ? other.kind === stop.kind && other.child === stop.child : !other.kind && !taken.has(other)));
-    return next.sort((a, b) => Math.abs(a.x - stop.x) - Math.abs(b.x - stop.x))[0];
-  };
-  for (const stop of rows.flat()) {
-    if (taken.has(stop)) continue;
-    const chain = [];
-    for (let next = stop; next; next = ahead(next)) {
-      chain.push(next);
-      taken.add(next);
-    }
-    if (chain.length > 1) chains.push(chain);
-  }
-  // Children first, and the longest first.
-  return chains.sort((a, b) => Boolean(a[0].kind) - Boolean(b[0].kind) || b.length - a.length);
 }
 
 // Put a chain upright, or as long pieces of it as there is room for.
@@ -205,8 +228,8 @@ function pooled(wishes, gap) {
   return pools.flatMap(({ sum, weight, count }) => Array(count).fill(sum / weight)).map((x, i) => x + offsets[i]);
 }
 
-// How much two that are joined want to stand one above the other: trunks most, then children that are next to each other.
-const pull = (a, b) => (a.kind && b.kind ? 8 : a.kind || b.kind ? 1 : 3);
+// How much two that are joined want to stand one above the other: most in a chain, then children next to each other.
+const pull = (a, b) => (a.after === b || b.after === a ? 8 : a.kind || b.kind ? 1 : 3);
 
 // The median of places that have weights; where two share the middle, what is between them.
 function weighted(values) {

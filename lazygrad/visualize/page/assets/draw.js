@@ -19,6 +19,7 @@ function draw() {
     layers[2].append(element);
   }
   for (const edge of edges) layers[1].append(...line(edge));
+  label(edges);
   world.replaceChildren(...layers);
   legend();
 }
@@ -104,15 +105,27 @@ function outline({ shape, left, top, width, height }) {
   return drawn("rect", { class: "body", x: left, y: top, width, height, rx: 7 });
 }
 
-// An edge, and what flows along it in words: always, where it comes from a folded box to what is next to it.
+// An edge, and what flows along it in words.
 function line(edge) {
-  const path = drawn("path", { class: `edge${edge.dashed ? " dashed" : ""}`, d: curve(edge.points) });
+  const ends = { "data-from": edge.from, "data-to": edge.to };
+  const path = drawn("path", { class: `edge${edge.dashed ? " dashed" : ""}`, d: curve(edge.points), ...ends });
   if (partOf(itemOf(edge.from)) !== partOf(itemOf(edge.to))) path.classList.add("across");
-  const [a, b] = edge.points.slice(edge.gap);
-  const said = words((a.x + b.x) / 2, (a.y + b.y) / 2 + 3, "flow", flowing(edge), "middle");
-  said.classList.toggle("always", isBox(edge.from) && edge.next && b.y - a.y > 20);
-  return (edge.elements = [path, said]);
+  const [a, b] = edge.points.slice(edge.gap), x = (a.x + b.x) / 2, y = (a.y + b.y) / 2;
+  edge.words = { left: x, top: y, half: measure(flowing(edge), FONT.spec) / 2 + 3 };
+  return (edge.elements = [path, words(x, y + 3, "flow", flowing(edge), "middle")]);
 }
+
+// Words are seen always where an edge goes from a folded box to what is next to it, and they cover no others.
+function label(edges) {
+  const taken = [];
+  for (const edge of edges.filter(({ from, next }) => next && isBox(from))) {
+    if (!covered(edge, taken)) taken.push(edge);
+  }
+  for (const { elements } of taken) elements[1].classList.add("always");
+}
+
+const covered = ({ words: one }, others) => others.some(({ words: other }) => (
+  Math.abs(one.left - other.left) < one.half + other.half && Math.abs(one.top - other.top) < 12));
 
 // Draw again, with what is at a place of the stage staying there.
 function redraw(anchor = null) {

@@ -10,11 +10,11 @@ if (lines.length) lines[0].tabIndex = 0;
 
 function listenToList() {
   byId("list").addEventListener("click", (event) => {
-    const line = event.target.closest("li");
+    const line = event.target.closest("#list > div");
     if (line && !String(getSelection())) go(Number(line.dataset.key));
   });
   byId("list").addEventListener("keydown", (event) => {
-    const line = event.target.closest("li"), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const line = event.target.closest("#list > div"), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     pressed(event, () => go(Number(line.dataset.key)));
     if (!step) return;
     event.preventDefault();

@@ -100,14 +100,11 @@ function light() {
 
 // Say what flows along edges, as far as the words do not cover each other.
 function caption(edges) {
-  const taken = shown.edges.filter((edge) => edge.elements[1].classList.contains("always")).map((edge) => edge.elements[1].getBBox());
-  for (const { elements: [, said] } of edges) {
-    const box = said.getBBox();
-    const covers = (other) => box.x < other.x + other.width && other.x < box.x + box.width && box.y < other.y + other.height && other.y < box.y + box.height;
-    if (said.classList.contains("always") || !taken.some(covers)) {
-      said.classList.add("lit");
-      taken.push(box);
-    }
+  const taken = shown.edges.filter(({ elements: [, said] }) => said.classList.contains("always"));
+  for (const edge of edges) {
+    if (!taken.includes(edge) && covered(edge, taken)) continue;
+    edge.elements[1].classList.add("lit");
+    taken.push(edge);
   }
 }
 
@@ -174,7 +171,7 @@ function begin() {
   listenToList();
   listenToTabs();
   listKernels();
-  tab(narrow.matches ? "picture" : "nodes");
+  byId("nodes").hidden = true; // the picture comes first, as a long list takes the browser longer
   narrow.addEventListener("change", () => tab(narrow.matches ? "picture" : "nodes"));
   draw();
   fit();
@@ -185,7 +182,10 @@ function begin() {
     if (svg.clientWidth !== width) fit();
     width = svg.clientWidth;
   }).observe(svg);
-  requestAnimationFrame(() => performance.measure("opened", { start: 0, end: performance.now() }));
+  requestAnimationFrame(() => setTimeout(() => {
+    performance.measure("opened", { start: 0, end: performance.now() });
+    tab(narrow.matches ? "picture" : "nodes");
+  }));
 }
 
 begin();

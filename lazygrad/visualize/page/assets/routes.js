@@ -69,7 +69,9 @@ function stopOf(key) {
 // Go through rows of a box where the arrows of a child pass.
 function passing(points, outer, child, kind, first, last) {
   for (let r = first; r <= last; r += 1) {
-    const stop = lattices[outer.number].seek(r, child, kind), x = outer.left + stop.x;
+    const stop = lattices[outer.number].seek(r, child, kind);
+    if (!stop) continue; // there are too many for each to have its place
+    const x = outer.left + stop.x;
     points.push({ x, y: outer.top + stop.top }, { x, y: outer.top + stop.bottom });
   }
 }
@@ -83,27 +85,33 @@ function spread(edges) {
     const from = (edge) => edge.points[edge.points.length - 3].x;
     coming.sort((a, b) => from(a) - from(b));
     const gap = Math.min(13, (width - 28) / coming.length);
-    const wishes = coming.map((edge) => ({ wish: Math.min(left + width - 14, Math.max(left + 14, from(edge))), weight: 1 }));
-    const found = pooled(wishes, () => gap);
-    // As a whole they are shifted to where they do not stick out.
-    const over = Math.max(0, found[found.length - 1] - (left + width - 10)) || Math.min(0, found[0] - (left + 10));
-    coming.forEach((edge, i) => { for (const point of edge.points.slice(-2)) point.x = found[i] - over; });
+    const found = pooled(coming.map((edge) => ({ wish: from(edge), weight: 1 })), () => gap);
+    coming.forEach((edge, i) => {
+      const least = left + 12 + gap * i, most = left + width - 12 - gap * (coming.length - 1 - i);
+      for (const point of edge.points.slice(-2)) point.x = Math.min(most, Math.max(least, found[i]));
+    });
   }
 }
 
 // A smooth curve through points, vertical in each.
 function curve(points) {
-  let path = `M${round(points[0].x)} ${round(points[0].y)}`;
-  for (let i = 1; i < points.length; i += 1) {
-    const a = points[i - 1], b = points[i];
-    if (Math.hypot(a.x - b.x, a.y - b.y) < 0.5) continue;
+  const [first, ...rest] = needed(points);
+  let path = `M${round(first.x)} ${round(first.y)}`, a = first;
+  for (const b of rest) {
+    const middle = round((a.y + b.y) / 2);
     if (Math.abs(a.x - b.x) < 0.5) path += `L${round(b.x)} ${round(b.y)}`;
-    else {
-      const middle = round((a.y + b.y) / 2);
-      path += `C${round(a.x)} ${middle} ${round(b.x)} ${middle} ${round(b.x)} ${round(b.y)}`;
-    }
+    else path += `C${round(a.x)} ${middle} ${round(b.x)} ${middle} ${round(b.x)} ${round(b.y)}`;
+    a = b;
   }
   return path;
+}
+
+// The points less those that say nothing: on top of the one before, which would leave the head of the arrow without a
+// direction, or within a straight line, of which there are many in a long trunk.
+function needed(points) {
+  const apart = points.filter((point, i) => !i || Math.hypot(point.x - points[i - 1].x, point.y - points[i - 1].y) > 0.5);
+  const inside = (i) => i && i < apart.length - 1 && Math.abs(apart[i].x - apart[i - 1].x) < 0.5 && Math.abs(apart[i + 1].x - apart[i].x) < 0.5;
+  return apart.filter((_, i) => !inside(i));
 }
 
 const round = (value) => Math.round(10 * value) / 10;
