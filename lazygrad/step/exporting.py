@@ -75,7 +75,8 @@ class Exporting:
                 it is for this machine and for WebAssembly; ``lapack=""``, or how a program is linked with LAPACK
                 (``"-llapack"``), if the step may call it. Of a model: ``opset=18`` or later, the number of operators;
                 ``batch=None`` for the sizes of the arguments given alone, a name for the first size, or a dict of
-                names by axes, ``{"x": {0: "batch", 1: "time"}}``: an error says why one that is named cannot be open.
+                names by axes, ``{"x": {0: "batch", 1: "time"}}``: an error says why one that is named cannot be open;
+                ``lines=False`` if its nodes shall not say the lines of the step.
 
         Returns:
             The files.

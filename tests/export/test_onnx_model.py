@@ -52,6 +52,15 @@ def test_nodes_say_the_line_of_the_user(tmp_path: Path) -> None:
     assert "lg.nn.relu(image" in said[0]
 
 
+def test_lines_can_be_left_out(tmp_path: Path) -> None:
+    """Of nodes in the bodies of loops too: then nothing of the program is in the file."""
+    step = lg.VariableEnvironment().compile(lambda ctx, x: lg.fori_loop(0, 3, lambda i, c: lg.sin(c) * x, x))
+    (file,) = step.export(tmp_path / "model.onnx", np.ones(3, np.float32), lines=False)
+    assert b"test_onnx_model" not in file.read_bytes()
+    (file,) = step.export(tmp_path / "model.onnx", np.ones(3, np.float32))
+    assert b"test_onnx_model" in file.read_bytes()
+
+
 def test_a_step_with_updates_is_refused(tmp_path: Path) -> None:
     """It says so, and writes no file."""
     env, _ = mlp()

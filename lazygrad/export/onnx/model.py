@@ -39,6 +39,7 @@ def export(
     opset: int = OPSET,
     batch: Batch = "auto",
     weights: str = "inside",
+    lines: bool = True,
 ) -> list[Path]:
     """Write a step as a file of ONNX, and perhaps one of its weights: both, or none.
 
@@ -50,6 +51,7 @@ def export(
         batch: which sizes are open, as :func:`~lazygrad.export.onnx.batches.model_for` takes it.
         weights: ``"inside"`` the file, or in a ``"file"`` beside, whose name ends in ``.data``; models of more than
             2 GB have one anyway.
+        lines: whether nodes say the lines of the user's program that they come from.
 
     Returns:
         The files.
@@ -64,10 +66,13 @@ def export(
         cure = "They are 'inside' the model, or in a 'file' beside it."
         raise ExportError(report(f"cannot export with weights={weights!r:.40}", at=here(), cure=cure))
     whole = os.fspath(path)
-    targets = targets_of(whole, ["", ".data"])
+    targets = targets_of(whole, [""])
     model = model_for(source, again, lambda one: model_of(one, opset), batch)
+    if not lines:
+        _silent(model.graph)
     files: dict[Path, bytes] = {}
     if weights == "file" or is_large(model):
+        targets = targets_of(whole, ["", ".data"])
         files[targets[".data"]] = set_aside(model, targets[".data"].name)
         examined(with_weights_given(model), source.name)
     else:
@@ -75,6 +80,15 @@ def export(
     files[targets[""]] = model.SerializeToString()
     write(whole, files)
     return [Path(whole), *([Path(f"{whole}.data")] if len(files) > 1 else [])]
+
+
+def _silent(graph: Any) -> None:
+    """Take away what nodes say, in graphs within nodes too."""
+    for node in graph.node:
+        node.ClearField("doc_string")
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _silent(attribute.g)
 
 
 def known_opset(opset: Any) -> None:
@@ -126,7 +140,7 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
     graph = helper.make_graph(nodes, _named(source.name), inputs, infos, arrays)
     return helper.make_model(
         graph,
-        doc_string=f"The step {source.name}, written by lazygrad. A node says the line that it comes from.",
+        doc_string=f"The step {source.name}, written by lazygrad.",
         producer_name="lazygrad",
         producer_version=_version(),
         opset_imports=[helper.make_opsetid("", opset)],
