@@ -92,6 +92,18 @@ def test_unknown_ops_are_named_all_at_once(tmp_path: Path) -> None:
     assert "com.example.Other:  'third'" in said
 
 
+def test_a_model_of_another_domain_alone_is_refused_by_its_ops(tmp_path: Path) -> None:
+    """As scikit-learn's are exported; with ops of ONNX, but no version of them, it is damaged."""
+    nodes = [helper.make_node("Scaler", ["x"], ["y"], "scaler", domain="ai.onnx.ml")]
+    for made, kind, match in (
+        (nodes, lg.ExportError, "ai.onnx.ml.Scaler:  'scaler'"),
+        ([helper.make_node("Relu", ["x"], ["y"])], lg.SaveError, "no opset"),
+    ):
+        proto = model_of(made, {"x": [2]}, {"y": 1}, {})
+        proto.opset_import[0].domain, proto.opset_import[0].version = "ai.onnx.ml", 3
+        refused(saved(proto, tmp_path), kind, match)
+
+
 def relu(proto_change: Callable[[Any], None]) -> Any:
     """A model of one node, changed."""
     proto = model_of([helper.make_node("Relu", ["x"], ["y"])], {"x": [2]}, {"y": 1}, {"w": numbers(2, 3)})

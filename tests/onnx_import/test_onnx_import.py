@@ -58,6 +58,18 @@ def test_nodes_are_those_of_the_part_of_the_model_that_they_are_in(tmp_path: Pat
     assert {"net/fc1", "net/act", "net/head/fc2"} <= layers
 
 
+def test_files_that_say_less_are_read_as_runtimes_read_them(tmp_path: Path) -> None:
+    """Inputs and outputs without shapes, and weights of an old form that are no inputs."""
+    proto = mlp()
+    for described in (*proto.graph.input, *proto.graph.output):
+        described.type.tensor_type.ClearField("shape")
+    proto.ir_version, proto.opset_import[0].version = 3, 9
+    path = saved(proto, tmp_path)
+    model = lg.import_onnx(path)
+    assert "x float32[…]" in str(model)
+    np.testing.assert_allclose(ours(model, x=numbers(2, 4))[0], theirs(path, x=numbers(2, 4))[0], **CLOSE)
+
+
 def test_an_error_names_the_node(tmp_path: Path) -> None:
     """Beside the user's line and the operands."""
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], "/deep/MatMul")]
