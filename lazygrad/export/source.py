@@ -6,12 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lazygrad.errors import ExportError, report
+from lazygrad.errors import ExportError, Origin, report
+from lazygrad.graph.body import bodies
+from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
 
-__all__ = ["Given", "Source", "checked"]
+__all__ = ["Given", "Outline", "Source", "checked"]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a step wrote, before the passes, without its sizes: for each node op, operands, and outlines of bodies."""
+
+    nodes: tuple[Any, ...] = ()
+    origins: tuple[Origin, ...] = ()
+
+    @classmethod
+    def of(cls, graph: Graph) -> Outline:
+        """That of a graph."""
+        nodes = [
+            (node.op, node.inputs, tuple([cls.of(body.graph).nodes for body in bodies(node)])) for node in graph.nodes
+        ]
+        return cls(tuple(nodes), tuple(graph.origins))
+
+    def parted(self, other: Outline) -> Origin | None:
+        """Where another one goes another way for the first time; None if it does not."""
+        if self.nodes == other.nodes:
+            return None
+        pairs = zip(self.nodes, other.nodes, strict=False)
+        first = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(self.nodes), len(other.nodes)))
+        return (*self.origins, *other.origins[len(self.origins) :])[first]
 
 
 @dataclass(frozen=True)
@@ -38,6 +64,7 @@ class Source:
         outputs: names for the values of the plan, in order: where they stand in what the step returns.
         arrays: those of the variables and of the constants that it reads, by node, in NumPy's memory.
         word: what the environment's random numbers are made of.
+        outline: what the step wrote, if it was asked for.
     """
 
     plan: Plan
@@ -46,6 +73,7 @@ class Source:
     outputs: tuple[str, ...]
     arrays: Mapping[int, Any]
     word: int
+    outline: Outline = Outline()
 
 
 def checked(source: Source) -> Source:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lazygrad.export.source import Given, Source
+from lazygrad.export.source import Given, Outline, Source
 from lazygrad.graph.spec import Shape, Spec
 from lazygrad.step.resized import resized
 from lazygrad.step.traced import Traced
@@ -39,19 +40,22 @@ class Exporting:
     def _written(self, args: tuple[Any, ...]) -> tuple[Source, Callable[[Sequence[Shape]], Source]]:
         """The step for some arguments, of which no code is made; and what writes it for arrays of other shapes."""
         step = cast("Compiled", self)
-        store = step._store
+        store, name = step._store, getattr(step, "__name__", "a step")
+
+        def of(entry: Traced, outline: Outline, arrays: Sequence[Any], known: Mapping[str, Any]) -> Source:
+            return replace(source_of(entry, name, arrays, store, known), outline=outline)
 
         with store.lock:
             store.check_idle()
             arrays, _ = step._sign(args, {}, None)
             specs = [Spec(tuple(array.shape), array.dtype) for array in arrays]
-            source = source_of(*resized(step, args, specs, keep=True), store)
+            source = of(*resized(step, args, specs, keep=True), {})
         known = {path: source.arrays[i] for path, i in source.plan.variables.items()}
 
         def again(shapes: Sequence[Shape]) -> Source:
             others = [spec._replace(shape=shape) for spec, shape in zip(specs, shapes, strict=False)]
             with store.lock:
-                return source_of(*resized(step, args, others), store, known)
+                return of(*resized(step, args, others), known)
 
         return source, again
 

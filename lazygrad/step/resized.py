@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazygrad.export.source import Outline
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.spec import Spec
 from lazygrad.step.called import is_array
@@ -22,8 +23,8 @@ __all__ = ["resized"]
 
 def resized(
     step: Compiled, args: tuple[Any, ...], specs: Sequence[Spec], keep: bool = False
-) -> tuple[Traced, str, list[Any]]:
-    """The step as it is traced for arguments like these of other specs, its name, and arrays that are such arguments.
+) -> tuple[Traced, Outline, list[Any]]:
+    """The step as it is traced for arguments like these of other specs, what it wrote, and arrays that it was given.
 
     Args:
         step: a compiled step, whose own traces stay as they are.
@@ -50,4 +51,4 @@ def resized(
 
     with env._store.lock:
         entry = env._write(graph, lambda: step._traced(context, given, {}, shared=False), keep)
-    return entry, getattr(step, "__name__", "a step"), arrays
+    return entry, Outline.of(graph), arrays

@@ -24,6 +24,11 @@ def test_no_size_is_taken_nor_another_axis_is() -> None:
     assert not (first | second) & {64, 66, 70}
     assert not first & second
     assert len(at) == 4 + 2
+    assert (
+        max(max(point) for point in points([64], {66}, near=True))
+        < 80
+        < max(max(point) for point in points([64], {66}))
+    )
 
 
 @given(st.lists(st.integers(-50, 50), min_size=4, max_size=4))

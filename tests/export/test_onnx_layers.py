@@ -98,6 +98,23 @@ def test_the_length_of_sequences_is_open_too(name: str, tmp_path: Path) -> None:
         assert not said, (n, time, said)
 
 
+LEARNING = ["Linear", "Conv2d", "BatchNorm of images", "LSTM", "LSTM of several lengths", "GRU of two layers"]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_gradients_of_layers_are_exported_for_any_number_of_examples(name: str, tmp_path: Path) -> None:
+    """Those of the variables and of the input; where passes choose by size what is cheaper, one choice does for all."""
+    row = ROWS[name]
+    env, f = prepared(row)
+    paths = [v.path for v in env if v.trainable]
+
+    def step(ctx: Any, *xs: Any) -> Any:
+        loss = sum(lg.mean(lg.square(y)) for y in onnx_run.listed(f(ctx, *xs)))
+        return loss, lg.grad(loss, [*map(ctx.variable, paths), xs[0]])
+
+    onnx_open.compare(env.compile(step), tmp_path, row.arrays, lambda *arrays: env.run(step, *arrays))
+
+
 def test_every_layer_and_function_has_a_row() -> None:
     """A new one is tried too."""
     layers = {name for name, made in vars(lg.nn).items() if isinstance(made, type) and name != "Layer"}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lazygrad.errors import ExportError, nearest, report
 from lazygrad.export.onnx.forms import Point, points, whole
-from lazygrad.export.onnx.opening import Axis, Fixed, lighten, opened
+from lazygrad.export.onnx.opening import Axis, Fixed, Unlike, lighten, opened
 from lazygrad.export.source import Given, Source
 from lazygrad.graph.registry import here, level
 from lazygrad.graph.spec import Shape, Spec
@@ -88,7 +88,39 @@ def _open(source: Source, again: Again, write: Callable[[Source], Any], openings
     Raises:
         Fixed: there is none.
     """
-    at = points([one.size for one in openings], _taken(source))
+    taken, begin = _taken(source), [one.size for one in openings]
+    at = points(begin, taken)
+    try:
+        model, results = _compared(source, again, write, openings, at)
+    except Unlike as reason:
+        # Passes choose by what is cheaper, and so for larger sizes otherwise; if the step wrote the same for all, what
+        # they chose for sizes near each other does for all.
+        first, *others = [_written(source, again, openings, point).outline for point in at]
+        parted = next((where for outline in others if (where := first.parted(outline))), None)
+        if parted is not None:
+            raise Unlike(reason.why, f"{parted.place}  {parted.text}") from reason
+        at = points(begin, taken, near=True)
+        model, results = _compared(source, again, write, openings, at)
+    single = tuple([1] * len(openings))
+    try:
+        alone = _results(_written(source, again, openings, single))
+    except Fixed:  # one row is too few for it
+        alone = None
+    for point, found in ((tuple([one.size for one in openings]), _results(source)), (single, alone)):
+        if found is not None and found != _expected(results, at, point):
+            sizes = ", ".join(f"{one.name}={size}" for one, size in zip(openings, point, strict=True))
+            raise Fixed(f"the step does other things for {sizes}")
+    return model
+
+
+def _compared(
+    source: Source, again: Again, write: Callable[[Source], Any], openings: Sequence[_Open], at: Sequence[Point]
+) -> tuple[Any, list[list[Spec]]]:
+    """The model for all sizes, and for each that was tried the results.
+
+    Raises:
+        Fixed: there is none.
+    """
     models, results = [], []
     try:
         for point in at:
@@ -101,17 +133,7 @@ def _open(source: Source, again: Again, write: Callable[[Source], Any], openings
         raise Fixed(f"for other sizes the step raises ExportError: {str(reason).splitlines()[0]}") from reason
     names = [info.name for info in models[0].graph.input]
     axes = [Axis(one.name, names[one.places[0][0]], one.places[0][1]) for one in openings]
-    model = opened(models, at, axes)
-    single = tuple([1] * len(openings))
-    try:
-        alone = _results(_written(source, again, openings, single))
-    except Fixed:  # one row is too few for it
-        alone = None
-    for point, found in ((tuple([one.size for one in openings]), _results(source)), (single, alone)):
-        if found is not None and found != _expected(results, at, point):
-            sizes = ", ".join(f"{one.name}={size}" for one, size in zip(openings, point, strict=True))
-            raise Fixed(f"the step does other things for {sizes}")
-    return model
+    return opened(models, at, axes), results
 
 
 def _taken(source: Source) -> set[int]:

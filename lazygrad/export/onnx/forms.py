@@ -55,7 +55,7 @@ class Power:
 Form: TypeAlias = Whole | Power
 
 
-def points(begin: Sequence[int], taken: set[int]) -> list[Point]:
+def points(begin: Sequence[int], taken: set[int], near: bool = False) -> list[Point]:
     """Sizes for which a step is written: first the corners of a cube of side 1, then some farther away.
 
     No size is among those that are ``taken``, nor is another open axis's: so that no two sizes are equal by chance. Nor
@@ -64,23 +64,24 @@ def points(begin: Sequence[int], taken: set[int]) -> list[Point]:
     Args:
         begin: for each open axis a size that it may have; all others are larger.
         taken: sizes that occur in the step.
+        near: whether all are to be near each other; if not, the last is about twice the others.
     """
     used, lowest = set(taken), []
     for size in begin:
         p = max(size, 3) + 1
-        while used & set(_steps(p)) or any(size & (size - 1) == 0 for size in _steps(p)):
+        while used & set(_steps(p, near)) or any(size & (size - 1) == 0 for size in _steps(p, near)):
             p += 1
-        used |= set(_steps(p))
+        used |= set(_steps(p, near))
         lowest.append(p)
     corners = [
         tuple(p + one for p, one in zip(lowest, ones, strict=True))
         for ones in itertools.product((0, 1), repeat=len(lowest))
     ]
-    return corners + [tuple(_steps(p)[2 + k] for p in lowest) for k in range(FARTHER)]
+    return corners + [tuple(_steps(p, near)[2 + k] for p in lowest) for k in range(FARTHER)]
 
 
-def _steps(p: int) -> tuple[int, ...]:
-    return p, p + 1, p + 3, 2 * p + 5
+def _steps(p: int, near: bool) -> tuple[int, ...]:
+    return p, p + 1, p + 3, p + 6 if near else 2 * p + 5
 
 
 def whole(values: Sequence[int], at: Sequence[Point]) -> Whole | None:

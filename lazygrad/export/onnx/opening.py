@@ -15,7 +15,7 @@ import numpy as np
 
 from lazygrad.export.onnx.forms import Form, Point, Power, Whole, fitted, whole
 
-__all__ = ["Axis", "Fixed", "lighten", "opened"]
+__all__ = ["Axis", "Fixed", "Unlike", "lighten", "opened"]
 
 LARGE = 4096  # bytes of an array of which there is one copy
 MOST = 256  # numbers of one array that are computed one by one
@@ -28,6 +28,10 @@ class Fixed(Exception):
         super().__init__(why)
         self.why = why
         self.at = at
+
+
+class Unlike(Fixed):
+    """The models have other nodes."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,10 @@ class _Opening:
         for nodes in zip(*[graph.node for graph in graphs], strict=False):
             self._same_node(nodes)
         if len({len(graph.node) for graph in graphs}) > 1:
-            raise Fixed("the step does other things for other sizes")
+            raise Unlike("the step does other things for other sizes")
         listed = [[tensor.name for tensor in graph.initializer] for graph in graphs]
         if any(names != listed[0] for names in listed):
-            raise Fixed("the step reads other arrays for other sizes")
+            raise Unlike("the step reads other arrays for other sizes")
         computed = [
             k
             for k, tensors in enumerate(zip(*[graph.initializer for graph in graphs], strict=True))
@@ -117,9 +121,9 @@ class _Opening:
         for other in nodes[1:]:
             alike = (first.op_type, first.domain, first.input, first.output)
             if alike != (other.op_type, other.domain, other.input, other.output):
-                raise Fixed("the step does other things for other sizes", first.doc_string)
+                raise Unlike("the step does other things for other sizes", first.doc_string)
             if [a.name for a in first.attribute] != [a.name for a in other.attribute]:
-                raise Fixed(f"{first.op_type} has other settings for other sizes", first.doc_string)
+                raise Unlike(f"{first.op_type} has other settings for other sizes", first.doc_string)
         for attributes in zip(*[node.attribute for node in nodes], strict=True):
             if attributes[0].HasField("g"):
                 self.compare([attribute.g for attribute in attributes])
