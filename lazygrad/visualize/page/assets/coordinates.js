@@ -105,7 +105,12 @@ function sizeOf(item) {
 
 const countOf = (box) => plural(box.within.length, "node") + (box.seconds ? ` · ${percent(box.seconds)}` : "");
 const percent = (seconds) => `${(100 * share(seconds)).toFixed(share(seconds) < 0.0995 ? 1 : 0)} %`;
-const titleOf = (node) => (node.name ? (node.shape === "op" ? `${node.op} → ${node.name}` : node.name.split("/").pop()) : node.op + (node.text && node.text.length < 14 ? ` ${node.text}` : ""));
+
+// What stands on a node: its name, or its op with short settings.
+function titleOf({ op, name, shape, text }) {
+  if (name) return shape === "op" ? `${op} → ${name}` : name.split("/").pop();
+  return text && text.length < 14 ? `${op} ${text}` : op;
+}
 
 // Give an open box its size, and its children their places in it.
 function arrange(box) {

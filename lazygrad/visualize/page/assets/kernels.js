@@ -14,17 +14,35 @@ const called = (kernel) => kernel.what + (kernel.over ? ` over ${kernel.over}` :
 const times = (value) => (value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en"));
 const swatch = (kernel) => make("span", { class: `swatch hue${kernel.number % HUES}` });
 
-const kernelLink = (number) => make("button", { class: "link", type: "button", "data-kernel": number, click: () => chooseKernel(number) }, swatch({ number }), ` k${number}`);
+function kernelLink(number) {
+  const attributes = { class: "link", type: "button", "data-kernel": number };
+  return make("button", { ...attributes, click: () => chooseKernel(number) }, swatch({ number }), ` k${number}`);
+}
 
 function listKernels() {
-  const kept = columns.map((column, i) => ({ ...column, i })).filter(({ value }) => model.kernels.some((kernel) => value(kernel) !== null));
-  const value = columns[sorting.by].value;
-  const sorted = [...model.kernels].sort((a, b) => (sorting.up ? 1 : -1) * ((value(a) ?? -1) - (value(b) ?? -1)) || a.number - b.number);
-  const heads = kept.map(({ name, title, i }) => make("th", { "aria-sort": i === sorting.by ? (sorting.up ? "ascending" : "descending") : "none", scope: "col" },
-    make("button", { type: "button", title: title ?? `Sort by ${name}`, "data-column": name, click: () => sortBy(i) }, name, i === sorting.by ? (sorting.up ? " ▲" : " ▼") : "")));
-  const rows = sorted.map((kernel) => make("tr", { "data-kernel": kernel.number, tabindex: 0, class: kernel.number === chosen.kernel ? "chosen" : null, click: () => chooseKernel(kernel.number), keydown: (event) => pressed(event, () => chooseKernel(kernel.number)) },
-    kept.map(({ value, said, i }) => make("td", { class: i ? "number" : null }, value(kernel) === null ? "–" : said(kernel)))));
-  byId("kernels").replaceChildren(model.kernels.length ? make("table", {}, make("thead", {}, make("tr", {}, heads)), make("tbody", {}, rows)) : make("p", {}, "No kernels are known: this is the graph of a step, not a compiled step."));
+  const kept = columns.map((column, i) => ({ ...column, i }));
+  const shown = kept.filter(({ value }) => model.kernels.some((kernel) => value(kernel) !== null));
+  const table = make("table", {}, make("thead", {}, make("tr", {}, shown.map(headOf))), make("tbody", {}, inOrder().map((kernel) => rowOfKernel(kernel, shown))));
+  const none = "No kernels are known: this is the graph of a step, not a compiled step.";
+  byId("kernels").replaceChildren(model.kernels.length ? table : make("p", {}, none));
+}
+
+function inOrder() {
+  const { value } = columns[sorting.by], way = sorting.up ? 1 : -1;
+  return [...model.kernels].sort((a, b) => way * ((value(a) ?? -1) - (value(b) ?? -1)) || a.number - b.number);
+}
+
+function headOf({ name, title = `Sort by ${name}`, i }) {
+  const sorted = i === sorting.by, [way, arrow] = sorting.up ? ["ascending", " ▲"] : ["descending", " ▼"];
+  const button = make("button", { type: "button", title, "data-column": name, click: () => sortBy(i) }, name, sorted ? arrow : "");
+  return make("th", { "aria-sort": sorted ? way : "none", scope: "col" }, button);
+}
+
+function rowOfKernel(kernel, shown) {
+  const act = () => chooseKernel(kernel.number);
+  const attributes = { "data-kernel": kernel.number, tabindex: 0, class: kernel.number === chosen.kernel ? "chosen" : null };
+  const cells = shown.map(({ value, said, i }) => make("td", { class: i ? "number" : null }, value(kernel) === null ? "–" : said(kernel)));
+  return make("tr", { ...attributes, click: act, keydown: (event) => pressed(event, act) }, cells);
 }
 
 function sortBy(column) {
@@ -55,8 +73,9 @@ function chooseKernel(number) {
 // The rectangle around nodes.
 function hull(keys) {
   const items = keys.map((key) => itemOf(shownFor(key)));
-  const left = Math.min(...items.map((item) => item.left)), top = Math.min(...items.map((item) => item.top));
-  return { left, top, width: Math.max(...items.map((item) => item.left + item.width)) - left, height: Math.max(...items.map((item) => item.top + item.height)) - top };
+  const [left, top] = [Math.min(...items.map((item) => item.left)), Math.min(...items.map((item) => item.top))];
+  const right = Math.max(...items.map((item) => item.left + item.width));
+  return { left, top, width: right - left, height: Math.max(...items.map((item) => item.top + item.height)) - top };
 }
 
 function kernelFacts(kernel, node = null) {
@@ -72,11 +91,10 @@ function kernelFacts(kernel, node = null) {
 }
 
 function ofKernel(kernel) {
-  const places = [...new Set(kernel.nodes.map((i) => model.nodes[i].place))].filter((p) => model.places[p]?.text).map((p) => model.places[p]);
   return [
     make("h2", {}, swatch(kernel), ` kernel ${kernel.number}`),
     kernelFacts(kernel),
     facts([["nodes", links(kernel.nodes, 24)]]),
-    make("div", { class: "source" }, some(places, 12, quoted)),
+    make("div", { class: "source" }, some(linesOf(kernel.nodes.map((i) => model.nodes[i])), 12, quoted)),
   ];
 }

@@ -40,8 +40,9 @@ const middle = (item) => item.left + item.width / 2;
 function toward(key, from) {
   const item = itemOf(from);
   const open = item.isBox && fold.open.has(item.number);
-  const nearest = (keys) => keys.sort((a, b) => Math.abs(middle(itemOf(a)) - middle(item)) - Math.abs(middle(itemOf(b)) - middle(item)))[0];
-  if (key === "ArrowDown" && open) return item.rows.map((row) => row.filter((stop) => !Array.isArray(stop))).find((row) => row.length)?.[0];
+  const away = (other) => Math.abs(middle(itemOf(other)) - middle(item));
+  const nearest = (keys) => keys.sort((a, b) => away(a) - away(b))[0];
+  if (key === "ArrowDown" && open) return item.children[0];
   const edges = shown.incident.get(from) ?? [];
   if (key === "ArrowDown") return nearest(edges.filter((edge) => edge.from === from).map((edge) => edge.to));
   if (key === "ArrowUp") {
@@ -88,7 +89,10 @@ function listenToKeys(actions) {
 }
 
 // What to bring into view of an item: of an open box its head.
-const boundsOf = (item) => (item.isBox && fold.open.has(item.number) ? { left: item.left, top: item.top, width: Math.min(item.width, 300), height: GAP.head } : item);
+function boundsOf(item) {
+  if (!item.isBox || !fold.open.has(item.number)) return item;
+  return { left: item.left, top: item.top, width: Math.min(item.width, 300), height: GAP.head };
+}
 
 function showHelp() {
   const close = make("button", { class: "close", type: "button", "aria-label": "Close", click: () => byId("help").close() }, "×");

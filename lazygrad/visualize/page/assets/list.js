@@ -30,9 +30,15 @@ function reach(line) {
   line.focus();
 }
 
+function nodesChosen() {
+  if (chosen.kernel !== null) return model.kernels[chosen.kernel].nodes;
+  if (chosen.key === null) return [];
+  return isBox(chosen.key) ? itemOf(chosen.key).within : [chosen.key];
+}
+
 // Mark what is chosen, and scroll to it.
 function follow() {
-  const keys = new Set(chosen.kernel !== null ? model.kernels[chosen.kernel].nodes : chosen.key === null ? [] : isBox(chosen.key) ? itemOf(chosen.key).within : [chosen.key]);
+  const keys = new Set(nodesChosen());
   const first = lines.find((line, i) => keys.has(i));
   lines.forEach((line, i) => {
     line.classList.toggle("chosen", keys.has(i));

@@ -38,7 +38,8 @@ function foldTo(open) {
 const everything = () => model.boxes.map((box) => box.number);
 
 // Boxes that have several kernels in them are open, all others closed.
-const severalKernels = () => everything().filter((b) => new Set(model.boxes[b].within.map((i) => model.nodes[i].kernel).filter((k) => k >= 0)).size > 1);
+const kernelsOf = (box) => new Set(box.within.map((i) => model.nodes[i].kernel).filter((k) => k >= 0));
+const severalKernels = () => everything().filter((b) => kernelsOf(model.boxes[b]).size > 1);
 
 function choose(key) {
   Object.assign(chosen, { key, kernel: null });
@@ -139,8 +140,9 @@ function closeOne() {
 }
 
 function switchTheme() {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  const { dataset } = document.documentElement;
+  const preferred = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  dataset.theme = (dataset.theme ?? preferred) === "dark" ? "light" : "dark";
 }
 
 function begin() {

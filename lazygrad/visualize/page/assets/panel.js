@@ -4,12 +4,18 @@ const chosen = { key: null, kernel: null };
 
 function tell() {
   const panel = byId("details");
-  const content = chosen.kernel !== null ? ofKernel(model.kernels[chosen.kernel]) : chosen.key === null ? null : isBox(chosen.key) ? ofBox(itemOf(chosen.key)) : ofNode(itemOf(chosen.key));
+  const content = told();
   panel.hidden = content === null;
   if (content) {
     panel.replaceChildren(make("button", { class: "close", type: "button", "aria-label": "Close", click: () => choose(null) }, "×"), ...content);
     panel.scrollTop = 0;
   }
+}
+
+function told() {
+  if (chosen.kernel !== null) return ofKernel(model.kernels[chosen.kernel]);
+  if (chosen.key === null) return null;
+  return isBox(chosen.key) ? ofBox(itemOf(chosen.key)) : ofNode(itemOf(chosen.key));
 }
 
 // A link to a node or a box, which chooses it and brings it into view.
@@ -29,8 +35,8 @@ function some(all, most, shape) {
 
 // Rows of a table; those that have nothing to say are left out.
 function facts(rows) {
-  const told = rows.filter(([, value]) => value !== null && value !== "" && value !== undefined);
-  return make("dl", {}, told.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  const kept = rows.filter(([, value]) => value !== null && value !== "" && value !== undefined);
+  return make("dl", {}, kept.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
 function ofNode(node) {
@@ -67,8 +73,8 @@ function source(place, beside) {
 function ofBox(box) {
   const nodes = box.within.map((i) => model.nodes[i]);
   const variables = nodes.filter((node) => node.shape === "variable");
-  const lines = [...new Set(nodes.map((node) => node.place))].filter((p) => model.places[p]?.text).map((p) => model.places[p]);
-  const kernels = [...new Set(nodes.map((node) => node.kernel))].filter((k) => k >= 0);
+  const lines = linesOf(nodes);
+  const kernels = [...kernelsOf(box)];
   const open = fold.open.has(box.number);
   return [
     make("h2", {}, box.name),
@@ -91,6 +97,9 @@ function storage(variables) {
   const row = (node) => make("div", {}, link(node.key, node.name), make("span", {}, node.spec), make("span", {}, `${amount(bytesOf(node.spec))}B`));
   return make("div", { class: "storage" }, make("h3", {}, `${plural(variables.length, "variable")}, ${amount(whole)}B`), some(variables, 12, row));
 }
+
+// The lines that wrote nodes, each once.
+const linesOf = (nodes) => [...new Set(nodes.map((node) => model.places[node.place]))].filter((place) => place?.text);
 
 const quoted = (place) => make("div", {}, make("pre", {}, make("code", {}, place.text)), make("p", {}, place.where));
 
@@ -121,7 +130,10 @@ function meter(part, label = "") {
 // The least and the greatest value, the mean, and a histogram of sixteen bars.
 function statistics(of) {
   const most = Math.max(1, ...(of.histogram ?? []));
-  const bars = (of.histogram ?? []).map((count, i) => drawn("rect", { x: 12 * i, y: 44 - (40 * count) / most, width: 11, height: (40 * count) / most }, drawn("title", {}, String(count))));
+  const bars = (of.histogram ?? []).map((count, i) => {
+    const height = (40 * count) / most;
+    return drawn("rect", { x: 12 * i, y: 44 - height, width: 11, height }, drawn("title", {}, String(count)));
+  });
   const said = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value));
   return make("div", { class: "statistics" },
     make("h3", {}, "values"),

@@ -32,7 +32,8 @@ function route(edge) {
   for (let key = edge.from; key !== source; key = -parentOf(key)) {
     const outer = model.boxes[parentOf(key)], { rank, rows } = lattices[outer.number];
     passing(points, outer, key, DOWN, rank.get(key) + 1, rows.length - 1);
-    points.push({ x: points[points.length - 1].x, y: outer.top + outer.height });
+    const { x } = points[points.length - 1];
+    points.push({ x, y: outer.top + outer.height }, { x, y: rowOf(outer.key).bottom });
   }
   const { rank } = lattices[box];
   passing(points, model.boxes[box], source, DOWN, rank.get(source) + 1, rank.get(target) - 1);
@@ -40,8 +41,8 @@ function route(edge) {
   for (const key of inner.slice(inner.indexOf(target))) {
     const outer = model.boxes[parentOf(key)];
     if (outer.number !== box) {
-      const first = lattices[outer.number].seek(0, key, UP);
-      points.push({ x: outer.left + first.x, y: outer.top });
+      const x = outer.left + lattices[outer.number].seek(0, key, UP).x;
+      points.push({ x, y: rowOf(outer.key).top - 1 }, { x, y: outer.top });
       passing(points, outer, key, UP, 0, lattices[outer.number].rank.get(key) - 1);
     }
   }
@@ -52,18 +53,20 @@ function route(edge) {
 // From an item straight down to the end of its row, as what stands beside it may be taller.
 function leaving(key) {
   const item = itemOf(key), x = item.left + item.width / 2;
-  return [{ x, y: item.top + item.height }, { x, y: model.boxes[parentOf(key)].top + stopOf(key).bottom }];
+  return [{ x, y: item.top + item.height }, { x, y: rowOf(key).bottom }];
 }
 
 // And from the beginning of its row straight down to an item.
 function arriving(key) {
   const item = itemOf(key), x = item.left + item.width / 2;
-  return [{ x, y: model.boxes[parentOf(key)].top + stopOf(key).top - 1 }, { x, y: item.top - 1 }];
+  return [{ x, y: rowOf(key).top - 1 }, { x, y: item.top - 1 }];
 }
 
-function stopOf(key) {
-  const { rank, seek } = lattices[parentOf(key)];
-  return seek(rank.get(key), key, DOWN);
+// Where the row of an item begins and ends.
+function rowOf(key) {
+  const outer = model.boxes[parentOf(key)], { rank, seek } = lattices[outer.number];
+  const { top, bottom } = seek(rank.get(key), key, DOWN);
+  return { top: outer.top + top, bottom: outer.top + bottom };
 }
 
 // Go through rows of a box where the arrows of a child pass.
