@@ -17,7 +17,7 @@ from programs import exact_program, smooth_program
 
 import lazygrad as lg
 
-PROGRAMS = int(os.environ.get("LAZYGRAD_PROGRAMS", 40))
+PROGRAMS = int(os.environ.get("LAZYGRAD_PROGRAMS", 16))
 
 
 def refused(program: Any) -> str:
