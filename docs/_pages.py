@@ -61,8 +61,10 @@ def main() -> None:
         def taken(found: Any, name: str) -> None:
             found.mouse.move(0, 0)
             picture = Image.open(io.BytesIO(found.screenshot()))
-            # A page has few colours: as a palette it is a third as large.
-            picture.convert("RGB").quantize(200).save(DOCS / "images" / f"{name}.png", optimize=True)
+            # A page has few colours: as a palette it is a third as large. Coverage keeps those of small marks.
+            picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(
+                DOCS / "images" / f"{name}.png", optimize=True
+            )
 
         taken(opened(WIDE, "light"), "page")
         found = opened(WIDE, "dark")

@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from browsing import Opened
 from pages import measured, of
 from steps import STEPS, recurrent, three_layers, transformer
+
+import lazygrad as lg
+from lazygrad.visualize.reading import pictured
 
 Opens = Callable[..., Opened]
 ITEM = '#world g[role="treeitem"]'
@@ -390,3 +394,12 @@ def test_the_page_of_a_transformer_opens_in_two_seconds_and_unfolds_in_one(opens
     opened.page.wait_for_function("performance.getEntriesByName('opened').length")
     assert opened.page.evaluate("performance.getEntriesByName('opened')[0].duration") < 2000
     assert opened.page.evaluate(UNFOLDED) < 1000
+
+
+@pytest.mark.parametrize("asked", [lambda ctx: ctx.constant(np.ones(2)), lambda ctx: lg.sum(np.ones(3))])
+def test_a_graph_of_next_to_nothing_has_a_page(opens: Opens, asked: Callable[[Any], Any]) -> None:
+    """With a node or two: it opens, and all keys do what little there is to do."""
+    picture = pictured(lg.VariableEnvironment().trace(asked))
+    opened = opens(picture)
+    opened.press("u", "k", "f", "0", "c", "+", "Escape", "/", "Enter")
+    assert len(seen(opened)) == sum(not node.hidden for node in picture.nodes)
