@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from browsing import Opened
 
 from lazygrad.visualize.picture import Kernel, Picture
 from lazygrad.visualize.reading import pictured
+
+ITEM = '#world g[role="treeitem"]'
 
 
 def of(make: Callable[[], Any]) -> Picture:
@@ -40,3 +43,19 @@ def measured(picture: Picture, size: int = 5) -> Picture:
     ]  # fmt: skip
     laws = ("x + 0 became x, twice.",)
     return dataclasses.replace(picture, nodes=tuple(nodes), kernels=tuple(kernels), laws=laws)
+
+
+def seen(opened: Opened) -> list[str]:
+    """What the picture shows, by what a screen reader says of it, up to the first comma."""
+    labels = opened.page.locator(ITEM).evaluate_all("every => every.map(one => one.getAttribute('aria-label'))")
+    return [label.partition(",")[0] for label in labels]
+
+
+def item(opened: Opened, beginning: str) -> Any:
+    """What is called so."""
+    return opened.page.locator(f'{ITEM}[aria-label^="{beginning}"]').first
+
+
+def details(opened: Opened) -> str:
+    """What the panel says."""
+    return str(opened.page.locator("#details").inner_text())

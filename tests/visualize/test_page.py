@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import Opened
-from pages import measured, of
+from pages import ITEM, details, item, measured, of, seen
 from steps import STEPS, recurrent, three_layers, transformer
 
 import lazygrad as lg
 from lazygrad.visualize.reading import pictured
 
 Opens = Callable[..., Opened]
-ITEM = '#world g[role="treeitem"]'
 
 
 # Milliseconds until all is unfolded.
@@ -24,27 +23,6 @@ UNFOLDED = """(() => {
     const began = performance.now();
     document.getElementById("unfold").click();
     return performance.now() - began; })()"""
-
-
-def seen(opened: Opened) -> list[str]:
-    """What the picture shows, by what a screen reader says of it, up to the first comma."""
-    labels = opened.page.locator(ITEM).evaluate_all("every => every.map(one => one.getAttribute('aria-label'))")
-    return [label.partition(",")[0] for label in labels]
-
-
-def item(opened: Opened, beginning: str) -> Any:
-    """What is called so."""
-    return opened.page.locator(f'{ITEM}[aria-label^="{beginning}"]').first
-
-
-def details(opened: Opened) -> str:
-    """What the panel says."""
-    return str(opened.page.locator("#details").inner_text())
-
-
-def number(opened: Opened, beginning: str) -> int:
-    """The number of the node that is called so."""
-    return int(item(opened, beginning).get_attribute("data-key"))
 
 
 @pytest.mark.parametrize("make", STEPS, ids=lambda make: make.__name__)
@@ -304,76 +282,6 @@ def test_zooming_and_panning_move_the_picture_and_zero_shows_all_of_it(opens: Op
     opened.page.mouse.up()
     assert placed()[:2] == pytest.approx((x + 60, y + 30), abs=0.3)
     assert not opened.page.locator("#details").is_visible()
-
-
-def test_kernels_are_colours_that_differ_and_are_named(opens: Opens) -> None:
-    """Nodes of one kernel have one colour, those of the next another one; each says its kernel."""
-    picture = measured(of(three_layers))
-    opened = opens(picture)
-    opened.page.select_option("#colours", "kernel")
-    opened.press("u")
-    found = opened.page.locator(f"{ITEM}.node").evaluate_all("""every => every.map(one => {
-        const fill = getComputedStyle(one.querySelector(".body")).fill;
-        return [+one.dataset.key, fill, one.querySelector(".label")?.textContent]; })""")
-    colours: dict[int, set[str]] = {}
-    for i, colour, label in found:
-        kernel = picture.nodes[i].kernel
-        assert label == (f"k{kernel}" if kernel >= 0 else None)
-        colours.setdefault(kernel, set()).add(colour)
-    assert all(len(one) == 1 for one in colours.values())
-    assert all(colours[k] != colours[k + 1] for k in range(len(picture.kernels) - 1))
-
-
-def test_the_list_of_kernels_sorts_by_every_column(opens: Opens) -> None:
-    """The slowest first; a click on a head sorts by it, another one the other way."""
-    picture = measured(of(three_layers))
-    opened = opens(picture)
-    opened.page.click("#tab-kernels")
-
-    def order() -> list[int]:
-        return list(
-            opened.page.locator("#kernels tbody tr").evaluate_all("every => every.map(one => +one.dataset.kernel)")
-        )
-
-    numbers = range(len(picture.kernels))
-    assert order() == sorted(numbers, key=lambda k: -(picture.kernels[k].seconds or 0))
-    opened.page.click('#kernels [data-column="bytes"]')
-    assert order() == sorted(numbers, key=lambda k: -picture.kernels[k].bytes)
-    opened.page.click('#kernels [data-column="bytes"]')
-    assert order() == sorted(numbers, key=lambda k: picture.kernels[k].bytes)
-    assert opened.page.locator('#kernels th[aria-sort="ascending"]').inner_text().startswith("bytes")
-
-
-def test_a_kernel_that_is_chosen_is_unfolded_and_lit(opens: Opens) -> None:
-    """All its nodes, and no others, are marked."""
-    picture = measured(of(three_layers))
-    opened = opens(picture)
-    opened.page.click("#tab-kernels")
-    opened.page.click('#kernels tr[data-kernel="7"]')
-    marked = opened.page.locator(f"{ITEM}.node.chosen").evaluate_all("every => every.map(one => +one.dataset.key)")
-    assert sorted(marked) == list(picture.kernels[7].nodes)
-    assert "kernel 7" in details(opened)
-
-
-def test_time_colours_what_takes_long(opens: Opens) -> None:
-    """The hotter, the longer: of two boxes the slower one has more of the hot colour."""
-    opened = opens(measured(of(three_layers)))
-    opened.press("c", "c")
-    assert opened.page.input_value("#colours") == "time"
-    heats = [
-        float(item(opened, name).evaluate("one => parseFloat(one.style.getPropertyValue('--heat'))"))
-        for name in ("fc1", "gradient", "update")
-    ]
-    assert heats == sorted(heats)
-    assert heats[0] < heats[-1] <= 100
-
-
-def test_a_graph_that_is_not_compiled_has_no_kernels_to_show(opens: Opens) -> None:
-    """The modes that would be empty are not offered."""
-    opened = opens(of(three_layers))
-    assert not opened.page.locator("#kernelwise").is_visible()
-    opened.press("c")
-    assert opened.page.input_value("#colours") == "part"
 
 
 def test_what_a_loop_returns_goes_dashed_to_its_node(opens: Opens) -> None:
