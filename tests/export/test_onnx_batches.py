@@ -114,7 +114,12 @@ def pairs(ctx: Any, x: Any) -> Any:
     return lg.reshape(x, (-1, 2, 18))
 
 
-CLOSED = [odd, half, single, pairs]
+def few(ctx: Any, x: Any) -> Any:
+    """Something else for as few rows as are given, in the same shape."""
+    return -x if x.shape[0] < 5 else x * 2
+
+
+CLOSED = [odd, half, single, pairs, few]
 
 
 @pytest.mark.parametrize("step", CLOSED, ids=[step.__name__ for step in CLOSED])
@@ -201,6 +206,19 @@ def test_what_has_a_form_for_the_sizes_given_alone_is_exported_for_these(tmp_pat
     assert file.exists()
     with pytest.raises(lg.ExportError, match="cannot export inv to ONNX"):
         step.export(tmp_path / "other.onnx", np.ones((5, 2), np.float32))
+
+
+def test_a_row_alone_that_is_spared_a_sum_is_no_reason(tmp_path: Path) -> None:
+    """The gradient of what is repeated for every row is a sum over the rows, and for one row it is written without."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("b").set(np.zeros((1, 3), np.float32))
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.grad(lg.sum(lg.square(x + ctx.variable("b"))), ctx.variable("b"))
+
+    model = onnx_open.written(env.compile(step), tmp_path, X[0], batch="rows")
+    for n in (1, 2, 6):
+        assert not onnx_run.apart([env.run(step, X[0, :n])], onnx_run.run_model(model, X[0, :n]))
 
 
 def test_a_placeholder_keeps_the_sizes_that_the_step_says(tmp_path: Path) -> None:

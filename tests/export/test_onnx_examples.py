@@ -30,7 +30,6 @@ QUICK = ("linear_regression", "sine_mlp", "xor", "physics", "char_lstm")
 
 # What has no form, in which examples: decompositions of matrices that are not small.
 REFUSED: dict[str, set[str]] = {
-    "fast_ica": {"eigh"},
     "gaussian_mixture": {"solve_triangular"},
     "gaussian_process": {"cholesky"},
     "image_compression": {"svd"},

@@ -101,15 +101,19 @@ def _open(source: Source, again: Again, write: Callable[[Source], Any], openings
             raise Unlike(reason.why, f"{parted.place}  {parted.text}") from reason
         at = points(begin, taken, near=True)
         model, results = _compared(source, again, write, openings, at)
-    single = tuple([1] * len(openings))
+    # What the step writes for the size that is given must be the same; for one row, which may be spared a sum or a
+    # repetition, what comes out must have the same shape.
+    parted = _written(source, again, openings, at[0]).outline.parted(source.outline)
+    if parted is not None or _results(source) != _expected(results, at, tuple(begin)):
+        line = f"{parted.place}  {parted.text}" if parted is not None else ""
+        raise Fixed(f"the step does other things for {_said(openings, begin)}", line)
+    single = [1] * len(openings)
     try:
-        alone = _results(_written(source, again, openings, single))
+        alone = _results(_written(source, again, openings, tuple(single)))
     except Fixed:  # one row is too few for it
-        alone = None
-    for point, found in ((tuple([one.size for one in openings]), _results(source)), (single, alone)):
-        if found is not None and found != _expected(results, at, point):
-            sizes = ", ".join(f"{one.name}={size}" for one, size in zip(openings, point, strict=True))
-            raise Fixed(f"the step does other things for {sizes}")
+        return model
+    if alone != _expected(results, at, tuple(single)):
+        raise Fixed(f"the step does other things for {_said(openings, single)}")
     return model
 
 
@@ -161,12 +165,15 @@ def _written(source: Source, again: Again, openings: Sequence[_Open], point: Poi
         found = again([tuple(shape) for shape in shapes])
     except Exception as reason:  # whatever the step raises
         first = str(reason).splitlines()[0] if str(reason) else ""
-        sizes = ", ".join(f"{one.name}={size}" for one, size in zip(openings, point, strict=True))
-        raise Fixed(f"for {sizes} the step raises {type(reason).__name__}: {first}") from reason
+        raise Fixed(f"for {_said(openings, point)} the step raises {type(reason).__name__}: {first}") from reason
     for given, shape in zip(found.inputs, shapes, strict=True):
         if given.spec.shape != tuple(shape):
             raise Fixed(f"{given.said!r} is a placeholder, whose sizes the step says itself")
     return found
+
+
+def _said(openings: Sequence[_Open], point: Sequence[int]) -> str:
+    return ", ".join(f"{one.name}={size}" for one, size in zip(openings, point, strict=True))
 
 
 def _results(source: Source) -> list[Spec]:
