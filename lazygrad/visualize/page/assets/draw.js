@@ -18,7 +18,7 @@ function draw() {
     shown.elements.set(item.key, element);
     layers[2].append(element);
   }
-  for (const edge of edges) layers[1].append(...line(edge));
+  for (const edge of edges) layers[1].append(line(edge));
   label(edges);
   world.replaceChildren(...layers);
   legend();
@@ -112,7 +112,16 @@ function line(edge) {
   if (partOf(itemOf(edge.from)) !== partOf(itemOf(edge.to))) path.classList.add("across");
   const [a, b] = edge.points.slice(edge.gap), x = (a.x + b.x) / 2, y = (a.y + b.y) / 2;
   edge.words = { left: x, top: y, half: measure(flowing(edge), FONT.spec) / 2 + 3 };
-  return (edge.elements = [path, words(x, y + 3, "flow", flowing(edge), "middle")]);
+  return (edge.path = path);
+}
+
+// The words of an edge; they are made when they are first to be seen, as most never are.
+function spoken(edge) {
+  if (!edge.said) {
+    edge.said = words(edge.words.left, edge.words.top + 3, "flow", flowing(edge), "middle");
+    edge.path.after(edge.said);
+  }
+  return edge.said;
 }
 
 // Words are seen always where an edge goes from a folded box to what is next to it, and they cover no others.
@@ -121,7 +130,7 @@ function label(edges) {
   for (const edge of edges.filter(({ from, next }) => next && isBox(from))) {
     if (!covered(edge, taken)) taken.push(edge);
   }
-  for (const { elements } of taken) elements[1].classList.add("always");
+  for (const edge of taken) spoken(edge).classList.add("always");
 }
 
 const covered = ({ words: one }, others) => others.some(({ words: other }) => (

@@ -91,8 +91,8 @@ function light() {
   const keys = [...new Set([hovered, chosen.key])].filter((key) => key !== null);
   const lit = new Set(keys.flatMap(edgesOf));
   for (const edge of shown.edges) {
-    edge.elements[0].classList.toggle("lit", lit.has(edge));
-    edge.elements[1].classList.remove("lit");
+    edge.path.classList.toggle("lit", lit.has(edge));
+    edge.said?.classList.remove("lit");
   }
   caption([...lit].filter((edge) => keys.includes(edge.from) || keys.includes(edge.to)));
   const ends = new Set([...lit].flatMap((edge) => [edge.from, edge.to]));
@@ -101,10 +101,10 @@ function light() {
 
 // Say what flows along edges, as far as the words do not cover each other.
 function caption(edges) {
-  const taken = shown.edges.filter(({ elements: [, said] }) => said.classList.contains("always"));
+  const taken = shown.edges.filter(({ said }) => said?.classList.contains("always"));
   for (const edge of edges) {
     if (!taken.includes(edge) && covered(edge, taken)) continue;
-    edge.elements[1].classList.add("lit");
+    spoken(edge).classList.add("lit");
     taken.push(edge);
   }
 }
@@ -175,14 +175,16 @@ function begin() {
   listKernels();
   byId("nodes").hidden = true; // the picture comes first, as a long list takes the browser longer
   narrow.addEventListener("change", () => tab(narrow.matches ? "picture" : "nodes"));
+  document.body.dataset.tab = narrow.matches ? "picture" : "nodes";
+  noteStage();
   draw();
   fit();
   keepCursor(false);
   view.drawn = true;
-  let width = svg.clientWidth;
   new ResizeObserver(() => {
-    if (svg.clientWidth !== width) fit();
-    width = svg.clientWidth;
+    const { width } = view.stage;
+    noteStage();
+    if (view.stage.width !== width) fit();
   }).observe(svg);
   requestAnimationFrame(() => setTimeout(() => {
     performance.measure("opened", { start: 0, end: performance.now() });

@@ -1,6 +1,6 @@
 // What part of the picture is seen: panned by dragging, zoomed by wheel, by two fingers, by keys and by buttons.
 
-const view = { x: 0, y: 0, scale: 1, size: { width: 1, height: 1 } };
+const view = { x: 0, y: 0, scale: 1, size: { width: 1, height: 1 }, stage: { width: innerWidth, height: innerHeight } };
 const stage = byId("stage"), svg = byId("picture-view"), world = byId("world");
 const SCALES = [0.04, 3];
 
@@ -12,8 +12,15 @@ function moved() {
 
 // The room that the picture has: on narrow screens the details cover some of the stage.
 function room() {
+  const covered = narrow.matches && !byId("details").hidden ? byId("details").getBoundingClientRect().height : 0;
+  return { width: view.stage.width, height: view.stage.height - covered };
+}
+
+// The size of the stage is asked for when it changes alone: to ask after drawing would have the browser lay out what was
+// drawn twice, once before it is known what is too small to be read. A stage that another tab hides has none.
+function noteStage() {
   const { width, height } = svg.getBoundingClientRect();
-  return { width, height: height - (narrow.matches ? byId("details").getBoundingClientRect().height : 0) };
+  if (width) view.stage = { width, height };
 }
 
 // Zoom by a factor, keeping a point of the stage in its place; the middle, where none is said.
