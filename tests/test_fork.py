@@ -44,6 +44,7 @@ def forked(layers: int, text: str, **variables: str) -> str:
 
 
 CHILD = """
+from lazygrad.engine.cpu import making  # as forks wait for imports, which are slow where no bytecode is kept
 env = environment()
 fast = env.compile(step)
 values = [fast(x)[0], fast(x)[0]]
