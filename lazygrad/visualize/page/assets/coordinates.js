@@ -98,10 +98,13 @@ function sizeOf(item) {
     item.size = { width: Math.min(260, Math.max(120, width)), height: item.note ? 44 : 30 };
   } else {
     const width = Math.max(measure(titleOf(item), FONT.name), measure(item.spec, FONT.spec)) + 22;
-    item.size = { width: Math.min(190, Math.max(64, width)), height: 38 };
+    item.size = { width: Math.min(190, Math.max(64, width)), height: 38 + lip(item) };
   }
   return item.size;
 }
+
+// The words of a cylinder stand below its upper rim.
+const lip = ({ shape }) => (shape === "variable" ? 7 : 0);
 
 const countOf = (box) => plural(box.within.length, "node") + (box.seconds ? ` · ${percent(box.seconds)}` : "");
 const percent = (seconds) => `${(100 * share(seconds)).toFixed(share(seconds) < 0.0995 ? 1 : 0)} %`;

@@ -79,14 +79,14 @@ function closed(box) {
 }
 
 function vertex(node) {
-  const { left, top, width, height } = node, middle = left + width / 2;
+  const { left, top, width, height } = node, middle = left + width / 2, first = top + 17 + lip(node);
   const label = `%${node.key} ${node.op}${node.name ? ` ${node.name}` : ""}, ${node.spec}${node.root ? ", returned" : ""}`;
   const element = group(node, "node", label);
   element.append(
     drawn("title", {}, [label, node.text, model.places[node.place]?.text].filter(Boolean).join("\n")),
     outline(node),
-    words(middle, top + 17, node.name ? "name" : "op", cut(titleOf(node), node.name ? FONT.name : FONT.op, width - 14), "middle"),
-    words(middle, top + 30, "spec", cut(node.spec, FONT.spec, width - 12), "middle"),
+    words(middle, first, node.name ? "name" : "op", cut(titleOf(node), node.name ? FONT.name : FONT.op, width - 14), "middle"),
+    words(middle, first + 13, "spec", cut(node.spec, FONT.spec, width - 12), "middle"),
   );
   if (node.root) element.append(drawn("rect", { class: "returned", x: left - 3, y: top - 3, width: width + 6, height: height + 6, rx: 9 }));
   if (colouring.by === "kernel" && node.kernel >= 0) element.append(words(left + width + 3, top + 9, "label", `k${node.kernel}`));
