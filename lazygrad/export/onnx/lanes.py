@@ -30,10 +30,10 @@ def by_lanes(name: str, xp: Any, *operands: Any) -> Any:
     """
     function: Any = FUNCTIONS.get(name)
     if function is None:
-        raise NotTraced(f"xp.{name} has no form in ONNX")
+        raise NotTraced(f"{name} has no form in ONNX")
     dtype = operands[0].dtype
     if dtype.kind != "f":
-        raise NotTraced(f"xp.{name} of {dtype} has no form in ONNX")
+        raise NotTraced(f"{name} of {dtype} has no form in ONNX")
     lanes = [_Lane(_Lanes(xp), xp.astype(x, np.float64)) for x in operands]
     return xp.astype(function(*lanes).value, dtype)
 

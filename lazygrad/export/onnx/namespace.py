@@ -29,12 +29,12 @@ class _Linalg:
         self._xp = xp
 
     def __getattr__(self, name: str) -> Any:
-        raise NotTraced(f"xp.linalg.{name} has no form in ONNX")
+        raise NotTraced(f"linalg.{name} has no form in ONNX")
 
     def det(self, a: Value) -> Value:
         """The determinant; runtimes have it in float32."""
         if a.dtype != np.float32 or not a.size:
-            raise NotTraced(f"xp.linalg.det of {a.spec} has no form in ONNX")
+            raise NotTraced(f"linalg.det of {a.spec} has no form in ONNX")
         return self._xp.writer.made("Det", a, shape=a.shape[:-2])
 
 
