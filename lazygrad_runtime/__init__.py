@@ -177,6 +177,8 @@ def load(path: str | os.PathLike[str], name: str = "") -> Function:
     Raises:
         LoadError: there is no such library, it is damaged, for another processor, or not one of lazygrad's.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise LoadError(f"cannot load a {type(path).__name__}: it is no path")
     file = Path(path)
     name = name or file.stem
     _check(file)

@@ -10,7 +10,23 @@ from lazygrad.errors import SaveError, report
 from lazygrad.files.replacing import replace, target_of
 from lazygrad.graph.registry import here
 
-__all__ = ["write_content"]
+__all__ = ["checked_path", "write_content"]
+
+
+def checked_path(path: Any, what: str, cure: str = 'It is a text, such as "folder/name", or a pathlib.Path.') -> Path:
+    """A path that a user gave.
+
+    Args:
+        path: what was given.
+        what: it is for: "export to", "read".
+        cure: what to do.
+
+    Raises:
+        SaveError: it is none.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise SaveError(report(f"cannot {what} a {type(path).__name__}: it is no path", at=here(), cure=cure))
+    return Path(path)
 
 
 def write_content(path: Any, content: bytes, what: str) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from lazygrad.files.content import checked_path
+
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
     from lazygrad.onnx.layer import OnnxModel
@@ -48,7 +50,7 @@ def import_onnx(
     from lazygrad.onnx.layer import OnnxModel
     from lazygrad.onnx.reading import read
 
-    return OnnxModel(_environment(env), read(path), name=name, trainable=trainable)
+    return OnnxModel(_environment(env), read(checked_path(path, "read")), name=name, trainable=trainable)
 
 
 def _environment(env: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ OLDEST, NEWEST = 7, 28  # of the opset: the ops of each version between have bee
 MOST = 2**31  # bytes of a file, which protobuf can read
 
 
-def read(path: str | os.PathLike[str]) -> Model:
+def read(file: Path) -> Model:
     """The model in a file.
 
     Raises:
@@ -28,7 +27,7 @@ def read(path: str | os.PathLike[str]) -> Model:
         ExportError: something in it has no form here.
         BackendError: the package is not installed.
     """
-    onnx, file = package(), Path(path)
+    onnx = package()
     try:
         if file.exists() and not file.is_dir() and not file.is_file():
             raise ValueError("it is a device or a pipe, and no file")
@@ -38,23 +37,23 @@ def read(path: str | os.PathLike[str]) -> Model:
         _check_opset(proto)
         _check_functions(proto, onnx)
         take_in(list(tensors(proto)), file.parent)
-        _check_ops(proto, onnx, str(path))
+        _check_ops(proto, onnx, str(file))
         if not any(entry.domain in DOMAINS for entry in proto.opset_import):
             raise ValueError("it says no opset of the ops of ONNX")
         _check(proto, onnx)
         proto = onnx.inliner.inline_local_functions(proto) if proto.functions else proto
         opsets = {entry.domain: entry.version for entry in proto.opset_import}
         body = Reader(onnx, opsets).body(proto.graph)
-        _check_inputs(body.inputs, str(path))
+        _check_inputs(body.inputs, str(file))
     except OSError as reason:
-        raise SaveError(report(f"cannot read {str(path)!r}", at=here(), facts=[_said(reason)])) from None
+        raise SaveError(report(f"cannot read {str(file)!r}", at=here(), facts=[_said(reason)])) from None
     except ValueError as reason:
         if isinstance(reason, (SaveError, ExportError)):
             raise
         cure = "Export the model again, or copy the file again."
-        raise SaveError(report(f"cannot read {str(path)!r}", at=here(), facts=[_said(reason)], cure=cure)) from None
+        raise SaveError(report(f"cannot read {str(file)!r}", at=here(), facts=[_said(reason)], cure=cure)) from None
     opset = next(version for domain, version in opsets.items() if domain in DOMAINS)
-    return Model(body, opset, " ".join([proto.producer_name, proto.producer_version]).strip(), str(path))
+    return Model(body, opset, " ".join([proto.producer_name, proto.producer_version]).strip(), str(file))
 
 
 def _said(reason: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from lazygrad.export.source import Given, Outline, Source
+from lazygrad.files.content import checked_path
 from lazygrad.graph.spec import Shape, Spec
 from lazygrad.step.resized import resized
 from lazygrad.step.traced import Traced
@@ -90,7 +91,7 @@ class Exporting:
             SaveError: a file cannot be written.
             BackendError: there is no compiler, or no linker; or the package ``onnx`` is not installed.
         """
-        if os.fspath(path).endswith(".onnx"):
+        if checked_path(path, "export to").suffix.lower() == ".onnx":
             from lazygrad.export.onnx.model import export as export_onnx
 
             return export_onnx(*self._written(args), path, **settings)

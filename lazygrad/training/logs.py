@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.errors import BackendError, DataError, SaveError, report
+from lazygrad.files.content import checked_path
 from lazygrad.files.replacing import replace, target_of
 from lazygrad.graph.registry import here
 from lazygrad.training.callbacks import Callback
@@ -34,14 +35,14 @@ class _Log(Callback):
 
     Raises:
         DataError: ``every`` is neither.
-        SaveError: before the first epoch, if the file cannot be written, or is something else.
+        SaveError: it is no path; before the first epoch, if the file cannot be written, or is something else.
     """
 
     def __init__(self, path: str | Path, every: str = "epoch") -> None:
         if every not in ("epoch", "batch"):
             cure = 'It is "epoch" or "batch".'
             raise DataError(report(f"cannot write a line every {every!r:.40}", at=here(), cure=cure))
-        self.path, self.every = Path(path), every
+        self.path, self.every = checked_path(path, "write to"), every
         self._begun = False
         self._metrics: list[str] = []
 
@@ -199,7 +200,7 @@ class TensorBoard(Callback):
         if every not in ("epoch", "batch"):
             cure = 'It is "epoch" or "batch".'
             raise DataError(report(f"cannot write every {every!r:.40}", at=here(), cure=cure))
-        self.folder, self.every = Path(folder), every
+        self.folder, self.every = checked_path(folder, "write to"), every
         self._made = EventFileWriter
         self._writers: dict[str, Any] = {}
         self._count = 0  # batches so far

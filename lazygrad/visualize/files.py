@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lazygrad.errors import BackendError, SaveError, report
+from lazygrad.files.content import checked_path
 from lazygrad.files.replacing import replace, target_of
 from lazygrad.graph.registry import here
 
@@ -19,6 +19,7 @@ INSTALL = (
     "Install it with apt install graphviz (Debian, Ubuntu), brew install graphviz (macOS), "
     "conda install -c conda-forge graphviz, or winget install graphviz (Windows)."
 )
+FIRST = 'The path comes first, and then what a step is called with: render("step.html", x, y).'
 
 
 def checked_form(path: Any) -> str:
@@ -27,10 +28,7 @@ def checked_form(path: Any) -> str:
     Raises:
         SaveError: it says none, or it is no path.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        cure = 'The path comes first, and then what a step is called with: render("step.html", x, y).'
-        raise SaveError(report(f"cannot draw to a {type(path).__name__}: it is no path", at=here(), cure=cure))
-    form = Path(path).suffix.lower().removeprefix(".")
+    form = checked_path(path, "draw to", FIRST).suffix.lower().removeprefix(".")
     if form not in ("html", *FORMATS, "dot"):
         cure = "Let it end in .html for a page, in .svg, .png or .pdf for a picture, or in .dot for Graphviz' text."
         raise SaveError(report(f"cannot draw to {path!s:.200}: its suffix says no form", at=here(), cure=cure))
