@@ -60,7 +60,7 @@ def _value(described: Any, file: Path) -> Any:
         return onnx.TensorProto.FromString(file.read_bytes())
     if described.type.HasField("sequence_type"):
         return onnx.numpy_helper.to_list(onnx.SequenceProto.FromString(file.read_bytes()))
-    return None
+    return onnx.numpy_helper.to_optional(onnx.OptionalProto.FromString(file.read_bytes()))
 
 
 def nodes(graph: Any) -> list[Any]:
