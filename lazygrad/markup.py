@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Bar", "Branch", "Cell", "block", "escaped", "escaped_lines", "framed", "table", "tree"]
+__all__ = ["Bar", "Branch", "Cell", "block", "escaped", "escaped_lines", "framed", "printable", "table", "tree"]
 
 LINE = "1px solid rgba(128, 128, 128, 0.35)"  # seen on white and on black
 FILL = "rgba(59, 117, 175, 0.3)"
@@ -27,11 +27,16 @@ Cell: TypeAlias = "str | Bar"
 Branch: TypeAlias = "tuple[str, str, Sequence[Branch]]"
 
 
+def printable(text: str) -> str:
+    """The text, with what is not printable as Python shows it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def escaped(text: str) -> str:
     """Text as HTML; what is not printable is shown as Python shows it."""
     import html
 
-    return html.escape("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+    return html.escape(printable(text))
 
 
 def escaped_lines(text: str) -> str:

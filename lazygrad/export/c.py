@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lazygrad.engine.cpu.compiler import compiled
@@ -13,7 +12,7 @@ from lazygrad.export.code import coded
 from lazygrad.export.header import header
 from lazygrad.export.linking import linked
 from lazygrad.export.signature import is_c_name
-from lazygrad.export.source import Source
+from lazygrad.export.source import Source, own_version
 from lazygrad.export.targets import Machine, machine_of
 from lazygrad.export.together import targets_of, write
 from lazygrad.graph.registry import here
@@ -66,7 +65,7 @@ def export(
         raise ExportError(report(f"cannot export {source.name} for {target!r}", at=here(), facts=facts)) from reason
     needs = " ".join([*(["-lm"] if not machine.is_web else []), *([lapack] if lapack else [])])
     files = {
-        ".h": header(code.signature, machine.triple, _version(), source.word, needs).encode(),
+        ".h": header(code.signature, machine.triple, own_version() or "of no version", source.word, needs).encode(),
         ".o": made,
         ".ll": f'target triple = "{machine.triple}"\n'.encode() + code.module(),
         ".weights": code.weights,
@@ -78,13 +77,6 @@ def export(
 
 
 _CURE = "pip install llvmlite makes native code of it."
-
-
-def _version() -> str:
-    try:
-        return version("lazygrad")
-    except PackageNotFoundError:
-        return "of no version"
 
 
 def _compiled(text: str, machine: Machine) -> bytes:

@@ -13,7 +13,7 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan
 
-__all__ = ["Given", "Outline", "Source", "checked"]
+__all__ = ["Given", "Outline", "Source", "checked", "own_version"]
 
 
 @dataclass(frozen=True)
@@ -96,3 +96,13 @@ def checked(source: Source) -> Source:
         cure = "Return the tensors that the exported function is to compute."
         raise ExportError(report(f"cannot export {source.name}: it returns nothing", at=here(), cure=cure))
     return source
+
+
+def own_version() -> str:
+    """The version of lazygrad that exports; empty where it is not installed as a package."""
+    from importlib.metadata import PackageNotFoundError, version  # here, as steps import this file
+
+    try:
+        return version("lazygrad")
+    except PackageNotFoundError:
+        return ""

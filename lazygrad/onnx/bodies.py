@@ -18,12 +18,17 @@ __all__ = ["Reader", "function_of", "schema_of"]
 
 def schema_of(onnx: Any, op: str, domain: str, opsets: dict[str, int]) -> Any:
     """What ONNX says of an op in a version; None if it has none such."""
-    plain = "" if domain in DOMAINS else domain
-    opset = next((opsets[name] for name in (DOMAINS if plain == "" else (plain,)) if name in opsets), 1)
+    plain, opset = _version(domain, opsets)
     try:
         return onnx.defs.get_schema(op, opset, plain)
     except onnx.defs.SchemaError:
         return None
+
+
+def _version(domain: str, opsets: dict[str, int]) -> tuple[str, int]:
+    """A domain, by one name where it has two, and the version of its ops."""
+    plain = "" if domain in DOMAINS else domain
+    return plain, next((opsets[name] for name in (DOMAINS if plain == "" else (plain,)) if name in opsets), 1)
 
 
 def _scope(node: Any) -> str:
@@ -59,9 +64,7 @@ class Reader:
 
     def node(self, node: Any, number: int) -> Node:
         """A node, with the settings that it leaves out."""
-        domain = "" if node.domain in DOMAINS else node.domain
-        names = DOMAINS if domain == "" else (domain,)
-        opset = next((self.opsets[name] for name in names if name in self.opsets), 1)
+        domain, opset = _version(node.domain, self.opsets)
         schema = self.onnx.defs.get_schema(node.op_type, opset, domain)
         helper = self.onnx.helper
         settings = {

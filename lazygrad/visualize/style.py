@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
+
+from lazygrad import markup
 
 __all__ = ["INK", "LEGEND", "PALE", "PARTS", "WEIGHT", "arrow", "begun", "bold", "escaped", "label", "pale"]
 
@@ -56,9 +57,8 @@ def pale(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text for a label. What a reader of XML would refuse is shown as Python shows it."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     # Graphviz puts the node's name in place of a backslash and N, in labels that are HTML too.
-    return html.escape(shown).replace("\\", "\\\\")
+    return markup.escaped(text).replace("\\", "\\\\")
 
 
 def _legend(words: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lazygrad.backends.special import tanh_seed
 from lazygrad.export.onnx.lanes import by_lanes
-from lazygrad.export.onnx.whole import WHOLE, power_of_whole
+from lazygrad.export.onnx.whole import WHOLE, power_of_whole, widened
 
 __all__ = ["ELEMENTS"]
 
@@ -42,7 +42,7 @@ def _larger(kind: str, of_bools: str) -> Callable[..., Any]:
     def write(xp: Any, a: Any, b: Any) -> Any:
         if a.dtype == np.bool_:
             return xp.writer.made(of_bools, a, b)
-        wide = {"i2": "i4", "u2": "i4"}.get(a.dtype.str[1:], a.dtype)
+        wide = widened(a.dtype)
         return xp.astype(xp.writer.made(kind, xp.astype(a, wide), xp.astype(b, wide)), a.dtype)
 
     return write

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from lazygrad.export.onnx.batches import Again, Batch, model_for
 from lazygrad.export.onnx.needed import needed, read_within
 from lazygrad.export.onnx.reading import write_graph, writer_of
 from lazygrad.export.onnx.writer import Value, code_of
-from lazygrad.export.source import Source, checked
+from lazygrad.export.source import Source, checked, own_version
 from lazygrad.export.together import targets_of, write
 from lazygrad.graph.registry import here
 
@@ -142,7 +141,7 @@ def model_of(source: Source, opset: int = OPSET) -> Any:
         graph,
         doc_string=f"The step {source.name}, written by lazygrad.",
         producer_name="lazygrad",
-        producer_version=_version(),
+        producer_version=own_version(),
         opset_imports=[helper.make_opsetid("", opset)],
         ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
     )
@@ -160,13 +159,6 @@ def _end(nodes: list[Any], name: str, output: str) -> bool:
 def _named(said: str) -> str:
     """A name as runtimes take it."""
     return re.sub(r"\W+", "_", said).strip("_") or "y"
-
-
-def _version() -> str:
-    try:
-        return version("lazygrad")
-    except PackageNotFoundError:
-        return ""
 
 
 def examined(model: Any, name: str) -> Any:

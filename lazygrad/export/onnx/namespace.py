@@ -12,6 +12,7 @@ import numpy as np
 from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.export.onnx.elements import ELEMENTS
 from lazygrad.export.onnx.lanes import by_lanes
+from lazygrad.export.onnx.whole import widened
 from lazygrad.export.onnx.writer import Value, Writer, code_of, graph_of
 from lazygrad.graph.casting import saturated, saturates
 from lazygrad.graph.spec import Axes, Spec, broadcast, normalize_axes, reduced_shape
@@ -115,7 +116,7 @@ class Namespace:
         a, b = self._alike((a, b))
         if a.dtype == np.bool_:
             return self.logical_or(self.logical_and(condition, a), self.logical_and(~condition, b))
-        wide = {"i2": "i4", "u2": "i4", "u8": "i8"}.get(a.dtype.str[1:], a.dtype)
+        wide = np.dtype(np.int64) if a.dtype == np.uint64 else widened(a.dtype)
         y = self.writer.made("Where", condition, self.astype(a, wide), self.astype(b, wide), dtype=wide)
         return self.astype(y, a.dtype)
 
@@ -168,8 +169,7 @@ class Namespace:
         return self._added("ReduceProd", np.multiply, x, axis, keepdims)
 
     def _added(self, kind: str, ufunc: Any, x: Value, axis: Axes, keepdims: bool) -> Value:
-        dtype = ufunc.reduce(np.empty(0, x.dtype)).dtype
-        inner = np.dtype({"f2": "f4", "u8": "i8"}.get(dtype.str[1:], dtype))  # all bits are kept, modulo 2⁶⁴
+        dtype, inner = _of_many(ufunc, x.dtype)
         return self.astype(self.reduced(kind, self.astype(x, inner), axis, keepdims), dtype)
 
     def max(self, x: Value, axis: Axes = None, keepdims: bool = False) -> Value:
@@ -272,7 +272,12 @@ class Namespace:
 
     def cumsum(self, x: Value, axis: int) -> Value:
         """Running sums."""
-        dtype = np.add.reduce(np.empty(0, x.dtype)).dtype
-        inner = np.dtype({"f2": "f4", "u8": "i8"}.get(dtype.str[1:], dtype))
+        dtype, inner = _of_many(np.add, x.dtype)
         place = self.writer.number(axis, np.int64)
         return self.astype(self.writer.made("CumSum", self.astype(x, inner), place, shape=x.shape), dtype)
+
+
+def _of_many(ufunc: Any, dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """The dtype of a sum or a product, and one in which runtimes compute it: all bits are kept, modulo 2⁶⁴."""
+    found = ufunc.reduce(np.empty(0, dtype)).dtype
+    return found, np.dtype({"f2": "f4", "u8": "i8"}.get(found.str[1:], found))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lazygrad.export.onnx.rules import rule, spec_of
+from lazygrad.export.onnx.whole import widened
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
 from lazygrad.graph.graph import Node
 from lazygrad.ops.cumulative import _cumulative_sum
@@ -17,7 +19,7 @@ from lazygrad.ops.passing import _after
 from lazygrad.ops.sorting import _argsort, _searchsorted
 from lazygrad.ops.source import _arange, _eye, _full, _linspace, _literal
 
-__all__ = ["counted", "filled"]
+__all__ = ["counted", "filled", "zeros_around"]
 
 
 def counted(writer: Writer, count: int) -> Value:
@@ -30,6 +32,14 @@ def counted(writer: Writer, count: int) -> Value:
 def filled(writer: Writer, value: Any, shape: Any, dtype: Any) -> Value:
     """One number, over and over."""
     return writer.xp.broadcast_to(writer.number(value, dtype), shape)
+
+
+def zeros_around(writer: Writer, x: Value, before: Sequence[int], after: Sequence[int]) -> Value:
+    """Zeros around an array, or less of it where their numbers are negative."""
+    wide = x.astype(widened(x.dtype))
+    ends = writer.constant(np.array([*before, *after], np.int64), "pads")
+    shape = tuple(a + n + b for a, n, b in zip(before, x.shape, after, strict=True))
+    return writer.made("Pad", wide, ends, shape=shape).astype(x.dtype)
 
 
 @rule(_literal)
@@ -106,11 +116,7 @@ def expanded(writer: Writer, node: Node, x: Value) -> Value:
 @rule(_pad)
 def padded(writer: Writer, node: Node, x: Value) -> Value:
     """Pad, by zeros."""
-    wide = {"i2": "i4", "u2": "i4"}.get(x.dtype.str[1:], x.dtype)
-    before, after = node.params["before"], node.params["after"]
-    ends = writer.constant(np.array([*before, *after], np.int64), "pads")
-    y = writer.made("Pad", x.astype(wide), ends, shape=spec_of(node).shape, dtype=wide)
-    return y.astype(x.dtype)
+    return zeros_around(writer, x, node.params["before"], node.params["after"])
 
 
 @rule(_concat)
@@ -174,7 +180,7 @@ def convolve(writer: Writer, node: Node, a: Value, v: Value) -> Value:
     xp, (m,), (n,) = writer.xp, a.shape, v.shape
     dtype = spec_of(node).dtype
     ends = writer.constant(np.array([n - 1, n - 1], np.int64), "pads")
-    wide = xp.astype(a, {"i2": "i4", "u2": "i4"}.get(dtype.str[1:], dtype))
+    wide = xp.astype(a, widened(dtype))
     around = writer.made("Pad", wide, ends, shape=(m + 2 * n - 2,), dtype=wide.dtype)
     places = xp.reshape(counted(writer, m + n - 1), (m + n - 1, 1)) + (n - 1) - counted(writer, n)
     seen = writer.made("Gather", around, places, shape=(m + n - 1, n), dtype=wide.dtype)

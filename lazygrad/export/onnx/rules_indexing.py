@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.export.onnx.rules import rule, spec_of
-from lazygrad.export.onnx.rules_arrays import counted, filled
+from lazygrad.export.onnx.rules_arrays import counted, filled, zeros_around
 from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import broadcast
@@ -206,9 +206,7 @@ def placed(writer: Writer, node: Node, x: Value) -> Value:
         if inner.size and inner.shape != tuple(size):
             before = [a.start for a in along]
             after = [n - a.start - len(a) for a, n in zip(along, size, strict=True)]
-            wide = {"i2": "i4", "u2": "i4"}.get(x.dtype.str[1:], x.dtype)
-            ends = writer.constant(np.array([*before, *after], np.int64), "pads")
-            return writer.made("Pad", inner.astype(wide), ends, shape=size, dtype=wide).astype(x.dtype)
+            return zeros_around(writer, inner, before, after)
     zeros = filled(writer, 0, size, x.dtype)
     pattern = tuple(part for part in index if part is not None)
     pattern += (slice(None),) * (len(size) - len(pattern))

@@ -9,6 +9,7 @@ import numpy as np
 
 from lazygrad.export.onnx.reading import write_graph
 from lazygrad.export.onnx.rules import Several, rule
+from lazygrad.export.onnx.rules_arrays import filled
 from lazygrad.export.onnx.writer import Value, Writer, graph_of
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Node
@@ -113,7 +114,7 @@ def _scan(writer: Writer, node: Node, *operands: Value) -> Several:
     p = node.params
     body, carries, xs, length = p["body"], p["carries"], p["xs"], p["length"]
     if not length and not p["limited"]:
-        stacked = [writer.xp.broadcast_to(writer.number(0, y.dtype), (0, *y.shape)) for y in body.gives[carries:]]
+        stacked = [filled(writer, 0, (0, *y.shape), y.dtype) for y in body.gives[carries:]]
         return _results([*operands[:carries], *stacked])
     if p["limited"] or not xs:
         return _counted(writer, node, operands)

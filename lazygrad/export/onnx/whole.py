@@ -9,7 +9,12 @@ import numpy as np
 
 from lazygrad.engine.trace.tracing import NotTraced
 
-__all__ = ["WHOLE", "power_of_whole"]
+__all__ = ["WHOLE", "power_of_whole", "widened"]
+
+
+def widened(dtype: Any) -> Any:
+    """A dtype that has all numbers of another, and operators in runtimes, which have few of 16 bits."""
+    return np.dtype({"i2": "i4", "u2": "i4"}.get(dtype.str[1:], dtype))
 
 
 def _divisor(xp: Any, b: Any) -> Any:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Protocol
 
+from lazygrad.markup import escaped
 from lazygrad.visualize.page.listing import listing
-from lazygrad.visualize.page.packed import packed, printable
+from lazygrad.visualize.page.packed import packed
 from lazygrad.visualize.page.ranks import ranks
 from lazygrad.visualize.page.rows import rows
 from lazygrad.visualize.page.scenes import scenes
@@ -53,7 +53,7 @@ def written(picture: Pictured) -> str:
     script = '"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in SCRIPTS) + "})();\n"
     allowed = f"style-src {_hashed(style)}; script-src {_hashed(script)}"
     parts = {
-        "TITLE": html.escape(printable(given["title"])),
+        "TITLE": escaped(given["title"]),
         "POLICY": f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'",
         "STYLE": style,
         "SCRIPT": script,

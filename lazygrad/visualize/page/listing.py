@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
-from lazygrad.visualize.page.packed import printable
+from lazygrad.markup import escaped
 
 __all__ = ["listing"]
 
@@ -26,14 +25,10 @@ def listing(picture: Mapping[str, Any]) -> str:
 def _item(picture: Mapping[str, Any], i: int, node: Mapping[str, Any]) -> str:
     operands = [f"%{j}" for j in node["inputs"]]
     inner = ", ".join([*operands, *([node["text"]] if node["text"] else [])])
-    name = f" <b>{_escaped(node['name'])}</b>" if node["name"] else ""
+    name = f" <b>{escaped(node['name'])}</b>" if node["name"] else ""
     line = picture["places"][node["place"]]["text"]
-    said = f" <span>{_escaped(line)}</span>" if line else ""
-    call = f"%{i} = {_escaped(node['op'])}({_escaped(inner)})"
+    said = f" <span>{escaped(line)}</span>" if line else ""
+    call = f"%{i} = {escaped(node['op'])}({escaped(inner)})"
     # Items of <ol> are counted and <q> has marks around it, each with a style of its own: 1,700 of them would take the
     # browser three times as long.
-    return f'<div role="listitem">{call}{name} <i>{_escaped(node["spec"])}</i>{said}</div>'
-
-
-def _escaped(text: str) -> str:
-    return html.escape(printable(text))
+    return f'<div role="listitem">{call}{name} <i>{escaped(node["spec"])}</i>{said}</div>'

@@ -11,9 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lazygrad.markup import printable
 from lazygrad.visualize.page.rows import Stop
 
-__all__ = ["inert", "packed", "printable"]
+__all__ = ["inert", "packed"]
 
 PASSING = ("", "down", "up", "out", "in")
 COLUMNS = ("op", "spec", "name", "shape", "text")  # of nodes, that are strings
@@ -68,11 +69,6 @@ def packed(picture: Mapping[str, Any], stands: Sequence[Sequence[Sequence[Stop]]
         "strings": list(strings),
     }
     return inert(json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
-
-
-def printable(text: str) -> str:
-    """The text, with what is not printable as Python shows it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def inert(text: str) -> str:
