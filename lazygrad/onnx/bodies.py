@@ -44,6 +44,25 @@ def _scope(node: Any) -> str:
     return "/".join(cleaned(word) for word in words if word.strip())
 
 
+def _buffers(graph: Any) -> frozenset[str]:
+    """The arrays that PyTorch's newer exporter says are no parameters: buffers, and what is made of these.
+
+    Masks and windows among them: trained, a mask would let through what it hides.
+    """
+    said = next(
+        (e.value for e in graph.metadata_props if e.key == "pkg.torch.export.ExportedProgram.graph_signature"), ""
+    )
+    learned = set(re.findall(r": PARAMETER target='([^']*)'", said))
+    made = {
+        value.name: learned.intersection(re.findall(r"'([^']*)'", entry.value))
+        for value in graph.value_info
+        for entry in value.metadata_props
+        if said and entry.key == "pkg.onnxscript.optimizer.folded_from"
+    }
+    others = re.findall(r": (?:BUFFER|CONSTANT_TENSOR) target='([^']*)'", said)
+    return frozenset(others) | {name for name, parameters in made.items() if not parameters}
+
+
 class Reader:
     """What turns messages into what is kept."""
 
@@ -60,6 +79,7 @@ class Reader:
             tuple(self.input(value) for value in graph.input),
             tuple(self.input(value) for value in graph.output),
             arrays,
+            _buffers(graph),
         )
 
     def node(self, node: Any, number: int) -> Node:

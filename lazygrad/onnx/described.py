@@ -58,6 +58,7 @@ class Body(NamedTuple):
     inputs: tuple[Input, ...]
     outputs: tuple[Input, ...]
     arrays: dict[str, Any]  # the initializers
+    buffers: frozenset[str] = frozenset()  # those of which the exporter says that they are not learned
 
 
 class Model(NamedTuple):

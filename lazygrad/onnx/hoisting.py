@@ -1,4 +1,4 @@
-"""Weights that stand in branches and loops, as weights of the model: there they can be trained and saved."""
+"""Weights that stand in branches, loops and nodes, as weights of the model: there they can be trained and saved."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ from typing import Any
 
 from lazygrad.onnx.described import Body, Node
 
-__all__ = ["hoisted"]
+__all__ = ["hoisted", "with_constants"]
 
 
 def hoisted(body: Body) -> Body:
     """The body, with the arrays of all bodies in it among its own, under names that say where they were."""
     arrays = dict(body.arrays)
     return body._replace(nodes=tuple(_node(node, {}, arrays) for node in body.nodes), arrays=arrays)
+
+
+def with_constants(body: Body) -> Body:
+    """The body, in which floats of ``Constant`` nodes, where there is more than one, are arrays like initializers."""
+    arrays, nodes = dict(body.arrays), []
+    for node in body.nodes:
+        value = node.settings.get("value") if node.op == "Constant" else None
+        if value is not None and value.dtype.kind == "f" and value.size > 1:
+            arrays[node.outputs[0]] = value
+        else:
+            inner = {key: with_constants(x) if isinstance(x, Body) else x for key, x in node.settings.items()}
+            nodes.append(node._replace(settings=inner))
+    return body._replace(nodes=tuple(nodes), arrays=arrays)
 
 
 def _node(node: Node, names: dict[str, str], arrays: dict[str, Any]) -> Node:

@@ -15,7 +15,7 @@ from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.layers.base import Layer, Owner
 from lazygrad.onnx.described import Body, Input, Model, cleaned
-from lazygrad.onnx.hoisting import hoisted
+from lazygrad.onnx.hoisting import hoisted, with_constants
 from lazygrad.onnx.ops import table
 from lazygrad.onnx.walk import walk
 
@@ -34,7 +34,7 @@ class OnnxModel(Layer):
 
     def __init__(self, env: Owner, model: Model, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(env, name)
-        body = hoisted(model.body)
+        body = _with_weights(model.body)
         self.opset, self._model = model.opset, model
         self._inputs = [each for each in body.inputs if each.name not in body.arrays]
         self._names: dict[str, str] = {}  # by the names in the file those of the variables
@@ -178,7 +178,7 @@ def _weights(body: Body) -> tuple[list[str], list[str]]:
     Whole numbers, single numbers and what must be known while a step is written are constants.
     """
     constants = {name for name, array in body.arrays.items() if array.dtype.kind != "f" or not array.ndim}
-    kept: dict[str, None] = {}
+    kept: dict[str, None] = dict.fromkeys(name for name in body.arrays if name in body.buffers)
     for node in _nodes(body):
         form = table.ops().get((node.domain, node.op))
         if form is None:
@@ -187,6 +187,21 @@ def _weights(body: Body) -> tuple[list[str], list[str]]:
         kept |= dict.fromkeys(node.inputs[place] for place in sorted(form.kept) if place < len(node.inputs))
     learned = [name for name in body.arrays if name not in constants and name not in kept]
     return learned, [name for name in kept if name in body.arrays and name not in constants]
+
+
+def _with_weights(body: Body) -> Body:
+    """The body with its weights among its arrays, also where they are in ``Constant`` nodes.
+
+    Most exporters put weights into initializers, and masks, axes and limits into nodes. Some (paddle2onnx, spox) put
+    all into nodes: their files have no initializers to learn, and a node where a product, say, has its weight.
+    """
+    plain = hoisted(body)
+    if _weights(plain)[0]:
+        return plain
+    full = hoisted(with_constants(body))
+    places = ((node, table.ops().get((node.domain, node.op))) for node in _nodes(full))
+    used = {name for node, form in places if form for k, name in enumerate(node.inputs) if k in form.weights}
+    return full if used & full.arrays.keys() else plain
 
 
 def _nodes(body: Body) -> Iterator[Any]:

@@ -107,6 +107,24 @@ def test_a_branch_is_chosen_when_it_is_run_or_while_it_is_written(tmp_path: Path
     assert "multiply" not in str(graph)
 
 
+def test_a_branch_that_does_not_fit_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """A model of two sampling rates has a branch for each; where what decides is known, one is written."""
+    branches = {}
+    for key, rows in (("then_branch", 4), ("else_branch", 5)):
+        weight = onnx.numpy_helper.from_array(numbers(rows, 2), "w")
+        node = helper.make_node("MatMul", ["x", "w"], ["out"])
+        branches[key] = helper.make_graph([node], key, [], [value("out", FLOAT, [None, None])], [weight])
+    node = helper.make_node("If", ["short"], ["y"], "rate", **branches)
+    proto = model_of([node], {"x": [None, None]}, {"y": 2}, {})
+    proto.graph.input.append(value("short", BOOL, ()))
+    model, x = imported(proto, tmp_path), numbers(1, 4)
+    with pytest.raises(lg.SpecError, match=r"Both branches of If 'rate' are written") as caught:
+        model.env.run(lambda ctx, x, short: model(x, short), x, np.array(True))
+    assert "given as an array beside the step" in str(caught.value)
+    found = model.env.run(lambda ctx, x: model(x, np.array(True)), x)
+    np.testing.assert_allclose(found, x @ numbers(4, 2), rtol=1e-5)
+
+
 def test_weights_of_one_name_in_bodies_within_bodies_stay_apart(tmp_path: Path) -> None:
     """Where nodes have no names, as some exporters write them."""
     outer = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 import lazygrad as lg
 from lazygrad.define.kinds import tensor
-from lazygrad.errors import ExportError, report
+from lazygrad.errors import ExportError, LazygradError, report
 from lazygrad.graph.registry import here
 from lazygrad.onnx.described import Body
 from lazygrad.onnx.ops.table import At, op
@@ -44,7 +44,17 @@ def if_(at: At, condition: Any, *, then_branch: Body, else_branch: Body) -> Any:
     def written(branch: Body) -> Any:
         return lambda: tuple(_tensor(at, y) for y in at.body(branch))
 
-    return tuple(lg.cond(_single(condition), written(then_branch), written(else_branch)))
+    try:
+        return tuple(lg.cond(_single(condition), written(then_branch), written(else_branch)))
+    except LazygradError as error:
+        # A branch that is not taken need not fit: a model for two sampling rates has one for each.
+        said = (
+            f"Both branches of {at.node} are written, as its condition is not known while the step is.\n"
+            "    What decides it may be given as an array beside the step: then only the one that is taken is written."
+        )
+        if "Both branches" not in str(error.args[0]):
+            error.args = (f"{error.args[0]}\n    {said}", *error.args[1:])
+        raise
 
 
 @op("Loop", mixed=True)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import lazygrad as lg
-from lazygrad.onnx.ops.table import At, op
+from lazygrad.onnx.ops.table import At, Weight, op
 
 
 @op("MatMul")
-def matmul(at: At, a: Any, b: Any) -> Any:
+def matmul(at: At, a: Any, b: Weight) -> Any:
     """The product of matrices, or of many of them."""
     return lg.matmul(a, b)
 
 
 @op("Gemm")
-def gemm(at: At, a: Any, b: Any, c: Any = None, *, alpha: float, beta: float, transA: int, transB: int) -> Any:
+def gemm(at: At, a: Any, b: Weight, c: Any = None, *, alpha: float, beta: float, transA: int, transB: int) -> Any:
     """α·A·B + β·C."""
     a, b = a.T if transA else a, b.T if transB else b
     y = _scaled(lg.matmul(a, b), alpha)

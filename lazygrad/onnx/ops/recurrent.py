@@ -12,7 +12,7 @@ import numpy as np
 import lazygrad as lg
 from lazygrad.errors import ExportError, report
 from lazygrad.graph.registry import here
-from lazygrad.onnx.ops.table import At, op
+from lazygrad.onnx.ops.table import At, Weight, op
 
 Function = Callable[[Any], Any]
 
@@ -176,8 +176,8 @@ def _function(at: At, name: str, alphas: Iterator[float], betas: Iterator[float]
 def rnn(
     at: At,
     x: Any,
-    w: Any,
-    r: Any,
+    w: Weight,
+    r: Weight,
     b: Any = None,
     lengths: Any = None,
     h: Any = None,
@@ -199,8 +199,8 @@ def rnn(
 def gru(
     at: At,
     x: Any,
-    w: Any,
-    r: Any,
+    w: Weight,
+    r: Weight,
     b: Any = None,
     lengths: Any = None,
     h: Any = None,
@@ -223,8 +223,8 @@ def gru(
 def lstm(
     at: At,
     x: Any,
-    w: Any,
-    r: Any,
+    w: Weight,
+    r: Weight,
     b: Any = None,
     lengths: Any = None,
     h: Any = None,

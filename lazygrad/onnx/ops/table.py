@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from lazygrad.onnx.described import Body, Node, Value
 
-__all__ = ["At", "Fixed", "Form", "Kept", "Known", "op", "ops"]
+__all__ = ["At", "Fixed", "Form", "Kept", "Known", "Weight", "op", "ops"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,6 +20,8 @@ Known: TypeAlias = Any
 # One that is a constant where the file has it, as a scale of bytes; and one that is a variable which is not trained.
 Fixed: TypeAlias = Any
 Kept: TypeAlias = Any
+# One that is learned wherever it is given by the file: where it is a Constant there, so are the model's other weights.
+Weight: TypeAlias = Any
 
 _ops: dict[tuple[str, str], Form] = {}
 
@@ -55,6 +57,7 @@ class Form(NamedTuple):
         known: the numbers of those that must be known.
         fixed: of those that are constants where the file has them.
         kept: of those that are variables then, but not trained.
+        weights: of those that are learned.
         settings: the names of those that it has.
         grows: of known operands the number of elements of what it gives, where that may be far more than they have.
         draws: whether it gives other numbers at every run.
@@ -67,6 +70,7 @@ class Form(NamedTuple):
     known: frozenset[int]
     fixed: frozenset[int]
     kept: frozenset[int]
+    weights: frozenset[int]
     settings: frozenset[str]
     grows: Callable[..., float] | None
     draws: bool
@@ -104,6 +108,7 @@ def op(
             marked("Known"),
             marked("Fixed"),
             marked("Kept"),
+            marked("Weight"),
             frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             grows,
             draws,

@@ -14,7 +14,7 @@ import numpy as np
 import lazygrad as lg
 from lazygrad.errors import ExportError, report
 from lazygrad.graph.registry import here
-from lazygrad.onnx.ops.table import At, op
+from lazygrad.onnx.ops.table import At, Weight, op
 
 Ends = list[tuple[int, int]]
 
@@ -52,7 +52,7 @@ def _pair(values: Sequence[Any], least: Any) -> tuple[Any, Any]:
 def conv(
     at: At,
     x: Any,
-    w: Any,
+    w: Weight,
     bias: Any = None,
     *,
     auto_pad: str,
@@ -105,7 +105,7 @@ def _convolved(at: At, x: Any, w: Any, steps: Any, gaps: Any, ends: Ends, group:
 def conv_transpose(
     at: At,
     x: Any,
-    w: Any,
+    w: Weight,
     bias: Any = None,
     *,
     auto_pad: str,
