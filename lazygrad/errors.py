@@ -159,13 +159,13 @@ def report(what: str, *, at: Origin | None = None, facts: Iterable[str] = (), cu
     return "\n\n".join(parts)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """A sentence that names what the user may have meant, or what there is."""
     import difflib  # here, because few programs make a mistake
 
     names = list(known)
     folded = {n.casefold(): n for n in names}
-    near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
+    near = [folded[n] for n in difflib.get_close_matches(str(name).casefold(), folded, n=3, cutoff=0.5)]
     if near:
         return "Did you mean " + " or ".join(repr(n) for n in near) + "?"
     if not names:

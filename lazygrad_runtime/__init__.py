@@ -67,20 +67,23 @@ class Function:
         self._inputs = [(one["name"], np.dtype(one["dtype"]), tuple(one["shape"])) for one in spec["inputs"]]
         self._outputs = [(tuple(one["shape"]), np.dtype(one["dtype"])) for one in spec["outputs"]]
         self._names = [one["name"] for one in spec["outputs"]]
+        # Inputs are called by their names in C, or as the step calls them where these are others.
+        self._said = {one.get("said", ""): one["name"] for one in spec["inputs"]}
+        self._said |= {one["name"]: one["name"] for one in spec["inputs"]}
         more = int(spec["draws"]) + int(spec["weights"] is not None) + 1
         self._function = getattr(library, spec["name"])
         self._function.argtypes = [ctypes.c_void_p] * (len(self._inputs) + len(self._outputs) + more)
         self._function.restype = ctypes.c_int
         self._own = threading.local()
 
-    def __call__(self, *arrays: Any, seed: int | None = None, run: int = 0, **named: Any) -> Any:
+    def __call__(self, /, *arrays: Any, **named: Any) -> Any:
         """Run it.
 
         Args:
-            arrays: one for each input; other dtypes of the same kind are cast.
-            seed: of random numbers, where it draws; that of the exported environment unless said.
-            run: the number of the run: other numbers in every one.
-            named: inputs by name.
+            arrays: one for each input; other dtypes of the same kind are cast. Numbers of Python that the dtype does
+                not hold are refused.
+            named: inputs by name; and where it draws, unless inputs have these names, ``seed=`` of random numbers, that
+                of the exported environment unless said, and ``run=0``, the number of the run: other numbers in each.
 
         Returns:
             The output; where there are several, a tuple of them in order.
@@ -89,6 +92,7 @@ class Function:
             LoadError: an array is missing, too many, or does not fit.
             RuntimeError: it fails: an index is out of range, or a loop takes more turns than it may.
         """
+        seed, run = self._drawn(named) if named else (None, 0)
         given = self._given(arrays, named) if named or len(arrays) != len(self._inputs) else arrays
         taken = [
             a if type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and _lies_well(a.flags)
@@ -101,8 +105,6 @@ class Function:
         if self.spec["draws"]:
             stream = self._stream(seed, run)
             addresses.append(stream.ctypes.data)
-        elif seed is not None or run:
-            raise LoadError(f"{self.spec['name']} draws no random numbers: leave out seed and run")
         if self._weights is not None:
             addresses.append(self._weights.ctypes.data)
         if self._function(*addresses, self._workspace()):
@@ -119,34 +121,59 @@ class Function:
             found = self._own.address = int(self._own.block.ctypes.data)
         return int(found)
 
+    def _drawn(self, named: dict[str, Any]) -> Any:
+        """Seed and run, taken out of what is given by name."""
+        found = {name: named.pop(name) for name in ("seed", "run") if name in named and name not in self._said}
+        if found and not self.spec["draws"]:
+            raise LoadError(f"{self.spec['name']} draws no random numbers: leave out seed and run")
+        for name, number in found.items():
+            fits = isinstance(number, (int, np.integer)) and number >= 0 and (name == "seed" or number < 1 << 64)
+            if not fits and not (name == "seed" and number is None):
+                raise LoadError(f"{self.spec['name']} takes a whole number from 0 on as {name}, not {number!r}")
+        return found.get("seed"), found.get("run", 0)
+
     def _stream(self, seed: int | None, run: int) -> Any:
-        word = self.spec["word"] if seed is None else np.random.SeedSequence(seed).generate_state(2, np.uint64)[0]
+        word = self.spec["word"] if seed is None else np.random.SeedSequence(int(seed)).generate_state(2, np.uint64)[0]
         return np.array([word, run], np.uint64)
 
     def _given(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
         names = [name for name, _, _ in self._inputs]
         found = dict(zip(names, arrays))
-        if len(arrays) > len(names) or named.keys() - set(names) or found.keys() & named.keys() or (
+        known = {self._said.get(name, ""): array for name, array in named.items()}
+        if len(arrays) > len(names) or known.keys() - set(names) or found.keys() & known.keys() or (
             len(found) + len(named) != len(names)
         ):  # fmt: skip
             said = [*(f"{len(arrays)} in order" for _ in arrays[:1]), *named]
             raise LoadError(
-                f"{self.spec['name']} takes the arrays {', '.join(names) or 'none'}\n\n    given:  {', '.join(said)}"
+                f"{self.spec['name']} takes the arrays {', '.join(names) or 'none'}\n\n"
+                f"    given:  {', '.join(said) or 'none'}"
             )
-        return [{**found, **named}[name] for name in names]
+        return [{**found, **known}[name] for name in names]
 
     def _fitted(self, array: Any, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
         """The array as the function wants it."""
-        found = np.asarray(array)
-        # A list of Python's numbers has no dtype of its own.
-        fits = np.can_cast(found.dtype, dtype, "same_kind") or not hasattr(array, "dtype")
-        if found.shape != shape or not fits:
-            raise LoadError(
-                f"cannot call {self.spec['name']}: {name!r} does not fit\n\n"
-                f"    wanted:  {dtype}{list(shape)}\n    given:   {found.dtype}{list(found.shape)}\n"
-                f"    The exported function is for arrays of these shapes: export it for others too."
-            )
+        try:
+            found = np.asarray(array)
+        except ValueError as reason:  # lists of several lengths
+            raise self._misfit(name, dtype, shape, str(reason)) from None
+        fits = found.shape == shape and np.can_cast(found.dtype, dtype, "same_kind")
+        if found.shape == shape and not hasattr(array, "dtype") and found.dtype.kind in "biu" and dtype.kind in "iu":
+            # Python's numbers have no dtype of their own, so that it is they that must fit.
+            fits = bool(np.array_equal(found.astype(dtype), found))
+        if not fits:
+            raise self._misfit(name, dtype, shape, f"{found.dtype}{list(found.shape)}")
         return np.require(found, dtype, ["C", "A"])
+
+    def _misfit(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], given: str) -> LoadError:
+        return LoadError(
+            f"cannot call {self.spec['name']}: {name!r} does not fit\n\n"
+            f"    wanted:  {dtype}{list(shape)}\n    given:   {given}\n"
+            f"    The exported function is for arrays of this dtype and shape: export it for others too."
+        )
+
+    def __reduce__(self) -> Any:
+        # Another process, or a copy, loads the library anew.
+        return load, (os.fspath(self._path), self.spec["name"])
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name}: {dtype}{list(shape)}" for name, dtype, shape in self._inputs)
@@ -179,7 +206,7 @@ def load(path: str | os.PathLike[str], name: str = "") -> Function:
     """
     if not isinstance(path, (str, os.PathLike)):
         raise LoadError(f"cannot load a {type(path).__name__}: it is no path")
-    file = Path(path)
+    file = Path(path).absolute()
     name = name or file.stem
     _check(file)
     try:
@@ -208,8 +235,9 @@ def _check(file: Path) -> None:
     try:
         with open(file, "rb") as stream:
             head = stream.read(20)
-    except OSError as reason:
-        raise _cannot(file, f"{type(reason).__name__}: {reason.strerror}", "Say where the library lies.") from None
+    except (OSError, ValueError) as reason:
+        what = getattr(reason, "strerror", None) or str(reason)
+        raise _cannot(file, f"{type(reason).__name__}: {what}", "Say where the library lies.") from None
     if not sys.platform.startswith("linux"):
         return
     if head[:4] != b"\x7fELF" or len(head) < 20:

@@ -40,6 +40,16 @@ class Address(int):
     function: Any
     _code: Loaded
 
+    def __copy__(self) -> Address:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Address:
+        return self
+
+    def __reduce__(self) -> Any:
+        cure = "Pickle the compiled step, and ask it for an address there."
+        raise TypeError(report("cannot pickle an address: it is one of this process alone", cure=cure))
+
     def __repr__(self) -> str:
         return f"<{self.declaration} at {int(self):#x}>"
 
@@ -65,7 +75,7 @@ def address(source: Source, form: str = "arrays") -> Address:
         ExportError: something in the step has no native form, or it does not fit the form.
         BackendError: there is no compiler.
     """
-    if form not in _FORMS:
+    if not isinstance(form, str) or form not in _FORMS:
         raise ExportError(report(f"there is no form {form!r} of a function", at=here(), cure=nearest(form, _FORMS)))
     try:
         lapack = addresses()
@@ -160,6 +170,30 @@ wrong:
     return _Form(said, kind, text + _MEMORY)
 
 
+def _filter(code: Code, step: str) -> _Form:
+    """``int f(double *x, intptr_t n, double *value, void *data)``, as ``scipy.ndimage.generic_filter`` wants it."""
+    signature = code.signature
+    inputs, outputs = [one.spec for one in signature.inputs], [one.spec for one in signature.outputs]
+    fits = [s.dtype for s in (*inputs, *outputs)] == [_DOUBLE] * 2 and outputs[-1].size == 1
+    if not fits or signature.draws:
+        what = "It takes one float64 array, the numbers under the window, and returns one float64 number."
+        raise _misfit("filter", step, code, what)
+    text = f"""
+define i32 @called(ptr %x, i64 %n, ptr %value, ptr %data) nounwind {{
+  %fits = icmp eq i64 %n, {inputs[0].size}
+  br i1 %fits, label %go, label %wrong
+go:
+{_call(code, ["%x", "%value"])}  %good = icmp eq i32 %status, 0
+  %said = zext i1 %good to i32
+  ret i32 %said
+wrong:
+  ret i32 0
+}}
+"""
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, _LONGS, ctypes.c_ssize_t, _LONGS, ctypes.c_void_p)
+    return _Form(f"int {step}(double *x, intptr_t n, double *value, void *data)", kind, text + _MEMORY)
+
+
 def _misfit(form: str, step: str, code: Code, cure: str) -> ExportError:
     facts = [f"in:   {one.spec}  {one.said}" for one in code.signature.inputs]
     facts += [f"out:  {one.spec}  {one.said}" for one in code.signature.outputs]
@@ -167,4 +201,4 @@ def _misfit(form: str, step: str, code: Code, cure: str) -> ExportError:
     return ExportError(report(what, at=here(), facts=facts, cure=cure))
 
 
-_FORMS = {"arrays": _arrays, "scipy": _scipy, "logp": _logp}
+_FORMS = {"arrays": _arrays, "scipy": _scipy, "filter": _filter, "logp": _logp}

@@ -42,12 +42,7 @@ def export(
     """
     whole = os.fspath(path)
     name = os.path.basename(whole)
-    if weights not in ("inside", "file"):
-        cure = "They are 'inside' the code, or in a 'file' beside it, which the program reads."
-        raise ExportError(report(f"cannot export with weights={weights!r}", at=here(), cure=cure))
-    if not is_c_name(name):
-        cure = "It is the name of a function of C as well: letters, digits and _, such as 'predict'."
-        raise ExportError(report(f"cannot export to {whole!r}", at=here(), cure=cure))
+    _check(name, whole, weights, shared, lapack)
     try:
         machine = machine_of(target)
         link = shared if shared is not None else target == "host" or machine.is_web
@@ -74,6 +69,28 @@ def export(
         files[suffixes[3]] = linked(made, machine, code.signature, lapack)
     write(whole, {targets[suffix]: files[suffix] for suffix in suffixes})
     return [Path(whole + suffix) for suffix in suffixes]
+
+
+def _check(name: str, whole: str, weights: object, shared: object, lapack: object) -> None:
+    """Raise ExportError for settings that are none."""
+    if weights not in ("inside", "file"):
+        cure = "They are 'inside' the code, or in a 'file' beside it, which the program reads."
+        raise ExportError(report(f"cannot export with weights={weights!r}", at=here(), cure=cure))
+    if shared not in (None, False, True):
+        cure = "It is True if a library is wanted, or False."
+        raise ExportError(report(f"cannot export with shared={shared!r}", at=here(), cure=cure))
+    if not isinstance(lapack, str):
+        cure = "It says how a program is linked, such as '-llapack'."
+        raise ExportError(report(f"cannot export with lapack={lapack!r}", at=here(), cure=cure))
+    if not is_c_name(name):
+        cure = (
+            "It is the name of a function of C as well: letters, digits and _, such as 'predict', and no word of C or "
+            "C++, nor of their libraries."
+        )
+        stem = os.path.splitext(name)[0]
+        if stem != name and is_c_name(stem):
+            cure += f" The files get suffixes of their own: leave out {name[len(stem) :]!r}."
+        raise ExportError(report(f"cannot export to {whole!r}", at=here(), cure=cure))
 
 
 _CURE = "pip install llvmlite makes native code of it."

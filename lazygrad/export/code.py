@@ -17,7 +17,7 @@ from lazygrad.engine.memory import ALIGNMENT
 from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Native, NumpyCall
 from lazygrad.errors import ExportError, report
-from lazygrad.export.module import Pool, constant, escaped, exported, is_empty
+from lazygrad.export.module import Pool, apart, constant, escaped, exported, is_empty
 from lazygrad.export.pools import with_folds
 from lazygrad.export.signature import Parameter, Signature, c_names, c_type
 from lazygrad.export.source import Source, checked
@@ -78,14 +78,14 @@ def _weights(text: bytes, count: int) -> bytes:
     return head.encode() + text + f'", align {ALIGNMENT}\n'.encode()
 
 
-def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapack: bool = False) -> Code:
+def coded(source: Source, machine: Machine, name: str, beside: bool = False, lapack: bool = False) -> Code:
     """The code of a step as the function ``name``.
 
     Args:
         source: the step.
         machine: what it is for.
         name: of the function.
-        apart: whether the weights are no part of the code.
+        beside: whether the weights are no part of the code.
         lapack: whether it may call LAPACK.
 
     Raises:
@@ -96,7 +96,7 @@ def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapa
     native = lowered(plan, cpu(machine.lanes, lapack=lapack and decomposes(plan.graph)))
     _check(native, source.name, lapack)
     signature = _signature(source, name)
-    pool = Pool("%weights" if apart else "@weights")
+    pool = Pool("%weights" if beside else "@weights")
     xp: Any = NumpyBackend().xp
     fixed: dict[Native, dict[Any, Any]] = statics(native, xp)
     fixed[native] |= source.arrays
@@ -104,14 +104,14 @@ def coded(source: Source, machine: Machine, name: str, apart: bool = False, lapa
     if plan.stream is not None:
         given[plan.stream] = Spot("%stream")
         signature = replace(signature, draws=True)
-    if apart:
+    if beside:
         signature = replace(signature, weights=0)
     outputs = signature.pointers[len(source.inputs) :][: len(signature.outputs)]
     written = exported(native, machine, signature, given, outputs, pool, fixed)
-    signature = replace(signature, weights=pool.nbytes if apart else None, workspace=written.workspace)
+    signature = replace(signature, weights=pool.nbytes if beside else None, workspace=written.workspace)
     data = pool.data
-    text = written.text + _facts(signature, machine, source, {"checksum": zlib.crc32(data)} if apart else {})
-    return Code(text, signature, data, apart)
+    more = {"checksum": zlib.crc32(data)} if beside else {}
+    return Code(apart(written.text + _facts(signature, machine, source, more)), signature, data, beside)
 
 
 def _check(native: Native, name: str, lapack: bool) -> None:
@@ -161,7 +161,7 @@ def _facts(signature: Signature, machine: Machine, source: Source, more: dict[st
     if signature.weights is not None:
         sizes["weights_size"] = signature.weights
     found: Sequence[str] = [
-        f"define {size} @{name}_{what}() nounwind {{\n  ret {size} {nbytes}\n}}\n" for what, nbytes in sizes.items()
+        f'define {size} @"{name}_{what}"() nounwind {{\n  ret {size} {nbytes}\n}}\n' for what, nbytes in sizes.items()
     ]
     text = constant("@spec", data)
-    return "".join([text, f"define ptr @{name}_spec() nounwind {{\n  ret ptr @spec\n}}\n", *found])
+    return "".join([text, f'define ptr @"{name}_spec"() nounwind {{\n  ret ptr @spec\n}}\n', *found])

@@ -90,5 +90,7 @@ def header(signature: Signature, target: str, version: str, word: int, link: str
 
 def _line(one: Parameter, way: str) -> str:
     shape = " x ".join(map(str, one.spec.shape)) or "a single number"
-    said = "" if one.said == one.name else f", {one.said!r} in the step".replace("*/", "* /")  # a comment goes on
+    said = (
+        "" if one.said == one.name else f", {one.said!r} in the step".replace("*/", "* /").replace("/*", "/ *")
+    )  # a comment goes on
     return f"   {way:<4} {one.name}: {one.spec.dtype}, {shape}{said}"

@@ -34,22 +34,30 @@ def linked(code: bytes, machine: Machine, signature: Signature, libraries: str =
     Raises:
         BackendError: there is no linker, or it fails.
     """
-    with tempfile.TemporaryDirectory(prefix="lazygrad") as folder:
-        source, target = Path(folder, "code.o"), Path(folder, "code.so")
-        source.write_bytes(code)
-        made = _web(machine, signature) if machine.is_web else _shared(machine)
-        command = [*made, str(source), "-o", str(target), *shlex.split(libraries)]
-        if not machine.is_web:
-            command.append("-lm")
-        try:
+    command = [*(_web(machine, signature) if machine.is_web else _shared(machine))]
+    try:
+        with tempfile.TemporaryDirectory(prefix="lazygrad") as folder:
+            source, target = Path(folder, "code.o"), Path(folder, "code.so")
+            source.write_bytes(code)
+            command += [str(source), "-o", str(target), *_words(libraries), *([] if machine.is_web else ["-lm"])]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
-            failure = done.stderr.strip() if done.returncode else ""
-        except (OSError, subprocess.SubprocessError) as reason:
-            failure = str(reason)
-        if failure or not target.exists():
-            facts = [f"command:  {shlex.join(command)}", *failure.splitlines()[-5:]]
-            raise BackendError(report("cannot link what is exported", at=here(), facts=facts))
-        return target.read_bytes()
+            failure = done.stderr.strip()
+            if not done.returncode:
+                return target.read_bytes()
+    except (OSError, subprocess.SubprocessError) as reason:
+        failure = str(reason)
+    facts = [f"command:  {shlex.join(command)}", *failure.splitlines()[-5:]]
+    cure = "Say shared=False for object code alone." if not libraries else ""
+    raise BackendError(report("cannot link what is exported", at=here(), facts=facts, cure=cure))
+
+
+def _words(command: str) -> list[str]:
+    """What a shell would make of a command."""
+    try:
+        return shlex.split(command)
+    except ValueError as reason:
+        facts = [f"command:  {command}", str(reason)]
+        raise BackendError(report("cannot link what is exported", at=here(), facts=facts)) from None
 
 
 def _zig() -> list[str]:
@@ -60,7 +68,7 @@ def _zig() -> list[str]:
 def compiler() -> list[str]:
     """The command of this machine's compiler of C: ``CC``, or what is usual; empty if there is none."""
     found = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
-    return shlex.split(os.environ.get("CC", "")) or found[:1]
+    return _words(os.environ.get("CC", "")) or found[:1]
 
 
 def _shared(machine: Machine) -> list[str]:

@@ -28,7 +28,7 @@ from lazygrad.export.spots import Image, Spot, Word
 from lazygrad.export.targets import Machine
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Pool", "Written", "constant", "escaped", "exported", "is_empty"]
+__all__ = ["Pool", "Written", "apart", "constant", "escaped", "exported", "is_empty"]
 
 GOOD, FAILED = 0, 1
 
@@ -147,7 +147,7 @@ class _Function:
             begin += self.machine.pointer * len(step.arguments)
         self._results()
         parameters = ", ".join(f"ptr {name}" for name in self.signature.pointers)
-        head = f"define i32 @{self.signature.name}({parameters}) nounwind {{\nentry:"
+        head = f'define i32 @"{self.signature.name}"({parameters}) nounwind {{\nentry:'
         last = [f"  ret i32 {GOOD}", "failed:", f"  ret i32 {FAILED}", "}", ""]
         return _merged([self._kernels(), self._driver(), image, "\n".join([head, *self.lines, *last])], self.machine)
 
@@ -241,6 +241,15 @@ def _merged(texts: Sequence[str], machine: Machine) -> str:
             lines.append(line)
     text = "\n".join([*declared.values(), *lines, function])
     return text if machine.fused else without_fused(text)
+
+
+_OWN = re.compile(r"^(?:define internal [^@\n]*)?@(\w+)(?:\(| = )", re.MULTILINE)
+
+
+def apart(text: str) -> str:
+    """A module in which nothing of its own has a name that C knows; what is exported, in quotes, may have any."""
+    own = set(_OWN.findall(text))
+    return re.sub(r"@(\w+)\b", lambda name: f"@lazygrad.{name[1]}" if name[1] in own else name[0], text)
 
 
 def _in_fortran(call: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.export.words import is_function, is_word
 from lazygrad.graph.spec import Spec
 
 __all__ = ["Parameter", "Signature", "c_names", "c_type", "is_c_name"]
@@ -19,14 +20,6 @@ _TYPES = {
     **{f"uint{8 * size}": f"uint{8 * size}_t" for size in (1, 2, 4, 8)},
     **{"float32": "float", "float64": "double", "bool": "uint8_t"},
 }
-# Of C and C++, and names that are ours.
-_WORDS = """
-    auto break case char const continue default do double else enum extern float for goto if inline int long register
-    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true
-    false class delete new this private public protected operator template typename namespace try catch throw using
-    workspace weights stream main
-"""
-_KEYWORDS = frozenset(_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,8 @@ def c_type(dtype: np.dtype[Any]) -> str | None:
 
 def is_c_name(name: str) -> bool:
     """Whether a function may have this name in C."""
-    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII) is not None and name not in _KEYWORDS
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII) is not None
+    return plain and not is_word(name) and not is_function(name)
 
 
 def c_names(said: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
@@ -110,7 +104,7 @@ def c_names(said: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
     found = []
     for one in said:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", one).strip("_") or "value"
-        plain = plain if plain[0].isalpha() and plain not in _KEYWORDS else f"a_{plain}"
+        plain = plain if plain[0].isalpha() and not is_word(plain) else f"a_{plain}"
         name, number = plain, 1
         while name.upper() in used:
             number += 1

@@ -61,14 +61,17 @@ def machine_of(name: str) -> Machine:
     Raises:
         ExportError: there is none, or LLVM does not know this one.
     """
-    if name in _KNOWN:
+    if isinstance(name, str) and name in _KNOWN:
         found = _KNOWN[name]
         own = machine().triple
         # The same processor under another system, as far as files of objects go.
         same = own.split("-")[0] == found.processor
         return found._replace(triple=own) if same else found
     if name != "host":
-        cure = nearest(name, ["host", *_KNOWN])
+        known = ["host", *_KNOWN]
+        cure = nearest(name, known)
+        if not cure.startswith("There are"):
+            cure += f" The targets are {', '.join(map(repr, known))}."
         raise ExportError(report(f"cannot export for the target {name!r}", at=here(), cure=cure))
     host = machine()
     return Machine(name, host.triple, host.cpu, host.features, host.width)

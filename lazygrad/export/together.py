@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lazygrad.errors import SaveError, report
-from lazygrad.files.replacing import replace, target_of
+from lazygrad.files.replacing import replace_all, target_of
 from lazygrad.graph.registry import here
 
 __all__ = ["targets_of", "write"]
@@ -37,16 +36,7 @@ def _unwritable(path: str, reason: Exception) -> SaveError:
 
 def write(path: str, files: Mapping[Path, bytes]) -> None:
     """All of the files, or what was there before."""
-    before: dict[Path, bytes | None] = {}
     try:
-        for file, data in files.items():
-            before[file] = file.read_bytes() if file.exists() else None
-            replace(file, [data])
+        replace_all(files)
     except OSError as reason:
-        for file, old in before.items():
-            with contextlib.suppress(OSError):
-                if old is None:
-                    file.unlink(missing_ok=True)
-                elif file.read_bytes() != old:
-                    replace(file, [old])
         raise _unwritable(path, reason) from reason

@@ -16,7 +16,7 @@ import platform
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows, where a file that is open cannot be deleted
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["generation", "replace", "target_of"]
+__all__ = ["generation", "replace", "replace_all", "target_of"]
 
 _HOUR = 3600.0
 
@@ -67,16 +67,65 @@ def replace(target: Path, pieces: Iterable[bytes], keep: int = 1) -> None:
     """
     _sweep(target)
     with _temporary(target) as (file, stream):
-        stream.writelines(pieces)
-        stream.flush()
-        _take_after(stream.fileno(), target)
-        os.fsync(stream.fileno())
+        _fill(stream, pieces, target)
         if keep > 1:
             _shift(target, keep)
         if os.name == "nt":
             stream.close()  # Windows renames no file that is open
         os.replace(file, target)
     _sync_folder(target.parent)
+
+
+def replace_all(files: Mapping[Path, bytes]) -> None:
+    """Write several files beside their targets, and only when all of them are complete let them take their places.
+
+    An interrupt between the first and the last of these waits for the last.
+
+    Raises:
+        OSError: a file cannot be written; all are then as they were.
+    """
+    with contextlib.ExitStack() as stack:
+        ready = []
+        for target, data in files.items():
+            _sweep(target)
+            file, stream = stack.enter_context(_temporary(target))
+            _fill(stream, [data], target)
+            ready.append((target, file, stream))
+        before = {target: target.read_bytes() if target.exists() else None for target in files}
+        _renamed(ready, before)
+    for folder in {target.parent for target in files}:
+        _sync_folder(folder)
+
+
+def _renamed(ready: Sequence[tuple[Path, Path, BinaryIO]], before: Mapping[Path, bytes | None]) -> None:
+    """Rename all; where one cannot be, put back what was there before."""
+    stopped: BaseException | None = None
+    for target, file, stream in ready:
+        while file.exists():
+            try:
+                if os.name == "nt":
+                    stream.close()
+                os.replace(file, target)
+            except OSError:
+                for done, old in before.items():
+                    with contextlib.suppress(OSError):
+                        if old is None:
+                            done.unlink(missing_ok=True)
+                        elif done.read_bytes() != old:
+                            replace(done, [old])
+                raise
+            except BaseException as reason:  # an interrupt: the others follow before it is heard
+                stopped = reason
+    if stopped is not None:
+        raise stopped
+
+
+def _fill(stream: BinaryIO, pieces: Iterable[bytes], target: Path) -> None:
+    """Write and sync what takes the place of a target."""
+    stream.writelines(pieces)
+    stream.flush()
+    _take_after(stream.fileno(), target)
+    os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

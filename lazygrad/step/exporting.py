@@ -108,7 +108,9 @@ class Exporting:
         Args:
             args: as the step is called.
             form: ``"arrays"``: a pointer for every array, those of the arguments first, and 0 is returned;
-                ``"scipy"``: ``double f(int n, double *x)``, for ``LowLevelCallable``; ``"logp"``, for samplers:
+                ``"scipy"``: ``double f(int n, double *x)``, for ``LowLevelCallable``; ``"filter"``, for
+                ``scipy.ndimage.generic_filter``: ``int f(double *x, intptr_t n, double *value, void *data)``, of a step
+                that makes one number of the numbers under a window; ``"logp"``, for samplers:
                 ``int f(size_t n, const double *x, double *grad, double *value, void *data)``, of a step that returns a
                 number and its gradient.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
+import os
+import pickle
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 from exported import bits
 from scipy import LowLevelCallable
 from scipy.integrate import nquad, quad
+from scipy.ndimage import generic_filter
 
 import lazygrad as lg
 
@@ -34,6 +39,18 @@ def test_scipy_integrates_a_step() -> None:
     product = env.compile(lambda ctx, x, y: lg.prod(x) * y).address(np.zeros(2), np.float64(0), form="scipy")
     assert nquad(LowLevelCallable(product.function), [[0, 1], [0, 2], [0, 2]])[0] == pytest.approx(2.0, rel=1e-12)
     assert np.isnan(address.function(2, pointer(np.zeros(2)))), "another count of numbers"
+
+
+def test_scipy_filters_an_image_with_a_step() -> None:
+    """``generic_filter`` and what it takes as a function of C; windows of another size stop it."""
+    step = lg.VariableEnvironment(dtype="float64").compile(lambda ctx, x: lg.sum(x**2) - x[4], wait=True)
+    address = step.address(np.zeros(9), form="filter")
+    assert address.declaration == "int <lambda>(double *x, intptr_t n, double *value, void *data)"
+    image = np.random.default_rng(0).random((7, 9))
+    expected = generic_filter(image, lambda x: (x**2).sum() - x[4], size=3)
+    np.testing.assert_allclose(generic_filter(image, LowLevelCallable(address.function), size=3), expected, rtol=1e-14)
+    with pytest.raises(RuntimeError, match="filter function"):
+        generic_filter(image, LowLevelCallable(address.function), size=2)
 
 
 @pytest.mark.parametrize("n", [5, 20_000])
@@ -91,6 +108,31 @@ def test_the_code_lives_as_long_as_the_address() -> None:
     assert function(1, pointer(np.ones(1))) == 2.0
 
 
+def test_scipy_alone_keeps_the_code_and_a_fork_has_it() -> None:
+    """Its callable holds the function, which holds the code; a process that is forked has the same memory."""
+    env = lg.VariableEnvironment(dtype="float64")
+    held = LowLevelCallable(env.compile(lambda ctx, x: x * x).address(np.float64(0), form="scipy").function)
+    gc.collect()
+    for k in range(3):
+        env.compile(lambda ctx, x, k=k: x * (k + 2)).address(np.float64(0), form="scipy")
+    assert quad(held, 0, 3)[0] == pytest.approx(9.0, rel=1e-14)
+    if hasattr(os, "fork"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other tests' threads
+            child = os.fork()
+        if not child:
+            os._exit(0 if abs(quad(held, 0, 3)[0] - 9) < 1e-9 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_address_is_of_this_process() -> None:
+    """A copy is itself; pickled it would be the address of something else."""
+    address = lg.VariableEnvironment(dtype="float64").compile(lambda ctx, x: x * 2).address(np.zeros(2))
+    assert copy.copy(address) is copy.deepcopy(address) is address
+    with pytest.raises(TypeError, match="cannot pickle an address: it is one of this process alone"):
+        pickle.dumps(address)
+
+
 def test_lapack_is_that_of_scipy() -> None:
     """In this process there is one to be called."""
     step = lg.VariableEnvironment(dtype="float64").compile(lambda ctx, a: lg.linalg.cholesky(a), wait=True)
@@ -112,8 +154,11 @@ def test_forms_that_do_not_fit_are_refused() -> None:
     )
     with pytest.raises(lg.ExportError, match="It takes float64 numbers or arrays"):
         step.address(np.ones(3, np.float32), form="scipy")
-    with pytest.raises(lg.ExportError, match="Did you mean 'logp'"):
-        step.address(np.ones(3, np.float32), form="log")
+    with pytest.raises(lg.ExportError, match="the numbers under the window"):
+        step.address(np.ones(3, np.float32), form="filter")
+    for form, text in (("log", "Did you mean 'logp'"), (None, "There are: 'arrays'"), (3, "There are: 'arrays'")):
+        with pytest.raises(lg.ExportError, match=text):
+            step.address(np.ones(3, np.float32), form=form)
 
 
 def test_numba_calls_a_step() -> None:

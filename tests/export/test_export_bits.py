@@ -80,7 +80,7 @@ def test_the_loop_is_run_by_the_driver_that_goes_with_it() -> None:
     from lazygrad.export.code import coded
     from lazygrad.export.targets import machine_of
 
-    assert "call i64 @repeat(" in coded(source, machine_of("host"), "f").text
+    assert "call i64 @lazygrad.repeat(" in coded(source, machine_of("host"), "f").text
 
 
 def test_draws_are_those_of_the_run_with_that_number() -> None:

@@ -231,7 +231,14 @@ def test_settings_and_paths_that_cannot_be_are_refused(tmp_path: Path) -> None:
         (lg.ExportError, "It is the name of a function of C as well", "my model", {}),
         (lg.ExportError, "It is the name of a function of C as well", "while", {}),
         (lg.ExportError, "Did you mean 'aarch64-linux'", "predict", {"target": "aarch64-linus"}),
+        (lg.ExportError, "The targets are 'host', 'x86-64', ", "predict", {"target": "aarch64-linus"}),
+        (lg.ExportError, "There are: 'host', 'x86-64', ", "predict", {"target": None}),
         (lg.ExportError, "They are 'inside' the code", "predict", {"weights": "outside"}),
+        (lg.ExportError, "It is True if a library is wanted", "predict", {"shared": "yes"}),
+        (lg.ExportError, "It says how a program is linked", "predict", {"lapack": ["-llapack"]}),
+        (lg.BackendError, "No closing quotation", "predict", {"lapack": "'"}),
+        (lg.ExportError, r"leave out '\.so'", "predict.so", {}),
+        *[(lg.ExportError, "no word of C or C", name, {}) for name in ("linux", "xor", "size_t", "expf", "malloc")],
     ]
     for kind, text, name, settings in refused:
         with pytest.raises(kind, match=text):
@@ -251,29 +258,59 @@ def test_a_file_that_cannot_be_replaced_leaves_all_of_them_as_they_were(tmp_path
     assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
 
-def test_a_disk_that_is_full_leaves_all_of_them_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At whichever file it fails, new ones are gone and old ones are back."""
-    from lazygrad.export import together
-    from lazygrad.files.replacing import replace
-
+@pytest.mark.parametrize("name", ["old", "fresh"])
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_a_disk_that_fails_leaves_all_of_them_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, name: str
+) -> None:
+    """At whichever file it fails, as it is written or as it takes its place, old ones stay or are back."""
     predict, x = network()
     predict.export(tmp_path / "old", x, shared=False)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    for name in ("old", "fresh"):
-        for fails in (1, 2, 3):
-            count = 0
+    works = getattr(os, where)
+    for fails in (1, 2, 3, 4):
+        count = 0
 
-            def failing(target: Path, pieces: Any, number: int = fails) -> None:
-                nonlocal count
-                count += 1
-                if count == number:
-                    raise OSError(28, os.strerror(28))
-                replace(target, pieces)
+        def failing(*given: Any, number: int = fails) -> None:
+            nonlocal count
+            count += 1
+            if count == number:
+                raise OSError(28, os.strerror(28))
+            works(*given)
 
-            monkeypatch.setattr(together, "replace", failing)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, where, failing)
             with pytest.raises(lg.SaveError, match="No space left on device"):
                 predict.export(tmp_path / name, x * 2, shared=False, weights="file")
-            assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+        assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_an_interrupt_leaves_old_files_or_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Before the first has taken its place all stay; after it all follow before the interrupt is heard."""
+    predict, x = network()
+    predict.export(tmp_path / "model", x, shared=False)
+    wanted = [(tmp_path / f"model{end}").read_bytes() for end in (".h", ".o", ".ll")]
+    works = getattr(os, where)
+    for number in (1, 2, 3):
+        for end in (".h", ".o", ".ll"):
+            (tmp_path / f"model{end}").write_text("old")
+        count = 0
+
+        def interrupted(*given: Any, number: int = number) -> None:
+            nonlocal count
+            count += 1
+            works(*given)
+            if count == number:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, where, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                predict.export(tmp_path / "model", x, shared=False)
+        found = [(tmp_path / f"model{end}").read_bytes() for end in (".h", ".o", ".ll")]
+        assert found == (wanted if where == "replace" else [b"old"] * 3)
+        assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_where_there_is_no_linker_it_says_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,6 +352,41 @@ def test_names_in_c_are_names_and_no_two_are_the_same(tmp_path: Path) -> None:
     declared = re.search(r"int f\((.*)\);", (tmp_path / "f.h").read_text())[1]
     names = [re.search(r"\w+$", one)[0] for one in declared.split(", ")]
     assert names == ["batch_x_0", "batch_x_1", "a_double", "a_b", "a_b_2", "gr_e", "batch_x_0_2", "workspace"]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+def test_words_of_headers_and_of_two_languages_are_no_names_of_ours(tmp_path: Path) -> None:
+    """Types, macros, keywords of C++ and marks of comments in what a step returns: the header has no warning in any."""
+    said = [
+        "size_t",
+        "NULL",
+        "linux",
+        "int32_t",
+        "INT32_MAX",
+        "xor",
+        "asm",
+        "EOF",
+        "/* x",
+        "*/ int x;",
+        "a\n#error",
+        "I",
+    ]
+    env = lg.VariableEnvironment(seed=0)
+    step = env.compile(lambda ctx, x: {name: x + k for k, name in enumerate(said)})
+    step.export(tmp_path / "repeat", np.ones(2, np.float32), shared=False)
+    (tmp_path / "main.c").write_text('#include <complex.h>\n#include <stdio.h>\n#include "repeat.h"\n')
+    (tmp_path / "main.cpp").write_text('#include <cstdio>\n#include "repeat.h"\n')
+    for built in (["gcc", "-std=c99", "main.c"], ["gcc", "main.c"], ["gcc", "-x", "c++", "main.cpp"]):
+        run(*built, "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["repeat", "either", "flush", "image", "spec", "find", "llvm"])
+def test_a_function_may_have_a_name_of_what_is_inside(tmp_path: Path, name: str) -> None:
+    """What loops are run by is not seen from outside, and has names of its own."""
+    env = lg.VariableEnvironment(seed=0)
+    x = np.eye(20, dtype=np.float32)
+    step = env.compile(lambda ctx, x: lg.scan(lambda c, _: (lg.exp(c @ x), None), x, length=3)[0])
+    assert step.export(tmp_path / name, x, shared=False)[1].read_bytes()
 
 
 def test_arguments_may_be_called_as_one_likes(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
+import pickle
 import platform
 import shutil
 import subprocess
@@ -93,6 +95,51 @@ def test_draws_follow_seed_and_run(tmp_path: Path) -> None:
     assert bits([other() for _ in range(3)]) == bits([loaded(seed=9, run=k) for k in range(3)])
 
 
+def test_inputs_may_be_called_as_one_likes(tmp_path: Path) -> None:
+    """Like settings of the call, like words of C, and as the step calls them where C cannot."""
+
+    def step(ctx: Any, seed: Any, run: Any, self: Any, double: Any) -> Any:
+        return seed - run * self + double + ctx.random.normal(())
+
+    compiled, given = lg.VariableEnvironment(seed=0).compile(step), [np.float64(k) for k in (1, 2, 3, 4)]
+    compiled.export(tmp_path / "mixed", *given)
+    loaded = lazygrad_runtime.load(tmp_path / "mixed.so")
+    names = ("seed", "run", "self", "double"), ("seed", "run", "self", "a_double")
+    expected = bits([loaded(*given)])
+    assert [expected] * 2 == [bits([loaded(**dict(zip(said, given, strict=True)))]) for said in names]
+
+
+def test_numbers_of_python_must_fit_the_dtype(tmp_path: Path) -> None:
+    """A fraction, one too large, one below zero, text and nothing are refused where whole numbers are wanted."""
+    step = lg.VariableEnvironment(seed=0).compile(lambda ctx, k, x: x * k + ctx.random.uniform(()))
+    step.export(tmp_path / "scaled", np.uint8(1), np.ones(2))
+    loaded = lazygrad_runtime.load(tmp_path / "scaled.so")
+    assert bits([loaded(np.uint8(3), np.ones(2))]) == bits([loaded(3, [1, 1.0])]) == bits([loaded(True + 2, [1, 1])])
+    for k in (3.5, 256, -1, 2**70, "3", None, np.int64(3)):
+        with pytest.raises(lazygrad_runtime.LoadError, match=r"cannot call scaled: 'k' does not fit"):
+            loaded(k, np.ones(2))
+    with pytest.raises(lazygrad_runtime.LoadError, match="'x' does not fit"):
+        loaded(3, [[1.0], [2.0, 3.0]])
+    for settings, text in (
+        ({"seed": -1}, "as seed, not -1"),
+        ({"seed": 1.5}, "as seed, not 1.5"),
+        ({"run": -1}, "as run, not -1"),
+        ({"run": 1 << 64}, "as run"),
+    ):
+        with pytest.raises(lazygrad_runtime.LoadError, match=text):
+            loaded(3, np.ones(2), **settings)
+
+
+def test_what_is_loaded_is_copied_and_pickled_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process loads the library anew, wherever it runs."""
+    step, x, _ = exported(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    loaded = lazygrad_runtime.load("predict.so")
+    monkeypatch.chdir(ROOT)
+    for other in (copy.copy(loaded), copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
+        assert bits(step(x).values()) == bits(other(x))
+
+
 def test_it_needs_numpy_alone(tmp_path: Path) -> None:
     """A process that loads a library imports nothing of lazygrad, of SciPy, or of llvmlite."""
     step, x, _ = exported(tmp_path)
@@ -146,8 +193,9 @@ def test_libraries_that_are_not_for_this_machine_are_refused(tmp_path: Path) -> 
         with pytest.raises(lazygrad_runtime.LoadError) as caught:
             lazygrad_runtime.load(tmp_path / name)
         assert text in str(caught.value), name
-    with pytest.raises(lazygrad_runtime.LoadError, match="FileNotFoundError"):
-        lazygrad_runtime.load(tmp_path / "missing.so")
+    for path, text in ((tmp_path / "missing.so", "FileNotFoundError"), ("\0", "null byte"), (3, "it is no path")):
+        with pytest.raises(lazygrad_runtime.LoadError, match=text):
+            lazygrad_runtime.load(path)
     weights = tmp_path / "predict.weights"
     data = weights.read_bytes()
     for damaged in (data[:-1], bytes([data[0] ^ 1]) + data[1:]):
