@@ -114,6 +114,42 @@ if __name__ == "__main__":
     print("alike")
 """
 
+# A program whose steps find the network, the optimizer, a variable and one another in global names.
+GLOBAL = """
+import functools, sys
+import numpy as np
+import lazygrad as lg
+
+env = lg.VariableEnvironment(seed=3)
+layer = lg.nn.Sequential(lg.nn.Linear(env, 3, 4, name="in"), lg.nn.BatchNorm(env, 4, name="norm"))
+scale = env.name("scale").set(np.ones(4, "float32"))
+adam = lg.optim.average(lg.optim.Adam(env, learning_rate=0.1), 0.9)
+
+def loss_of(x):
+    return lg.mean(lg.square(layer(x, train=True) * scale - 1))
+
+@functools.partial(env.compile, wait=True)
+def train(ctx, x):
+    loss = loss_of(x)
+    slope = lg.grad(loss, scale)
+    return loss, slope, adam.minimize(loss, [*layer.variables, scale]), ctx.updates()
+
+x = np.arange(12, dtype="float32").reshape(4, 3)
+
+def work(step):
+    return [(float(step(x)[0]), step(x)[1].tolist()) for _ in range(3)], sorted(step._env.to_dict())
+
+if __name__ == "__main__":
+    import multiprocessing
+    train(x), train(x)
+    before = {path: array.tobytes() for path, array in env.to_dict().items()}
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        results = pool.map(work, [train, train], chunksize=1)
+    assert before == {path: array.tobytes() for path, array in env.to_dict().items()}
+    assert [work(train)] * 2 == results
+    print("alike")
+"""
+
 
 def printed(text: str, way: str, folder: Path) -> str:
     """What a program prints, which must end well."""
@@ -134,6 +170,12 @@ def test_environments_layers_and_compiled_steps_go_to_other_processes(way: str, 
     if way == "loky":
         pytest.importorskip("joblib", reason="joblib comes with scikit-learn")
     assert "alike\n" == printed(STEPS + WORK + (LOKY if way == "loky" else POOL), way, tmp_path)
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
+def test_a_step_that_finds_its_network_in_global_names_goes_to_other_processes(way: str, tmp_path: Path) -> None:
+    """What lies there stands for what the step was sent with: its weights, its optimizer, its variables."""
+    assert "alike\n" == printed(GLOBAL, way, tmp_path)
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn", pytest.param("loky", marks=pytest.mark.slow)])

@@ -67,7 +67,7 @@ def _read(v: Variable, ys: Sequence[Tensor]) -> Tensor:
     """The tensor of a variable."""
     graph = (ys[0].graph if ys else current_graph("differentiate")).outermost
     graph.check_open("differentiate")
-    if v._env is not graph.context.env:
+    if not graph.context.has(v._env):
         cure = "Give variables of the environment in which the step is run."
         raise GradientError(report(f"cannot differentiate: {v!r} is of another environment", at=here(), cure=cure))
     found: Tensor = graph.context.variable(v)

@@ -87,7 +87,7 @@ class OnnxModel(Layer):
         return found[0] if len(found) == 1 else found
 
     def _check_environment(self, context: Any) -> None:
-        if context is None or context.env is not self._env:
+        if context is None or not context.has(self._env):
             self._input(tensor(0))
 
     def _given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def _read(graph: Graph, value: Variable | Transposed) -> Tensor:
     """A variable of the environment that runs the step."""
     if isinstance(value, Transposed):
         return _read(graph, value.variable).T
-    if graph.context is None or value._env is not graph.context.env:
+    if graph.context is None or not graph.context.has(value._env):
         cure = "Give variables of the environment in which the step is run."
         raise GraphError(report(f"cannot read {value!r}: it is of another environment", at=here(), cure=cure))
     found: Tensor = graph.context.variable(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
@@ -67,9 +67,11 @@ class Mover:
             VariableError: a rule of the optimizer names no variable.
         """
         context: Context = current_graph(f"update with {self.name}").context
-        self._check_at_home(context)
+        mover = self._at_home(context)
+        if mover is not self:
+            return mover.update(variables, grads)
         nested = gathered(variables)
-        variables, grads = [v for _, v in leaves(nested)], aligned(nested, gathered(grads))
+        variables, grads = [_here(context, v) for _, v in leaves(nested)], aligned(nested, gathered(grads))
         if len(variables) != len(grads):
             what = f"cannot update {len(variables)} variables with {len(grads)} gradients"
             raise SpecError(report(what, at=here(), cure="Give one gradient for each variable, in the same order."))
@@ -99,11 +101,13 @@ class Mover:
         if context is None:
             cure = "A tensor lives as long as the call of the step that made it: write the update in that call."
             raise GraphError(report("cannot minimize: the graph of this tensor is finished", at=here(), cure=cure))
-        self._check_at_home(context)
+        mover = self._at_home(context)
+        if mover is not self:
+            return mover.minimize(loss, variables)
         if variables is None:
             given: list[Any] = self.env._select(None, True)
         else:
-            given = [v for _, v in leaves(gathered(variables))]
+            given = [_here(context, v) for _, v in leaves(gathered(variables))]
             given = [v for v, _ in _unshared(given, [None] * len(given))]
         targets = self._targets(context, [v for v in given if not _is_left_alone(v)])
         if given and not targets:
@@ -158,10 +162,14 @@ class Mover:
 
     # What it was given.
 
-    def _check_at_home(self, context: Context) -> None:
-        if context.env is not self.env:
-            cure = "Make an optimizer for each environment."
-            raise GraphError(report(f"{self.name} belongs to another environment", at=here(), cure=cure))
+    def _at_home(self, context: Context) -> Self:
+        """Itself, or what it is in the environment of a step that was sent."""
+        if context.env is self.env:
+            return self
+        if context.sent is not None and context.has(self.env):
+            return context.sent.counterpart(self, context.env)
+        cure = "Make an optimizer for each environment, or copy, or pickle, the two together."
+        raise GraphError(report(f"{self.name} belongs to another environment", at=here(), cure=cure))
 
     def _targets(self, context: Context, variables: Iterable[Any]) -> list[Tensor]:
         targets: dict[int, Tensor] = {}
@@ -228,6 +236,12 @@ def no_attribute(mover: Mover, name: str) -> AttributeError:
 def path_of(t: Tensor) -> str:
     """The path of the variable that ``t`` stands for."""
     return str(t.graph.nodes[t.index].params["name"])
+
+
+def _here(context: Context, v: Any) -> Any:
+    """The variable that stands for one of another environment; all else as it is."""
+    stands = isinstance(v, Variable) and v._env is not context.env and context.has(v._env)
+    return context.env._store.find(v.path) if stands else v
 
 
 def _is_left_alone(v: Any) -> bool:

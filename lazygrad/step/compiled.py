@@ -29,6 +29,7 @@ from lazygrad.step.evaluator import Update, check_feeds
 from lazygrad.step.exporting import Exporting
 from lazygrad.step.inspected import Inspected
 from lazygrad.step.scaling import checked_precision
+from lazygrad.step.sent import Sent
 from lazygrad.step.signatures import Signatures, signature
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import EVALUATED
@@ -352,13 +353,18 @@ class Compiled(Exporting, Inspected):
     def __reduce__(self) -> Any:
         # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
         find_again(self.__wrapped__, Compiled)  # type: ignore[attr-defined]
-        return Compiled, (self._env, self._step, self._wait, self._precision, self._synchronous)
+        return _sent, (self._env, self._step, self._wait, self._precision, self._synchronous)
 
     def __copy__(self) -> Compiled:
-        return type(self)(*self.__reduce__()[1])
+        return type(self)(self._env, self._step, self._wait, self._precision, self._synchronous)
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
+
+
+def _sent(env: VariableEnvironment, step: Callable[..., Any], *options: Any) -> Compiled:
+    """What comes out of a pickle, or a copy."""
+    return Compiled(env, step if isinstance(step, Sent) else Sent(step), *options)
 
 
 def _packer(tree: Any) -> Callable[[Sequence[Any]], Any]:

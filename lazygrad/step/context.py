@@ -30,6 +30,7 @@ from lazygrad.workers.among import Among
 
 if TYPE_CHECKING:
     from lazygrad.environment import VariableEnvironment
+    from lazygrad.step.sent import Sent
 
 __all__ = ["Context"]
 
@@ -53,6 +54,7 @@ class Context:
         random: draws, a :class:`Random`.
         tracing: whether values can not be asked for, because the step is traced or compiled.
         scaling: what scales the losses that gradients are taken of, if the precision of the step asks for it.
+        sent: the step, if pickle or a copy has brought it into the environment.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Context:
         self.tracing = tracing
         graph.halves = None if precision is None else PRECISIONS[precision]
         self.scaling = LossScaling(self) if graph.halves == "float16" else None
+        self.sent: Sent | None = None
         self.evaluated = False
         self.must_be_finite = False  # whether every evaluation is searched for what is not
         self._given = feeds
@@ -83,6 +86,10 @@ class Context:
         self._waiting: list[int] = []  # those found that have not been evaluated yet
         self._outdated: set[int] = set()  # what ctx.updates() gave before a statistic was written again
         graph.context = self
+
+    def has(self, env: VariableEnvironment) -> bool:
+        """Whether what belongs to ``env`` can be used in the step."""
+        return env is self.env or (self.sent is not None and self.sent.stands(env))
 
     def variable(self, key: str | Variable) -> Tensor:
         """The value that a variable has before the run, as a tensor; in one call of a step always the same one.

@@ -240,7 +240,7 @@ def test_an_optimizer_belongs_to_its_environment(env: lg.VariableEnvironment) ->
 
 {at(step, "return")}
 
-    Make an optimizer for each environment."""
+    Make an optimizer for each environment, or copy, or pickle, the two together."""
     )
 
 

@@ -249,10 +249,11 @@ class Layer:
         """What the layer is called with as a tensor of a context of its environment."""
         x = tensor(given)
         x.graph.check_open(f"call {self!r}")
-        env = getattr(x.graph.context, "env", None)
-        if env is not self._env:
+        context = x.graph.context
+        if context is None or not context.has(self._env):
+            env = getattr(context, "env", None)
             facts = [f"layer:   of {self._env!r}", f"tensor:  of {env!r}, {x.graph.describe(x.index)}"]
-            cure = "Run the step in the environment that the layer was made in."
+            cure = "Run the step in the environment that the layer was made in. Copy, or pickle, the two together."
             raise GraphError(report(f"{self!r} belongs to another environment", at=here(), facts=facts, cure=cure))
         return x
 
