@@ -236,7 +236,7 @@ class VariableEnvironment(Copied, Filed, Working):
             precision = None if precision is None else checked_precision(precision, self.dtype)
             asked = None if check is None else said(check, self)
             if asked is not None and asked[0] == "gradient":
-                compare(self, step, args, kwargs, feeds, asked[1], precision)
+                compare(self, step, args, kwargs, feeds, asked[1])
             graph = Graph(self.dtype, self._guides.of(step, precision))
             context = Context(self, graph, feeds or {}, False, precision)
             context.must_be_finite = asked == ("finite", None)

@@ -11,7 +11,7 @@ from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
 from lazygrad.graph.tensor import Tensor
-from lazygrad.ops.passing import _after, _hook, _show
+from lazygrad.ops.passing import _after, speaks
 
 __all__ = ["Joint", "Passes", "acts", "floats", "reached"]
 
@@ -115,7 +115,7 @@ def _is_cheap(node: Node) -> bool:
 
 def acts(node: Node) -> bool:
     """Whether a node only hands its operand on, and was heard when the loop ran."""
-    return node.of(_show) or node.of(_hook) or node.of(_after)
+    return speaks(node) or node.of(_after)
 
 
 def reached(joint: Joint, ends: Iterable[int], path: set[int]) -> set[int]:

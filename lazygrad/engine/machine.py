@@ -16,9 +16,10 @@ from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.guarded import misdeclared
 from lazygrad.graph.spec import Spec
+from lazygrad.ops.passing import speaks
 from lazygrad.plan import Plan, is_random
 
-__all__ = ["BodyPlan", "Hosted", "region_kernel", "locate", "owned", "planned"]
+__all__ = ["BodyPlan", "Hosted", "Silent", "region_kernel", "locate", "owned", "planned"]
 
 Draw = Callable[..., Any]  # draw(number, turn) -> the generator, at the beginning of a draw
 Rounded = Callable[[Any], Any] | None
@@ -220,12 +221,7 @@ class Hosted:
         node = plan.graph.nodes[i]
         op, backend = node.op, self.backend
         if isinstance(op, Region):
-
-            def region(*operands: Any) -> Any:
-                turn = self.outer * (1 << 32) + at[0]
-                return region_kernel(plan, i, backend, self.draw, turn, self.rounded, self.watch)(*operands)
-
-            return region
+            return lambda *operands: op.kernel(self.inner(plan, i, at[0]), *operands, **node.params)
         if is_random(node):
             number = node.params["draw"]
 
@@ -241,11 +237,26 @@ class Hosted:
             return lambda *operands: backend.asarray(kernel(*operands))
         return kernel
 
+    def inner(self, plan: Plan, i: int, turn: int) -> Hosted:
+        """What runs the bodies of a region in a body, in a turn of that."""
+        outer = self.outer * (1 << 32) + turn
+        node = plan.graph.nodes[i]
+        return type(self)(self.backend, self.draw, plan.origin(i), node.op.name, outer, self.rounded, self.watch)
+
     def _located(self, reason: Exception, plan: Plan, step: Step | None, turn: int) -> None:
         if step is not None:
             locate(reason, plan, step.node)
         if self.what in ("scan", "while_loop"):
             reason.add_note(f"in turn {turn} of the {self.what}, {self.origin}")
+
+
+class Silent(Hosted):
+    """A machine that shows nothing and calls no hooks: for what looks at a step, and is no run of it."""
+
+    def _kernel(self, plan: Plan, i: int, at: list[int]) -> Callable[..., Any]:
+        if speaks(plan.graph.nodes[i]):
+            return lambda x: x
+        return super()._kernel(plan, i, at)
 
 
 def _checked(plan: Plan, i: int, kernel: Callable[..., Any], backend: Backend, *operands: Any) -> Any:
@@ -271,11 +282,11 @@ def region_kernel(
     index: int,
     backend: Backend,
     draw: Draw,
-    outer: int = 0,
     rounded: Rounded = None,
     watch: Watch = None,
+    kind: type[Hosted] = Hosted,
 ) -> Callable[..., Any]:
-    """The kernel of a region, as a function of its operands."""
+    """The kernel of a region, as a function of its operands; ``kind`` is that of the machine that runs its bodies."""
     node = plan.graph.nodes[index]
-    machine = Hosted(backend, draw, plan.origin(index), node.op.name, outer, rounded, watch)
+    machine = kind(backend, draw, plan.origin(index), node.op.name, 0, rounded, watch)
     return functools.partial(node.op.kernel, machine, **node.params)

@@ -7,11 +7,12 @@ from typing import Any
 
 from lazygrad.define import elementwise, opaque
 from lazygrad.define.kinds import flat, tensor
+from lazygrad.graph.graph import Node
 from lazygrad.graph.registry import function
 from lazygrad.graph.spec import kept
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
 
-__all__ = ["depends_on", "hook", "identity", "show", "stop_gradient"]
+__all__ = ["depends_on", "hook", "identity", "show", "speaks", "stop_gradient"]
 
 
 @elementwise(vjp=flat, dtype=kept)
@@ -47,6 +48,11 @@ def _show(xp: Any, x: Array, *, label: str) -> Any:
 def show(x: TensorLike, label: str = "") -> Tensor:
     """``x``; prints it, after ``label``, in every run, as :func:`hook` calls a function."""
     return _show(x, label=str(label))
+
+
+def speaks(node: Node) -> bool:
+    """Whether a node hands its operand on, and shows it or calls a hook: what looks at a step lets it be silent."""
+    return node.of(_hook) or node.of(_show)
 
 
 @function

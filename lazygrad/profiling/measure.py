@@ -13,9 +13,9 @@ from lazygrad.backends.base import Backend
 from lazygrad.define.kinds import Declared
 from lazygrad.define.region import Region
 from lazygrad.engine.cpu.binding import Loaded
-from lazygrad.engine.machine import region_kernel
+from lazygrad.engine.machine import Silent, region_kernel
 from lazygrad.engine.table.costs import Cost, alive, costs, node_work, works
-from lazygrad.ops.passing import _hook, _show
+from lazygrad.ops.passing import speaks
 from lazygrad.plan import Plan
 from lazygrad.profiling.limits import limits
 from lazygrad.profiling.profile import Kernel, Profile
@@ -133,10 +133,10 @@ class _Nodes:
     def _kernel(self, i: int, operands: Sequence[Any]) -> Any:
         node, backend = self.plan.graph.nodes[i], self.backend
         op = node.op
-        if node.of(_hook) or node.of(_show):
+        if speaks(node):
             return operands[0]
         if isinstance(op, Region):
-            return region_kernel(self.plan, i, backend, self.draw)(*operands)
+            return region_kernel(self.plan, i, backend, self.draw, kind=Silent)(*operands)
         if isinstance(op, Declared) and op.random:
             y = op.kernel(self.draw(node.params["draw"]), *map(backend.to_numpy, operands), **node.params)
             return backend.asarray(y)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.plan import Plan
-from lazygrad.searching.finite import Computed
+from lazygrad.searching.computed import Computed
 from lazygrad.store.draws import Drawing
 
 __all__ = ["Compared", "compared"]
@@ -51,7 +51,7 @@ def compared(plan: Plan, given: dict[int, Any], draw: Drawing, place: int) -> Co
         place: the node of the variable.
     """
     wide = {i: _widened(x) for i, x in given.items()}
-    computed = Computed(plan, wide, draw, widened=_widened)
+    computed = Computed(plan, wide, draw, widened=_widened).checked()
     loss, gradient = plan.values[0], np.asarray(computed.arrays[plan.values[1]], np.float64)
     x = wide[place]
     scale = float(np.sqrt(np.mean(np.square(x)))) or 1.0

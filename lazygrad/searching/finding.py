@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lazygrad.errors import Origin, report
 
-__all__ = ["KINDS", "Finding", "bad", "ranged"]
+__all__ = ["KINDS", "Finding", "Rows", "bad", "is_bad", "ranged"]
 
 # What is looked for, by its name: which elements it is.
 KINDS: dict[str, Callable[[Any], Any]] = {
@@ -23,9 +23,31 @@ MOST = 16  # rows that are named
 
 
 def bad(kind: str, x: Any) -> Any:
-    """Which elements of an array are what is looked for; none of what holds no floats."""
+    """Which elements of an array are what is looked for; none of what holds no floats. Of several arrays as many."""
+    if isinstance(x, tuple):
+        return tuple([bad(kind, one) for one in x])
     x = np.asarray(x)
     return KINDS[kind](x) if x.dtype.kind in "fc" else np.zeros(x.shape, bool)
+
+
+def is_bad(kind: str, x: Any) -> bool:
+    """Whether any element of an array, or of several, is what is looked for."""
+    return any(is_bad(kind, one) for one in x) if isinstance(x, tuple) else bool(bad(kind, x).any())
+
+
+class Rows(NamedTuple):
+    """Rows of a batch: which, of how many, and along which axis of which arguments they lie."""
+
+    rows: tuple[int, ...]
+    size: int
+    axes: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.rows[:MOST])) + (", …" if len(self.rows) > MOST else "")
+        words = f"every one of the {self.size}" if len(self.rows) == self.size else f"{shown} of {self.size}"
+        if not any(axis for _, axis in self.axes):
+            return words
+        return f"{words}, along {' and '.join(f'axis {axis} of {name!r}' for name, axis in self.axes)}"
 
 
 @dataclass(frozen=True)
@@ -38,13 +60,14 @@ class Finding:
         name: of a variable or an argument.
         origin: the user's line; ``origin.part`` is ``"forward"``, ``"gradient"`` or ``"update"``, ``origin.layer`` the
             path of the layer.
+        means: what the op computes, if the user's line does not name it; else empty.
         spec: of the node.
         count, size: how many of its elements are bad, of how many.
         first: the index of the first of these, and its value.
         operands: of every operand what it is and its range, in words.
-        rows: rows of the batch without which it is finite; None if there are no rows, or none alone.
-        batch: how many rows there are.
-        turn: of the loop in which it is, counted from 0; None outside of loops.
+        parts: the rows of the batch without which it is finite; none if there are no rows, or if none is to blame
+            alone. Where it is not known along which axis the batch lies, there are several such.
+        turns: those of the loops in which it is, counted from 0, the outermost loop first.
         reaches: what of the step it makes bad.
         variables: which values of the variables it was found with, in words.
     """
@@ -53,14 +76,14 @@ class Finding:
     op: str
     name: str
     origin: Origin
+    means: str
     spec: str
     count: int
     size: int
     first: tuple[tuple[int, ...], float]
     operands: tuple[str, ...]
-    rows: tuple[int, ...] | None
-    batch: int
-    turn: int | None
+    parts: tuple[Rows, ...]
+    turns: tuple[int, ...]
     reaches: str
     variables: str = ""
 
@@ -79,6 +102,21 @@ class Finding:
         """``"forward"``, ``"gradient"`` or ``"update"``."""
         return self.origin.part
 
+    @property
+    def rows(self) -> tuple[int, ...] | None:
+        """The rows of the batch without which it is finite; None if there are no rows, or none alone."""
+        return self.parts[0].rows if self.parts else None
+
+    @property
+    def batch(self) -> int:
+        """How many rows the batch has; 0 if there are none, or none is to blame alone."""
+        return self.parts[0].size if self.parts else 0
+
+    @property
+    def turn(self) -> int | None:
+        """The turn of the innermost loop in which it is, counted from 0; None outside of loops."""
+        return self.turns[-1] if self.turns else None
+
     def with_variables(self, said: str) -> Finding:
         """The same, found with these values of the variables."""
         return replace(self, variables=said)
@@ -89,16 +127,15 @@ class Finding:
         where = f"[{', '.join(map(str, index))}]" if index else ""
         what = f"{self.op} {self.name!r}" if self.name else self.op
         facts = [f"{what}:  {self.spec}, {self.count} of {self.size} so; the first{where and ' at ' + where}: {value}"]
+        facts += [f"which is:  {self.means}"] if self.means else []
         if self.layer or self.part != "forward":
             words = [f"layer {self.layer!r}"] if self.layer else []
             facts.append(f"part:  {', '.join([*words, 'forward' if self.part == 'forward' else 'the ' + self.part])}")
         facts += [f"operand:  {text}" for text in self.operands]
-        if self.turn is not None:
-            facts.append(f"turn:  {self.turn} of the loop")
-        if self.rows is not None:
-            shown = ", ".join(map(str, self.rows[:MOST])) + (", …" if len(self.rows) > MOST else "")
-            every = len(self.rows) == self.batch
-            facts.append(f"rows:  {f'every one of the {self.batch}' if every else f'{shown} of {self.batch}'}")
+        if self.turns:
+            around = "".join(f", in turn {turn} of the loop around it" for turn in reversed(self.turns[:-1]))
+            facts.append(f"turn:  {self.turn} of the loop{around}")
+        facts += [f"rows:  {part}" for part in self.parts]
         facts.append(f"reaches:  {self.reaches}")
         facts += [f"variables:  {self.variables}"] if self.variables else []
         return facts

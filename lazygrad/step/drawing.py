@@ -62,13 +62,13 @@ def picture_of(
 
 def values_of(store: Store, entry: Traced, inputs: Sequence[Any], draw: Drawing) -> dict[int, dict[str, Any]]:
     """The statistics of what every node computes, in one run on NumPy and on copies."""
-    from lazygrad.searching.finite import Computed
+    from lazygrad.searching.computed import Computed
     from lazygrad.searching.statistics import statistics_of
 
     plan, host, parity = entry.runner.plan, store.backend.to_numpy, store.state.parity
     given = {i: np.array(host(x)) for i, x in zip(entry.runner.input_nodes, inputs, strict=True)}
     given |= {i: np.array(host(store.find(name).live(parity))) for name, i in plan.variables.items()}
-    return statistics_of(Computed(plan, given, draw).arrays)
+    return statistics_of(Computed(plan, given, draw).checked().arrays)
 
 
 def measured(profile: Any) -> bool:

@@ -40,7 +40,7 @@ class Inspected:
         """Where the time and the memory of a call with these arguments go: by kernel, by layer, by line.
 
         It waits for native code, runs that kernel by kernel on copies, and changes no variable. Where there is no
-        native code, it runs node by node. What shows a value or calls a hook is not called, but in bodies of loops.
+        native code, it runs node by node. What shows a value or calls a hook is not called.
 
         Args:
             args, feeds, kwargs: what the step is called with.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckedRunner", "alone", "checked_kind", "compare", "drawing_of", "found", "profiled", "said"]
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 def alone(env: VariableEnvironment) -> None:
@@ -115,7 +116,8 @@ class CheckedRunner(Runner):
         Raises:
             FiniteError: a value, or the new value of a variable, is not finite.
         """
-        from lazygrad.searching.finite import Computed, search
+        from lazygrad.searching.computed import Computed
+        from lazygrad.searching.finite import search
 
         plan, host = self.plan, self.backend.to_numpy
         given = {i: host(x) for i, x in zip(self.input_nodes, inputs, strict=True)}
@@ -158,36 +160,44 @@ def found(
         before: whether only the variables of before the last update are of interest.
         precision: of the step, as it is compiled for.
     """
-    from lazygrad.searching.finding import bad
-    from lazygrad.searching.finite import Computed, search
+    from lazygrad.searching.computed import Computed
+    from lazygrad.searching.finding import is_bad
+    from lazygrad.searching.finite import search
 
-    def look(context: Context, result: Any) -> Finding | None:
-        store, plan = env._store, Plan(context.graph, context.asked(result), shared=False)
+    def write(context: Context, result: Any) -> Plan:
+        return Plan(context.graph, context.asked(result), shared=False)
+
+    def look(context: Context, plan: Plan) -> Finding | None:
+        store = env._store
         tried = [
             (words, given, run)
             for words, parity, run in _states(store, plan)
             if (given := _given(context, plan, parity)) is not None
         ]
-        if any(bad("finite", tried[0][1][i]).any() for i in plan.variables.values()):
+        if before:
+            tried = tried[-1:]
+        elif any(is_bad("finite", tried[0][1][i]) for i in plan.variables.values()):
             tried.reverse()
         for words, given, run in tried:
-            if before and words != BEFORE:
-                continue
             finding = search(Computed(plan, given, drawing_of(store, run)), kind)
             if finding is not None:
                 return finding.with_variables(words) if plan.variables else finding
         return None
 
-    return _written(env, step, args, kwargs, feeds, look, precision)
+    return _written(env, step, args, kwargs, feeds, write, look, precision)
 
 
 def _states(store: Store, plan: Plan) -> list[tuple[str, int, int]]:
-    """In words the states that variables may be taken in, with the parity and the number of the run."""
+    """In words the states that variables may be taken in, with the parity and the number of the run.
+
+    The last one is that of the last run.
+    """
     parity, runs = store.state[:2]
     flips = 0
     for name in plan.updates:
         flips |= 1 << store.find(name)._number
-    return [(NOW, parity, runs), (BEFORE, parity ^ flips, max(0, runs - bool(plan.draws)))]
+    states = [(NOW, parity, runs), (BEFORE if flips else NOW, parity ^ flips, max(0, runs - bool(plan.draws)))]
+    return states if states[0] != states[1] else states[:1]
 
 
 def _given(context: Context, plan: Plan, parity: int) -> dict[int, Any] | None:
@@ -220,10 +230,14 @@ def _written(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     feeds: dict[str, Any] | None,
-    look: Callable[[Context, Any], T],
+    write: Callable[[Context, Any], W],
+    look: Callable[[Context, W], T],
     precision: str | None,
 ) -> T:
-    """What ``look`` makes of a step that has just been written; what that registered is taken back."""
+    """What ``look`` makes of what ``write`` adds to a step that has just been written.
+
+    What either of these registers is taken back. Nothing may be written or registered in ``look``.
+    """
     alone(env)
     store = env._store
     with store.lock:
@@ -234,8 +248,8 @@ def _written(
         context = Context(env, graph, feeds or {}, True, precision)
 
         def written() -> T:
-            result = context.call(step, args, kwargs)
-            return store.alone("a step is being looked through", lambda: look(context, result))
+            made = write(context, context.call(step, args, kwargs))
+            return store.alone("a step is being looked through", lambda: look(context, made))
 
         return env._write(graph, written, keep=False)
 
@@ -247,14 +261,14 @@ def compare(
     kwargs: dict[str, Any],
     feeds: dict[str, Any] | None,
     path: str | None,
-    precision: str | None = None,
 ) -> None:
     """Compare the gradient of what a step returns first with differences, with respect to one variable.
+
+    Both are computed in float64, also of a step in mixed precision.
 
     Args:
         env, step, args, kwargs, feeds: what is run.
         path: of the variable; the first one that is trainable and that the loss depends on, if it is None.
-        precision: of the step, as it is compiled for.
 
     Raises:
         GradientError: they differ; or there is no such loss, or no such variable.
@@ -262,7 +276,7 @@ def compare(
     from lazygrad.derivative.gradient import grad
     from lazygrad.searching.differences import compared
 
-    def look(context: Context, result: Any) -> None:
+    def write(context: Context, result: Any) -> tuple[Plan, Tensor, str]:
         graph = context.graph
         loss = next((leaf for _, leaf in leaves(result) if isinstance(leaf, Tensor) and not leaf.ndim), None)
         if loss is None or loss.dtype.kind != "f":
@@ -270,7 +284,10 @@ def compare(
             raise GradientError(report("there is no loss whose gradient could be checked", at=here(), cure=cure))
         chosen = _variable(env, graph, loss, path)
         target = context.variable(chosen)
-        plan = Plan(graph, (loss.index, grad(loss, target).index), shared=False)
+        return Plan(graph, (loss.index, grad(loss, target).index), shared=False), loss, chosen
+
+    def look(context: Context, made: tuple[Plan, Tensor, str]) -> None:
+        plan, loss, chosen = made
         given = _given(context, plan, env._store.state.parity)
         if given is None or chosen not in plan.variables:
             return
@@ -287,7 +304,7 @@ def compare(
         what = f"the gradient with respect to variable {chosen!r} is not that of the loss"
         raise GradientError(report(what, at=loss.origin, facts=facts, cure=cure))
 
-    _written(env, step, args, kwargs, feeds, look, precision)
+    _written(env, step, args, kwargs, feeds, write, look, None)
 
 
 def _variable(env: VariableEnvironment, graph: Graph, loss: Tensor, path: str | None) -> str:

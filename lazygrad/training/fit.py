@@ -156,7 +156,7 @@ def fit(
     watch = Watch(env, trained, on_nonfinite, searches=checks == ("finite", None))
     if checks is not None and checks[0] == "gradient":
         args, named = trained.given(next(iter(batches.samples())))
-        compare(env, trained.function, tuple(args), named, None, checks[1], trained.precision)
+        compare(env, trained.function, tuple(args), named, None, checks[1])
 
     given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else callbacks
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in given]

@@ -10,9 +10,10 @@ import numpy as np
 
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.binding import Loaded
+from lazygrad.engine.machine import Silent
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.table.native import NumpyCall
-from lazygrad.ops.passing import _hook, _show
+from lazygrad.ops.passing import speaks
 from lazygrad.store.draws import Drawing
 
 __all__ = ["Clocked"]
@@ -36,6 +37,7 @@ class Clocked:
     def __init__(self, loaded: Loaded, live: dict[str, Any], spare: dict[str, Any], draw: Drawing) -> None:
         self.native = native = loaded.native
         self.binding = binding = loaded.bind(live, spare, draw)
+        binding.machine = Silent
         self._rows: list[tuple[int, Callable[[], int] | None, Callable[[Any], None] | None]] = []
         rows = [table[k : k + 1] for table in binding.tables if table is not None for k in range(len(table))]
         calls = [call for run, call in binding.program if run is None]
@@ -54,7 +56,7 @@ class Clocked:
     def _called(self, node: int, call: Callable[[Any], None]) -> Callable[[Any], None]:
         """A call back; of what shows a value only that the value is handed on."""
         binding, it = self.binding, self.native.ways.nodes[node]
-        if not (it.of(_hook) or it.of(_show)):
+        if not speaks(it):
             return call
         given = binding._operand(it.inputs[0])
         return lambda arrays: np.copyto(binding._array(node, arrays), given(arrays))

@@ -14,7 +14,7 @@ from lazygrad.define.kinds import Declared, item
 from lazygrad.define.region import Region
 from lazygrad.engine.lower.kernels import Spare
 from lazygrad.engine.lower.ways import Way
-from lazygrad.engine.machine import owned, region_kernel
+from lazygrad.engine.machine import Hosted, owned, region_kernel
 from lazygrad.engine.table.native import Native
 from lazygrad.graph.spec import Spec
 from lazygrad.store.draws import Drawing
@@ -39,7 +39,10 @@ class CallsBack:
     Attributes:
         at: the node of the call back that is under way.
         done: what hooks gave in this run, by node.
+        machine: the kind of what runs the bodies of a loop that is called back.
     """
+
+    machine: type[Hosted] = Hosted
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class CallsBack:
             if isinstance(op, Declared) and op.random:
                 result = op.kernel(self.draw(params["draw"]), *map(backend.to_numpy, values), **params)
             elif isinstance(op, Region):
-                result = region_kernel(self.native.plan, node, backend, self.draw)(*values)
+                result = region_kernel(self.native.plan, node, backend, self.draw, kind=self.machine)(*values)
             else:
                 result = op.kernel(self.xp, *values, **params)
             if several:
