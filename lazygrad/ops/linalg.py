@@ -119,6 +119,17 @@ PADE = (
 PADE_NORM = 5.371920351148152
 
 
+def pade(a: Any, one: Any) -> tuple[Any, Any]:
+    """Denominator and numerator of the approximant of the exponential of matrices whose norm is up to PADE_NORM."""
+    b = [float(c) for c in PADE]
+    a2 = a @ a
+    a4 = a2 @ a2
+    a6 = a4 @ a2
+    odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one)
+    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * one
+    return even - odd, even + odd
+
+
 def _push_expm(t: Tensor, a: Tensor) -> Tensor:
     # The derivative along t stands beside eᵃ in the exponential of [[a, t], [0, a]]: Mathias 1996, "A chain rule
     # for matrix functions and applications", theorem 2.1.
@@ -143,15 +154,7 @@ def expm(xp: Any, a: Array) -> Any:
         return a.copy()
     size = float(xp.max(xp.sum(xp.abs(a), axis=-2)))
     halvings = builtins.max(0, math.ceil(math.log2(size / PADE_NORM))) if 0 < size < math.inf else 0
-    a = a * 0.5**halvings
-    one = xp.eye(a.shape[-1], dtype=a.dtype)
-    b = [float(c) for c in PADE]
-    a2 = a @ a
-    a4 = a2 @ a2
-    a6 = a4 @ a2
-    odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one)
-    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * one
-    y = xp.linalg.solve(even - odd, even + odd)
+    y = xp.linalg.solve(*pade(a * 0.5**halvings, xp.eye(a.shape[-1], dtype=a.dtype)))
     for _ in range(halvings):
         y = y @ y
     return y

@@ -21,7 +21,7 @@ from lazygrad.graph.tensor import Array, Tensor, TensorLike
 from lazygrad.ops.arithmetic import abs
 from lazygrad.ops.comparison import less_equal, where
 from lazygrad.ops.elementary import cos
-from lazygrad.ops.movement import expand_dims
+from lazygrad.ops.movement import concat, expand_dims
 from lazygrad.ops.reduction import sum
 from lazygrad.ops.solving import lapack, of_matrices, of_squares, of_triangle, symmetric
 from lazygrad.ops.source import arange
@@ -97,14 +97,22 @@ def _eigvalsh(xp: Any, a: Array) -> Any:
     return xp.linalg.eigvalsh(a)
 
 
-def _directed(v: Tensor) -> Tensor:
-    """Vectors in columns, each with that of its two signs for which the sum of its elements · (2 + cos i) is positive.
+def _along(v: Tensor) -> Tensor:
+    """One row, for each vector in a column Σ (2 + cos i)·vᵢ: vectors have a direction if it is positive.
 
     As e to the power of the imaginary unit is transcendental (Lindemann 1882), no vector of algebraic numbers but zero
     has a sum of 0; so what is chosen does not hang on rounding where vectors are simple, such as (1, −1) / √2.
     """
     weights = 2 + cos(arange(v.shape[-2], dtype=v.dtype))
-    along = sum(v * _column(weights), axis=-2, keepdims=True)
+    return sum(v * _column(weights), axis=-2, keepdims=True)
+
+
+def _directed(along: Tensor, v: Tensor) -> Tensor:
+    """Vectors in columns, turned round where a number is negative; there may be more vectors than numbers."""
+    more = v.shape[-1] - along.shape[-1]
+    if more:
+        k = along.shape[-1]
+        return concat([_directed(along, v[..., :k]), v[..., k:]], axis=-1)
     return where(along < 0, -v, v)
 
 
@@ -120,7 +128,7 @@ def eigh(a: TensorLike) -> EighResult:
         SpecError: ``a`` is not square.
     """
     w, v = _eigh(a)
-    return EighResult(w, _directed(v))
+    return EighResult(w, _directed(_along(v), v))
 
 
 @function
@@ -196,7 +204,8 @@ def svd(a: TensorLike, *, full_matrices: bool = True, hermitian: bool = False) -
             and Vh have no derivative, and asking for one raises GradientError; S has one.
         hermitian: whether only the lower triangle is read, and ``a`` is the symmetric matrix that it stands for.
 
-    For equal singular values, and those that are zero, see the top of this module.
+    Of the two signs of a pair u, v that is taken for which Σ (2 + cos i)·vᵢ is positive, i from 0 on. For equal
+    singular values, and those that are zero, see the top of this module.
 
     Raises:
         SpecError: ``a`` has fewer than two axes.
@@ -204,9 +213,11 @@ def svd(a: TensorLike, *, full_matrices: bool = True, hermitian: bool = False) -
     a = of_triangle(tensor(a), hermitian)
     if full_matrices and a.ndim >= 2 and a.shape[-2] != a.shape[-1]:
         u, _, vt = _svd_full(a)
-        return SVDResult(u, svdvals(a), vt)
-    u, s, vt = _svd(a)
-    return SVDResult(u, s, vt)
+        s = svdvals(a)
+    else:
+        u, s, vt = _svd(a)
+    along = _along(vt.mT[..., : s.shape[-1]])
+    return SVDResult(_directed(along, u), s, _directed(along, vt.mT).mT)
 
 
 @function

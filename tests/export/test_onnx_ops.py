@@ -24,7 +24,7 @@ REFUSED = {
         *("gammainc_curvature", "betainc", "betaincc", "betaincinv", "betainccinv", "beta_density", "betainc_slope"),
         *("betainc_slope_b", "betainc_mixed", "betainc_curvature", "betainc_curvature_b"),
     },
-    "linear algebra that is not written out": {"expm", "lu", "pinv", "svd", "svd_full", "svdvals"},
+    "a basis that LAPACK completes as it likes": {"svd_full"},
     "what does something beside": {"hook", "show"},
 }
 NAMED = {name for names in REFUSED.values() for name in names}
@@ -66,10 +66,10 @@ def test_an_op_gives_our_results_in_onnxruntime_or_is_refused_by_name(case: Any)
 
 @pytest.mark.slow
 def test_the_ops_that_are_refused_are_those_that_are_kept() -> None:
-    """So that one that can be exported is noticed too. Of 648 rows 588 are."""
+    """So that one that can be exported is noticed too. Of 648 rows 606 are."""
     refused = [tried(case, case.dtypes[0]) for case in ROWS]
     assert {named(why) for why in refused if why is not None} == NAMED
-    assert sum(why is None for why in refused) >= 588
+    assert sum(why is None for why in refused) >= 606
 
 
 @pytest.mark.thinned(20)

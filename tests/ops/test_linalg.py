@@ -7,7 +7,7 @@ import traceback
 
 import numpy as np
 import pytest
-from rows_linalg import directed
+from rows_linalg import directed, paired
 from snapshots import at
 
 import lazygrad as lg
@@ -73,8 +73,8 @@ SYMMETRIC = {
 ANY = {
     "qr": (la.qr, np.linalg.qr),
     "qr complete": (lambda a: la.qr(a, mode="complete"), lambda a: np.linalg.qr(a, mode="complete")),
-    "svd": (lambda a: la.svd(a, full_matrices=False), lambda a: np.linalg.svd(a, full_matrices=False)),
-    "svd full": (la.svd, np.linalg.svd),
+    "svd": (lambda a: la.svd(a, full_matrices=False), lambda a: paired(*np.linalg.svd(a, full_matrices=False))),
+    "svd full": (la.svd, lambda a: paired(*np.linalg.svd(a))),
     "svdvals": (la.svdvals, np.linalg.svdvals),
     "pinv": (la.pinv, lambda a: np.linalg.pinv(a, rtol=None)),
     "matrix_rank": (la.matrix_rank, np.linalg.matrix_rank),

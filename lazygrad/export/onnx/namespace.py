@@ -12,6 +12,7 @@ import numpy as np
 from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.export.onnx.elements import ELEMENTS
 from lazygrad.export.onnx.lanes import by_lanes
+from lazygrad.export.onnx.matrices import Linalg, lu, solve_triangular
 from lazygrad.export.onnx.whole import widened
 from lazygrad.export.onnx.writer import Value, Writer, code_of, graph_of
 from lazygrad.graph.casting import saturated, saturates
@@ -23,28 +24,12 @@ _TURN = (("turn", Spec((), np.dtype(np.int64))), ("condition", Spec((), np.dtype
 NATIVE = ("i4", "i8", "f4", "f8")
 
 
-class _Linalg:
-    """The functions of ``xp.linalg``: of whole matrices ONNX has the determinant alone."""
-
-    def __init__(self, xp: Namespace) -> None:
-        self._xp = xp
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotTraced(f"linalg.{name} has no form in ONNX")
-
-    def det(self, a: Value) -> Value:
-        """The determinant; runtimes have it in float32."""
-        if a.dtype != np.float32 or not a.size:
-            raise NotTraced(f"linalg.det of {a.spec} has no form in ONNX")
-        return self._xp.writer.made("Det", a, shape=a.shape[:-2])
-
-
 class Namespace:
     """Functions under NumPy's names, which take values and numbers and give values."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self.linalg = _Linalg(self)
+        self.linalg = Linalg(writer)
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
         if name.startswith("__"):
@@ -237,6 +222,14 @@ class Namespace:
     def matmul_of_halves(self, a: Value, b: Value) -> Value:
         """The same."""
         return self.matmul(a, b)
+
+    def solve_triangular(self, a: Value, b: Value, lower: bool, transposed: bool) -> Value:
+        """A⁻¹·B or A⁻ᵀ·B, where one triangle of A is read."""
+        return solve_triangular(self.writer, a, b, lower, transposed)
+
+    def lu(self, a: Value) -> tuple[Value, Value, Value]:
+        """P, L and U, for matrices that are not wider than tall."""
+        return lu(self.writer, a)
 
     def reshape(self, x: Value, shape: Any) -> Value:
         """The same elements in another shape."""

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from lazygrad.define.kinds import Declared, item
-from lazygrad.engine.trace.reading import PLAIN
 from lazygrad.engine.trace.tracing import NotTraced, traced
 from lazygrad.errors import ExportError, report
-from lazygrad.export.onnx import rules_arrays, rules_indexing, rules_nn
+from lazygrad.export.onnx import rules_arrays, rules_indexing, rules_matrices, rules_nn
+from lazygrad.export.onnx.matrices import Small
 from lazygrad.export.onnx.namespace import Namespace
 from lazygrad.export.onnx.patterns import pattern
 from lazygrad.export.onnx.rules import RULES, Several
-from lazygrad.export.onnx.small import TooLarge, by_elements
+from lazygrad.export.onnx.small import by_elements
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Spec
@@ -23,7 +23,7 @@ from lazygrad.ops.streams import _stream
 
 __all__ = ["write_graph", "writer_of"]
 
-_RULED = (rules_arrays, rules_indexing, rules_nn)  # their rules are known once they are imported
+_RULED = (rules_arrays, rules_indexing, rules_matrices, rules_nn)  # their rules are known once they are imported
 
 
 def writer_of(opset: int) -> Writer:
@@ -81,15 +81,9 @@ def _written(writer: Writer, node: Node, operands: list[Any]) -> Several:
     written = len(writer.nodes)
     try:
         result = traced(op, writer.xp, operands, node.params)
-    except NotTraced as reason:
+    except Small:
         del writer.nodes[written:]
-        try:
-            return by_elements(writer, node, operands)
-        except NotTraced as other:
-            del writer.nodes[written:]
-            if isinstance(other, TooLarge) and any(f"xp.linalg.{name} " in str(reason) for name in (*PLAIN, "qr")):
-                raise NotTraced(f"{reason}, and {other}") from None
-            raise reason from None
+        return by_elements(writer, node, operands)
     return tuple(result) if isinstance(result, (tuple, list)) else writer.xp.value(result)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.export.onnx.loops import counted
 from lazygrad.export.onnx.rules import rule, spec_of
 from lazygrad.export.onnx.whole import widened
 from lazygrad.export.onnx.writer import Unwritten, Value, Writer
@@ -19,14 +20,7 @@ from lazygrad.ops.passing import _after
 from lazygrad.ops.sorting import _argsort, _searchsorted
 from lazygrad.ops.source import _arange, _eye, _full, _linspace, _literal
 
-__all__ = ["counted", "filled", "zeros_around"]
-
-
-def counted(writer: Writer, count: int) -> Value:
-    """0, 1, 2, … as int64."""
-    start, step = (writer.constant(np.int64(n)) for n in (0, 1))
-    end = writer.constant(np.int64(count), "size")
-    return writer.made("Range", start, end, step, shape=(count,), dtype=np.int64)
+__all__ = ["filled", "zeros_around"]
 
 
 def filled(writer: Writer, value: Any, shape: Any, dtype: Any) -> Value:

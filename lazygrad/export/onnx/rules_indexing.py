@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.export.onnx.loops import counted
 from lazygrad.export.onnx.rules import rule, spec_of
-from lazygrad.export.onnx.rules_arrays import counted, filled, zeros_around
+from lazygrad.export.onnx.rules_arrays import filled, zeros_around
 from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import broadcast

@@ -9,8 +9,8 @@ import numpy as np
 
 from lazygrad.define.kinds import Declared
 from lazygrad.engine.trace.tracing import traced
+from lazygrad.export.onnx.loops import counted
 from lazygrad.export.onnx.rules import rule, spec_of
-from lazygrad.export.onnx.rules_arrays import counted
 from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Node
 from lazygrad.nn.activations import _gelu_gate, relu, softplus

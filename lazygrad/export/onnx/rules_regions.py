@@ -7,39 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.export.onnx.loops import COUNT, Within, valued
 from lazygrad.export.onnx.reading import write_graph
 from lazygrad.export.onnx.rules import Several, rule
 from lazygrad.export.onnx.rules_arrays import filled
-from lazygrad.export.onnx.writer import Value, Writer, graph_of
+from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec
 from lazygrad.ops.control import CALL, CALL_ACTING, COND, COND_ACTING, SCAN, SCAN_ACTING, WHILE, WHILE_ACTING
 
 __all__: list[str] = []
-
-COUNT = np.dtype(np.int64)
-
-
-class _Graph:
-    """A graph within another one, that is being written."""
-
-    def __init__(self, outer: Writer, name: str) -> None:
-        self.writer, self.name = outer.sub(), name
-        self.inputs: list[Value] = []
-
-    def given(self, word: str, shape: Sequence[int], dtype: Any) -> Value:
-        """An input."""
-        self.inputs.append(Value(self.writer, self.writer.fresh(word), Spec(tuple(shape), np.dtype(dtype))))
-        return self.inputs[-1]
-
-    def seen(self, values: Sequence[Value]) -> list[Value]:
-        """What lies around it, as it is read within."""
-        return [Value(self.writer, value.name, value.spec, value.number) for value in values]
-
-    def closed(self, outputs: Sequence[Value]) -> Any:
-        """The graph."""
-        return graph_of(self.writer, self.writer.fresh(self.name), self.inputs, outputs)
 
 
 def _of_body(writer: Writer, body: Body, given: Sequence[Value]) -> list[Value]:
@@ -50,11 +28,6 @@ def _of_body(writer: Writer, body: Body, given: Sequence[Value]) -> list[Value]:
 
 def _results(values: Sequence[Value]) -> Several:
     return values[0] if len(values) == 1 else tuple(values)
-
-
-def _values(writer: Writer, names: str | Sequence[str], specs: Sequence[Spec]) -> list[Value]:
-    listed = [names] if isinstance(names, str) else names
-    return [Value(writer, name, spec) for name, spec in zip(listed, specs, strict=True)]
 
 
 @rule(CALL, CALL_ACTING)
@@ -68,11 +41,11 @@ def _cond(writer: Writer, node: Node, predicate: Value, *operands: Value) -> Sev
     """If, of two graphs without inputs."""
     branches = []
     for name, body in zip(("if_true", "if_false"), node.params["bodies"], strict=True):
-        graph = _Graph(writer, name)
+        graph = Within(writer, name)
         branches.append(graph.closed(_of_body(graph.writer, body, graph.seen(operands))))
     specs = node.params["bodies"][0].gives
     names = writer.node("If", [predicate.name], len(specs), then_branch=branches[0], else_branch=branches[1])
-    return _results(_values(writer, names, specs))
+    return _results(valued(writer, names, specs))
 
 
 @rule(WHILE, WHILE_ACTING)
@@ -82,7 +55,7 @@ def _while(writer: Writer, node: Node, *operands: Value) -> Several:
     asked, most = len(condition.inputs), node.params["max_steps"]
     first = operands[:carries]
     holds = _of_body(writer, condition, operands[:asked])[0]
-    graph = _Graph(writer, "turn")
+    graph = Within(writer, "turn")
     graph.given("turn", (), COUNT)
     graph.given("holds", (), np.bool_)
     before = [graph.given("carry", x.shape, x.dtype) for x in first]
@@ -95,7 +68,7 @@ def _while(writer: Writer, node: Node, *operands: Value) -> Several:
     names = writer.node(
         "Loop", [limit, holds.name, *[x.name for x in first], writer.number(0, COUNT).name], carries + 1, body=made
     )
-    found = _values(writer, names, [*body.gives, count.spec])
+    found = valued(writer, names, [*body.gives, count.spec])
     if most is not None:  # a turn that would be one too many is an error
         still = _of_body(writer, condition, [*found[:-1], *operands[carries:asked]])[0]
         found = [_unless(writer, still, x) for x in found]
@@ -118,7 +91,7 @@ def _scan(writer: Writer, node: Node, *operands: Value) -> Several:
         return _results([*operands[:carries], *stacked])
     if p["limited"] or not xs:
         return _counted(writer, node, operands)
-    graph = _Graph(writer, "turn")
+    graph = Within(writer, "turn")
     taken = [graph.given("carry", x.shape, x.dtype) for x in operands[:carries]]
     taken += [graph.given("slice", x.shape[1:], x.dtype) for x in operands[carries : carries + xs]]
     made = graph.closed(_of_body(graph.writer, body, [*taken, *graph.seen(operands[carries + xs :])]))
@@ -133,7 +106,7 @@ def _scan(writer: Writer, node: Node, *operands: Value) -> Several:
         scan_input_directions=ways * xs,
         scan_output_directions=ways * (len(specs) - carries) or None,
     )
-    return _results(_values(writer, names, specs))
+    return _results(valued(writer, names, specs))
 
 
 def _counted(writer: Writer, node: Node, operands: Sequence[Value]) -> Several:
@@ -143,7 +116,7 @@ def _counted(writer: Writer, node: Node, operands: Sequence[Value]) -> Several:
     turns = operands[0] if limited else writer.number(length, COUNT)
     operands = operands[limited:]
     first, slices, captured = operands[:carries], operands[carries : carries + xs], operands[carries + xs :]
-    graph = _Graph(writer, "turn")
+    graph = Within(writer, "turn")
     inner = graph.writer
     turn = graph.given("turn", (), COUNT)
     holds = graph.given("holds", (), np.bool_)
@@ -156,7 +129,7 @@ def _counted(writer: Writer, node: Node, operands: Sequence[Value]) -> Several:
     specs = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
     always = writer.constant(np.bool_(True), "always")  # left out it means the same, but not to all that read it
     names = writer.node("Loop", [turns.name, always, *[x.name for x in first]], len(specs), body=made)
-    found = _values(writer, names, specs)
+    found = valued(writer, names, specs)
     return _results([*found[:carries], *[_placed(writer, y, turns, p) for y in found[carries:]]])
 
 

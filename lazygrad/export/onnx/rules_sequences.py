@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.export.onnx.loops import counted
 from lazygrad.export.onnx.rules import rule
-from lazygrad.export.onnx.rules_arrays import counted, filled
+from lazygrad.export.onnx.rules_arrays import filled
 from lazygrad.export.onnx.writer import Value, Writer, graph_of
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec

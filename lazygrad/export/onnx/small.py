@@ -14,24 +14,16 @@ from lazygrad.export.onnx.writer import Value, Writer
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec, broadcast
 
-__all__ = ["TooLarge", "by_elements"]
-
-LARGEST = 4  # rows and columns of a matrix; the inverse of one has 700 operators
-
-
-class TooLarge(NotTraced):
-    """Matrices are too large to be written out."""
+__all__ = ["by_elements"]
 
 
 def by_elements(writer: Writer, node: Node, operands: list[Value]) -> Several:
     """What the kernel of an op makes of matrices whose elements are values, one for all matrices of the batch.
 
     Raises:
-        NotTraced: they are not small, or the kernel does something that is not written out.
+        NotTraced: the kernel does something that is not written out.
     """
     assert isinstance(node.op, Declared)
-    if any(x.ndim < 2 or max(x.shape[-2:]) > LARGEST or not x.size for x in operands):
-        raise TooLarge(f"matrices of more than {LARGEST} rows or columns are not written out")
     batch = broadcast([x.shape[:-2] for x in operands])
     found = blocks_of(traced(node.op, Blocks(cast(Any, writer.xp)), [_block(writer, x) for x in operands], node.params))
     specs = (node.spec,) if isinstance(node.spec, Spec) else node.spec

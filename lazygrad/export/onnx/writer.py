@@ -66,6 +66,7 @@ class Value(Stand):
     def __invert__(self) -> Value:
         return self.writer.xp.invert(self)
 
+    __matmul__, __rmatmul__ = _binary("matmul")
     __add__, __radd__ = _binary("add")
     __sub__, __rsub__ = _binary("subtract")
     __mul__, __rmul__ = _binary("multiply")
