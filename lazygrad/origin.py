@@ -10,7 +10,12 @@ import os
 from types import CodeType
 from typing import Any, NamedTuple
 
+from lazygrad.statements import Statement, statement_at
+
 __all__ = ["Origin"]
+
+LAMBDA = "<lambda>"
+COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<locals>")
 
 
 class Place(NamedTuple):
@@ -19,8 +24,10 @@ class Place(NamedTuple):
     co_filename: str
     co_name: str
     co_firstlineno: int
+    co_qualname: str
     text: str
     assigned: str
+    statement: Statement
 
     def co_lines(self) -> tuple[tuple[int, int, int], ...]:
         """Nothing: there is but one line, the first."""
@@ -60,10 +67,48 @@ class Origin(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The user's own line of source, without its indentation; empty where it is unknown."""
+        """The user's own line of source, without its indentation; empty where it is unknown.
+
+        Of a statement on several lines it is all of it, or, where that is long, its beginning and what is around the
+        line.
+        """
         if self.code is None or isinstance(self.code, Place):
             return "" if self.code is None else self.code.text
+        found = self.statement
+        if found.first < found.last:
+            return found.text(self.line)
         return linecache.getline(self.code.co_filename, self.line).strip()
+
+    @property
+    def statement(self) -> Statement:
+        """The lines that the user's own one is part of; that alone where they are unknown."""
+        if isinstance(self.code, Place):
+            return self.code.statement
+        line = self.line
+        if self.code is None:
+            return Statement(line, line)
+        return statement_at(self.code.co_filename, line, self.code.co_name == LAMBDA) or Statement(line, line)
+
+    @property
+    def statement_place(self) -> str:
+        """As ``place``, with all lines of the statement: ``file:12-15``."""
+        if self.code is None:
+            return self.place
+        first, last, *_ = self.statement
+        return f"{_short(self.code.co_filename)}:{first}{f'-{last}' if first < last else ''}"
+
+    @property
+    def statement_text(self) -> str:
+        """As ``text``, the same for all lines of the statement."""
+        found = self.statement
+        return found.text() if found.first < found.last and found.pieces else self.text
+
+    @property
+    def function(self) -> str:
+        """The name of the function, which what stands in ``[… for x in xs]`` belongs to as well."""
+        names = [] if self.code is None else self.code.co_qualname.split(".")
+        kept = [name for name in names if name not in COMPREHENSIONS]
+        return kept[-1] if kept else ""
 
     @property
     def assigned(self) -> str:
@@ -96,7 +141,8 @@ def _place(filename: str, code: CodeType, lasti: int) -> Place:
     if not filename.startswith("<"):
         with contextlib.suppress(OSError):  # a current folder that has been removed
             filename = os.path.abspath(filename)
-    return Place(filename, code.co_name, origin.line, origin.text, origin.assigned)
+    told = origin.text, origin.assigned, origin.statement
+    return Place(filename, code.co_name, origin.line, code.co_qualname, *told)
 
 
 def _short(filename: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from lazygrad.errors import SpecError, TraceError, report
 from lazygrad.graph.body import bodies
 from lazygrad.graph.registry import here
+from lazygrad.origin import Origin
 from lazygrad.plan import Plan
 from lazygrad.step.traced import Traced
 from lazygrad.store.draws import Drawing
@@ -46,18 +47,20 @@ def picture_of(
     nbytes = sum(plan.spec(i).nbytes for i in plan.variables.values())
     facts = [f"{nbytes:,} bytes of variables"] if plan.variables else []
     if profile is not None:
+        found = [k.cost for k in profile.kernels]
         kernels = [_kernel(k.cost, k.seconds, k.limit) for k in profile.kernels]
         what = "kernels, native" if profile.how == "native" else f"nodes timed, {profile.how}"
         facts = [f"{len(kernels)} {what}", f"{1e6 * profile.seconds:,.1f} µs a run", *facts]
     elif own is not None:
-        kernels = [_kernel(cost, None, None) for cost in own]
+        found, kernels = own, [_kernel(cost, None, None) for cost in own]
         facts = [f"{len(kernels)} kernel{'' if len(kernels) == 1 else 's'}, native", *facts]
     else:
-        kernels, facts = [], [f"{store.backend.name}, node by node: {entry.native.why_not}", *facts]
+        found, kernels, facts = [], [], [f"{store.backend.name}, node by node: {entry.native.why_not}", *facts]
     layers = {path: kind for path, (kind, _) in store.layers.items()}
     return pictured(
-        plan.graph, name, facts=facts, kernels=kernels, laws=plan.laws(), layers=layers, statistics=statistics
-    )
+        plan.graph, name, facts=facts, kernels=kernels, laws=plan.laws(), layers=layers, statistics=statistics,
+        portions=_portions(plan, found),
+    )  # fmt: skip
 
 
 def values_of(store: Store, entry: Traced, inputs: Sequence[Any], draw: Drawing) -> dict[int, dict[str, Any]]:
@@ -105,6 +108,18 @@ def _kernel(cost: Cost, seconds: float | None, limit: float | None) -> Kernel:
     whole = sum(amounts)
     shares = tuple([amount / whole if whole else 1 / len(amounts) for amount in amounts])
     return Kernel(cost.what, cost.over, seconds, cost.read + cost.written, cost.flops, limit, cost.nodes, shares)
+
+
+def _portions(plan: Plan, found: Sequence[Cost]) -> dict[int, list[tuple[Origin, float]]]:
+    """Of every loop, whose lines in its bodies its work is, and what share of it."""
+    portions: dict[int, list[tuple[Origin, float]]] = {}
+    for cost in found:
+        for i in cost.nodes:
+            if any(bodies(plan.graph.nodes[i])):
+                own = [portion for portion in cost.work if portion.node == i]
+                whole = sum(portion.amount for portion in own) or 1.0
+                portions[i] = [(portion.origin, portion.amount / whole) for portion in own]
+    return portions
 
 
 def _is_of(profile: Profile, name: str, plan: Plan, own: Sequence[Cost] | None) -> bool:

@@ -17,6 +17,7 @@ from lazygrad.visualize.runs import MOST, shortened
 
 __all__ = ["Branch", "folded"]
 
+ARGUMENTS = 5  # that stand by themselves where there is much else
 LOOSE = 40  # nodes that lie beside each other before they are cut by line
 SHARED = "for all variables"
 WIDE = 36  # characters of a line as a name
@@ -188,14 +189,24 @@ class _Folding:
         return name if len(name) <= WIDE else name[: WIDE - 1].rstrip(" ,") + "…"
 
     def _short(self, items: Sequence[Branch | int]) -> list[Branch | int]:
-        """So few that one can take them in."""
-        return shortened(items, self._called, _size, lambda x: isinstance(x, Branch) and x.kind == "part", self._run)
+        """So few that one can take them in: arguments by themselves, or, of many, in a box of their own."""
+        given = [x for x in items if self._is_given(x)]
+        if len(items) > MOST and len(given) > ARGUMENTS:
+            first, last = self._called(given[0]), self._called(given[-1])
+            kept = [x for x in items if not self._is_given(x)]
+            return self._short([Branch(f"{first} … {last}", "run", "forward", tuple(given)), *kept])
+        return shortened(items, self._called, _size, lambda x: self._is_given(x) or _is_part(x), self._run)
+
+    def _is_given(self, item: Branch | int) -> bool:
+        return not isinstance(item, Branch) and self.graph.nodes[item].of(placeholder)
 
     def _called(self, item: Branch | int) -> str:
         if isinstance(item, Branch):
             return item.name
-        node = self.graph.nodes[item]
-        return str(node.params["name"]) if node.of(placeholder) or node.of(variable) else node.op.name
+        node, origin = self.graph.nodes[item], self.graph.origins[item]
+        if node.of(placeholder) or node.of(variable):
+            return str(node.params["name"])
+        return ("" if origin.layer else line_name([origin])) or node.op.name.removeprefix("_")
 
     def _run(self, items: Sequence[Branch | int]) -> Branch:
         """Several in a row as one box, with the names of the first and the last."""
@@ -208,6 +219,10 @@ class _Folding:
         first, last = first.partition(" … ")[0], last.rpartition(" … ")[2]
         part = boxes[0].part if boxes else "forward"
         return Branch(f"{first} … {last}" if first != last else first, "run", part, tuple(inner))
+
+
+def _is_part(item: Branch | int) -> bool:
+    return isinstance(item, Branch) and item.kind == "part"
 
 
 def _size(item: Branch | int) -> int:

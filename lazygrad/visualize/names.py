@@ -35,11 +35,15 @@ def assigned_names(graph: Graph) -> dict[int, str]:
 
 
 def line_name(origins: Iterable[Origin]) -> str:
-    """What the user's line assigns, of which these are the origins; empty, if that is nothing or several names."""
-    found = dict.fromkeys(name for origin in origins if (name := origin.assigned))
-    return next(iter(found)) if len(found) == 1 else ""
+    """What the user's statement assigns, of which these are the origins; empty, if that is nothing or unknown."""
+    every = list(origins)
+    found = dict.fromkeys(name for origin in every if (name := origin.assigned))
+    if len(found) == 1:
+        return next(iter(found))
+    told = dict.fromkeys(origin.statement.name for origin in every)
+    return next(iter(told)) if len(told) == 1 else ""
 
 
 def line_of(origin: Origin) -> tuple[str, str, int]:
-    """What tells one line of the user's from another: file, function and number."""
-    return ("", "", 0) if origin.code is None else (origin.code.co_filename, origin.code.co_name, origin.line)
+    """What tells one statement of the user's from another: file, function and the number of its first line."""
+    return ("", "", 0) if origin.code is None else (origin.code.co_filename, origin.function, origin.statement.first)

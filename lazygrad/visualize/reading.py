@@ -31,6 +31,7 @@ def pictured(
     laws: Sequence[str] = (),
     layers: Mapping[str, str] | None = None,
     statistics: Mapping[int, Mapping[str, Any]] | None = None,
+    portions: Mapping[int, Sequence[tuple[Origin, float]]] | None = None,
 ) -> Picture:
     """The picture of a graph.
 
@@ -42,6 +43,7 @@ def pictured(
         laws: what passes have changed.
         layers: of what kind the layers are, by their paths; what the graph knows, if not given.
         statistics: of the values of nodes, by their numbers.
+        portions: of the nodes that are loops, whose lines in their bodies their work is, and what share of it.
     """
     reading = _Reading(layers or graph.layers, statistics or {})
     for number, kernel in enumerate(kernels):
@@ -51,6 +53,7 @@ def pictured(
         if (node.of(assign) or node.of(item)) and node.inputs[0] in reading.kernels:
             reading.kernels.setdefault(i, reading.kernels[node.inputs[0]])  # it is where that is
     reading.read(graph, graph.roots, {}, 0, None)
+    kernels = [reading.with_bodies(number, kernel, portions or {}) for number, kernel in enumerate(kernels)]
     counted = f"{len(graph.nodes)} node{'' if len(graph.nodes) == 1 else 's'}"
     return Picture(
         title,
@@ -72,6 +75,8 @@ class _Reading:
         self.boxes: list[Box] = []
         self.nodes: list[Seen] = []
         self.places: list[Place] = []
+        self._origins: list[Origin] = []  # of the nodes
+        self._inside: dict[int, list[int]] = {}  # what is computed in the bodies of loops, by the loop's number
         self._known: dict[Any, int] = {}  # numbers of places by code and line
 
     def read(
@@ -87,6 +92,7 @@ class _Reading:
         """
         is_whole = within is None
         start = len(self.nodes)
+        self._origins += graph.origins
         texts, hidden = operands_in_words(graph, roots)
         names = assigned_names(graph) if is_whole else {}
         tree = folded(graph, hidden, within)
@@ -155,8 +161,7 @@ class _Reading:
         number = self._known.get(key)
         if number is None:
             number = self._known[key] = len(self.places)
-            inside = "" if origin.code is None else origin.code.co_name
-            self.places.append(Place(origin.place, inside, origin.text[:TEXT]))
+            self.places.append(Place(origin.statement_place, origin.function, _cut(origin.statement_text)))
         return number
 
     def _bodies(self, graph: Graph, i: int, node: Node, start: int, home: int) -> None:
@@ -169,6 +174,31 @@ class _Reading:
             part = graph.origins[i].part
             self.boxes.append(Box(name, home, part, "loop", "", start + i, outputs))
             self.read(body.graph, body.outputs, body_inputs(node, body), box, graph.origins[i].layer)
+            inner = [k for k in range(first, len(self.nodes)) if self.nodes[k].shape == "op"]
+            self._inside.setdefault(start + i, []).extend(inner)
+
+    def with_bodies(
+        self, number: int, kernel: Kernel, portions: Mapping[int, Sequence[tuple[Origin, float]]]
+    ) -> Kernel:
+        """A kernel with what it computes in the bodies of its loops, and their share of the work by their lines."""
+        work = dict(zip(kernel.nodes, kernel.work, strict=True))
+        for loop in kernel.nodes:
+            inner, whole = self._inside.get(loop, ()), work[loop]
+            wrote: dict[Any, list[int]] = {}
+            for k in inner:
+                self.nodes[k] = replace(self.nodes[k], kernel=number)
+                wrote.setdefault(self._origins[k][:2], []).append(k)
+                work[k] = 0.0
+            for origin, share in portions.get(loop, ()):
+                own = wrote.get(origin[:2], ())
+                for k in own:
+                    work[k] += whole * share / len(own)
+                    work[loop] -= whole * share / len(own)
+        return replace(kernel, nodes=tuple(work), work=tuple([max(0.0, share) for share in work.values()]))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
 
 
 def _forward_users(graph: Graph) -> list[list[int]]:

@@ -360,3 +360,27 @@ def test_rows_become_short_and_lose_nothing(row: list[str]) -> None:
     assert row.count("FIXED") == found.count("FIXED")
     if row.count("FIXED") < 7:
         assert len(found) <= MOST
+
+
+@pytest.mark.parametrize(("count", "own"), [(2, True), (9, False)])
+def test_arguments_stand_by_themselves_where_much_is_put_together(count: int, own: bool) -> None:
+    """Few of them each; more than that as one box; and never in the box of what is called beside them."""
+    env = lg.VariableEnvironment(seed=0)
+    layers = [lg.nn.Linear(env, 3, 3, name=f"{'abcd'[k % 4]}{'xyz'[k % 3]}{k * k}") for k in range(40)]
+
+    def step(ctx: Any, *given: Any) -> Any:
+        total = sum(given)
+        for layer in layers:
+            total = lg.tanh(layer(total))
+        return lg.sum(total)
+
+    picture = pictured(env.trace(step, *[np.ones((2, 3), "float32")] * count))
+    assert len(top(picture)) <= MOST
+    found = [i for i, node in enumerate(picture.nodes) if node.shape == "argument"]
+    boxes = {picture.nodes[i].box for i in found}
+    if own:
+        assert boxes == {0}
+    else:
+        (box,) = boxes
+        assert picture.content(box) == found
+        assert " … " in picture.boxes[box].name

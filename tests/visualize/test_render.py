@@ -18,6 +18,8 @@ from lazygrad.errors import SaveError, SpecError, TraceError
 from lazygrad.searching.statistics import statistics
 from lazygrad.visualize.picture import Picture
 
+LOOPS = ("scan", "while_loop", "cond")
+
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz, the program dot, is not installed")
 
 RENDER = "step.render(path, profile=profile)"
@@ -75,6 +77,57 @@ def test_boxes_have_the_time_that_the_profile_says(tmp_path: Path) -> None:
     for layer in ("fc1", "fc2", "fc3"):
         (line,) = [line for line in text.splitlines() if f"<B>{layer}</B>" in line]
         assert f"{100 * shares[layer]:.1f} % of the time" in line
+
+
+def looping() -> Made:
+    """A loop in a choice in a loop, and its gradient."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(0.1 * np.eye(16, dtype="float32"))
+
+    def step(ctx: Any, x: Any) -> Any:
+        w = ctx.variable("w")
+
+        def turn(c: Any, u: Any) -> Any:
+            product = c @ w
+            total = product + u + lg.arange(16, dtype="float32")
+            return lg.tanh(total), c
+
+        def body(carry: Any) -> Any:
+            i, h = carry
+            h = lg.cond(lg.sum(h) > 0, lambda h: lg.scan(turn, h, x)[0], lambda h: -h, h)
+            return i + 1, h
+
+        _, h = lg.while_loop(lambda carry: carry[0] < 4, body, (0, x[0]), max_steps=8)
+        loss = lg.sum(h * h)
+        return loss, lg.grad(loss, w)
+
+    return env, step, (np.ones((5, 8, 16), "float32"),)
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("make", [recurrent, looping])
+def test_what_is_in_the_body_of_a_loop_has_its_kernel_and_its_share(
+    make: Callable[[], Made], native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By every line of the program, in bodies within bodies too, the times are those of the profile's table."""
+    if not native:
+        monkeypatch.setenv("LAZYGRAD_NATIVE", "off")
+    step, args, _ = compiled(make)
+    profile = step.profile(*args, runs=2)
+    found = picture(step, args, profile=profile)
+    inner = [node for node in found.nodes[len(step.prepare(*args).graph.nodes) :] if node.shape == "op"]
+    assert len(inner) > 5
+    assert all(found.kernels[node.kernel].what.partition(",")[0] in LOOPS for node in inner)
+    times: dict[str, float] = {}
+    for kernel in found.kernels:
+        assert 1 == pytest.approx(sum(kernel.work))
+        for i, share in zip(kernel.nodes, kernel.work, strict=True):
+            place = found.places[found.nodes[i].place]
+            line = f"{place.where}  {place.text}"
+            times[line] = times.get(line, 0.0) + share * (kernel.seconds or 0.0)
+    for row in profile.rows("line"):
+        assert times.pop(row.name) == pytest.approx(row.seconds)
+    assert not any(times.values())
 
 
 def test_without_native_code_a_profile_is_of_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

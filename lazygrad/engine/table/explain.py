@@ -58,8 +58,9 @@ def _told(native: Native) -> Iterator[str]:
         found: dict[str, dict[str, None]] = {}
         for work in work_of(native, number):
             origin = work.origin
-            where = f"{PARTS[origin.part]}{origin.place}" + (f" ({origin.layer})" if origin.layer else "")
-            found.setdefault(f"{where}:  {origin.text}" if origin.text else where, {})[work.op] = None
+            where = f"{PARTS[origin.part]}{origin.statement_place}" + (f" ({origin.layer})" if origin.layer else "")
+            text = origin.statement_text
+            found.setdefault(f"{where}:  {text}" if text else where, {})[work.op] = None
         for k, (where, ops) in enumerate(list(found.items())[:LINES]):
             yield f"{number if k == 0 else '':>4}  {where}   by {', '.join(ops)}"
         if len(found) > LINES:

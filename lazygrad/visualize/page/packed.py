@@ -53,7 +53,7 @@ def packed(picture: Mapping[str, Any], stands: Sequence[Sequence[Sequence[Stop]]
 
     def kernel(one: Mapping[str, Any]) -> list[Any]:
         numbers = [_number(one[name]) for name in ("seconds", "bytes", "flops", "limit")]
-        shares = [round(share, 4) for share in one["work"]]
+        shares = [float(f"{share:.4g}") for share in one["work"]]
         return [shared(one["what"]), shared(one["over"]), *numbers, one["nodes"], shares]
 
     whole = {
