@@ -31,7 +31,10 @@ class Public(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Say of every module which of its members are public, and of every class."""
-        shown = exported(pkg).union(*[exported(pkg[name]) for name in ("sklearn",) if name in pkg.members])
+        for name in [name for name, member in pkg.members.items() if member.is_alias]:  # what public.py has
+            del pkg.members[name]  # or `bool` in an annotation would be taken for lazygrad.bool
+        doors = [pkg[name] for name in ("public", "sklearn") if name in pkg.members] or [pkg]
+        shown = set().union(*map(exported, doors))
         for module in modules(pkg):
             members = [member for member in module.members.values() if not member.is_alias]
             functions = [member for member in members if member.is_function]

@@ -1,6 +1,6 @@
 """Calling exported steps: the names of ``lazygrad_runtime``, which needs NumPy alone and starts in milliseconds.
 
-Programs that do nothing else import that, as Python imports all of lazygrad before this.
+It imports nothing else of lazygrad, so programs that only call steps start with it.
 """
 
 from lazygrad_runtime import Function, LoadError, load

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 import subprocess
@@ -50,7 +51,7 @@ def public_members(module: ModuleType) -> list[tuple[str, object]]:
 
 def test_import_is_light() -> None:
     """What only some users need (SciPy's special functions, pictures, plots, the GPU) is imported when it is used."""
-    program = f"import sys, lazygrad; print([name for name in {HEAVY} if name in sys.modules])"
+    program = f"import sys, lazygrad; dir(lazygrad); print([name for name in {HEAVY} if name in sys.modules])"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout == "[]\n"
 
@@ -59,6 +60,43 @@ def test_import_is_light() -> None:
 def test_every_module_can_be_imported_alone(name: str) -> None:
     """No module needs another to have been imported first, and each says in its docstring what it holds."""
     assert importlib.import_module(name).__doc__
+
+
+def said_by(program: str) -> str:
+    """What a process of its own prints, in which nothing has been imported."""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.stderr == ""
+    return finished.stdout
+
+
+@pytest.mark.parametrize("name", sorted({name for name in MODULES if name.count(".") == 1}))
+def test_every_room_can_be_the_first_that_is_imported(name: str) -> None:
+    """The public names are there after it, whichever it is; and it is the room that it was."""
+    found = f"lg.nn.relu is not None, lg.add.__name__, room is lg.{name.removeprefix('lazygrad.')}"
+    assert "True add True\n" == said_by(f"import {name} as room, lazygrad as lg; print({found})")
+
+
+def test_the_runtime_imports_nothing_else() -> None:
+    """``lazygrad.runtime`` needs NumPy alone, as ``lazygrad_runtime`` does, whose names it has."""
+    here = "sorted(name for name in sys.modules if name.startswith('lazygrad'))"
+    program = f"import sys, lazygrad.runtime; print({here}, lazygrad.runtime.load.__module__)"
+    assert "['lazygrad', 'lazygrad.runtime', 'lazygrad_runtime'] lazygrad_runtime\n" == said_by(program)
+
+
+def test_operators_work_where_no_public_name_was_used(tmp_path: Path) -> None:
+    """An unpickled graph, and an environment that is imported from its room, bring the ops with them."""
+    (tmp_path / "graph").write_bytes(pickle.dumps(lg.VariableEnvironment().trace(lambda ctx: ctx.constant(1.0) + 1)))
+    program = f"""if True:
+        import pickle, sys
+        graph = pickle.loads(open({str(tmp_path / "graph")!r}, "rb").read())
+        print("lazygrad.public" in sys.modules, graph.to_dot().splitlines()[0])"""
+    assert "False digraph step {\n" == said_by(program)
+    program = """if True:
+        import sys, numpy
+        from lazygrad.environment import VariableEnvironment
+        env = VariableEnvironment()
+        print("lazygrad.public" in sys.modules, env.run(lambda ctx, x: numpy.add(x, x * 2), 2.0))"""
+    assert "False 6.0\n" == said_by(program)
 
 
 @pytest.mark.parametrize("name", EXPORTING)
@@ -80,14 +118,13 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
 
 
 def test_the_operators_and_methods_of_tensors_and_graphs_find_their_functions() -> None:
-    """``Tensor.__add__`` looks "add" up when it is called: ``import lazygrad`` must have put all such names there."""
+    """``Tensor.__add__`` looks "add" up when it is called: the rooms above must put all such names there."""
     source = "".join(inspect.getsource(sys.modules[f"lazygrad.graph.{name}"]) for name in ("tensor", "graph"))
     wanted = sorted(set(re.findall(r'(?:functions\[|\boperator\(|\bswapped\()"(\w+)"', source)))
     assert len(wanted) > 30
     # In a process of its own, as this one has imported every module.
-    program = f"import lazygrad.graph.graph; print([n for n in {wanted} if n not in lazygrad.graph.graph.functions])"
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert finished.stdout == "[]\n"
+    known = "lazygrad.graph.graph.functions.whole()"
+    assert "[]\n" == said_by(f"import lazygrad.graph.graph; print([n for n in {wanted} if n not in {known}])")
 
 
 def test_every_operator_of_python_that_numpy_has_works_on_tensors() -> None:

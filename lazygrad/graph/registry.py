@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -20,9 +21,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
-# The one knot: a Tensor's operators need ops, and ops need Tensor. Every public function puts itself
-# in here under its name, and ``Tensor.__add__`` looks "add" up when it is called.
-functions: dict[str, Callable[..., Tensor]] = {}
+
+class _Functions(dict[str, Callable[..., "Tensor"]]):
+    """The one knot: a Tensor's operators need ops, and ops need Tensor.
+
+    Every public function puts itself in here under its name, and ``Tensor.__add__`` looks "add" up when it is called.
+    """
+
+    def __missing__(self, name: str) -> Callable[..., Tensor]:
+        everything = self.whole()
+        if name not in everything:
+            raise KeyError(name)
+        return everything[name]
+
+    def whole(self) -> _Functions:
+        """All of them, also where only rooms below them have been imported, as an unpickled graph does."""
+        importlib.import_module("lazygrad.public")
+        return self
+
+
+functions = _Functions()
 
 
 def function(f: F) -> F:

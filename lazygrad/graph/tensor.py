@@ -58,7 +58,7 @@ def checked_dtype(dtype: Any) -> np.dtype[Any]:
 @functools.cache
 def _ufuncs() -> dict[np.ufunc, str]:
     """NumPy's ufuncs that are functions of the language, under any of NumPy's names for them."""
-    named = {name: getattr(np, name, None) for name in functions}
+    named = {name: getattr(np, name, None) for name in functions.whole()}
     return {ufunc: name for name, ufunc in named.items() if isinstance(ufunc, np.ufunc)}
 
 
