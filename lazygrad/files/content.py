@@ -10,10 +10,12 @@ from lazygrad.errors import SaveError, report
 from lazygrad.files.replacing import replace, target_of
 from lazygrad.graph.registry import here
 
-__all__ = ["checked_path", "write_content"]
+__all__ = ["checked_path", "said", "write_content"]
+
+_PATH = 'It is a text, such as "folder/name", or a pathlib.Path.'
 
 
-def checked_path(path: Any, what: str, cure: str = 'It is a text, such as "folder/name", or a pathlib.Path.') -> Path:
+def checked_path(path: Any, what: str, cure: str = _PATH) -> Path:
     """A path that a user gave.
 
     Args:
@@ -26,7 +28,15 @@ def checked_path(path: Any, what: str, cure: str = 'It is a text, such as "folde
     """
     if not isinstance(path, (str, os.PathLike)):
         raise SaveError(report(f"cannot {what} a {type(path).__name__}: it is no path", at=here(), cure=cure))
-    return Path(path)
+    return Path(os.fsdecode(path))
+
+
+def said(reason: Exception, path: Any) -> list[str]:
+    """What a message says of the reason why a file cannot be opened."""
+    facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
+    if isinstance(reason, FileNotFoundError) and os.fsdecode(path).startswith("~"):
+        facts.append("'~' is the name of a folder here. Your own is pathlib.Path(path).expanduser().")
+    return facts
 
 
 def write_content(path: Any, content: bytes, what: str) -> Path:
@@ -40,10 +50,11 @@ def write_content(path: Any, content: bytes, what: str) -> Path:
     Raises:
         SaveError: it cannot be written; what was there is as it was.
     """
+    file = checked_path(path, f"write {what} to")
     try:
-        replace(target_of(os.fspath(path)), [content])
-    except (OSError, TypeError, ValueError) as reason:
-        facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
+        replace(target_of(str(file)), [content])
+    except (OSError, ValueError) as reason:
         cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
-        raise SaveError(report(f"cannot write {what} to {path!r:.200}", at=here(), facts=facts, cure=cure)) from None
-    return Path(path)
+        message = f"cannot write {what} to {path!r:.200}"
+        raise SaveError(report(message, at=here(), facts=said(reason, file), cure=cure)) from None
+    return file

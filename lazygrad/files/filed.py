@@ -23,13 +23,14 @@ class Filed:
     def save(self, path: str | Path) -> None:
         """Write all variables and the random state to a file, see ``docs/format.md``.
 
-        A name that ends in ``.npz`` makes one that NumPy reads, ``.safetensors`` one of that form; all others are JSON.
+        A name that ends in ``.npz`` makes one that NumPy reads, ``.safetensors`` one of that form; all others are JSON,
+        but for those that say another form, such as ``.pt``, which are refused.
         The file is written beside its place, synced and renamed: a crash leaves the old file whole. Where
         ``path`` is a link, the file it points to is replaced. Where there are several workers, all save: worker 0
         writes, and the others wait for it.
 
         Raises:
-            SaveError: the file cannot be written, or a variable is of a dtype that no file can hold.
+            SaveError: the file, or its form, cannot be written, or a variable is of a dtype that no file can hold.
             BackendError: the package safetensors is not installed.
         """
         with self._store.lock:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import io
 import reprlib
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from lazygrad.errors import BackendError, report
 from lazygrad.files.arrays import document_from, document_of_others, little, text_of
 from lazygrad.files.document import FORMAT, MOST_AXES, MOST_VARIABLES, Document
+from lazygrad.files.jsontext import Reader
 from lazygrad.graph.registry import here
 
 __all__ = ["is_safetensors", "read_safetensors", "safetensors_pieces"]
@@ -51,8 +53,8 @@ def safetensors_pieces(document: Document) -> Iterator[bytes]:
     yield data
 
 
-def read_safetensors(path: str, dtype: np.dtype[Any] | None) -> Document:
-    """The document in a file.
+def read_safetensors(stream: BinaryIO, path: Path, dtype: np.dtype[Any] | None) -> Document:
+    """The document in an open file of this path.
 
     Raises:
         ValueError: it is damaged, or holds what no variable can have.
@@ -60,15 +62,23 @@ def read_safetensors(path: str, dtype: np.dtype[Any] | None) -> Document:
     """
     package = _package()
     try:
-        with package.safe_open(os.fspath(path), framework="np") as file:
+        with package.safe_open(path, framework="np") as file:
+            _check_names(stream)
             names, texts = list(file.keys()), file.metadata() or {}
             if len(names) > MOST_VARIABLES:
                 raise ValueError(f"it has more than {MOST_VARIABLES} arrays, the most that are read")
             arrays = {name: _array(file, name) for name in names}
     except package.SafetensorError as reason:
-        raise ValueError(f"it is no whole file of that form: {str(reason).rstrip('.')}") from None
+        raise ValueError(f"it is no whole file of that form: {str(reason).rstrip('.'):.200}") from None
     text = texts.get(FORMAT)
     return document_of_others(arrays, dtype) if text is None else document_from(text, arrays)
+
+
+def _check_names(stream: BinaryIO) -> None:
+    """Raise ValueError if a name stands twice in the header, of which the package takes the last."""
+    header = Reader(io.BytesIO(stream.read(int.from_bytes(stream.read(8), "little"))))
+    for _ in header.members():
+        header.value()
 
 
 def _array(file: Any, name: str) -> Any:

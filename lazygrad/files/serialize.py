@@ -7,7 +7,6 @@ import errno
 import os
 import reprlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from lazygrad.errors import SaveError, nearest, report
 from lazygrad.files import replacing
 from lazygrad.files.arrays import TEXT
+from lazygrad.files.content import checked_path, said
 from lazygrad.files.document import (
     FORMAT,
     MOST_LETTERS,
@@ -33,6 +33,7 @@ from lazygrad.files.document import (
 )
 from lazygrad.files.jsontext import MOST_DIGITS, NotJSONError, NotTextError, Reader
 from lazygrad.files.npz import npz_pieces, read_npz
+from lazygrad.files.others import foreign, other_form
 from lazygrad.files.rust import from_rust, is_rust
 from lazygrad.files.safetensors import is_safetensors, read_safetensors, safetensors_pieces
 from lazygrad.graph.registry import here
@@ -55,6 +56,7 @@ def write(path: Any, document: Document, keep: int = 1) -> None:
     Where ``path`` is a link, the file it points to is replaced, and the link stays.
 
     A name that ends in ``.npz`` or ``.safetensors`` says the form; all others are JSON, and so is every checkpoint.
+    A name that says a form of another program is refused.
 
     Args:
         path: the file.
@@ -66,26 +68,32 @@ def write(path: Any, document: Document, keep: int = 1) -> None:
         BackendError: it needs a package that is not installed.
     """
     _check_can_be_held(document)
+    file = checked_path(path, "save to")
+    form = file.suffix.lower() if document.training is None else ""
+    _check_form(path, form)
+    _check_free(document, form)
     try:
-        given = _given(path)
-        form = _suffix(given) if document.training is None else ""
-        _check_free(document, form)
         written = _FORMS.get(form, pieces)
-        replacing.replace(replacing.target_of(given), _counted(written(document)), keep)
+        replacing.replace(replacing.target_of(str(file)), _counted(written(document)), keep)
     except SaveError:
         raise
     except (OSError, ValueError) as reason:
         cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
         what = f"cannot save to {_shown(path)}"
-        raise SaveError(report(what, at=here(), facts=[_said(reason)], cure=cure)) from reason
+        raise SaveError(report(what, at=here(), facts=said(reason, file), cure=cure)) from reason
 
 
 _FORMS = {".npz": npz_pieces, ".safetensors": safetensors_pieces}
 _KEPT = {".npz": TEXT, ".safetensors": "__metadata__"}  # what a form calls the text among the arrays
 
 
-def _suffix(path: str) -> str:
-    return Path(path).suffix.lower()
+def _check_form(path: Any, form: str) -> None:
+    """Raise SaveError if the name says a form that is not written."""
+    wanted = other_form(form)
+    if wanted is not None:
+        cure = "A name that ends in .npz or .safetensors makes a file of that form, .json one of lazygrad's own."
+        what = f"cannot save to {_shown(path)}: no file of the form {form} is written"
+        raise SaveError(report(what, at=here(), facts=[wanted], cure=cure))
 
 
 def _check_free(document: Document, form: str) -> None:
@@ -128,12 +136,6 @@ def _counted(data: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _given(path: Any) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        raise ValueError("a path is text or a pathlib.Path")
-    return os.fsdecode(path)
-
-
 def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec] | None = None) -> Document:
     """The document in a file.
 
@@ -146,27 +148,30 @@ def read(path: Any, dtype: np.dtype[Any] | None = None, mine: Mapping[str, Spec]
         SaveError: the file cannot be read or understood.
         BackendError: it needs a package that is not installed.
     """
+    file = checked_path(path, "read")
     try:
-        file = Path(_given(path))
         if file.exists() and not file.is_file() and not file.is_dir():
             raise OSError(errno.EINVAL, "It is a device or a pipe, not a file")  # which may never end
         with open(file, "rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > MOST_BYTES:
                 raise UnreadableError(f"It has {size} bytes, more than {MOST_BYTES}.", _OTHER)
-            form = _form(_suffix(str(file)), stream.read(64))
+            beginning = stream.read(64)
             stream.seek(0)
+            other, form = foreign(beginning), _form(file.suffix.lower(), beginning)
+            if other is not None:
+                raise UnreadableError(*other)
             if form == ".npz":
                 with _damage(_FOREIGN):
                     return read_npz(stream, dtype)
             if form == ".safetensors":
                 with _damage(_FOREIGN):
-                    return read_safetensors(str(file), dtype)
+                    return read_safetensors(stream, file, dtype)
             return understood(stream, dtype, mine or {})
     except UnreadableError as reason:
-        raise _unreadable(path, *reason.args) from None
+        raise _unreadable(path, [reason.args[0]], reason.args[1]) from None
     except (OSError, ValueError) as reason:
-        raise _unreadable(path, _said(reason), "Check the path.") from reason
+        raise _unreadable(path, said(reason, file), "Check the path.") from reason
 
 
 def _form(suffix: str, beginning: bytes) -> str:
@@ -239,16 +244,12 @@ def _is_checksum(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
-def _unreadable(path: Any, fact: str, cure: str) -> SaveError:
-    return SaveError(report(f"cannot read {_shown(path)}", at=here(), facts=[fact], cure=cure))
+def _unreadable(path: Any, facts: list[str], cure: str) -> SaveError:
+    return SaveError(report(f"cannot read {_shown(path)}", at=here(), facts=facts, cure=cure))
 
 
 def _shown(path: Any) -> str:
-    return repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else reprlib.repr(path)
-
-
-def _said(reason: Exception) -> str:
-    return f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"
+    return repr(os.fspath(path))
 
 
 def check_fits(path: Any, document: Document, mine: Mapping[str, Spec], strict: bool) -> None:

@@ -253,6 +253,17 @@ NPZ = {
     "odd booleans": ({"w.npy": header("(1,)", "|b1") + b"\2"}, "Array 'w' cannot be read: it has bytes that are not"),
     "no array": ({"w.npy": b"hello"}, "Array 'w' cannot be read: "),
     "a name that is none": ({"a//b.npy": header("(0,)")}, "'a//b' cannot be the name of a variable."),
+    "a header without an end": ({"w.npy": b"\x93NUMPY\1\0\x03\0(((" + b"x"}, "Array 'w' cannot be read: "),
+    "a long header": ({"w.npy": b"\x93NUMPY\1\0\xf0\x09" + b"(" * 2544}, "Array 'w' cannot be read: "),
+    "a text beyond Unicode": (
+        {"__lazygrad__.npy": header("()", "<U1") + b"\xff\xff\xff\x7f"},
+        "Array '__lazygrad__' cannot be read: ",
+    ),
+    "half a letter": ({"__lazygrad__.npy": header("()", "<U1") + b"\0\xd8\0\0"}, "Array '__lazygrad__' cannot be read"),
+    "a file of PyTorch": (
+        {"archive/data.pkl": b"\x80\2}", "archive/data/0": b"1234"},
+        "It is a file of PyTorch, in which there may be code.\n    Read it with torch.load, and give the weights to",
+    ),
     "the text as numbers": ({"__lazygrad__.npy": header("(0,)")}, "Array '__lazygrad__' cannot be read: it is float32"),
 }
 
@@ -267,6 +278,7 @@ def test_an_archive_of_something_else_is_refused(case: str, tmp_path: Path) -> N
         for name, data in members.items():
             archive.writestr(name, data)
     assert refused(path, env).startswith(expected), refused(path, env)
+    assert len(refused(path, env)) < 400
 
 
 def test_an_archive_that_says_it_is_larger_than_it_is_takes_no_memory(tmp_path: Path) -> None:
@@ -288,6 +300,16 @@ def test_dtypes_that_numpy_lacks_are_named(tmp_path: Path) -> None:
     text = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
     path.write_bytes(len(text).to_bytes(8, "little") + text + b"12")
     assert refused(path, env).startswith("Array 'w' is of BF16, which NumPy does not have: write it as F32.")
+
+
+def test_a_name_that_stands_twice_in_a_header_is_refused(tmp_path: Path) -> None:
+    """One of the two would be lost, and which one is for nobody to say."""
+    path = tmp_path / "w.safetensors"
+    env = small(path)
+    row = '"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+    for text, name in ((f"{{{row},{row}}}", "'w'"), (f'{{"__metadata__":{{"a":"1","a":"2"}},{row}}}', "'a'")):
+        path.write_bytes(len(text).to_bytes(8, "little") + text.encode() + b"12345678")
+        assert refused(path, env).startswith(f"{name} stands twice in one object.")
 
 
 TEXTS: dict[str, tuple[dict[str, Any], str]] = {

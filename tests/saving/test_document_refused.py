@@ -89,7 +89,12 @@ def test_a_file_with_any_byte_changed_is_refused_or_read_without_harm(path: Path
     [
         ("", "It is not JSON: Expecting value: line 1 column 1 (char 0)."),
         ("hello", "It is not JSON: Expecting value: line 1 column 1 (char 0)."),
-        (b"\x80\x04\x95", "It is not text in UTF-8: invalid start byte at byte 0."),
+        (b"\x81\x04\x95", "It is not text in UTF-8: invalid start byte at byte 0."),
+        (b"\x80\x04\x95", "It is a pickle, in which there may be code.\n    Read it where it is trusted,"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P", "It is a file of PyTorch, in which there may be code."),
+        (b"\x93NUMPY\1\0", "It is one array of NumPy's, without a name.\n    Read it with numpy.load, and give it"),
+        (b"\x89HDF\r\n\x1a\n", "It is in the form HDF5.\n    Read it with h5py,"),
+        (b"\x1f\x8b\x08", "It is compressed by gzip.\n    Unpack it first."),
         (b'{"format": "lazygrad\xff"}', "It is not text in UTF-8: invalid start byte at byte 20."),
         (b"\xef\xbb\xbf{}", "It is not JSON: Unexpected byte order mark: line 1 column 1 (char 0)."),
         ("null", 'It has no "format": "lazygrad".'),

@@ -167,8 +167,36 @@ def test_a_place_that_cannot_be_written_is_told(place: str, reason: str, path: P
 def test_a_path_of_another_type_is_told(place: Any, env: Env) -> None:
     """A number could even be taken for an open file."""
     for use in (env.save, env.restore, Env.load):
-        with pytest.raises(SaveError, match=r"ValueError: a path is text or a pathlib\.Path"):
+        with pytest.raises(SaveError, match=r"it is no path\n\n.*\n\n    It is a text, such as .*, or a pathlib\.Path"):
             use(place)
+
+
+def test_a_path_of_bytes_within_a_path_is_taken(path: Path, env: Env) -> None:
+    """What the system's own functions take."""
+
+    class Bytes(os.PathLike[bytes]):
+        def __fspath__(self) -> bytes:
+            return os.fsencode(path)
+
+    env.save(Bytes())  # type: ignore[arg-type]
+    assert snapshot(env) == snapshot(Env.load(Bytes()))  # type: ignore[arg-type]
+
+
+def test_the_sign_of_the_home_folder_is_told(env: Env) -> None:
+    """It is the shell that knows it; a path has it as it stands."""
+    for use in (env.save, env.restore, Env.load):
+        with pytest.raises(SaveError, match=r"'~' is the name of a folder here\. Your own is pathlib\.Path\(path\)"):
+            use("~/no such folder/env.json")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".PKL", ".npy", ".h5", ".onnx", ".json.gz", ".safetensor"])
+def test_no_file_is_written_under_the_name_of_another_form(suffix: str, path: Path, env: Env) -> None:
+    """It would be JSON; what may be meant is said."""
+    with pytest.raises(SaveError, match=rf": no file of the form \.{suffix.lower().rpartition('.')[2]} is written"):
+        env.save(path.with_suffix(suffix))
+    assert [] == list(path.parent.iterdir())
+    env.save(path.with_suffix(".weights"))  # a name that says nothing is free
+    assert snapshot(env) == snapshot(Env.load(path.with_suffix(".weights")))
 
 
 def test_a_long_name_can_be_saved(path: Path, env: Env) -> None:
