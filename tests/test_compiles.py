@@ -82,12 +82,43 @@ def test_variables_and_objects_are_reasons_too(env: lg.VariableEnvironment) -> N
     assert "   3  another object stands where it reads 'settings'" == lines[3]
 
 
+def test_the_form_of_arguments_and_feeds_are_reasons_too(env: lg.VariableEnvironment) -> None:
+    """A list in place of a tuple, a name in place of a position, another order of keys; the shape of what is fed."""
+
+    def step(ctx: Any, x: Any, n: int = 2) -> Any:
+        return sum(lg.sum(part) for part in (x.values() if isinstance(x, dict) else x)) * n
+
+    x, fast = np.ones(3, "f4"), env.compile(step)
+    for given in ([x, x], (x, x), {"a": x, "b": x}, {"b": x, "a": x}):
+        fast(given, 3)
+    fast((x, x), n=3)
+    said = fast.explain_compiles().splitlines()
+    assert "argument 'x' as a whole is a tuple of 2, where it was a list of 2" in said[2]
+    assert "argument 'x' as a whole is a dict with 'b', 'a', where it was a dict with 'a', 'b'" in said[4]
+    assert "argument 'n' is given by name, where it was given by position" in said[5]
+    fed = env.compile(lambda ctx: lg.sum(ctx.placeholder("p", (-1,))))
+    fed(feeds={"p": x})
+    fed(feeds={"p": x[:2]})
+    assert "feed 'p' is of shape (2,), where it was of shape (3,)" in fed.explain_compiles()
+
+
+def test_what_is_told_of_one_compilation_is_short(env: lg.VariableEnvironment) -> None:
+    """Of twenty arguments the first few; and a call is compared with one of as many axes, if it can be."""
+    fast = env.compile(lambda ctx, x: lg.sum(x[0] if isinstance(x, list) else x))
+    fast([np.float32(k) for k in range(20)])
+    for x in (np.ones((2, 3)), np.ones(3), np.ones((5, 4))):
+        fast(x)
+    said = fast.explain_compiles().splitlines()
+    assert said[1].endswith("and 12 more")
+    assert "argument 'x' is float64[5, 4], where it was float64[2, 3]" in said[4]
+
+
 def test_only_the_last_ones_are_kept(env: lg.VariableEnvironment) -> None:
     """Of a step that is compiled again and again; they keep their numbers."""
     from lazygrad.step.signatures import PATHS, Signatures
 
     signatures = Signatures(lambda ctx, n: n)
     for n in range(PATHS + 5):
-        signatures.say((n,), {}, {}, 0)
+        signatures.say((n,), {}, None, {}, 0)
     lines = signatures.told("step").splitlines()
     assert (PATHS + 1, "   6  argument 'n' is 5, where it was 4") == (len(lines), lines[1])

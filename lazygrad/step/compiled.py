@@ -227,8 +227,8 @@ class Compiled(Exporting, Inspected):
         def traced_and_run() -> tuple[Traced, Any]:
             entry = self._traced(context, args, kwargs)
             plan, native = entry.runner.plan, entry.native
-            self._signatures.add(args, kwargs, self._closure.kinds)
-            self._signatures.say(args, kwargs, self._closure.kinds, self._store.version)
+            self._signatures.add(args, kwargs, feeds, self._closure.kinds)
+            self._signatures.say(args, kwargs, feeds, self._closure.kinds, self._store.version)
             wait = self._wait or context.among.size > 1  # all workers compute with the same rounding
             native.ask(plan, wait=wait or not run or policy() == "wait" or plan.evaluations > LONG)
             if not run:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,20 @@ from lazygrad.values.rows import whole_rows
 __all__ = ["MANY", "Signatures", "signature"]
 
 PATHS = 256  # arguments, and leaves of arguments, of which kinds are remembered
+SHOWN = 8  # of what is told of one trace
 MANY = 8  # kinds of one argument; with more, something is probably wrong
 
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class _Time(NamedTuple):
+    """A trace: of which kinds of what, given in which forms, at which version of the store, and why."""
+
+    kinds: dict[str, str]
+    forms: dict[str, str]
+    version: int
+    why: str
 
 
 class Signatures:
@@ -37,13 +47,19 @@ class Signatures:
         self._step = step
         self._seen: dict[str, dict[str, None]] = {}  # for every argument its kinds, in order
         self._warned = False
-        self._times: list[tuple[dict[str, str], int, str]] = []  # each time it was traced: of what, and why
+        self._times: list[_Time] = []  # each time that it was traced
         self._count = 0
         self._other = ""
 
-    def add(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str] = NOTHING) -> None:
+    def add(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        feeds: Mapping[str, Any] | None = None,
+        read: Mapping[str, str] = NOTHING,
+    ) -> None:
         """Note one more signature; warn once if an argument, or a value that the step reads, was of too many kinds."""
-        for name, kind in self._all(args, kwargs, read).items():
+        for name, kind in self._all(args, kwargs, feeds, read).items():
             if len(self._seen) > PATHS:
                 break
             seen = self._seen.setdefault(name, {})
@@ -61,30 +77,47 @@ class Signatures:
                     stacklevel=level(),
                 )
 
-    def _all(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str]) -> dict[str, str]:
+    def _all(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], feeds: Mapping[str, Any] | None, read: Mapping[str, str]
+    ) -> dict[str, str]:
         """The kinds of all that a trace depends on, by what messages call it."""
         kinds = {f"argument {name!r}": kind for name, kind in self._kinds(args, kwargs).items()}
-        return kinds | {f"{name!r}, which it reads,": kind for name, kind in read.items()}
+        fed = {f"feed {name!r}": f"of shape {_shape(array)}" for name, array in (feeds or {}).items()}
+        return kinds | fed | {f"{name!r}, which it reads,": kind for name, kind in read.items()}
+
+    def _forms(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
+        """In which form the arguments are given: what is nested how, and what is given by its name."""
+        places = self._names(len(args))
+        forms = {f"argument {name!r}": "given by position" for name in places}
+        forms |= {f"argument {name!r}": "given by name" for name in kwargs}
+        for name, argument in [*zip(places, args, strict=True), *kwargs.items()]:
+            forms |= {f"argument {path!r} as a whole": form for path, form in _nestings(argument, name)}
+        return forms | ({"the order of names": ", ".join(kwargs)} if len(kwargs) > 1 else {})
 
     def other(self, names: Iterable[str]) -> None:
         """Note that the step reads other objects than it did: it is traced anew."""
         named = ", ".join(map(repr, names))
         self._other = f"another object stands where it reads {named}" if named else "it reads other things than before"
 
-    def say(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: Mapping[str, str], version: int) -> None:
+    def say(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        feeds: Mapping[str, Any] | None,
+        read: Mapping[str, str],
+        version: int,
+    ) -> None:
         """Note why the step is traced; ``version`` is that of the store."""
-        kinds, why = self._all(args, kwargs, read), self._other
+        kinds, forms, why = self._all(args, kwargs, feeds, read), self._forms(args, kwargs), self._other
         if not why and self._times:
-            same = [time for time in self._times if time[0] == kinds]
-            if same and same[-1][1] != version:
+            same = [time for time in self._times if time.kinds == kinds]
+            if same and same[-1].version != version:
                 why = "a variable was registered, frozen or thawed, or an optimizer got another schedule"
             elif same:
-                why = "its structure is another one, or it had been forgotten"
+                why = _difference(_nearest([time.forms for time in same], forms), forms) or "it had been forgotten"
             else:
-                why = _difference(
-                    min((time[0] for time in reversed(self._times)), key=lambda one: _distance(one, kinds)), kinds
-                )
-        self._times = [*self._times, (kinds, version, why)][-PATHS:]
+                why = _difference(_nearest([time.kinds for time in self._times], kinds), kinds)
+        self._times = [*self._times, _Time(kinds, forms, version, why)][-PATHS:]
         self._count, self._other = self._count + 1, ""
 
     def told(self, name: str) -> str:
@@ -93,9 +126,9 @@ class Signatures:
             return f"{name} has not been compiled yet: call it once"
         first = self._count - len(self._times) + 1
         lines = [f"{name} has been compiled {'once' if self._count == 1 else f'{self._count} times'}"]
-        for number, (kinds, _, why) in enumerate(self._times, first):
-            given = ", ".join(f"{key} {kind}" for key, kind in kinds.items())
-            lines.append(f"{number:>4}  {why or 'the first call' + (f': {given}' if given else '')}")
+        for number, time in enumerate(self._times, first):
+            given = _listed([f"{key} {kind}" for key, kind in time.kinds.items()], ", ")
+            lines.append(f"{number:>4}  {time.why or 'the first call' + (f': {given}' if given else '')}")
         return "\n".join(lines)
 
     def explain(self, reason: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -132,14 +165,32 @@ class Signatures:
         return names
 
 
-def _distance(one: Mapping[str, str], other: Mapping[str, str]) -> int:
-    """How many things are not of the same kind; of an array dtype and shape count one each."""
+def _nestings(tree: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The lists, tuples and dicts in an argument, with what they are."""
+    if isinstance(tree, dict):
+        yield path, f"a {type(tree).__name__} with {', '.join(map(repr, tree)) or 'nothing'}"
+        for key, part in tree.items():
+            yield from _nestings(part, f"{path}[{key!r}]")
+    elif isinstance(tree, (tuple, list)):
+        yield path, f"a {type(tree).__name__} of {len(tree)}"
+        for number, part in enumerate(tree):
+            yield from _nestings(part, f"{path}[{number}]")
+
+
+def _nearest(times: Sequence[Mapping[str, str]], now: Mapping[str, str]) -> Mapping[str, str]:
+    """The one that is most like it, and of several such the last."""
+    return min(reversed(times), key=lambda one: _distance(one, now))
+
+
+def _distance(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[int, int]:
+    """How many things are of another kind, where dtype and shape of an array count one each; and by how many axes."""
     pairs = [(one.get(name, "").split("["), other.get(name, "").split("[")) for name in {*one, *other}]
-    return sum(sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b)) for a, b in pairs)
+    axes = sum(abs(one.get(name, "").count(",") - other.get(name, "").count(",")) for name in {*one, *other})
+    return sum(sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b)) for a, b in pairs), axes
 
 
 def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What is not as in the call that was most like this one."""
+    """What is not as in the call that was most like this one; empty if all is."""
     found = [
         f"{name} is {kind}, where it was {before[name]}"
         for name, kind in now.items()
@@ -147,7 +198,13 @@ def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     ]
     found += [f"{name} is new, {kind}" for name, kind in now.items() if name not in before]
     found += [f"{name} is not there, where it was {kind}" for name, kind in before.items() if name not in now]
-    return "; ".join(found)
+    return _listed(found, "; ")
+
+
+def _listed(parts: Sequence[str], between: str) -> str:
+    """The first of them, and how many there are more."""
+    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
+    return between.join([*parts[:SHOWN], *more])
 
 
 def signature(

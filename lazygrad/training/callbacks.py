@@ -6,7 +6,9 @@ A callback is a function of a :class:`~lazygrad.training.Training`, or an object
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,21 @@ from lazygrad.graph.spec import Spec
 from lazygrad.training.history import PREFIX, History, worse
 from lazygrad.training.progress import Training
 
-__all__ = ["BestWeights", "Callback", "EarlyStopping"]
+__all__ = ["BestWeights", "Callback", "EarlyStopping", "check_apart"]
+
+
+def check_apart(callbacks: Sequence[Callback]) -> None:
+    """Raise DataError if two of them write the same file."""
+    known: dict[str, Callback] = {}
+    for callback in callbacks:
+        path = callback._writes
+        if path is None or "\0" in os.fspath(path):  # which the callback itself refuses
+            continue
+        other = known.setdefault(os.path.realpath(path), callback)
+        if other is not callback:
+            facts = [f"callbacks:  {type(other).__name__} and {type(callback).__name__}"]
+            what = f"two callbacks write to {os.fspath(path)!r}"
+            raise DataError(report(what, at=here(), facts=facts, cure="Give each a path of its own."))
 
 
 class Callback:
@@ -29,6 +45,8 @@ class Callback:
     Raises:
         DefinitionError: a subclass has a method such as ``after_epochs`` or ``on_epoch_end``, which nothing calls.
     """
+
+    _writes: Path | None = None  # a file or folder that no other one may write
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -15,7 +15,7 @@ from lazygrad.errors import DataError, report
 from lazygrad.graph.registry import here
 from lazygrad.step.looking import compare, said
 from lazygrad.training.alike import check_checkpoint, check_workers, is_there
-from lazygrad.training.callbacks import Callback
+from lazygrad.training.callbacks import Callback, check_apart
 from lazygrad.training.checkpoint import Checkpoint
 from lazygrad.training.data import check_alike, count_of, counted
 from lazygrad.training.fingerprint import Fingerprint
@@ -161,6 +161,7 @@ def fit(
     given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else callbacks
     done = [callback if isinstance(callback, Callback) else _Function(callback) for callback in given]
     measured = [PREFIX + name for name in (held_out.names if held_out else ())]
+    check_apart(done)
     for callback in done:
         callback.before_training([*trained.metrics, *measured])
     history, file = History(), None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lazygrad.errors import BackendError, DataError, SaveError, nearest, report
-from lazygrad.files.content import write_content
+from lazygrad.files.content import checked_path, write_content
 from lazygrad.graph.registry import here
 from lazygrad.markup import block, table
 
@@ -53,12 +54,11 @@ class History(Mapping[str, list[float]]):
         return len(self.seconds)
 
     def add(self, metrics: Mapping[str, float], seconds: float, rates: Mapping[str, float] | None = None) -> None:
-        """Record an epoch."""
-        for name, rate in (rates or {}).items():
-            known = self.rates.setdefault(name, [])
-            known += [float("nan")] * (self.epochs - len(known)) + [float(rate)]  # of epochs that nobody knows
-        for name, value in metrics.items():
-            self._columns.setdefault(name, []).append(float(value))
+        """Record an epoch. What is not known of an earlier one, as it was measured later on only, is NaN there."""
+        for columns, values in ((self.rates, rates or {}), (self._columns, metrics)):
+            for name, value in values.items():
+                known = columns.setdefault(name, [])
+                known += [float("nan")] * (self.epochs - len(known)) + [float(value)]
         self.seconds.append(float(seconds))
 
     def best(self, metric: str, mode: str = "min") -> tuple[int, float]:
@@ -72,34 +72,43 @@ class History(Mapping[str, list[float]]):
         place = min(range(len(values)), key=lambda i: worse(values[i], mode))
         return place + 1, values[place]
 
-    def plot(self, path: str | Path | None = None, metrics: Sequence[str] | None = None) -> Any:
+    def plot(self, path: str | Path | None = None, metrics: Sequence[str] | str | None = None) -> Any:
         """A matplotlib figure with one panel a metric: the training and the validation curve over the epochs.
 
         A last panel has the learning rate, of every optimizer that has one.
 
         Args:
             path: a picture to write, its format by its ending; none, if not given.
-            metrics: names without ``validation_``, and ``"rate"``; all of them, if not given.
+            metrics: names without ``validation_``, and ``"rate"``, or one of these; all of them, if not given.
 
         Raises:
             BackendError: matplotlib is not installed.
+            DataError: nothing was measured.
             KeyError: there is no such metric.
-            SaveError: the ending says no format, or the file cannot be written.
+            SaveError: it is no path, its ending says no format, or the file cannot be written.
         """
+        path = None if path is None else checked_path(path, "plot to")
         try:
             from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
         except ImportError:
             cure = "Install it: pip install matplotlib."
             raise BackendError(report("cannot plot: matplotlib is not installed", at=here(), cure=cure)) from None
-        names = list(metrics or dict.fromkeys(name.removeprefix(PREFIX) for name in self))
-        if self.rates and metrics is None:
+        names = [metrics] if isinstance(metrics, str) else list(metrics or ())
+        names = names or list(dict.fromkeys(name.removeprefix(PREFIX) for name in self))
+        if self.rates and not metrics:
             names.append(RATE)
+        if not names:
+            cure = "lg.fit returns a history that has epochs, also where it was interrupted."
+            raise DataError(report("cannot plot: nothing was measured", at=here(), cure=cure))
         figure = Figure(figsize=(5 * len(names), 3.5), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             for key, values in self._curves(name).items():
                 style = "--" if key.startswith(PREFIX) else "-"
-                axes.plot(range(1, len(values) + 1), values, style, label=key.replace("_", " "))
+                (line,) = axes.plot(range(1, len(values) + 1), values, style, label=key.replace("_", " "))
+                line.set(marker="o", markersize=4, markevery=_alone(values))
             axes.set(xlabel="epoch", ylabel=name)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False)
         if path is not None:
@@ -133,10 +142,16 @@ class History(Mapping[str, list[float]]):
         return f"<History of {self.epochs} epochs: {last or 'nothing measured'}>"
 
 
-def _write_picture(figure: Any, path: str | Path) -> None:
+def _alone(values: Sequence[float]) -> list[int]:
+    """The places of the numbers that no line leads to, as none beside them is finite: a point is drawn there."""
+    fine = [False, *map(math.isfinite, values), False]
+    return [k for k in range(len(values)) if fine[k + 1] and not (fine[k] or fine[k + 2])]
+
+
+def _write_picture(figure: Any, path: Path) -> None:
     """Write a picture, its format by its ending; what was there is replaced whole."""
     formats = figure.canvas.get_supported_filetypes()
-    form = Path(path).suffix.lower().removeprefix(".")
+    form = path.suffix.lower().removeprefix(".")
     if form not in formats:
         cure = f"Let it end in .png, .svg, .pdf, or another one of: {', '.join(sorted(formats))}."
         raise SaveError(report(f"cannot plot to {str(path)!r:.200}: its ending says no format", at=here(), cure=cure))

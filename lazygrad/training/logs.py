@@ -43,17 +43,19 @@ class _Log(Callback):
             cure = 'It is "epoch" or "batch".'
             raise DataError(report(f"cannot write a line every {every!r:.40}", at=here(), cure=cure))
         self.path, self.every = checked_path(path, "write to"), every
+        self._writes = self.path
         self._begun = False
-        self._metrics: list[str] = []
 
     def before_training(self, metrics: Sequence[str]) -> None:
         """See that the file can be written, and that it is none of something else."""
-        self._begun, self._metrics = False, list(metrics)
+        self._begun = False
         try:
             target = target_of(os.fspath(self.path))
             if not target.exists() and not (target.parent.is_dir() and os.access(target.parent, os.W_OK)):
                 raise FileNotFoundError(2, "there is no such folder, or it is read-only")
             text = target.read_text(encoding="utf-8") if target.exists() else ""
+        except UnicodeDecodeError:
+            raise self._failure("it is a file of something else") from None
         except (OSError, ValueError) as reason:
             raise self._failure(getattr(reason, "strerror", None) or str(reason)) from None
         if text.strip() and not self._is_own(text.splitlines()[0]):
@@ -80,20 +82,25 @@ class _Log(Callback):
         try:
             if not self._begun:
                 kept = self._kept(epoch)
-                head = "" if kept else self._head(row)
-                replace(target_of(os.fspath(self.path)), [(kept or head).encode()])
+                self._written("".join(kept))
+                self._goes_on(kept)
                 self._begun = True
+            self._prepare(row)
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 file.write(self._line(row))
         except OSError as reason:
             raise self._failure(reason.strerror or str(reason)) from None
 
-    def _kept(self, epoch: int) -> str:
+    def _kept(self, epoch: int) -> list[str]:
         """The lines of epochs before this one, with the head, if the training goes on."""
         if epoch == 1 or not self.path.exists():
-            return ""
+            return []
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return "".join(line for line in lines if line.endswith("\n") and self._epoch_of(line) < epoch)
+        return [line for line in lines if line.endswith("\n") and self._epoch_of(line) < epoch]
+
+    def _written(self, text: str) -> None:
+        """Write the file as a whole."""
+        replace(target_of(os.fspath(self.path)), [text.encode()])
 
     def _failure(self, why: str) -> SaveError:
         cure = "Give another path, in a folder that is there."
@@ -105,9 +112,11 @@ class _Log(Callback):
         """Whether a file with this first line is such a file."""
         raise NotImplementedError
 
-    def _head(self, row: Values) -> str:
-        """What stands above all lines."""
-        return ""
+    def _goes_on(self, kept: Sequence[str]) -> None:
+        """Told the lines that the file begins with."""
+
+    def _prepare(self, row: Values) -> None:
+        """See that the file can have the line of a row."""
 
     def _line(self, row: Values) -> str:
         """The line of a row."""
@@ -121,6 +130,9 @@ class _Log(Callback):
 class CSVLog(_Log):
     """Writes a line of a CSV file for every epoch, or for every batch: what is measured, seconds, the learning rate.
 
+    The first line has the names. What is measured for the first time later on gets a column of its own, which is empty
+    in the lines above; what is not measured any more is empty from there on.
+
     Args:
         path, every: see :class:`JSONLog`.
 
@@ -131,11 +143,20 @@ class CSVLog(_Log):
     def _is_own(self, line: str) -> bool:
         return line.split(",")[0] == "epoch"
 
-    def _head(self, row: Values) -> str:
-        return _csv(list(row))
+    def _goes_on(self, kept: Sequence[str]) -> None:
+        self._columns = next(csv.reader(kept), [])
+
+    def _prepare(self, row: Values) -> None:
+        """Have a column for everything in the row."""
+        new = [name for name in row if name not in self._columns]
+        if new:
+            self._columns += new
+            with open(self.path, encoding="utf-8", newline="") as file:
+                rows = [one + [""] * (len(self._columns) - len(one)) for one in list(csv.reader(file))[1:]]
+            self._written("".join(map(_csv, [self._columns, *rows])))
 
     def _line(self, row: Values) -> str:
-        return _csv(list(row.values()))
+        return _csv([row.get(name, "") for name in self._columns])
 
     def _epoch_of(self, line: str) -> float:
         first = line.split(",")[0]
@@ -201,6 +222,7 @@ class TensorBoard(Callback):
             cure = 'It is "epoch" or "batch".'
             raise DataError(report(f"cannot write every {every!r:.40}", at=here(), cure=cure))
         self.folder, self.every = checked_path(folder, "write to"), every
+        self._writes = self.folder
         self._made = EventFileWriter
         self._writers: dict[str, Any] = {}
         self._count = 0  # batches so far

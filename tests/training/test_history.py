@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lazygrad as lg
@@ -69,6 +70,34 @@ def test_a_plot_that_cannot_be_written_is_an_error_and_an_old_one_stays(history:
     history.plot(tmp_path / "old.svg")
     assert "<svg" in (tmp_path / "old.svg").read_text(encoding="utf-8")
     assert ["folder.png", "old.svg"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_point_is_seen_where_no_line_leads_to_it() -> None:
+    """The only epoch, and one between NaNs; epochs are whole numbers."""
+    pytest.importorskip("matplotlib", reason="it draws")
+    (axes,) = lg.History({"loss": [2.0]}, [0.1]).plot().axes
+    assert ("o", [0]) == (axes.lines[0].get_marker(), axes.lines[0].get_markevery())
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+    nan = float("nan")
+    (axes,) = lg.History({"loss": [2.0, 1.0, nan, 3.0, nan]}, [0.1] * 5).plot(metrics="loss").axes
+    assert [3] == axes.lines[0].get_markevery()
+
+
+def test_nothing_to_plot_and_no_path_are_errors(history: lg.History) -> None:
+    """In words, before anything is drawn."""
+    pytest.importorskip("matplotlib", reason="it draws")
+    with pytest.raises(lg.DataError, match="cannot plot: nothing was measured"):
+        lg.History().plot()
+    with pytest.raises(lg.SaveError, match="cannot plot to a int: it is no path"):
+        history.plot(3)  # type: ignore[arg-type]
+
+
+def test_what_is_measured_later_on_stays_at_its_epoch() -> None:
+    """NaN before, and where it is left out."""
+    history = lg.History()
+    for metrics in ({"loss": 1.0}, {"loss": 2.0, "late": 3.0}, {"loss": 4.0}, {"late": 5.0}):
+        history.add(metrics, 0.1)
+    np.testing.assert_array_equal([np.nan, 3.0, np.nan, 5.0], history["late"])
 
 
 def test_without_matplotlib_the_message_says_what_to_install(

@@ -113,6 +113,52 @@ def test_a_file_of_something_else_is_left_alone(kind: Any, tmp_path: Path) -> No
         kind(tmp_path / "log", every="step")
 
 
+class Late(lg.Callback):
+    """Measures something from the second epoch on, and in the third no more."""
+
+    def after_epoch(self, training: lg.Training) -> None:
+        """Add it."""
+        if training.epoch == 2:
+            training.metrics["late"] = 7.0
+
+
+def test_what_is_measured_later_on_gets_a_column(tmp_path: Path) -> None:
+    """Which is empty where it was not measured; so every line has as many cells as there are names."""
+    training([Late(), lg.CSVLog(tmp_path / "log.csv")])
+    with open(tmp_path / "log.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert ["late", "", "7.0", ""] == [row[5] for row in rows]
+    assert {6} == {len(row) for row in rows}
+
+
+def test_a_log_of_batches_that_goes_on_with_epochs_has_both_columns(tmp_path: Path) -> None:
+    """The checkpoint goes on, the log is of another kind now."""
+    log, saved = tmp_path / "log", tmp_path / "c.json"
+    training(lg.CSVLog(log, every="batch"), epochs=1, checkpoint=saved)
+    training(lg.CSVLog(log), epochs=2, checkpoint=saved)
+    with open(log, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [("1", "4"), ("2", "")] == [(row["epoch"], row["batch"]) for row in rows[-2:]]
+    assert float(rows[-1]["seconds"]) > 0
+
+
+def test_two_logs_in_one_file_are_refused(tmp_path: Path) -> None:
+    """Also by way of a link; before anything is written."""
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    for other in (lg.JSONLog(tmp_path / "log"), lg.CSVLog(tmp_path / "link", every="batch")):
+        with pytest.raises(lg.DataError, match=r"two callbacks write to .*(\n.*)*CSVLog and"):
+            training([lg.CSVLog(tmp_path / "log"), other])
+    assert not (tmp_path / "log").exists()
+
+
+def test_what_is_no_text_is_a_file_of_something_else(tmp_path: Path) -> None:
+    """It is left as it is."""
+    (tmp_path / "log").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(lg.SaveError, match="it is a file of something else"):
+        training(lg.CSVLog(tmp_path / "log"))
+    assert b"\xff\xfe\x00" == (tmp_path / "log").read_bytes()
+
+
 def events(folder: Path) -> list[tuple[str, int, float]]:
     """Tag, step and value of what TensorBoard finds in a folder."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
