@@ -12,15 +12,15 @@ from lazygrad.errors import SpecError, report
 from lazygrad.graph.registry import function, here
 from lazygrad.graph.spec import Kind, Mismatch, Shape
 from lazygrad.graph.tensor import Array, Tensor, TensorLike
-from lazygrad.ops.arithmetic import floor_divide, remainder
-from lazygrad.ops.comparison import equal, logical_not, where
+from lazygrad.ops.arithmetic import floor_divide, maximum, minimum, remainder
+from lazygrad.ops.comparison import equal, greater, less, logical_not, where
 from lazygrad.ops.cumulative import _along
 from lazygrad.ops.indexing import take, take_along_axis
-from lazygrad.ops.movement import expand_dims, flatten, flip, moveaxis, stack
+from lazygrad.ops.movement import astype, expand_dims, flatten, flip, moveaxis, stack
 from lazygrad.ops.padding import pad
 from lazygrad.ops.reduction import any as any_of
 from lazygrad.ops.reduction import sum as sum_of
-from lazygrad.ops.source import arange
+from lazygrad.ops.source import arange, full
 
 __all__ = ["argsort", "argwhere", "flatnonzero", "isin", "nonzero", "searchsorted", "sort", "top_k"]
 
@@ -45,16 +45,7 @@ def _searched(edges: Shape, x: Shape, right: bool) -> Shape:
 @opaque(shape=_searched, vjp=flat, dtype=_whole)
 def _searchsorted(xp: Any, edges: Array, x: Array, *, right: bool) -> Any:
     """Where in ``edges`` each element of x would stand."""
-    side = "right" if right else "left"
-    if edges.dtype.kind + x.dtype.kind not in ("iu", "ui") or np.result_type(edges.dtype, x.dtype).kind != "f":
-        return xp.searchsorted(edges, x, side=side)
-    # One has a sign and the other none; NumPy would make float64 of both. What no edge can be is set apart.
-    if x.dtype.kind == "u":
-        largest = np.iinfo(edges.dtype).max
-        places = xp.searchsorted(edges, xp.minimum(x, x.dtype.type(largest)).astype(edges.dtype), side=side)
-        return xp.where(x > x.dtype.type(largest), len(edges), places)
-    places = xp.searchsorted(edges, xp.maximum(x, x.dtype.type(0)).astype(edges.dtype), side=side)
-    return xp.where(x < 0, 0, places)
+    return xp.searchsorted(edges, x, side="right" if right else "left")
 
 
 @function
@@ -98,10 +89,27 @@ def searchsorted(edges: TensorLike, x: TensorLike, *, side: str = "left", sorter
     """
     if side not in ("left", "right"):
         raise SpecError(report(f"cannot search {side!r}", at=here(), cure="side is 'left' or 'right'."))
+    edges, x = tensors(edges, x)
     if sorter is not None:
-        edges, x = tensors(edges, x)
         edges = take(edges, sorter)
+    if edges.shape == (0,):
+        return full(x.shape, 0, np.int64)
+    if edges.dtype.kind + x.dtype.kind in ("iu", "ui") and np.result_type(edges.dtype, x.dtype).kind == "f":
+        return _across_signs(edges, x, side == "right")
     return _searchsorted(edges, x, right=side == "right")
+
+
+def _across_signs(edges: Tensor, x: Tensor, right: bool) -> Tensor:
+    """Whole numbers with a sign among others without, or so; NumPy would make float64 of both.
+
+    What no edge can be is set apart.
+    """
+    if x.dtype.kind == "u":
+        largest = int(np.iinfo(edges.dtype).max)
+        places = _searchsorted(edges, astype(minimum(x, largest), edges.dtype), right=right)
+        return where(greater(x, largest), edges.size, places)
+    places = _searchsorted(edges, astype(maximum(x, 0), edges.dtype), right=right)
+    return where(less(x, 0), 0, places)
 
 
 @function

@@ -345,11 +345,12 @@ def test_the_peak_is_known_before_the_first_run_and_is_that_of_the_arena(
 
 def test_the_plan_lists_its_kernels(env: lg.VariableEnvironment) -> None:
     """Each with what it goes over, bytes and operations; none before there is native code."""
-    fast = env.compile(lambda ctx, x: (lg.nn.softmax(x @ x.T), lg.sort(x)))
+    fast = env.compile(lambda ctx, x: (lg.nn.softmax(x @ x.T), lg.sort(x), lg.cumulative_sum(x, axis=0)))
     plan = fast.prepare(X)
     text = plan.explain()
     assert "product 2 × 3 × 2" in text
-    assert "NumPy: argsort" in text
+    assert "NumPy: cumulative_sum" in text
+    assert "  argsort  " in text
     assert "2 rows" in text
     assert f"an arena of {plan.peak_bytes:,} bytes" in text
     rows = [line for line in text.splitlines() if line[:4].strip().isdecimal() and line[4:6] == "  "]

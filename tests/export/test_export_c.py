@@ -165,16 +165,23 @@ def looping(ctx: Any, x: Any) -> Any:
     )
 
 
+def sorting(ctx: Any, x: Any) -> Any:
+    """Short rows and a long one, and a search, in a loop too."""
+    last, medians = lg.scan(lambda c, r: (lg.sort(c - r)[::-1], lg.median(c)), x[0], x)
+    places = lg.searchsorted(lg.sort(x[0]), x).astype(x.dtype)
+    return lg.concat([last, medians, lg.flatten(lg.sort(x, axis=0)), lg.sort(lg.flatten(x)), lg.flatten(places)])
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
 @pytest.mark.skipif(NO_LINKER, reason="there is no linker of WebAssembly: pip install ziglang")
-@pytest.mark.parametrize("which", ["network", "loop"])
+@pytest.mark.parametrize("which", ["network", "loop", "sorted"])
 def test_webassembly_computes_the_same_in_node(tmp_path: Path, which: str) -> None:
     """To the last digits but one: it has shorter registers, and rounds a product and a sum in float64."""
     if which == "network":
         step, x = network()
     else:
         x = 0.2 * np.random.default_rng(0).standard_normal((18, 18)).astype(np.float32)
-        step = lg.VariableEnvironment(seed=0).compile(looping, wait=True)
+        step = lg.VariableEnvironment(seed=0).compile(looping if which == "loop" else sorting, wait=True)
     expected = np.asarray(step(x)).reshape(-1)
     np.testing.assert_allclose(in_node(step, x, expected.size, tmp_path), expected, rtol=3e-6, atol=1e-6)
 
@@ -186,14 +193,14 @@ def test_an_op_without_native_form_is_named_with_its_line(tmp_path: Path) -> Non
     """It says op, line and operands; no file is written."""
     env = lg.VariableEnvironment(seed=0)
 
-    def ranks(ctx: Any, x: Any) -> Any:
-        return lg.argsort(lg.exp(x))
+    def smoothed(ctx: Any, x: Any) -> Any:
+        return lg.convolve(lg.exp(x), x)
 
     with pytest.raises(lg.ExportError) as caught:
-        env.compile(ranks).export(tmp_path / "ranks", np.ones(4, np.float32))
+        env.compile(smoothed).export(tmp_path / "smoothed", np.ones(4, np.float32))
     text = str(caught.value)
     assert text.startswith(
-        "cannot export ranks: 'argsort' has no native form for these operands\n\n    return lg.argsort"
+        "cannot export smoothed: 'convolve' has no native form for these operands\n\n    return lg.convolve"
     )
     assert text.endswith("Leave it out of the step, and compute it where the function is called.")
     assert not list(tmp_path.iterdir())

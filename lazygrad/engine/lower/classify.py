@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -19,8 +18,19 @@ from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
 from lazygrad.engine.lower.small import FEW, VOLUME, Settings, Unrolled, is_small, written
+from lazygrad.engine.lower.way import Way
 from lazygrad.engine.trace.calls import calls_of, play
-from lazygrad.engine.trace.reading import Decomposed, Folded, Gathered, Multiplied, Scattered, Windowed, read
+from lazygrad.engine.trace.reading import (
+    Decomposed,
+    Folded,
+    Gathered,
+    Multiplied,
+    Scattered,
+    Searched,
+    Sorted,
+    Windowed,
+    read,
+)
 from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
@@ -34,37 +44,6 @@ PLACE = Spec((), np.dtype(np.uint64))  # of the number of an element
 NUMBER = (bool, int, float, np.generic)  # what a kernel may return that is the same everywhere
 NATIVE = frozenset(np.dtype(name) for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 Fits = Callable[[Any, int], bool]
-
-
-class Way(enum.StrEnum):
-    """How a node exists in native code."""
-
-    LEAF = "leaf"
-    """It lies in memory before the step begins: a variable, an input, an array that is the same in every run."""
-    NUMBER = "number"
-    """It is the same number everywhere, and stands in the code."""
-    LAZY = "lazy"
-    """Its elements can be computed where they are wanted: it is elementwise, a view, or taken by indices."""
-    FOLD = "fold"
-    """A loop combines elements of its operand along axes."""
-    SCATTER = "scatter"
-    """A loop adds rows of an operand to the rows that indices name."""
-    COPIES = "copies"
-    """Its operands are copied to where they go, and the rest is zero."""
-    PRODUCT = "product"
-    """A product of matrices of floats, which has a kernel of its own."""
-    LAPACK = "lapack"
-    """A function of LAPACK is called for every matrix of a batch; it may have several results."""
-    REPEAT = "repeat"
-    """A region: its bodies have tables of their own, which are run as often as there are turns."""
-    RESULT = "result"
-    """One of several results of a region or of a call of LAPACK, which lies in memory."""
-    SMALL = "small"
-    """Linear algebra of small matrices, written out: a row of a kernel is a matrix of the batch."""
-    SEVERAL = "several"
-    """Several results of such, each of which is a node of its own."""
-    CALLBACK = "callback"
-    """It has no native form: the op's kernel is called with NumPy."""
 
 
 class Classified:
@@ -112,7 +91,7 @@ class Classified:
         """Numbers that must lie in memory after all: operands of products, and what rows are added to, unless 0."""
         found: list[int] = []
         for i, node in enumerate(self.nodes):
-            if way[i] in (Way.PRODUCT, Way.LAPACK, Way.REPEAT):
+            if way[i] in (Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.REPEAT):
                 found += node.inputs
             elif way[i] is Way.SCATTER and self.nodes[node.inputs[0]].params.get("value"):
                 found.append(node.inputs[0])
@@ -165,6 +144,8 @@ class Classified:
             return Way.FOLD
         if isinstance(what, Gathered):
             return Way.LAZY
+        if isinstance(what, (Searched, Sorted)) and not self.hosted and max(s.size for s in specs) < 2**32:
+            return Way.ORDER
         if isinstance(what, Scattered) and what.adds and self._is_segments(node, what):
             return Way.SCATTER
         return Way.CALLBACK

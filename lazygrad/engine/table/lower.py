@@ -13,6 +13,7 @@ from lazygrad.define.kinds import item
 from lazygrad.engine.emit.lapack import Decomposition
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
+from lazygrad.engine.emit.sorting import Searching, Sorting
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
 from lazygrad.engine.emit.turns import written_loop
 from lazygrad.engine.lanes.target import Target, cpu
@@ -30,6 +31,7 @@ from lazygrad.engine.memory import Buffer, lay_out
 from lazygrad.engine.table.arguments import Moving, layout, taking
 from lazygrad.engine.table.decompositions import DecompositionCode, call_of, decomposed, results_of
 from lazygrad.engine.table.native import Bundle, Instruction, Native, NumpyCall, Results, Step, key_of
+from lazygrad.engine.table.orders import order_of, put_in_order
 from lazygrad.engine.table.repeats import flushes, repeat
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, last_reads
@@ -281,7 +283,7 @@ class _Lowering:
         self.ways, self.target, self.look = ways, target, look
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, _ProductCode] = {}
-        self._decompositions: dict[Decomposition, DecompositionCode] = {}
+        self._kernels: dict[Any, DecompositionCode] = {}
         self._small: dict[Any, Written] = {}
         self.entries: list[Kernel | SmallLoop | Entry] = []
         self.program: list[Step] = []
@@ -305,7 +307,9 @@ class _Lowering:
             self.program.append(step)
             self.scratch.update(scratch)
         elif entry.kind is Way.LAPACK:
-            self._decomposition(number, entry.node)
+            self._whole(number, entry.node, call_of(self.ways, entry.node))
+        elif entry.kind is Way.ORDER:
+            self._whole(number, entry.node, order_of(self.ways, entry.node))
         else:
             self.program.append(NumpyCall(entry.node, number))
 
@@ -319,7 +323,7 @@ class _Lowering:
     def _inside(self, ways: Ways) -> Native:
         """The native code of a body, which shares the text of its kernels with what is around it."""
         code, plan = _Lowering(ways, self.target, self.look), cast(BodyPlan, ways.plan)
-        code._known, code._products, code._decompositions = self._known, self._products, self._decompositions
+        code._known, code._products, code._kernels = self._known, self._products, self._kernels
         code._small = self._small
         code.functions, code.definitions = self.functions, self.definitions
         given = {Spare(k): ways.spec(i) for k, i in enumerate(plan.outputs)}
@@ -364,11 +368,12 @@ class _Lowering:
         flush = product.dtype == np.float32 and any(flushes(self.ways, i) for i in self.ways.inside)
         self._append(made.kernel, [*operands, node, scratch], number, flush)
 
-    def _decomposition(self, number: int, node: int) -> None:
-        call = call_of(self.ways, node)
-        made = self._decompositions.get(call)
+    def _whole(self, number: int, node: int, form: Decomposition | Sorting | Searching) -> None:
+        """What has a kernel of its own, which works on whole arrays and in scratch memory."""
+        made = self._kernels.get(form)
         if made is None:
-            made = self._decompositions[call] = decomposed(call, self.target)
+            write = decomposed if isinstance(form, Decomposition) else put_in_order
+            made = self._kernels[form] = write(form, self.target)  # type: ignore[arg-type]
         operands = [self.ways.view(j) for j in self.ways.nodes[node].inputs]
         results = [i for i in results_of(self.ways, node) if i is not None]
         scratch = ("scratch", node)

@@ -16,7 +16,7 @@ from lazygrad.engine.trace.calls import Unseen, calls_of, play
 from lazygrad.engine.trace.tracing import NotTraced, Stand
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "Windowed", "read"]
+__all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "Searched", "Sorted", "Windowed", "read"]
 
 
 class Folded(NamedTuple):
@@ -65,6 +65,18 @@ class Decomposed(NamedTuple):
 
     what: str
     settings: tuple[tuple[str, Any], ...]
+
+
+class Sorted(NamedTuple):
+    """The places that sort operand 0 along an axis; equal elements keep their order."""
+
+    axis: int
+
+
+class Searched(NamedTuple):
+    """Where among operand 0, in order, each element of operand 1 would stand: behind equal ones if ``right``."""
+
+    right: bool
 
 
 class Whole(Stand):
@@ -145,9 +157,20 @@ class _Reading:
         """Windows added up."""
         return Windowed("back", len(places)) if columns.number == 0 else None
 
+    def argsort(self, x: Whole, axis: int, kind: str) -> Sorted | None:
+        """Places that sort."""
+        return Sorted(axis) if x.number == 0 and kind == "stable" else None
+
+    def searchsorted(self, edges: Whole, x: Whole, side: str) -> Searched | None:
+        """Places among edges."""
+        return Searched(side == "right") if (edges.number, x.number) == (0, 1) else None
+
     def placed(self, x: Whole, pattern: tuple[Any, ...], values: Whole) -> Scattered | None:
         """Elements that are written."""
         return Scattered(values.number, pattern, False) if x.number == 0 else None
+
+
+_READ = (Decomposed, Folded, Multiplied, Scattered, Gathered, Searched, Sorted, Windowed)
 
 
 def read(op: Declared, specs: Sequence[Spec], params: dict[str, Any], key: Any) -> Any:
@@ -161,4 +184,4 @@ def _read(op: Declared, kernel: Any, specs: tuple[Spec, ...], params: Unseen, ke
         found = play(op, calls_of(op, specs, params, key), _Reading(params), map(Whole, range(len(specs))))
     except NotTraced:
         return None
-    return found if isinstance(found, (Decomposed, Folded, Multiplied, Scattered, Gathered, Windowed)) else None
+    return found if isinstance(found, _READ) else None

@@ -145,15 +145,7 @@ def argsort(writer: Writer, node: Node, x: Value) -> Value:
 def searchsorted(writer: Writer, node: Node, edges: Value, x: Value) -> Value:
     """How many edges are smaller, or not larger."""
     xp, right = writer.xp, node.params["right"]
-    count = edges.shape[0]
     dtype = np.result_type(edges.dtype, x.dtype)
-    if edges.dtype.kind + x.dtype.kind in ("iu", "ui") and dtype.kind == "f":  # what no edge can be is set apart
-        limits = np.iinfo(edges.dtype)
-        if x.dtype.kind == "u":
-            largest = x.dtype.type(limits.max)
-            inside = _places(xp, edges, xp.astype(xp.minimum(x, largest), edges.dtype), right)
-            return xp.where(x > largest, count, inside)
-        return xp.where(x < 0, 0, _places(xp, edges, xp.astype(xp.maximum(x, 0), edges.dtype), right))
     return _places(xp, xp.astype(edges, dtype), xp.astype(x, dtype), right)
 
 

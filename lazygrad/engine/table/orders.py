@@ -1,0 +1,52 @@
+"""A node that sorts, or searches among edges -> the text of its kernel, and what it works on."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lazygrad.engine.emit.rows import Written
+from lazygrad.engine.emit.sorting import Searching, Sorting, write
+from lazygrad.engine.emit.sorting.form import Along
+from lazygrad.engine.lanes.target import Target
+from lazygrad.engine.lower.index import View
+from lazygrad.engine.lower.ways import Ways
+from lazygrad.engine.table.decompositions import DecompositionCode
+from lazygrad.engine.trace.reading import Searched
+
+__all__ = ["order_of", "put_in_order"]
+
+
+def put_in_order(form: Sorting | Searching, target: Target) -> DecompositionCode:
+    """The code of a sort or a search."""
+    found = write(form, target)
+    return DecompositionCode(Written(found.text, found.definitions, [], found.chunks), found.scratch)
+
+
+def order_of(ways: Ways, node: int) -> Sorting | Searching:
+    """What is sorted or searched."""
+    it, what = ways.nodes[node], ways.reading[node]
+    views = [cast(View, ways.view(j)) for j in it.inputs]
+    dtype, other = (ways.spec(j).dtype for j in (it.inputs[0], it.inputs[-1]))
+    if isinstance(what, Searched):
+        edges, _ = views
+        return Searching(what.right, edges.shape[0], edges.steps[0], dtype, other, ways.spec(node).size)
+    (view,), to = views, cast(View, ways.view(node)).steps
+    sorted_axis = what.axis % len(view.shape)
+    batch = [
+        Along(n, step, there)
+        for axis, (n, step, there) in enumerate(zip(view.shape, view.steps, to, strict=True))
+        if axis != sorted_axis and n > 1
+    ]
+    return Sorting(dtype, view.shape[sorted_axis], view.steps[sorted_axis], to[sorted_axis], _merged(batch))
+
+
+def _merged(batch: list[Along]) -> tuple[Along, ...]:
+    """Axes that can be gone along as one, as one."""
+    found: list[Along] = []
+    for along in batch:
+        before = found[-1] if found else None
+        if before is not None and (before.step, before.to) == (along.step * along.size, along.to * along.size):
+            found[-1] = Along(before.size * along.size, along.step, along.to)
+        else:
+            found.append(along)
+    return tuple(found)
