@@ -27,11 +27,11 @@ def drawn(picture: Picture, depth: int | None = None) -> str:
     Args:
         picture: what is drawn.
         depth: boxes that lie in fewer boxes than this are open, the root among them; 1 folds all that it holds. If not
-            given, all are open where there are few nodes, and none else.
+            given, all are open where there are few nodes, and else those that are open at first in a page.
     """
     seen = sum(not node.hidden for node in picture.nodes)
-    if depth is None:
-        depth = len(picture.boxes) if seen <= FEW else 1
+    if depth is None and seen <= FEW:
+        depth = len(picture.boxes)
     drawing = _Drawing(picture, depth)
     drawing.draw()
     return str(drawing.dot.source)
@@ -44,13 +44,14 @@ class _Drawing:
         shown: for each box the one that is drawn in its place: itself, if it is open or folded in an open one.
     """
 
-    def __init__(self, picture: Picture, depth: int) -> None:
+    def __init__(self, picture: Picture, depth: int | None) -> None:
         self.picture = picture
+        opened = set(picture.opened())
         self.shown, depths = [0], [0]
         self.open = [True]
         for k, box in enumerate(picture.boxes[1:], 1):
             depths.append(depths[box.parent] + 1)
-            self.open.append(self.open[box.parent] and depths[k] < depth)
+            self.open.append(self.open[box.parent] and (k in opened if depth is None else depths[k] < depth))
             self.shown.append(k if self.open[box.parent] else self.shown[box.parent])
         self.children: dict[int, list[int]] = {}
         for k, box in enumerate(picture.boxes):

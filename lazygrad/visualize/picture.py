@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lazygrad.visualize.runs import MOST
+
 __all__ = ["Box", "Kernel", "Picture", "Place", "Seen"]
+
+LEAST = 5  # things that are seen at first
 
 
 @dataclass(frozen=True)
@@ -130,9 +135,36 @@ class Picture:
         """The numbers of the nodes that lie in a box, and not in one within it."""
         return [i for i, node in enumerate(self.nodes) if node.box == box]
 
+    def opened(self) -> list[int]:
+        """The boxes that are open at first, so that there are five things to be seen, if that can be had.
+
+        The first, and where that holds less, the largest boxes of the forward part that hold few.
+        """
+        inner: dict[int, list[int]] = {}
+        for k, box in enumerate(self.boxes):
+            inner.setdefault(box.parent, []).append(k)
+        counts = Counter(node.box for node in self.nodes if not node.hidden)
+        whole = counts.copy()
+        for k in range(len(self.boxes) - 1, 0, -1):  # a box stands behind the one around it
+            whole[self.boxes[k].parent] += whole[k]
+        found = [0]
+        closed = set(inner.get(0, ()))
+        seen = counts[0] + len(closed)
+        while seen < LEAST:
+            sizes = {k: counts[k] + len(inner.get(k, ())) for k in sorted(closed) if self.boxes[k].part == "forward"}
+            few = [k for k, size in sizes.items() if size + seen <= MOST]
+            if not few:
+                break
+            one = max(few, key=lambda k: whole[k])
+            found.append(one)
+            closed = closed - {one} | set(inner.get(one, ()))
+            seen += sizes[one]
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """The same as what JSON has: dicts, lists, texts and numbers."""
         found = asdict(self)
         for place in found["places"]:
             place["in"] = place.pop("inside")
+        found["opened"] = self.opened()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}

@@ -276,7 +276,7 @@ def test_numbers_are_hidden_and_settings_of_optimizers_are_quiet() -> None:
 def test_a_picture_is_json(make: Callable[[], Made]) -> None:
     """With the names that the page reads."""
     found = json.loads(json.dumps(traced(make).to_dict()))
-    assert ["title", "facts", "boxes", "nodes", "places", "kernels", "laws"] == list(found)
+    assert ["title", "facts", "boxes", "nodes", "places", "kernels", "laws", "opened"] == list(found)
     assert {"where", "in", "text"} == set(found["places"][0])
     assert {"name", "parent", "part", "kind", "note", "node", "outputs"} == set(found["boxes"][0])
 

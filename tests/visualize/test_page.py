@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browsing import Opened
 from pages import ITEM, details, item, measured, of, seen
-from steps import STEPS, recurrent, three_layers, transformer
+from steps import STEPS, Made, recurrent, three_layers, transformer
 
 import lazygrad as lg
 from lazygrad.visualize.page import written
@@ -36,6 +36,40 @@ def test_a_page_opens_with_few_boxes_on_one_screen(opens: Opens, make: Callable[
         const stage = document.getElementById("stage").getBoundingClientRect();
         return left >= stage.left && top >= stage.top && right <= stage.right && bottom <= stage.bottom; })""")
     assert all(shown)
+
+
+def little() -> Made:
+    """A step with one line of many ops, and one with a loop."""
+    env = lg.VariableEnvironment(seed=0)
+    env.name("w").set(np.eye(3, dtype="float32"))
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.mean(lg.exp(x @ ctx.variable("w")) + lg.fori_loop(0, 3, lambda i, h: lg.tanh(h @ x.T @ x), x))
+
+    return env, step, (np.ones((4, 3), "float32"),)
+
+
+def test_what_has_few_boxes_opens_with_more_to_see(opens: Opens) -> None:
+    """The largest that hold few are open at first; they fold and unfold as all others."""
+    picture = of(little)
+    assert len(picture.children(0)) + len(picture.content(0)) < 5
+    opened = opens(picture)
+    begun = seen(opened)
+    assert 5 <= len(begun) <= 15
+    opened.press("f")
+    assert len(seen(opened)) < 5
+    opened.page.reload()
+    opened.requests.pop()
+    assert begun == seen(opened)
+
+
+def test_on_a_phone_a_step_opens_so_large_that_it_can_be_read(opens: Opens) -> None:
+    """What is wider than the screen is seen from its top, and `0` shows all of it."""
+    opened = opens(of(transformer), width=400, height=800)
+    scale = "+document.getElementById('world').getAttribute('transform').match(/scale\\((.*)\\)/)[1]"
+    assert opened.page.evaluate(scale) >= 0.5
+    opened.press("u", "0")
+    assert opened.page.evaluate(scale) < 0.2
 
 
 def test_a_box_unfolds_and_folds_by_a_click(opens: Opens) -> None:

@@ -62,6 +62,7 @@ def packed(picture: Mapping[str, Any], stands: Sequence[Sequence[Sequence[Stop]]
         "laws": [printable(law) for law in picture["laws"]],
         "boxes": [box(one) for one in picture["boxes"]],
         "loops": [[one["node"], one["outputs"]] for one in picture["boxes"] if one["outputs"]],
+        "open": picture["opened"],
         "places": [[shared(place[name]) for name in ("where", "in", "text")] for place in picture["places"]],
         "nodes": columns,
         "kernels": [kernel(one) for one in picture["kernels"]],

@@ -19,6 +19,8 @@ from lazygrad.visualize.page.scenes import Scene
 __all__ = ["WIDEST", "ranks"]
 
 WIDEST = 8  # children in a row, from which it becomes several: a screen shows about as many
+NARROW = 5  # of few children, which are to be read without coming closer
+FEW = 15
 
 
 def ranks(found: Sequence[Scene]) -> list[dict[int, int]]:
@@ -73,8 +75,9 @@ def _wrapped(scene: Scene, row: dict[int, int]) -> dict[int, int]:
     for child in scene.children:
         members[row[child]].append(child)
     result, following = {}, 0
+    widest = NARROW if len(scene.children) <= FEW else WIDEST
     for number in sorted(members):
-        lines = -(-len(members[number]) // WIDEST)
+        lines = -(-len(members[number]) // widest)
         width = -(-len(members[number]) // lines)  # of equal length, not one full and one with what is left
         for place, child in enumerate(members[number]):
             result[child] = following + place // width

@@ -13,7 +13,7 @@ const FONT = { op: "12px", name: "600 12px", spec: "10px", box: "600 13px" };
 const [DOWN, UP, OUT, IN] = [1, 2, 3, 4];
 
 // Folded boxes, open ones, and the size and the place of everything that is seen.
-const fold = { open: new Set([0]) };
+const fold = { open: new Set(model.opened) };
 
 // What stands in the rows of a box, each with what it is joined to in the rows next to it.
 const lattices = model.boxes.map(lattice);

@@ -153,7 +153,7 @@ function begin() {
   const actions = {
     "/": () => byId("search").focus(),
     "?": showHelp,
-    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), "0": fit,
+    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), "0": () => fit(),
     f: () => foldTo([]), u: () => foldTo(everything()), k: () => model.kernels.length && foldTo(severalKernels()),
     c: () => colour(ways[(ways.indexOf(colouring.by) + 1) % ways.length]),
     Escape: closeOne,
@@ -178,13 +178,13 @@ function begin() {
   document.body.dataset.tab = narrow.matches ? "picture" : "nodes";
   noteStage();
   draw();
-  fit();
+  opening();
   keepCursor(false);
   view.drawn = true;
   new ResizeObserver(() => {
     const { width } = view.stage;
     noteStage();
-    if (view.stage.width !== width) fit();
+    if (view.stage.width !== width) opening();
   }).observe(svg);
   requestAnimationFrame(() => setTimeout(() => {
     performance.measure("opened", { start: 0, end: performance.now() });

@@ -61,7 +61,7 @@ const model = (() => {
     }
   }
   const places = data.places.map(([where, inside, text]) => ({ where: say(where), inside: say(inside), text: say(text) }));
-  return { title: data.title, facts: data.facts, laws: data.laws, nodes, flows, boxes, kernels, places, total, measured };
+  return { title: data.title, facts: data.facts, laws: data.laws, nodes, flows, boxes, kernels, places, total, measured, opened: data.open };
 })();
 
 const isBox = (key) => key < 0 || Object.is(key, -0);

@@ -10,9 +10,12 @@ function moved() {
   svg.style.setProperty("--far", `${round(10 / view.scale)}px`); // names of open boxes stay readable
 }
 
-// The room that the picture has: on narrow screens the details cover some of the stage.
+// The room that the picture has: on narrow screens the details, or else the legend, cover some of the stage.
+const LEGEND = 44;
+
 function room() {
-  const covered = narrow.matches && !byId("details").hidden ? byId("details").getBoundingClientRect().height : 0;
+  const below = byId("details").hidden ? LEGEND : byId("details").getBoundingClientRect().height;
+  const covered = narrow.matches ? below : 0;
   return { width: view.stage.width, height: view.stage.height - covered };
 }
 
@@ -38,12 +41,15 @@ function show({ left, top, width, height }, margin = 24, least = SCALES[0]) {
   const space = room();
   const scale = Math.max(least, Math.min(1.15, (space.width - 2 * margin) / width, (space.height - 2 * margin) / height));
   const x = space.width / 2 - (left + width / 2) * scale;
-  // What does not fit is seen from its beginning.
+  // What does not fit is seen from its top.
   const y = height * scale > space.height - margin ? margin - top * scale : space.height / 2 - (top + height / 2) * scale;
   glide({ x, y, scale });
 }
 
-const fit = () => show({ left: 0, top: 0, ...view.size });
+const fit = (least = SCALES[0]) => show({ left: 0, top: 0, ...view.size }, 24, least);
+
+// At first words can be read, also where the picture is then larger than a narrow screen.
+const opening = () => fit(narrow.matches ? 0.5 : SCALES[0]);
 
 // Bring a rectangle into view with the least movement.
 function bring({ left, top, width, height }) {
