@@ -58,5 +58,18 @@ def _computed(node: Node, operands: Sequence[Any]) -> tuple[Any, ...] | None:
             found = _evaluator(node.proto, node.domain, node.opset).run(None, named, attributes={})
     except Exception:  # whatever it says: our own form of the op says what is wrong, or is right
         return None
-    outputs = iter(item if isinstance(item, list) else np.asarray(item) for item in found)
+    given = [_held(item) for item in found]
+    if any(x is None for x in given):
+        return None
+    outputs = iter(given)
     return tuple(next(outputs) if name else None for name in node.outputs)
+
+
+def _held(item: Any) -> Any:
+    """A result as tensors have it; None if they have no such type."""
+    if isinstance(item, list):
+        return item
+    array = np.asarray(item)
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    return None if array.dtype.kind == "V" else array

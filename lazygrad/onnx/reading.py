@@ -8,6 +8,7 @@ from typing import Any
 from lazygrad.errors import ExportError, SaveError, report
 from lazygrad.graph.registry import here
 from lazygrad.onnx.bodies import Reader, schema_of
+from lazygrad.onnx.checks import check_arrays, check_functions, check_opset
 from lazygrad.onnx.described import Input, Model
 from lazygrad.onnx.external import take_in
 from lazygrad.onnx.ops import table
@@ -17,6 +18,15 @@ __all__ = ["MOST", "NEWEST", "OLDEST", "read"]
 
 OLDEST, NEWEST = 7, 28  # of the opset: the ops of each version between have been looked at
 MOST = 2**31  # bytes of a file, which protobuf can read
+
+# What is often there in place of a model, by its first bytes.
+BEGINNINGS = {
+    b"version https://git-lfs": "it is a pointer of Git LFS to the model: git lfs pull brings the model itself",
+    b"PK\x03\x04": "it is a ZIP archive, as PyTorch's own files are: unpack it, or call torch.onnx.export",
+    b"\x1f\x8b": "it is packed by gzip: unpack it",
+    b"<": "it is a page or another text of a server, and not the model that was to be loaded from there",
+    b"\x89HDF": "it is a file of the form HDF5, perhaps of Keras: tf2onnx makes a model of it",
+}
 
 
 def read(file: Path) -> Model:
@@ -34,13 +44,14 @@ def read(file: Path) -> Model:
         if file.stat().st_size > MOST:
             raise ValueError(f"it has more than {MOST} bytes, the most that are read: keep large arrays beside it")
         proto = _parsed(file.read_bytes(), onnx)
-        _check_opset(proto)
-        _check_functions(proto, onnx)
+        check_opset(proto, onnx, OLDEST, NEWEST)
+        check_functions(proto)
         take_in(list(tensors(proto)), file.parent)
         _check_ops(proto, onnx, str(file))
         if not any(entry.domain in DOMAINS for entry in proto.opset_import):
             raise ValueError("it says no opset of the ops of ONNX")
         _check(proto, onnx)
+        check_arrays(proto, onnx)
         proto = onnx.inliner.inline_local_functions(proto) if proto.functions else proto
         opsets = {entry.domain: entry.version for entry in proto.opset_import}
         body = Reader(onnx, opsets).body(proto.graph)
@@ -68,37 +79,15 @@ def _parsed(data: bytes, onnx: Any) -> Any:
     try:
         proto = onnx.load_model_from_string(data)
     except DecodeError:
-        raise ValueError("it is no file of the form ONNX, or it is damaged, or cut off") from None
+        said = next((what for start, what in BEGINNINGS.items() if data.startswith(start)), "")
+        raise ValueError(said or "it is no file of the form ONNX, or it is damaged, or cut off") from None
     if has_odd_text(proto):
         raise ValueError("it has text that is none, so it is damaged")
     if not proto.HasField("graph") or not proto.opset_import:
         raise ValueError("it is no file of the form ONNX: there is no graph, or no opset")
+    if not proto.graph.output:
+        raise ValueError("it has no outputs, so there is nothing to compute")
     return proto
-
-
-def _check_opset(proto: Any) -> None:
-    versions = [entry.version for entry in proto.opset_import if entry.domain in DOMAINS]
-    if not all(OLDEST <= version <= NEWEST for version in versions):
-        raise ValueError(
-            f"it is of opset {versions[0]}, and those from {OLDEST} to {NEWEST} are known: "
-            "onnx.version_converter makes one of another opset of it"
-        )
-
-
-def _check_functions(proto: Any, onnx: Any) -> None:
-    """Raise ValueError if a function of the model calls itself, perhaps by way of others."""
-    keys = {(f.domain, f.name, getattr(f, "overload", "")): f for f in proto.functions}
-    called = {
-        key: {(n.domain, n.op_type, getattr(n, "overload", "")) for g in graphs(f) for n in g.node} & keys.keys()
-        for key, f in keys.items()
-    }
-    done: set[Any] = set()
-    while len(done) < len(called):
-        ready = {key for key, others in called.items() if key not in done and others <= done}
-        if not ready:
-            stuck = next(key for key in called if key not in done)
-            raise ValueError(f"its function {stuck[1]!r:.60} calls itself")
-        done |= ready
 
 
 def _check_ops(proto: Any, onnx: Any, path: str) -> None:

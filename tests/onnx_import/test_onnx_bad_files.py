@@ -40,6 +40,40 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         refused(path, lg.SaveError, "cannot read")
 
 
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"PK\3\4\0\0", "ZIP archive"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"<!DOCTYPE html>", "a page"),
+        (b"\x89HDF\r\n", "HDF5"),
+    ],
+)
+def test_what_is_there_in_place_of_a_model_is_said(data: bytes, what: str, tmp_path: Path) -> None:
+    """As far as its first bytes tell."""
+    (tmp_path / "model.onnx").write_bytes(data)
+    refused(tmp_path / "model.onnx", lg.SaveError, what)
+
+
+def test_versions_that_say_nothing_clear_are_refused(tmp_path: Path) -> None:
+    """Two opsets of one domain, by either of its names, and a form newer than the package."""
+    for domain in ("", "ai.onnx"):
+        proto = mlp()
+        proto.opset_import.append(helper.make_opsetid(domain, 18))
+        refused(saved(proto, tmp_path), lg.SaveError, "two opsets of the ops of ONNX, 17 and 18")
+    proto = mlp()
+    proto.ir_version = 999
+    refused(saved(proto, tmp_path), lg.SaveError, "ir_version 999.*newer package")
+
+
+def test_a_model_that_gives_nothing_is_refused(tmp_path: Path) -> None:
+    """It would be a layer without a value."""
+    proto = mlp()
+    del proto.graph.output[:]
+    refused(saved(proto, tmp_path), lg.SaveError, "no outputs")
+
+
 def test_a_file_that_is_cut_is_refused(tmp_path: Path) -> None:
     """Wherever it ends."""
     data = mlp().SerializeToString()
@@ -122,13 +156,45 @@ def test_arrays_whose_sizes_do_not_match_their_bytes_are_refused(tmp_path: Path)
         refused(saved(relu(change), tmp_path), lg.SaveError, "cannot read")
 
 
-def test_arrays_of_text_and_of_small_floats_are_refused(tmp_path: Path) -> None:
-    """Tensors have no such dtype; the error names it."""
+def test_arrays_of_text_and_sparse_ones_are_refused(tmp_path: Path) -> None:
+    """Tensors have no such dtype; the error names all of them, also where they are constants in nodes."""
+    text = helper.make_tensor("w", onnx.TensorProto.STRING, [1], [b"text"])
+    values, places = (onnx.numpy_helper.from_array(x, n) for x, n in ((numbers(1), "s"), (np.array([1]), "i")))
+    sparse = helper.make_sparse_tensor(values, places, [3])
+    refused(saved(relu(lambda p: p.graph.initializer[0].CopyFrom(text)), tmp_path), lg.ExportError, "w:  STRING")
+    refused(saved(relu(lambda p: p.graph.sparse_initializer.append(sparse)), tmp_path), lg.ExportError, "s:  a sparse")
+    for settings, said in (({"value_string": "a"}, "STRING"), ({"sparse_value": sparse}, "a sparse array")):
+        node = helper.make_node("Constant", [], ["c"], **settings)
+        refused(saved(relu(lambda p, n=node: p.graph.node.append(n)), tmp_path), lg.ExportError, f"c:  {said}")
 
-    def change(proto: Any) -> None:
-        proto.graph.initializer[0].CopyFrom(helper.make_tensor("w", onnx.TensorProto.STRING, [1], [b"text"]))
 
-    refused(saved(relu(change), tmp_path), lg.SaveError, "'w' is of STRING")
+def test_functions_that_write_out_too_much_are_refused(tmp_path: Path) -> None:
+    """Forty that each call the next one twice are 2⁴⁰ nodes in a file of 4 KB."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    proto = model_of([helper.make_node("F39", ["x"], ["y"], domain="own")], {"x": [2]}, {"y": 1}, {})
+    proto.opset_import.append(opsets[1])
+    for k in range(40):
+        inner = f"F{k - 1}" if k else "Neg"
+        calls = [helper.make_node(inner, [a], [b], domain="own" if k else "") for a, b in (("a", "m"), ("m", "b"))]
+        proto.functions.append(helper.make_function("own", f"F{k}", ["a"], ["b"], calls, opsets))
+    refused(saved(proto, tmp_path), lg.SaveError, "more than 1,000,000 nodes")
+
+
+def test_axes_that_are_too_long_are_not_made_while_the_step_is_written(tmp_path: Path) -> None:
+    """Neither by a resize, whose places are worked out then, nor by a one-hot."""
+    scales = np.array([1, 1e9], np.float32)
+    model = lg.import_onnx(
+        saved(
+            model_of([helper.make_node("Resize", ["x", "", "s"], ["y"])], {"x": [1, 2]}, {"y": 2}, {"s": scales}),
+            tmp_path,
+        )
+    )
+    with pytest.raises(lg.ExportError, match="an axis of 2,000,000,000 is too long"):
+        ours(model, x=numbers(1, 2))
+    nodes = [helper.make_node("Cast", ["x"], ["i"], to=7), helper.make_node("OneHot", ["i", "d", "v"], ["y"])]
+    weights = {"d": np.array(10**13), "v": np.array([0, 1], np.float32)}
+    model = lg.import_onnx(saved(model_of(nodes, {"x": [2]}, {"y": 2}, weights), tmp_path))
+    assert "10000000000000" in str(model.env.trace(lambda ctx, x: model(x), numbers(2)))
 
 
 def test_a_graph_that_is_none_is_refused(tmp_path: Path) -> None:

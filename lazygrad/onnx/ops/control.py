@@ -116,7 +116,7 @@ def _counted(at: At, turns: int, carry: tuple[Any, ...], body: Body) -> tuple[An
         after = [tensor(x) for x in after]
         return after[: len(carry)], after[len(carry) :]
 
-    last, beside = lg.scan(turn, [tensor(x) for x in carry], np.arange(turns))
+    last, beside = lg.scan(turn, [tensor(x) for x in carry], lg.arange(turns))
     return (*last, *beside)
 
 

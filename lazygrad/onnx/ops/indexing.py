@@ -94,7 +94,7 @@ def one_hot(at: At, indices: Any, depth: Known, values: Any, *, axis: int) -> An
     places = lg.where(places < 0, places + count, places)
     axis = axis % (indices.ndim + 1)
     shape = (1,) * axis + (count,) + (1,) * (indices.ndim - axis)
-    hot = lg.expand_dims(places, axis) == np.arange(count).reshape(shape)
+    hot = lg.expand_dims(places, axis) == lg.reshape(lg.arange(count), shape)
     return lg.where(hot, values[1], values[0])
 
 

@@ -55,7 +55,7 @@ def quantize(
 
 @op("DequantizeLinear")
 def dequantize(
-    at: At, x: Any, scale: Fixed, zero: Fixed = None, *, axis: Any, block_size: Any, output_dtype: Any
+    at: At, x: Fixed, scale: Fixed, zero: Fixed = None, *, axis: Any, block_size: Any, output_dtype: Any
 ) -> Any:
     """(q − zero)·scale."""
     axis, block = 1 if axis is None else axis, block_size or 0

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import lazygrad as lg
+from lazygrad.errors import ExportError, report
+from lazygrad.graph.registry import here
 from lazygrad.onnx.ops.table import At, Known, op
+
+LONGEST = 2**24  # of an axis that is made
 
 
 class _How(NamedTuple):
@@ -86,9 +90,11 @@ def _taps(how: _How, places: Any, size: int, scale: float) -> tuple[Any, Any]:
     return np.clip(index[:, used], 0, size - 1), weights[:, used]
 
 
-def _along(x: Any, axis: int, how: _How, new: int, scale: float, roi: tuple[float, float]) -> Any:
+def _along(at: At, x: Any, axis: int, how: _How, new: int, scale: float, roi: tuple[float, float]) -> Any:
     """The tensor with an axis of another size."""
     size = x.shape[axis]
+    if new > LONGEST:  # places are worked out while the step is written
+        raise ExportError(report(f"cannot import {at.node}: an axis of {new:,} is too long", at=here()))
     places = _source(how, size, new, scale, roi)
     shape = (1,) * axis + (new,) + (1,) * (x.ndim - axis - 1)
     if how.mode == "nearest":
@@ -124,7 +130,7 @@ def resize(
 ) -> Any:
     """x with axes of other sizes, which are given, or by which they are multiplied."""
     if at.since < 11:  # there the second operand are scales
-        return _resized(x, range(x.ndim), _floors(x, roi), [float(s) for s in roi], _old(mode), None)
+        return _resized(at, x, range(x.ndim), _floors(x, roi), [float(s) for s in roi], _old(mode), None)
     how = _How(
         mode,
         coordinate_transformation_mode or "half_pixel",
@@ -141,7 +147,7 @@ def resize(
     else:
         factors = [float(s) for s in scales]
         news = [int(np.floor(n * s)) for n, s in zip(old, factors, strict=True)]
-    return _resized(x, places, news, factors, how, None if roi is None or not len(roi) else roi)
+    return _resized(at, x, places, news, factors, how, None if roi is None or not len(roi) else roi)
 
 
 def _sized(old: list[int], wanted: list[int], policy: str) -> tuple[list[int], list[float]]:
@@ -153,12 +159,12 @@ def _sized(old: list[int], wanted: list[int], policy: str) -> tuple[list[int], l
     return [int(np.floor(factor * n + 0.5)) for n in old], [factor] * len(old)
 
 
-def _resized(x: Any, places: Any, news: Any, factors: Any, how: _How, roi: Any) -> Any:
+def _resized(at: At, x: Any, places: Any, news: Any, factors: Any, how: _How, roi: Any) -> Any:
     count = len(list(places))
     for k, (axis, new, factor) in enumerate(zip(places, news, factors, strict=True)):
         bounds = (0.0, 1.0) if roi is None else (float(roi[k]), float(roi[count + k]))
         if new != x.shape[axis] or factor != 1 or bounds != (0.0, 1.0):
-            x = _along(x, axis, how, new, factor, bounds)
+            x = _along(at, x, axis, how, new, factor, bounds)
     return x
 
 
@@ -175,4 +181,4 @@ def _old(mode: str) -> _How:
 def upsample(at: At, x: Any, given: Known = None, *, mode: str, scales: Any) -> Any:
     """Resize, as it was called first."""
     factors = [float(s) for s in (scales if given is None else given)]
-    return _resized(x, range(x.ndim), _floors(x, factors), factors, _old(mode), None)
+    return _resized(at, x, range(x.ndim), _floors(x, factors), factors, _old(mode), None)
