@@ -15,12 +15,14 @@ from lazygrad.engine.machine import BodyPlan, Hosted, Silent, locate, planned, r
 from lazygrad.graph.body import Body
 from lazygrad.graph.graph import Node
 from lazygrad.ops.control import Cond, Scan, While
+from lazygrad.ops.halves import _halved
+from lazygrad.ops.movement import _astype
 from lazygrad.ops.passing import speaks
 from lazygrad.plan import Plan
 from lazygrad.searching.finding import is_bad
 from lazygrad.store.draws import Drawing
 
-__all__ = ["Computed", "Level", "Turn"]
+__all__ = ["Computed", "Level", "Turn", "widened"]
 
 
 class Level:
@@ -85,7 +87,7 @@ class Computed(Level):
         given: NumPy arrays of its variables, placeholders and constants, by node.
         draw: what random numbers are drawn from.
         hooks: whether what shows a value or calls a hook does so: once, whatever is computed from it afterwards.
-        widened: what is done with every array before it is used, if anything.
+        wide: whether all floats are float64, and no cast of floats rounds them.
 
     Attributes:
         failed: a node whose kernel raises as its operands are not finite, with what it raises; None if there is none.
@@ -102,15 +104,16 @@ class Computed(Level):
         given: dict[int, Any],
         draw: Drawing,
         hooks: bool = False,
-        widened: Callable[[Any], Any] | None = None,
+        wide: bool = False,
     ) -> None:
-        self.plan, self.draw, self.widened = plan, draw, widened
+        self.plan, self.draw, self.wide = plan, draw, wide
         self.backend = NumpyBackend()
-        self.given = dict(given)
+        self.given = {i: widened(x) for i, x in given.items()} if wide else dict(given)
         if plan.stream is not None:
             self.given[plan.stream] = draw.stream
         self.arrays = [None] * len(plan.graph.nodes)
-        self._machine: type[Hosted] = Hosted if hooks else Silent
+        silent = _Wide if wide else Silent
+        self._machine: type[Hosted] = Hosted if hooks else silent
         for i, node in enumerate(plan.graph.nodes):
             if i in self.given:
                 self.arrays[i] = self.given[i]
@@ -123,7 +126,7 @@ class Computed(Level):
                     raise
                 self.failed = i, reason
                 break
-        self._machine = Silent
+        self._machine = silent
 
     def checked(self) -> Computed:
         """The same, if it has been computed to the end.
@@ -139,13 +142,13 @@ class Computed(Level):
         """What the kernel of a node gives for these operands."""
         node = self.plan.graph.nodes[i]
         op = node.op
-        if self._machine is Silent and speaks(node):
+        if (self._machine is not Hosted and speaks(node)) or (self.wide and _is_rounding(node)):
             return operands[0]
         try:
             with np.errstate(all="ignore"):
                 if isinstance(op, Region):
                     given = self.plan, i, self.backend, self.draw
-                    y = region_kernel(*given, rounded=self.widened, kind=self._machine)(*operands)
+                    y = region_kernel(*given, rounded=widened if self.wide else None, kind=self._machine)(*operands)
                 elif isinstance(op, Declared) and op.random:
                     y = op.kernel(self.draw(node.params["draw"]), *operands, **node.params)
                 else:
@@ -155,7 +158,7 @@ class Computed(Level):
             raise
         if isinstance(y, (tuple, list)):
             return tuple(y)
-        return np.asarray(y) if self.widened is None else self.widened(np.asarray(y))
+        return widened(y) if self.wide else np.asarray(y)
 
     def again(self, changed: dict[int, Any], upto: int) -> Any:
         """The array of a node if some of what is given were other arrays."""
@@ -220,6 +223,24 @@ class Turn(Level):
         if isinstance(op, While) and self.body is params["body"] and place >= params["carries"]:
             return len(params["condition"].inputs) + place - int(params["carries"])
         return place + int(params.get("limited", False))
+
+
+def widened(x: Any) -> Any:
+    """An array; of floats as float64."""
+    x = np.asarray(x)
+    return x.astype(np.float64) if x.dtype.kind == "f" and x.dtype != np.float64 else x
+
+
+def _is_rounding(node: Node) -> bool:
+    """Whether a node casts floats to floats, or rounds them to half of their bits."""
+    return node.of(_halved) or (node.of(_astype) and np.dtype(node.params["dtype"]).kind == "f")
+
+
+class _Wide(Silent):
+    """A machine that computes in float64."""
+
+    def _kernel(self, plan: Plan, i: int, at: list[int]) -> Callable[..., Any]:
+        return (lambda x: x) if _is_rounding(plan.graph.nodes[i]) else super()._kernel(plan, i, at)
 
 
 class _Reached(Exception):

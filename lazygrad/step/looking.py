@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from lazygrad.engine.runner import Runner
-from lazygrad.errors import FiniteError, GradientError, GraphError, SpecError, VariableError, nearest, report
+from lazygrad.errors import (
+    FiniteError,
+    GradientError,
+    GraphError,
+    SpecError,
+    TraceError,
+    VariableError,
+    nearest,
+    report,
+)
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
 from lazygrad.graph.tensor import Tensor
@@ -262,7 +271,7 @@ def compare(
     feeds: dict[str, Any] | None,
     path: str | None,
 ) -> None:
-    """Compare the gradient of what a step returns first with differences, with respect to one variable.
+    """Compare the gradient of the loss that a step returns with differences, with respect to one variable.
 
     Both are computed in float64, also of a step in mixed precision.
 
@@ -277,14 +286,9 @@ def compare(
     from lazygrad.searching.differences import compared
 
     def write(context: Context, result: Any) -> tuple[Plan, Tensor, str]:
-        graph = context.graph
-        loss = next((leaf for _, leaf in leaves(result) if isinstance(leaf, Tensor) and not leaf.ndim), None)
-        if loss is None or loss.dtype.kind != "f":
-            cure = "Return the loss, a number, before anything else that is one."
-            raise GradientError(report("there is no loss whose gradient could be checked", at=here(), cure=cure))
-        chosen = _variable(env, graph, loss, path)
-        target = context.variable(chosen)
-        return Plan(graph, (loss.index, grad(loss, target).index), shared=False), loss, chosen
+        loss, chosen = _loss(env, context.graph, result, path)
+        slope = grad(loss, context.variable(chosen))
+        return Plan(context.graph, (loss.index, slope.index), shared=False), loss, chosen
 
     def look(context: Context, made: tuple[Plan, Tensor, str]) -> None:
         plan, loss, chosen = made
@@ -295,6 +299,11 @@ def compare(
         found = compared(plan, given, draw, plan.variables[chosen])
         if found.agree:
             return
+        if not found.is_finite:
+            facts = [f"loss:  {found.loss:.9g}", f"gradient along a random direction:  {found.gradient:.9g}"]
+            cure = 'check="finite" says where what is not finite begins.'
+            what = f"the gradient with respect to variable {chosen!r} cannot be compared: it is not finite"
+            raise GradientError(report(what, at=loss.origin, facts=facts, cure=cure))
         facts = [f"along a random direction:  gradient {found.gradient:.9g}, differences {found.differences:.9g}"]
         if found.elements is not None:
             index, own, other = found.elements
@@ -304,24 +313,41 @@ def compare(
         what = f"the gradient with respect to variable {chosen!r} is not that of the loss"
         raise GradientError(report(what, at=loss.origin, facts=facts, cure=cure))
 
-    _written(env, step, args, kwargs, feeds, write, look, None)
+    try:
+        _written(env, step, args, kwargs, feeds, write, look, None)
+    except TraceError as reason:
+        reason.add_note('check="gradient" looks at the loss that a step returns.')
+        raise
 
 
-def _variable(env: VariableEnvironment, graph: Graph, loss: Tensor, path: str | None) -> str:
-    """The path of the variable whose gradient is checked."""
+def _loss(env: VariableEnvironment, graph: Graph, result: Any, path: str | None) -> tuple[Tensor, str]:
+    """The loss in what a step returned, and the path of the variable whose gradient is checked.
+
+    It is what is called so, else the first number that depends on that variable, or on one that is trainable.
+    """
     from lazygrad.step.effects import needed
 
-    read = {str(n.params["name"]) for i in needed(graph, [loss.index]) if (n := graph.nodes[i]).of(variable)}
-    if path is not None:
-        if path not in env._store.variables:
-            cure = nearest(path, env._store.variables)
-            raise VariableError(report(f"there is no variable {path!r}", at=here(), cure=cure))
-        if path not in read:
-            cure = nearest(path, read)
-            raise GradientError(report(f"the loss does not depend on variable {path!r}", at=here(), cure=cure))
-        return path
-    chosen = next((v.path for v in env._select(None, True) if v.path in read and v.dtype.kind == "f"), None)
-    if chosen is None:
+    if path is not None and path not in env._store.variables:
+        cure = nearest(path, env._store.variables)
+        raise VariableError(report(f"there is no variable {path!r}", at=here(), cure=cure))
+    numbers = {
+        name: leaf
+        for name, leaf in leaves(result)
+        if isinstance(leaf, Tensor) and not leaf.ndim and leaf.dtype.kind == "f"
+    }
+    if not numbers:
+        cure = "Return the loss, a number, before anything else that is one."
+        raise GradientError(report("there is no loss whose gradient could be checked", at=here(), cure=cure))
+    wanted = [v.path for v in env._select(None, True) if v.dtype.kind == "f"] if path is None else [path]
+    read: set[str] = set()
+    for loss in [numbers["['loss']"]] if "['loss']" in numbers else numbers.values():
+        nodes = [graph.nodes[i] for i in needed(graph, [loss.index])]
+        own = {str(node.params["name"]) for node in nodes if node.of(variable)}
+        chosen = next((name for name in wanted if name in own), None)
+        if chosen is not None:
+            return loss, chosen
+        read |= own
+    if path is None:
         cure = 'Name one: check=("gradient", path).'
         raise GradientError(report("the loss depends on no trainable variable", at=here(), cure=cure))
-    return chosen
+    raise GradientError(report(f"the loss does not depend on variable {path!r}", at=here(), cure=nearest(path, read)))
