@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -218,6 +219,70 @@ def test_names_are_places_keys_and_attributes() -> None:
     assert [*names, "heads.a.weight"] == list(lg.torch.state_dict(model))
 
 
+class Held:
+    """A layer that is an object of one's own, as the page on own layers makes one."""
+
+    def __init__(self, env: Any, name: str) -> None:
+        space = env.namespace(name)
+        self.centre = space.name("centre").set(np.arange(2.0))
+        self.widths = [space.name("wide").set(np.ones(1)), space.name("narrow").set(np.ones(1), trainable=False)]
+        self.variables = [self.centre, *self.widths]
+        self.owner: Any = None
+
+    def __call__(self, x: Any) -> Any:
+        return x - self.centre
+
+
+def test_variables_and_layers_of_objects_of_ones_own_are_there() -> None:
+    """Within a Sequential, within one another, in a layer that did not count them as parts, and in circles."""
+
+    class Uncounted(nn.Layer):
+        def __init__(self, env: Any) -> None:
+            super().__init__(env)
+            self.inner = nn.Linear(env, 1, 1, use_bias=False)
+            self.loose = self._part(Held(env, "loose"))
+
+    env = fresh()
+    first, second = Held(env, "first"), Held(env, "second")
+    first.owner, second.owner = second, first
+    tied = SimpleNamespace(weight=nn.Linear(env, 2, 3, name="tied").weight.T)
+    model = {"body": nn.Sequential(Held(env, "body"), nn.relu), "pair": first, "rest": Uncounted(env), "tied": tied}
+    of = ["centre", "widths.0", "widths.1"]
+    names = [f"{path}.{name}" for path in ("body.0", "pair", "pair.owner") for name in of]
+    names += ["rest.inner.weight", *[f"rest.loose.{name}" for name in of], "tied.weight"]
+    weights = lg.torch.state_dict(model)
+    assert (names, (3, 2)) == (list(weights), weights["tied.weight"].shape)
+    lg.torch.load_state_dict(model, {name: array + 1 for name, array in weights.items()})
+    assert all(np.array_equal(array + 1, lg.torch.state_dict(model)[name]) for name, array in weights.items())
+
+
+def test_no_weight_is_lost_in_silence() -> None:
+    """Two of one name, and one that no attribute names, are told."""
+    env = fresh()
+    linear = nn.Linear(env, 1, 1)
+    for model in ({"a": [linear], "a.0": linear}, {0: linear, "0": linear}):
+        with pytest.raises(DefinitionError, match=r"two weights are called '(a\.)?0\.weight'\n\n.*\n\n    One of the"):
+            lg.torch.state_dict(model)
+    hidden = Held(env, "hidden")
+    del hidden.widths
+    for use in (lg.torch.state_dict, lambda model: lg.torch.load_state_dict(model, {}, strict=False)):
+        with pytest.raises(DefinitionError, match=r"<Variable 'hidden/wide' .*> of .*Held .* has no name that PyTorch"):
+            use([hidden])
+
+
+def test_objects_that_refer_to_each_other_take_no_time() -> None:
+    """Each in which there is nothing is looked through once."""
+    env = fresh()
+    grid = [SimpleNamespace(numbers=list(range(1000))) for _ in range(30)]
+    for one, other in itertools.pairwise(grid):
+        one.left = one.right = other
+    chain = SimpleNamespace(next=None)
+    for _ in range(5000):
+        chain = SimpleNamespace(next=chain)
+    model = SimpleNamespace(grid=grid, chain=chain, head=nn.Linear(env, 1, 1, use_bias=False))
+    assert ["head.weight"] == list(lg.torch.state_dict(model))
+
+
 def test_a_shared_variable_has_both_names_and_must_be_given_twice_the_same() -> None:
     """As a tied weight of PyTorch has; or once, if not strict."""
     env = fresh()
@@ -256,9 +321,9 @@ class Tensor:
         return self.array
 
 
-@pytest.mark.parametrize("dtype", ["torch.float32", "torch.bfloat16"])
+@pytest.mark.parametrize("dtype", ["torch.float32", "torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2"])
 def test_tensors_are_brought_to_numpy(dtype: str) -> None:
-    """Detached, from wherever they lie, those of bfloat16 as float32; what BatchNorm counts is passed over."""
+    """Detached, from wherever they lie, of dtypes that NumPy lacks as float32; what BatchNorm counts is passed over."""
     env = lg.VariableEnvironment(seed=0)
     norm = nn.BatchNorm(env, 2)
     weights = {name: Tensor(np.float32([3, 4]), dtype) for name in lg.torch.state_dict(norm)}
@@ -267,6 +332,26 @@ def test_tensors_are_brought_to_numpy(dtype: str) -> None:
     })  # fmt: skip
     assert [[3.0, 4.0]] * 4 == [array.tolist() for array in env.to_dict().values()]
     assert {"float32"} == {str(array.dtype) for array in env.to_dict().values()}
+
+
+def test_a_tensor_that_is_no_array_is_refused() -> None:
+    """Sparse, quantized, without numbers: PyTorch raises errors of many kinds."""
+    env = lg.VariableEnvironment(seed=0)
+    norm = nn.BatchNorm(env, 2)
+    before = snapshot(env)
+    for wrong in (
+        TypeError("can't convert Sparse layout"),
+        RuntimeError("conjugate bit"),
+        NotImplementedError("no data"),
+    ):
+
+        class Wrong(Tensor):
+            def detach(self, wrong: Exception = wrong) -> Tensor:
+                raise wrong
+
+        with pytest.raises(SpecError, match=rf"cannot load 'bias': it cannot be made an array\n\n.*\n\n.*: {wrong}\n"):
+            lg.torch.load_state_dict(norm, {"bias": Wrong(np.ones(2), "x")}, strict=False)
+    assert before == snapshot(env)
 
 
 def test_weights_come_from_and_go_to_a_gpu(double: Any) -> None:
