@@ -17,8 +17,8 @@ from lazygrad.engine.memory import ALIGNMENT
 from lazygrad.engine.table.lower import lowered
 from lazygrad.engine.table.native import Native, NumpyCall
 from lazygrad.errors import ExportError, report
+from lazygrad.export.forms import in_other_words
 from lazygrad.export.module import Pool, apart, constant, escaped, exported, is_empty
-from lazygrad.export.pools import with_folds
 from lazygrad.export.signature import Parameter, Signature, c_names, c_type
 from lazygrad.export.source import Source, checked
 from lazygrad.export.spots import Spot
@@ -91,9 +91,10 @@ def coded(source: Source, machine: Machine, name: str, beside: bool = False, lap
     Raises:
         ExportError: something has no such form; nothing else was done.
     """
-    source = with_folds(checked(source))
+    source = in_other_words(checked(source))
     plan = source.plan
-    native = lowered(plan, cpu(machine.lanes, lapack=lapack and decomposes(plan.graph)))
+    target = replace(cpu(machine.lanes, lapack=lapack and decomposes(plan.graph)), windows=True)
+    native = lowered(plan, target)
     _check(native, source.name, lapack)
     signature = _signature(source, name)
     pool = Pool("%weights" if beside else "@weights")

@@ -22,6 +22,7 @@ GPU = Target(
     longest=2_000,
     calls=False,
     hosted=True,
+    windows=True,
     bundles=True,
     entry=1_000,
     endless=1 << 24,

@@ -38,6 +38,7 @@ class Target:
         lapack: whether the functions of LAPACK can be called.
         hosted: whether the host goes through its table, kernel by kernel. Then a library is called for products, and
             the bodies of loops may call back.
+        windows: whether windows are folded, and laid back, by kernels in which lanes are what comes out; else by NumPy.
         bundles: whether kernels that do not wait for each other are launched as one.
         entry: instructions that take as long as a kernel needs to begin.
         endless: turns after which a kernel leaves a loop to the interpreter though nothing forbids more: it may run for
@@ -64,6 +65,7 @@ class Target:
     calls: bool = True
     lapack: bool = False
     hosted: bool = False
+    windows: bool = False
     bundles: bool = False
     # Measured with bodies of 4 products and sums on 1 to 256 numbers, 8 lanes of float64: of 16 a turn takes 20 ns as a
     # repeat and in registers, and a turn of hardly anything 17 ns as a repeat, 12 ns in registers.

@@ -15,7 +15,6 @@ from lazygrad.engine.lanes.registers import Register
 from lazygrad.engine.lanes.scalar import Scalars
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import index as indexing
-from lazygrad.engine.lower.index import Affine
 from lazygrad.engine.lower.regions import looped, native_plan
 from lazygrad.engine.lower.small import FEW, VOLUME, Settings, Unrolled, is_small, written
 from lazygrad.engine.lower.way import Way
@@ -60,9 +59,17 @@ class Classified:
         results: of every such region or call of LAPACK with several results the nodes that they are, by number.
     """
 
-    def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None, hosted: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        lapack: bool = False,
+        fits: Fits | None = None,
+        hosted: bool = False,
+        windows: bool = False,
+    ) -> None:
         self.plan = plan
         self.hosted = hosted  # whether the body of a region may call back
+        self._windows = windows  # whether lanes may be windows
         self._fits = fits  # whether a region can be one kernel, which may do what else is called back
         self._lapack = lapack  # whether it can be called
         self.nodes = plan.graph.nodes
@@ -140,7 +147,7 @@ class Classified:
             return Way.PRODUCT
         if not op.own:
             return Way.CALLBACK
-        if self.hosted and isinstance(what, Windowed) and what.is_small and node.spec.dtype != np.bool_:
+        if self._windows and isinstance(what, Windowed) and what.is_small and node.spec.dtype != np.bool_:
             return Way.FOLD
         if isinstance(what, Gathered):
             return Way.LAZY
@@ -159,7 +166,10 @@ class Classified:
         if any(not s.size for s in specs):  # type: ignore[union-attr]
             return Way.CALLBACK
         self.inside[i] = tuple(
-            [self.__class__(native_plan(use.body), self._lapack, self._fits, self.hosted) for use in loop.uses]
+            [
+                self.__class__(native_plan(use.body), self._lapack, self._fits, self.hosted, self._windows)
+                for use in loop.uses
+            ]
         )
         called = [(ways, k) for ways in self.inside[i] for k in range(len(ways.way)) if ways.stops(k)]
         if not called:
@@ -203,7 +213,7 @@ class Classified:
             return Way.LAZY
         shapes = tuple(s.shape for s in specs)
         found = indexing.placed(op, shapes, node.params, node.key)
-        if found is not None and not op.own and not _within(found, shapes, spec.size):
+        if found is not None and not op.own and not indexing.within(found, shapes, spec.size):
             found = None
         self.reading[i] = found
         return Way.COPIES if found is not None else Way.CALLBACK
@@ -360,17 +370,6 @@ def _holds(spec: Spec, identity: Any) -> bool:
             return bool(np.asarray(identity).astype(spec.dtype) == identity)
         except (TypeError, ValueError, OverflowError):
             return False
-
-
-def _within(places: Sequence[Affine], shapes: Sequence[Shape], size: int) -> bool:
-    """Whether all that operands fill lies in a result of so many elements."""
-    for place, shape in zip(places, shapes, strict=True):
-        ends = [step * (n - 1) for step, n in zip(place.steps[0], shape, strict=True)]
-        if place.starts[0] + sum(min(end, 0) for end in ends) < 0:
-            return False
-        if place.starts[0] + sum(max(end, 0) for end in ends) >= size:
-            return False
-    return True
 
 
 def _multiplied(a: Spec, b: Spec) -> Any:

@@ -32,6 +32,7 @@ __all__ = [
     "probed",
     "regrouped",
     "viewed",
+    "within",
 ]
 
 NUMBERED = 1 << 16  # elements; a movement of more is not run on their numbers
@@ -328,3 +329,14 @@ def _straight(places: Any) -> Affine | None:
         np.zeros((), np.int64),
     )
     return Affine((origin,), (steps,)) if np.array_equal(places, origin + grid) else None
+
+
+def within(places: Sequence[Affine], shapes: Sequence[Shape], size: int) -> bool:
+    """Whether all that operands fill lies in a result of so many elements."""
+    for place, shape in zip(places, shapes, strict=True):
+        ends = [step * (n - 1) for step, n in zip(place.steps[0], shape, strict=True)]
+        if place.starts[0] + sum(min(end, 0) for end in ends) < 0:
+            return False
+        if place.starts[0] + sum(max(end, 0) for end in ends) >= size:
+            return False
+    return True

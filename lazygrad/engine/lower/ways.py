@@ -40,8 +40,15 @@ class Ways(Classified):
         users: for every node, the nodes that read it.
     """
 
-    def __init__(self, plan: Plan, lapack: bool = False, fits: Fits | None = None, hosted: bool = False) -> None:
-        super().__init__(plan, lapack, fits, hosted)
+    def __init__(
+        self,
+        plan: Plan,
+        lapack: bool = False,
+        fits: Fits | None = None,
+        hosted: bool = False,
+        windows: bool = False,
+    ) -> None:
+        super().__init__(plan, lapack, fits, hosted, windows)
         self._views: dict[int, View | None] | None = None  # once it is known what is stored
         self._reshapes: dict[int, Affine | None] = {}
         self.users: list[list[int]] = [[] for _ in self.nodes]

@@ -55,7 +55,7 @@ def lowered(plan: Plan, target: Target | int, look: Callable[[], None] = _nothin
     """
     look()
     target = cpu(target) if isinstance(target, int) else target
-    ways = Ways(plan, target.lapack, fits, target.hosted)
+    ways = Ways(plan, target.lapack, fits, target.hosted, target.windows)
     look()
     code = _Lowering(ways, cpu(target) if isinstance(target, int) else target, look)
     inputs = tuple(sorted([*plan.placeholders.values(), *plan.constants]))
