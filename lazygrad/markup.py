@@ -86,7 +86,9 @@ def framed(page: str, title: str, otherwise: str, height: int = 560) -> str:
     """
     import html
 
-    style = f"width: 100%; height: {height}px; border: {LINE}; border-radius: 6px; background: none"
+    style = (
+        f"width: 100%; height: {height}px; border: {LINE}; border-radius: 6px; background: none; box-sizing: border-box"
+    )
     frame = f'<iframe title="{escaped(title)}" sandbox="allow-scripts" style="{style}" srcdoc="{html.escape(page)}">'
     return f"{frame}</iframe><noscript>{otherwise}</noscript>"
 

@@ -55,6 +55,6 @@ def write_content(path: Any, content: bytes, what: str) -> Path:
         replace(target_of(str(file)), [content])
     except (OSError, ValueError) as reason:
         cure = "Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
-        message = f"cannot write {what} to {path!r:.200}"
+        message = f"cannot write {what} to {str(file)!r:.200}"
         raise SaveError(report(message, at=here(), facts=said(reason, file), cure=cure)) from None
     return file

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.errors import BackendError, SaveError, report
-from lazygrad.files.content import checked_path
-from lazygrad.files.replacing import replace, target_of
+from lazygrad.files.content import checked_path, write_content
 from lazygrad.graph.registry import here
 
 __all__ = ["checked_form", "drawn_by_graphviz", "written"]
@@ -50,13 +49,14 @@ def written(path: Any, text: Callable[[], str], page: Callable[[], str]) -> Path
     form = checked_form(path)
     file = Path(path)
     if form == "html":
-        _write(file, page().encode())
-        return file
+        return write_content(file, page().encode(), "the page")
     source = file if form == "dot" else file.with_suffix(".dot")
     dot = text()
-    _write(source, dot.encode())
+    write_content(source, dot.encode(), "the text of the picture")
     if form != "dot":
-        _write(file, drawn_by_graphviz(dot, form, f"cannot draw {str(file)!r}", (f"written:  {source}",)))
+        write_content(
+            file, drawn_by_graphviz(dot, form, f"cannot draw {str(file)!r}", (f"written:  {source}",)), "the picture"
+        )
     return file
 
 
@@ -80,12 +80,3 @@ def drawn_by_graphviz(dot: str, form: str, what: str, facts: tuple[str, ...] = (
         said = (getattr(reason, "stderr", None) or str(reason).encode()).decode(errors="replace").strip()
         told = [f"Graphviz:  {said[:500]}", *facts]
         raise BackendError(report(f"{what}: Graphviz failed", at=here(), facts=told)) from None
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        replace(target_of(str(file)), [content])
-    except (OSError, ValueError) as reason:
-        facts = [f"{type(reason).__name__}: {getattr(reason, 'strerror', None) or reason}"]
-        cure = "Choose a file in a folder that exists and that you may write to."
-        raise SaveError(report(f"cannot write {str(file)!r}", at=here(), facts=facts, cure=cure)) from reason

@@ -572,10 +572,10 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(SaveError) as caught:
         graph.render(path, fold=False)
     assert str(caught.value) == (
-        f"cannot write {str(path.with_suffix('.dot'))!r}\n\n"
+        f"cannot write the text of the picture to {str(path.with_suffix('.dot'))!r}\n\n"
         f"{at(test_a_place_that_cannot_be_written_is_told, DRAW)}\n\n"
         "    FileNotFoundError: No such file or directory\n"
-        "    Choose a file in a folder that exists and that you may write to."
+        "    Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
     )
 
 
@@ -583,7 +583,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """The text is there then."""
     (tmp_path / "step.svg").mkdir()
-    with pytest.raises(SaveError, match=r"cannot write '.*step\.svg'"):
+    with pytest.raises(SaveError, match=r"cannot write the picture to '.*step\.svg'"):
         traced().render(tmp_path / "step.svg")
     assert (tmp_path / "step.dot").is_file()
 

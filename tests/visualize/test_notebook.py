@@ -155,8 +155,12 @@ def test_a_history_of_nothing_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[], [1.0], [math.nan, math.inf], [1e308, -1e308], [5.0, 5.0], [0.0, 0.0], list(range(5000))]
-)
+    "values",
+    [
+        [], [1.0], [math.nan, math.inf], [1e308, -1e308], [5.0, 5.0], [0.0, 0.0], [5e-324, 0.0], [1.0, math.inf, 2.0],
+        list(range(5000)),
+    ],
+)  # fmt: skip
 def test_curves_of_odd_numbers_are_drawn(values: list[float]) -> None:
     """Within their panel, and never with what is no number."""
     root = ElementTree.fromstring(curves({"loss": {"loss": values}}))
@@ -166,6 +170,32 @@ def test_curves_of_odd_numbers_are_drawn(values: list[float]) -> None:
         assert "inf" not in d
         assert all(-1 <= float(y) <= 170 for y in re.findall(r"[ML][\d.]+ ([-\d.e+]+)", d))
         assert len(d) < 20_000
+
+
+def test_a_number_that_no_line_leads_to_is_a_ring() -> None:
+    """One epoch alone, and one between epochs that are not finite."""
+    for values, count in [
+        ([1.0], 1),
+        ([1.0, math.inf, 2.0, math.nan], 2),
+        ([1.0, 2.0, math.nan, 3.0], 1),
+        ([1.0, 2.0], 0),
+    ]:
+        assert count == curves({"loss": {"loss": values}}).count("a2 2") // 2
+
+
+def test_labels_of_many_curves_stay_within_their_panel(browser: Any, tmp_path: Path) -> None:
+    """They go on in another line; long ones are cut, and so are no numbers."""
+    series = {f"a long name of optimizer {k}{'!' * 20 * (k % 2)}": [-1.234e-300 * (k + 1), 5e-324] for k in range(7)}
+    file = tmp_path / "curves.html"
+    file.write_text("<!doctype html><meta charset=utf-8>" + curves({"rate": series}), encoding="utf-8")
+    opened = Opened(browser, file)
+    outside = """every => every.filter(one => {
+        const text = one.getBoundingClientRect(), all = one.closest("svg").getBoundingClientRect();
+        return text.left < all.left || text.right > all.right || text.bottom > all.bottom || text.top < all.top;
+    }).map(one => one.textContent)"""
+    assert [] == opened.page.locator("svg text").evaluate_all(outside)
+    assert opened.page.locator("svg text").count() == 5 + 7
+    opened.close()
 
 
 def test_a_profile_is_its_tables() -> None:

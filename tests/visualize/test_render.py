@@ -332,10 +332,10 @@ def test_an_old_file_stays_whole_if_the_new_one_cannot_be_written(
     with pytest.raises(SaveError) as caught:
         step.render(path, profile=profile)
     assert str(caught.value) == (
-        f"cannot write {str(path)!r}\n\n"
+        f"cannot write the text of the picture to {str(path)!r}\n\n"
         f"{at(test_an_old_file_stays_whole_if_the_new_one_cannot_be_written, RENDER)}\n\n"
         "    OSError: No space left on device\n"
-        "    Choose a file in a folder that exists and that you may write to."
+        "    Choose a file in a folder that exists and that you may write to. An old file there is unchanged."
     )
     assert "old" == path.read_text()
     assert [path] == list(tmp_path.iterdir())
