@@ -193,14 +193,14 @@ def test_an_op_without_native_form_is_named_with_its_line(tmp_path: Path) -> Non
     """It says op, line and operands; no file is written."""
     env = lg.VariableEnvironment(seed=0)
 
-    def smoothed(ctx: Any, x: Any) -> Any:
-        return lg.convolve(lg.exp(x), x)
+    def moved(ctx: Any, x: Any) -> Any:
+        return lg.linalg.expm(lg.exp(x))
 
     with pytest.raises(lg.ExportError) as caught:
-        env.compile(smoothed).export(tmp_path / "smoothed", np.ones(4, np.float32))
+        env.compile(moved).export(tmp_path / "moved", np.ones((4, 4), np.float32))
     text = str(caught.value)
     assert text.startswith(
-        "cannot export smoothed: 'convolve' has no native form for these operands\n\n    return lg.convolve"
+        "cannot export moved: 'expm' has no native form for these operands\n\n    return lg.linalg.expm"
     )
     assert text.endswith("Leave it out of the step, and compute it where the function is called.")
     assert not list(tmp_path.iterdir())
