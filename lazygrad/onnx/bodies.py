@@ -85,11 +85,11 @@ class Reader:
     def node(self, node: Any, number: int) -> Node:
         """A node, with the settings that it leaves out."""
         domain, opset = _version(node.domain, self.opsets)
-        schema = self.onnx.defs.get_schema(node.op_type, opset, domain)
+        schema = schema_of(self.onnx, node.op_type, node.domain, self.opsets)  # None: an op of onnxruntime
         helper = self.onnx.helper
         settings = {
             name: self.setting(helper.get_attribute_value(attribute.default_value))
-            for name, attribute in schema.attributes.items()
+            for name, attribute in (schema.attributes.items() if schema else ())
             if attribute.default_value.type
         }
         settings |= {a.name: self.setting(helper.get_attribute_value(a)) for a in node.attribute}
@@ -102,7 +102,7 @@ class Reader:
             settings,
             domain,
             opset,
-            schema.since_version,
+            schema.since_version if schema else 1,
             b"" if node.op_type == "Constant" else node.SerializeToString(),
             _scope(node),
         )

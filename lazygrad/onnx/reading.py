@@ -19,6 +19,13 @@ __all__ = ["MOST", "NEWEST", "OLDEST", "read"]
 OLDEST, NEWEST = 7, 28  # of the opset: the ops of each version between have been looked at
 MOST = 2**31  # bytes of a file, which protobuf can read
 
+# What to do about ops that have no form here, by how their names begin; the first that fits is said.
+CURES = {
+    "com.microsoft.": "Import the model as it was before onnxruntime optimized or quantised it.",
+    "ai.onnx.ml.ZipMap": "skl2onnx gives probabilities as a tensor by options={'zipmap': False}.",
+    "": "Export the model with other ops, or without these nodes.",
+}
+
 # What is often there in place of a model, by its first bytes.
 BEGINNINGS = {
     b"version https://git-lfs": "it is a pointer of Git LFS to the model: git lfs pull brings the model itself",
@@ -47,6 +54,7 @@ def read(file: Path) -> Model:
         check_opset(proto, onnx, OLDEST, NEWEST)
         check_functions(proto)
         take_in(list(tensors(proto)), file.parent)
+        _name_domains(proto, onnx)
         _check_ops(proto, onnx, str(file))
         if not any(entry.domain in DOMAINS for entry in proto.opset_import):
             raise ValueError("it says no opset of the ops of ONNX")
@@ -90,6 +98,20 @@ def _parsed(data: bytes, onnx: Any) -> Any:
     return proto
 
 
+def _name_domains(proto: Any, onnx: Any) -> None:
+    """Give ops of onnxruntime their domain, where it writes them as if they were of ONNX."""
+    opsets = {entry.domain: entry.version for entry in proto.opset_import}
+    for root in (proto.graph, *proto.functions):
+        for graph in graphs(root):
+            for node in graph.node:
+                own = (table.MICROSOFT, node.op_type) in table.ops()
+                if own and node.domain in DOMAINS and schema_of(onnx, node.op_type, "", opsets) is None:
+                    node.domain = table.MICROSOFT
+                    if table.MICROSOFT not in opsets:
+                        opsets[table.MICROSOFT] = 1
+                        proto.opset_import.add(domain=table.MICROSOFT, version=1)
+
+
 def _check_ops(proto: Any, onnx: Any, path: str) -> None:
     """Raise ExportError with all ops that have no form here, each with its nodes."""
     own = {(f.domain, f.name) for f in proto.functions}
@@ -104,7 +126,7 @@ def _check_ops(proto: Any, onnx: Any, path: str) -> None:
                     listed.append(node.name or (node.output[0] if node.output else ""))
     if missing:
         facts = [f"{op}:  {_listed(names)}" for op, names in sorted(missing.items())]
-        cure = "Export the model with other ops, or without these nodes."
+        cure = next((what for start, what in CURES.items() if any(op.startswith(start) for op in missing)), CURES[""])
         what = f"cannot import {path!r}: {len(missing)} of its ops have no form here"
         raise ExportError(report(what, at=here(), facts=facts, cure=cure))
 

@@ -119,13 +119,15 @@ def _settings(form: table.Form, node: Node) -> dict[str, Any]:
         if name not in form.settings and not _is_default(node, name, value):
             what = f"cannot import {node}: its setting {name!r} is {value!r:.60}, which has no form here"
             raise ExportError(report(what, at=here(), cure="Export the model without it."))
-    return {name: node.settings.get(name) for name in form.settings}
+    return {name: node.settings.get(name, form.defaults.get(name)) for name in form.settings}
 
 
 def _is_default(node: Node, name: str, value: Any) -> bool:
-    from onnx.defs import get_schema
+    from onnx.defs import get_schema, has
     from onnx.helper import get_attribute_value
 
+    if not has(node.op, node.domain):
+        return False
     default = get_schema(node.op, node.opset, node.domain).attributes[name].default_value
     if not default.type:
         return False

@@ -253,7 +253,6 @@ def test_every_op_and_its_settings_are_those_of_onnx() -> None:
     schemas: dict[Any, set[str]] = {}
     for schema in onnx.defs.get_all_schemas_with_history():
         schemas.setdefault((schema.domain, schema.name), set()).update(schema.attributes)
-    assert [] == [key for key in table.ops() if key not in schemas]
-    assert {} == {
-        key: form.settings - schemas[key] for key, form in table.ops().items() if form.settings - schemas[key]
-    }
+    ours = {key: form for key, form in table.ops().items() if key[0] != table.MICROSOFT}
+    assert [] == [key for key in ours if key not in schemas]
+    assert {} == {key: form.settings - schemas[key] for key, form in ours.items() if form.settings - schemas[key]}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from lazygrad.onnx.described import Body, Node, Value
 
-__all__ = ["At", "Fixed", "Form", "Kept", "Known", "Weight", "op", "ops"]
+__all__ = ["MICROSOFT", "At", "Fixed", "Form", "Kept", "Known", "Weight", "op", "ops"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +22,8 @@ Fixed: TypeAlias = Any
 Kept: TypeAlias = Any
 # One that is learned wherever it is given by the file: where it is a Constant there, so are the model's other weights.
 Weight: TypeAlias = Any
+
+MICROSOFT = "com.microsoft"  # of onnxruntime's own ops, of which the package has no schemas: defaults stand here
 
 _ops: dict[tuple[str, str], Form] = {}
 
@@ -59,6 +61,7 @@ class Form(NamedTuple):
         kept: of those that are variables then, but not trained.
         weights: of those that are learned.
         settings: the names of those that it has.
+        defaults: those that are not what ONNX says: of ops that it does not have.
         grows: of known operands the number of elements of what it gives, where that may be far more than they have.
         draws: whether it gives other numbers at every run.
         mixed: whether it takes arrays as they are, in place of tensors.
@@ -72,6 +75,7 @@ class Form(NamedTuple):
     kept: frozenset[int]
     weights: frozenset[int]
     settings: frozenset[str]
+    defaults: Mapping[str, Any]
     grows: Callable[..., float] | None
     draws: bool
     mixed: bool
@@ -110,6 +114,7 @@ def op(
             marked("Kept"),
             marked("Weight"),
             frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+            {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty},
             grows,
             draws,
             mixed,
