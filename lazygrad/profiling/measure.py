@@ -14,7 +14,8 @@ from lazygrad.define.kinds import Declared
 from lazygrad.define.region import Region
 from lazygrad.engine.cpu.binding import Loaded
 from lazygrad.engine.machine import Silent, region_kernel
-from lazygrad.engine.table.costs import Cost, alive, costs, node_work, works
+from lazygrad.engine.table.costs import Cost, alive, costs, is_moving, named, node_flops, works
+from lazygrad.ops.control import While
 from lazygrad.ops.passing import speaks
 from lazygrad.plan import Plan
 from lazygrad.profiling.limits import limits
@@ -59,7 +60,7 @@ class Given:
         machine = limits(self.threads)
         kernels = tuple(
             [
-                Kernel(k, taken / 1e9, cost, machine.seconds(cost.read + cost.written, cost.flops, cost.wide))
+                Kernel(k, taken / 1e9, cost, machine.seconds(cost.moved, cost.flops, cost.wide) * cost.is_known)
                 for k, (taken, cost) in enumerate(found)
             ]
         )
@@ -111,7 +112,7 @@ class _Nodes:
 
     def run(self) -> list[int]:
         """The nanoseconds of every node that is computed."""
-        plan, arrays = self.plan, dict(self.first)
+        plan, arrays, results = self.plan, dict(self.first), set(self.plan.values)
         taken, sizes, clock = [], dict[int, int](), time.perf_counter_ns
         for number, i in enumerate(self.computed):
             node = plan.graph.nodes[i]
@@ -120,9 +121,9 @@ class _Nodes:
             y = self._kernel(i, operands)
             taken.append(clock() - began)
             arrays[i] = y
-            sizes[i] = 0 if any(y is x or getattr(y, "base", None) is x for x in operands) else _nbytes(y)
+            sizes[i] = 0 if i in results or _is_part(y, operands) else _nbytes(y)
             if sum(sizes.values()) > self.peak[1]:
-                living = [(f"{plan.graph.nodes[j].spec}  {plan.graph.describe(j)}", n) for j, n in sizes.items() if n]
+                living = [(named(plan.graph, j), n) for j, n in sizes.items() if n]
                 self.peak = number, sum(sizes.values()), sorted(living, key=lambda row: -row[1])
             for j in plan.dying[i]:
                 if j not in self.first:
@@ -146,6 +147,12 @@ class _Nodes:
         return y if isinstance(y, tuple) else backend.asarray(y)
 
 
+def _is_part(y: Any, operands: Sequence[Any]) -> bool:
+    """Whether an array lies in the memory of an operand."""
+    each = [x for operand in operands for x in (operand if isinstance(operand, (tuple, list)) else (operand,))]
+    return any(y is x or getattr(y, "base", None) is x for x in each)
+
+
 def _nbytes(y: Any) -> int:
     return sum(map(_nbytes, y)) if isinstance(y, (tuple, list)) else int(getattr(y, "nbytes", 0))
 
@@ -154,17 +161,21 @@ def _cost(plan: Plan, i: int) -> Cost:
     """What a node does, seen by its specs."""
     graph = plan.graph
     node, specs = graph.nodes[i], plan.specs(i)
+    made = sum(spec.nbytes for spec in specs)
     read = sum(spec.nbytes for j in node.inputs for spec in plan.specs(j))
+    if node.inputs and is_moving(node):  # it reads no more of the first operand than it makes
+        first = sum(spec.nbytes for spec in plan.specs(node.inputs[0]))
+        read += min(first, made) - first
     is_moved = getattr(node.op, "view", None) is None and bool(node.inputs)
     wide = any(spec.dtype.itemsize == 8 and spec.dtype.kind == "f" for spec in specs)
-    written = sum(spec.nbytes for spec in specs)
     over = ", ".join(map(str, specs))
     return Cost(
         node.op.name,
         over,
         read if is_moved else 0,
-        written if is_moved else 0,
-        node_work(graph, i),
+        made if is_moved else 0,
+        node_flops(graph, i),
         wide,
         tuple(works(graph, i)),
+        not isinstance(node.op, While),
     )

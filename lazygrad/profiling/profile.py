@@ -31,7 +31,8 @@ class Kernel:
         number: its place in the step.
         seconds: the median of all runs.
         cost: what it does; ``cost.work`` says whose nodes it computes.
-        limit: the seconds that its bytes and operations take on this machine at the least.
+        limit: the seconds that its bytes and operations take on this machine at the least; 0 of a loop with a
+            condition, as nobody knows how many turns it will have.
     """
 
     number: int
@@ -106,7 +107,7 @@ class Profile:
         if by == "kernel":
             return [
                 Row(
-                    f"{k.number:>3} {k.cost.what}", k.seconds, k.seconds / total, k.cost.read + k.cost.written,
+                    f"{k.number:>3} {k.cost.what}", k.seconds, k.seconds / total, k.cost.moved,
                     k.cost.flops, k.limit,
                 )
                 for k in self.kernels
@@ -153,7 +154,7 @@ class Profile:
                 {
                     "name": k.cost.what, "cat": ", ".join(layers), "ph": "X", "ts": now, "dur": 1e6 * k.seconds,
                     "pid": 1, "tid": 1,
-                    "args": {"lines": lines, "bytes": k.cost.read + k.cost.written, "flops": k.cost.flops,
+                    "args": {"lines": lines, "bytes": k.cost.moved, "flops": k.cost.flops,
                              "limit in µs": 1e6 * k.limit},
                 }
             )  # fmt: skip
@@ -180,11 +181,12 @@ class Profile:
 
     def _head(self) -> str:
         within = sum(kernel.seconds for kernel in self.kernels)
-        one = self.limits
+        one, count = self.limits, len(self.kernels)
+        many = f"{count} {'kernel' if self.how == 'native' else 'node'}{'' if count == 1 else 's'}"
+        runs = "one run" if self.runs == 1 else f"medians of {self.runs} runs"
         return (
-            f"{self.name}, {self.how}: {1e6 * self.seconds:,.1f} µs a run; its {len(self.kernels)} "
-            f"{'kernels' if self.how == 'native' else 'nodes'}, timed one by one, {1e6 * within:,.1f} µs "
-            f"(medians of {self.runs} runs)\n"
+            f"{self.name}, {self.how}: {1e6 * self.seconds:,.1f} µs a run; its {many}, timed one by one, "
+            f"{1e6 * within:,.1f} µs ({runs})\n"
             f"this machine: {one.memory / 1e9:.1f} GB/s from memory, {one.cache / 1e9:.1f} GB/s from caches, "
             f"{one.flops / 1e9:.0f} Gflop/s in float32, {one.wide / 1e9:.0f} in float64"
         )
@@ -247,7 +249,7 @@ def _shared(kernels: Sequence[Kernel], key: Callable[[Portion], str], total: flo
         for work in k.cost.work:
             part = work.amount / whole if len(k.cost.work) > 1 else 1.0
             row = sums.setdefault(key(work), [0.0, 0.0, 0.0, 0.0])
-            for place, amount in enumerate((k.seconds, k.cost.read + k.cost.written, k.cost.flops, k.limit)):
+            for place, amount in enumerate((k.seconds, k.cost.moved, k.cost.flops, k.limit)):
                 row[place] += part * amount
     rows = [Row(name, s, s / total, nbytes, flops, limit) for name, (s, nbytes, flops, limit) in sums.items()]
     return sorted(rows, key=lambda row: -row.seconds)

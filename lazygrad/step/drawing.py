@@ -107,7 +107,7 @@ def _kernel(cost: Cost, seconds: float | None, limit: float | None) -> Kernel:
     amounts = [sum(portion.amount for portion in cost.work if portion.node == i) for i in cost.nodes]
     whole = sum(amounts)
     shares = tuple([amount / whole if whole else 1 / len(amounts) for amount in amounts])
-    return Kernel(cost.what, cost.over, seconds, cost.read + cost.written, cost.flops, limit, cost.nodes, shares)
+    return Kernel(cost.what, cost.over, seconds, cost.moved, cost.flops, limit, cost.nodes, shares)
 
 
 def _portions(plan: Plan, found: Sequence[Cost]) -> dict[int, list[tuple[Origin, float]]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from lazygrad.define.kinds import Elementwise, Movement, Opaque, item
 from lazygrad.define.region import Region
 from lazygrad.engine.lower.fuse import Entry
 from lazygrad.engine.lower.kernels import Apply, Kernel, Small, Spare, Statement, Taken
@@ -17,9 +18,14 @@ from lazygrad.errors import Origin
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Spec
+from lazygrad.ops.control import While
+from lazygrad.ops.indexing import _gather
+from lazygrad.ops.passing import speaks
+from lazygrad.ops.solving import lapack
+from lazygrad.ops.source import assign
 from lazygrad.plan import layer_of
 
-__all__ = ["Cost", "Portion", "alive", "costs", "node_work", "work_of", "works"]
+__all__ = ["Cost", "Portion", "alive", "costs", "is_moving", "named", "node_flops", "node_work", "work_of", "works"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,9 @@ class Cost:
         what, over: it in words, and what it goes over.
         read, written: bytes of the arrays that it reads and writes, each once.
         flops: floating operations; a function such as exp counts as many as the instructions that it is written with.
+            Of a choice they are those of the longer one.
+        is_known: whether it is known how often it does all that; of a loop with a condition it is not, and what it
+            reads, writes and computes are those of one turn.
         wide: whether it computes in float64.
         work: whose work it is.
     """
@@ -54,6 +63,12 @@ class Cost:
     flops: int
     wide: bool
     work: tuple[Portion, ...]
+    is_known: bool = True
+
+    @property
+    def moved(self) -> int:
+        """Bytes that are read and written."""
+        return self.read + self.written
 
     @property
     def nodes(self) -> tuple[int, ...]:
@@ -67,7 +82,8 @@ def costs(native: Native) -> list[Cost]:
     for number, entry in enumerate(native.entries):
         what, over, read, written, _ = row_of(native, entry)
         work = tuple(_work(native, number, entry))
-        found.append(Cost(what, over, read, written, _flops(native, number, entry), _is_wide(native, entry), work))
+        flops, is_known = _flops(native, number, entry), not _is_endless(native, entry)
+        found.append(Cost(what, over, read, written, flops, _is_wide(native, entry), work, is_known))
     return found
 
 
@@ -123,18 +139,52 @@ def _of_bodies(node: Node, number: int) -> Iterator[Portion]:
 
 
 def node_work(graph: Graph, i: int) -> int:
-    """About how many floating operations a node is, seen by its op and its specs alone."""
+    """About how much work a node is, seen by its op and its specs alone: to share what several nodes take."""
     node = graph.nodes[i]
-    specs = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
     if isinstance(node.op, Region):
-        inner = [sum(node_work(b.graph, k) for k in range(len(b.graph.nodes))) for b in bodies(node)]
-        return int(node.params.get("length", 1)) * max(inner, default=0)
-    given = [spec for j in node.inputs if isinstance(spec := graph.nodes[j].spec, Spec)]
-    if node.op.name == "matmul" and len(given) == 2 and given[0].shape:
-        return 2 * given[0].shape[-1] * specs[0].size
+        return _of_region(node, node_work)
     if not node.inputs or getattr(node.op, "view", None) is not None:
         return 0
-    return max([spec.size for spec in (*specs, *given)], default=0)
+    return max(node_flops(graph, i), *[spec.size for spec in _specs(graph, i)], 0)
+
+
+def node_flops(graph: Graph, i: int) -> int:
+    """About how many floating operations a node is, seen by its op and its specs alone.
+
+    One for each element that is computed or combined; of linear algebra one for each element of the matrix and each row
+    that it is combined with, which is a third to several times of what it does.
+    """
+    node = graph.nodes[i]
+    op, specs = node.op, _specs(graph, i)
+    if isinstance(op, Region):
+        return _of_region(node, node_flops)
+    made = specs[: len(specs) - len(node.inputs)]
+    is_float = any(spec.dtype.kind == "f" for spec in made)
+    if not node.inputs or not is_float or is_moving(node):
+        return 0
+    if op.name == "matmul" and specs[1].shape:
+        return 2 * specs[1].shape[-1] * specs[0].size
+    if isinstance(op, Opaque) and op.dtype_rule is lapack:
+        return max(spec.size for spec in specs) * min(specs[len(made)].shape[-2:])
+    return max(spec.size for spec in specs) if not isinstance(op, Elementwise) else made[0].size
+
+
+def is_moving(node: Node) -> bool:
+    """Whether a node computes nothing: its elements are those of its first operand, or it hands that on."""
+    return isinstance(node.op, Movement) or node.op in (item, assign, _gather) or speaks(node)
+
+
+def _specs(graph: Graph, i: int) -> list[Spec]:
+    """Those of the results of a node, then those of its operands that have one result."""
+    node = graph.nodes[i]
+    own = [node.spec] if isinstance(node.spec, Spec) else list(node.spec)
+    return [*own, *[spec for j in node.inputs if isinstance(spec := graph.nodes[j].spec, Spec)]]
+
+
+def _of_region(node: Node, of: Callable[[Graph, int], int]) -> int:
+    """Of a loop that of all of its turns, if their number is known, else of one; of a choice that of the larger one."""
+    inner = [sum(of(body.graph, k) for k in range(len(body.graph.nodes))) for body in bodies(node)]
+    return int(node.params.get("length", 1)) * max(inner, default=0)
 
 
 def _flops(native: Native, number: int, entry: Kernel | SmallLoop | Entry) -> int:
@@ -146,9 +196,11 @@ def _flops(native: Native, number: int, entry: Kernel | SmallLoop | Entry) -> in
         return row_of(native, entry)[-1]
     steps = [step for step in native.program if step.entry == number and isinstance(step, Repeat)]
     if steps:
-        turns = (steps[0].loop.turns if steps[0].condition is None else 1) or 1
-        return turns * sum(_flops(b, k, each) for _, b in inside(native, number) for k, each in enumerate(b.entries))
-    return node_work(native.plan.graph, entry.node)
+        (step,) = steps
+        turns = (step.loop.turns if step.condition is None else 1) or 1
+        each = [sum(_flops(b, k, one) for k, one in enumerate(b.entries)) for _, b in inside(native, number)]
+        return turns * (max(each) if len(step.bodies) > 1 else sum(each))
+    return node_flops(native.plan.graph, entry.node)
 
 
 def _statement_flops(s: Statement) -> int:
@@ -158,6 +210,14 @@ def _statement_flops(s: Statement) -> int:
         if isinstance(e, (Apply, Small)) and e.dtype.kind == "f"
     )
     return int(s.size * (each + (s.fold is not None)))
+
+
+def _is_endless(native: Native, entry: Kernel | SmallLoop | Entry) -> bool:
+    """Whether an entry is a loop with a condition."""
+    if isinstance(entry, Kernel):
+        return False
+    node = entry.operation.node if isinstance(entry, SmallLoop) else entry.node
+    return isinstance(native.plan.graph.nodes[node].op, While)
 
 
 def _is_wide(native: Native, entry: Kernel | SmallLoop | Entry) -> bool:
@@ -179,11 +239,17 @@ def alive(native: Native) -> tuple[int, int, list[tuple[str, int]]]:
     return peak, at[peak] if at else 0, sorted(living, key=lambda row: -row[1])
 
 
+def named(graph: Graph, i: int) -> str:
+    """What a node is, and what messages call it."""
+    spec = graph.nodes[i].spec
+    return f"{spec if isinstance(spec, Spec) else ', '.join(map(str, spec))}  {graph.describe(i)}"
+
+
 def _named(native: Native, key: object) -> str:
     """What lies in a buffer, in words."""
     graph = native.plan.graph
     if isinstance(key, int) and 0 <= key < len(graph.nodes):
-        return f"{graph.nodes[key].spec}  {graph.describe(key)}"
+        return named(graph, key)
     if isinstance(key, Spare):
         return f"variable {key.name!r}"
     number = next((part for part in key if isinstance(part, int)), None) if isinstance(key, tuple) else None

@@ -82,9 +82,6 @@ def _operations(native: Native, node: int) -> int:
 def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:
     ways = native.ways
     own = {s.node for s in kernel.statements if s.target is None}
-    reads = {r.node for s in kernel.statements for r in s.reads} - own
-    wrote = {s.target.node if isinstance(s.target, Part) else s.node for s in kernel.statements}
-    kept = {n for n in wrote if n in kernel.stored or n not in own}
     ops = [(ways.nodes[s.node] if s.small is None else ways.nodes[s.small.base]).op for s in kernel.statements]
     names = [
         "copy" if s.target is not None and s.fold is None else op.name
@@ -94,7 +91,35 @@ def _kernel(native: Native, kernel: Kernel) -> tuple[str, str, int, int, int]:
     return (
         ", ".join(names),
         f"{rows} rows",
-        sum(ways.spec(n).nbytes for n in reads),
-        sum(ways.spec(n).nbytes for n in kept),
+        sum(min(ways.spec(n).nbytes, nbytes) for n, nbytes in _read(native, kernel, own).items()),
+        sum(min(ways.spec(n).nbytes, nbytes) for n, nbytes in _written(native, kernel, own).items()),
         sum(s.size * s.cost for s in kernel.statements),
     )
+
+
+def _read(native: Native, kernel: Kernel, own: set[int]) -> dict[int, int]:
+    """By node how many bytes elements are read of it, one as often as there are different places in the program."""
+    found: dict[int, int] = {}
+    seen: set[tuple[int, object]] = set()
+    for s in kernel.statements:
+        for access in s.reads:
+            where = access.node, (str(access.place), s.shape)
+            if access.node in own or (access.place is not None and where in seen):
+                continue
+            seen.add(where)
+            spec = native.ways.spec(access.node)
+            is_whole = s.small is not None or s.start is not None
+            found[access.node] = found.get(access.node, 0) + (spec.nbytes if is_whole else s.size * spec.dtype.itemsize)
+    return found
+
+
+def _written(native: Native, kernel: Kernel, own: set[int]) -> dict[int, int]:
+    """By node how many bytes of it are written."""
+    found: dict[int, int] = {}
+    for s in kernel.statements:
+        if isinstance(s.target, Part):
+            node, spec = s.target.node, native.ways.spec(s.target.node)
+            found[node] = found.get(node, 0) + s.size * spec.dtype.itemsize
+        elif s.node in kernel.stored or s.node not in own:
+            found[s.node] = native.ways.spec(s.node).nbytes
+    return found
