@@ -1,4 +1,4 @@
-"""What the environment of the process says to lazygrad: ``LAZYGRAD_*``, read here and nowhere else.
+"""What the environment of the process says to lazygrad: ``LAZYGRAD_*``, and a word to all, read here and nowhere else.
 
 Each variable is read when it is asked for, so a program may set it before. What a value means, and what is refused, is
 said where it is used; ``docs/native.md`` lists them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["cache", "compiler", "graphs", "is_checked", "native", "threads"]
+__all__ = ["cache", "compiler", "graphs", "is_checked", "native", "openmp", "threads"]
 
 
 def native() -> str:
@@ -19,6 +19,14 @@ def native() -> str:
 def threads() -> str:
     """``LAZYGRAD_THREADS``: how many threads share large loops; empty if it is not set."""
     return os.environ.get("LAZYGRAD_THREADS", "")
+
+
+def openmp() -> str:
+    """``OMP_NUM_THREADS``: how many threads each library shall have, as joblib says to its processes; empty if not set.
+
+    That of the outermost level, where it has several.
+    """
+    return os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
 
 
 def cache() -> str | None:

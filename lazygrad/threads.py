@@ -17,6 +17,7 @@ from typing import Any
 
 from lazygrad import settings
 from lazygrad.errors import SpecError, report
+from lazygrad.graph.registry import here, level
 
 __all__ = ["get_threads", "heard", "introduce", "set_threads"]
 
@@ -39,14 +40,13 @@ def set_threads(count: int | None) -> None:
     They give the same bits whatever their number. Workers that have been started stay, and sleep.
 
     Args:
-        count: the caller included, so 1 is no other; None for as many as ``LAZYGRAD_THREADS`` says, or as may run here.
+        count: the caller included, so 1 is no other; None for as many as ``LAZYGRAD_THREADS`` says, or as may
+            run here, or as ``OMP_NUM_THREADS`` says if these are fewer.
 
     Raises:
         SpecError: it is no whole number from 1 to 1,024.
     """
     if count is not None and (isinstance(count, bool) or not hasattr(count, "__index__") or not 1 <= count <= MOST):
-        from lazygrad.graph.registry import here
-
         cure = f"It is a whole number from 1 to {MOST:,}, or None for as many as there are cores."
         raise SpecError(report(f"cannot use {count!r:.40} threads", at=here(), cure=cure))
     _chosen[:] = [] if count is None else [int(count)]
@@ -61,19 +61,21 @@ def heard(listener: Callable[[int], None]) -> None:
 
 @functools.cache
 def _default() -> int:
-    """What ``LAZYGRAD_THREADS`` says, or as many as may run here."""
-    wanted = settings.threads()
-    if wanted.isdecimal() and int(wanted) >= 1:
+    """What ``LAZYGRAD_THREADS`` says, or as many as may run here, or fewer if ``OMP_NUM_THREADS`` says so."""
+    wanted, all_libraries = settings.threads().strip(), settings.openmp()
+    if _is_number(wanted):
         return int(wanted)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = min(cores, int(all_libraries) if _is_number(all_libraries) else MOST)
     if wanted:
-        warnings.warn(
-            f"LAZYGRAD_THREADS is {wanted!r}, which is no whole number from 1 on: as many threads as cores are used",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        what = f"LAZYGRAD_THREADS is {wanted!r:.40}, which is no whole number from 1 to {MOST:,}: {count} are used"
+        warnings.warn(what, RuntimeWarning, stacklevel=level())
+    return count
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a number of threads."""
+    return text.isdecimal() and len(text) < 8 and 1 <= int(text) <= MOST
 
 
 # threadpoolctl.

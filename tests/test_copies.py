@@ -210,6 +210,46 @@ def double(ctx: Any, x: Any) -> Any:
     return ctx.variable("wide") * x
 
 
+def read_only(buffer: Any) -> memoryview:
+    """A buffer as a process has it that may not write to it."""
+    return memoryview(bytes(buffer))
+
+
+def in_place(buffer: Any) -> memoryview:
+    """A buffer that others have too."""
+    return memoryview(buffer)
+
+
+@pytest.mark.parametrize("given", [read_only, in_place])
+def test_arrays_that_come_in_buffers_of_others_are_copied(given: Callable[[Any], memoryview]) -> None:
+    """As Dask sends them: neither is written to what is read alone, nor to what another one reads."""
+    env, network, adam = trained()
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps((env, network, adam), 5, buffer_callback=buffers.append)
+    kept = [given(buffer) for buffer in buffers]
+    before = [bytes(buffer) for buffer in kept]
+    made = pickle.loads(data, buffers=kept)
+    for owner, *rest in ((env, network, adam), made):
+        step = training(owner, *rest)
+        for _ in range(3):
+            owner.run(step, np.ones((4, 3), "float32"))
+    assert snapshot(env) == snapshot(made[0])
+    assert before == [bytes(buffer) for buffer in kept]
+
+
+def test_large_arrays_that_joblib_maps_from_a_file_are_trained_on(tmp_path: Any) -> None:
+    """It does so with what is larger than a megabyte, for its processes; in every mode the file stays as it is."""
+    joblib = pytest.importorskip("joblib", reason="joblib comes with scikit-learn")
+    env, _, _ = trained()
+    joblib.dump(env, tmp_path / "env")
+    before = (tmp_path / "env").read_bytes()
+    for mode in (None, "r", "r+", "c"):
+        made = joblib.load(tmp_path / "env", mmap_mode=mode)
+        for _ in range(3):
+            made.run(lambda ctx: ctx.assign("wide", ctx.variable("wide") * 0))
+        assert before == (tmp_path / "env").read_bytes()
+
+
 @pytest.mark.parametrize("way", TOGETHER)
 def test_a_compiled_step_is_copied_as_its_step(way: str) -> None:
     """And runs in the copy of the environment that it is copied with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad import threads
 from lazygrad.threads import MOST
 
 
@@ -148,6 +150,35 @@ lg.set_threads(3)
 print(len(driver._hired))
 """
     assert "0\n2" == script(text)
+
+
+def default(monkeypatch: pytest.MonkeyPatch, own: str, all_libraries: str) -> int:
+    """What a process has whose environment says this."""
+    monkeypatch.setenv("LAZYGRAD_THREADS", own)
+    monkeypatch.setenv("OMP_NUM_THREADS", all_libraries)
+    return threads._default.__wrapped__()  # what it remembers left aside
+
+
+@pytest.mark.parametrize(
+    ("own", "all_libraries", "expected"),
+    [("", "1", 1), ("", "1,4", 1), ("3", " 1 ", 3), ("", "1024", None), ("", "0", None), ("", "x", None)],
+)
+def test_processes_of_joblib_have_the_threads_that_it_gives_them(
+    own: str, all_libraries: str, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so to all libraries by a variable of the environment; ours says more, and cores are a limit."""
+    cores = default(monkeypatch, "", "")
+    assert (expected or cores) == default(monkeypatch, own, all_libraries)
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "2.5", "many", str(MOST + 1), "9" * 5000])
+def test_what_the_environment_says_is_a_number_of_threads_or_warned_of(
+    wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand threads are no more started than when code asks for them."""
+    said = re.escape(f"LAZYGRAD_THREADS is {wanted!r:.40}, which is no whole number from 1 to 1,024: 1 are used")
+    with pytest.warns(RuntimeWarning, match=said):
+        assert 1 == default(monkeypatch, wanted, "1")
 
 
 def test_threadpoolctl_is_not_imported_for_nothing() -> None:

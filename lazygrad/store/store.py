@@ -399,5 +399,7 @@ class Store(Shares):
         """Take up what :meth:`contents` gave, in place of what is stored; the draws have its seed already."""
         self.variables, self.names, self.layers = (contents[name] for name in ("variables", "names", "layers"))
         for number, (variable, array) in enumerate(zip(self, contents["arrays"], strict=True)):
-            variable._number, variable._arrays = number, [self.backend.asarray(array), None]
+            # What joblib and Dask send may lie in a file, or in a buffer of theirs, which nobody writes to.
+            own = array if type(array) is np.ndarray and array.flags.owndata else np.array(array, order="C")
+            variable._number, variable._arrays = number, [self.backend.asarray(own), None]
         self.state = State(0, contents["runs"], len(self.variables))
