@@ -121,9 +121,7 @@ def nonzero(x: TensorLike, *, size: int, fill_value: int = 0) -> tuple[Tensor, .
     """
     x = tensor(x)
     found = logical_not(equal(flatten(x), 0))
-    places = _argsort(logical_not(found), axis=0)[:size]
-    if places.size < size:
-        places = pad(places, (0, size - places.size))
+    places = pad(_argsort(logical_not(found), axis=0), (0, size))[:size]
     there = arange(size) < sum_of(found)
     indices = []
     for n in reversed(x.shape):

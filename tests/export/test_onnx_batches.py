@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -198,14 +199,64 @@ def test_a_variable_that_the_step_registers_stays(tmp_path: Path) -> None:
 
 
 def test_what_has_a_form_for_the_sizes_given_alone_is_exported_for_these(tmp_path: Path) -> None:
-    """The inverse of a matrix is written out up to 4 rows; of any number of rows there is none."""
-    step = lg.VariableEnvironment().compile(lambda ctx, x: lg.linalg.inv(x @ x.T + lg.eye(x.shape[0])))
-    x = np.ones((3, 2), np.float32)
+    """Square matrices need no basis to be completed, which has no form."""
+    step = lg.VariableEnvironment().compile(lambda ctx, x: lg.linalg.svd(x).U)
+    x = np.eye(3, dtype=np.float32) + 0.5
     with pytest.warns(UserWarning, match="takes arrays of these sizes alone"):
         (file,) = step.export(tmp_path / "model.onnx", x)
     assert file.exists()
-    with pytest.raises(lg.ExportError, match="cannot export inv to ONNX"):
-        step.export(tmp_path / "other.onnx", np.ones((5, 2), np.float32))
+    with pytest.raises(lg.ExportError, match="cannot export svd_full to ONNX"):
+        step.export(tmp_path / "other.onnx", x[:2])
+
+
+def test_matrices_of_an_open_size_are_factored(tmp_path: Path) -> None:
+    """A Gaussian process over as many points as there are: loops take their number of turns from the size."""
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        k = lg.exp(-lg.sum(lg.square(x[:, None] - x), axis=-1)) + 0.1 * lg.eye(x.shape[0], dtype="float64")
+        lower = lg.linalg.cholesky(k)
+        return lg.linalg.solve(k, y), lg.linalg.solve_triangular(lower, y, lower=True), lg.linalg.slogdet(k)[1]
+
+    compiled = lg.VariableEnvironment().compile(step)
+    onnx_open.compare(
+        compiled, tmp_path, lambda rng, n: (rng.standard_normal((n, 2)), rng.standard_normal(n)), compiled
+    )
+
+
+FEW: dict[str, Callable[..., Any]] = {
+    "a part that is cut off": lambda x: lg.grad(lg.sum(x[:2] * x[:2]), x),
+    "a slice of the second row": lambda x: lg.grad(lg.sum(x[1:3]), x),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("name", FEW)
+def test_numbers_that_have_another_form_for_one_row_are_seen(name: str, rows: int, tmp_path: Path) -> None:
+    """As they would be wrong without a word: all is written alike, and results have the right shapes."""
+    step = lg.VariableEnvironment().compile(lambda ctx, x: FEW[name](x))
+    with pytest.raises(lg.ExportError, match=r"other things for batch=1|no simple function"):
+        step.export(tmp_path / "model.onnx", np.ones((rows, 3), np.float32), batch="batch")
+
+
+SMALL: dict[str, Callable[..., Any]] = {
+    "numbers in equal steps": lambda x: lg.linspace(1, 3, x.shape[0]) + x[:, 0],
+    "without the end": lambda x: lg.linspace(1, 3, x.shape[0], endpoint=False) + x[:, 0],
+    "more places than rows": lambda x: lg.nonzero(x[:, 0] > 0, size=5, fill_value=9),
+    "more values than rows": lambda x: lg.unique_all(lg.round(x[:, 0]), size=5),
+    "variances": lambda x: lg.var(lg.concat([x, x]), axis=0, correction=1),
+    "covariances": lambda x: lg.cov(lg.concat([x, x]).T),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_few_rows_are_done_as_many_are(name: str, tmp_path: Path) -> None:
+    """One, two and three, of which an exporter has seen one at most."""
+    step = lg.VariableEnvironment().compile(lambda ctx, x: SMALL[name](x))
+    model = onnx_open.written(step, tmp_path, X[:, 0], batch="batch")
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 3, 6):
+        x = rng.standard_normal((n, 3)).astype(np.float32)
+        assert onnx_run.apart(onnx_run.listed(step(x)), onnx_run.run_model(model, x)) == [], n
 
 
 def test_a_row_alone_that_is_spared_a_sum_is_no_reason(tmp_path: Path) -> None:

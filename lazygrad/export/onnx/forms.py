@@ -59,7 +59,8 @@ def points(begin: Sequence[int], taken: set[int], near: bool = False) -> list[Po
     """Sizes for which a step is written: first the corners of a cube of side 1, then some farther away.
 
     No size is among those that are ``taken``, nor is another open axis's: so that no two sizes are equal by chance. Nor
-    is it a power of two, by which other things are done: dividing by one is multiplying, to the last bit.
+    is it a power of two, or next to one (n − 1 is what a variance is divided by), by which other things are done:
+    dividing by one is multiplying, to the last bit.
 
     Args:
         begin: for each open axis a size that it may have; all others are larger.
@@ -69,7 +70,7 @@ def points(begin: Sequence[int], taken: set[int], near: bool = False) -> list[Po
     used, lowest = set(taken), []
     for size in begin:
         p = max(size, 3) + 1
-        while used & set(_steps(p, near)) or any(size & (size - 1) == 0 for size in _steps(p, near)):
+        while used & set(_steps(p, near)) or any(map(_near_power, _steps(p, near))):
             p += 1
         used |= set(_steps(p, near))
         lowest.append(p)
@@ -78,6 +79,10 @@ def points(begin: Sequence[int], taken: set[int], near: bool = False) -> list[Po
         for ones in itertools.product((0, 1), repeat=len(lowest))
     ]
     return corners + [tuple(_steps(p, near)[2 + k] for p in lowest) for k in range(FARTHER)]
+
+
+def _near_power(size: int) -> bool:
+    return any(near & (near - 1) == 0 for near in (size - 1, size, size + 1))
 
 
 def _steps(p: int, near: bool) -> tuple[int, ...]:

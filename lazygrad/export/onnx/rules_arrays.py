@@ -68,10 +68,13 @@ def linspace(writer: Writer, node: Node) -> Value:
     count, (start, stop) = p["shape"][0], (float(p["start"]), float(p["stop"]))
     parts = count - 1 if p["endpoint"] else count
     numbers = writer.xp.astype(counted(writer, count), np.float64)
-    step = (stop - start) / parts if parts > 0 else np.nan
-    y = numbers * step + start if parts > 0 else numbers * (stop - start) + start
-    if p["endpoint"] and count > 1:
-        y = writer.xp.where(writer.xp.equal(numbers, count - 1), stop, y)
+    # Of one number there is no step: the first is written apart, as one is not told from many when the model runs.
+    y = writer.xp.where(
+        writer.xp.equal(numbers, 0), start, numbers * ((stop - start) / parts if parts else 0.0) + start
+    )
+    if p["endpoint"]:
+        last = writer.xp.logical_and(numbers > 0, writer.xp.equal(numbers, count - 1))
+        y = writer.xp.where(last, stop, y)
     dtype = np.dtype(p["dtype"])
     return writer.xp.cast(writer.xp.floor(y) if dtype.kind in "iu" else y, dtype)
 
