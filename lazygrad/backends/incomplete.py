@@ -88,11 +88,14 @@ def _nodes(step: float) -> tuple[Any, Any]:
 def _integral(xp: Any, f: Callable[..., Any], step: float, scale: Any, *operands: Any) -> Any:
     """∫ f(v, *operands) dv from 0 to ∞, one for each element, with s = ``scale``."""
     nodes, weights = (xp.asarray(x) for x in _nodes(step))
-    flat = [x.reshape(-1, 1) for x in (scale, *operands)]
-    parts = []
-    for start in range(0, flat[0].shape[0], CHUNK):
-        s, *others = (x[start : start + CHUNK] for x in flat)
-        parts.append(xp.sum(f(nodes * s, *others) * weights, axis=-1))
+    flat = [xp.reshape(x, (x.size, 1)) for x in (scale, *operands)]
+
+    def summed(s: Any, *others: Any) -> Any:
+        return xp.sum(f(nodes * s, *others) * weights, axis=-1)
+
+    if getattr(xp, "writes", False):  # what is written down has its elements when it runs
+        return xp.reshape(summed(*flat), scale.shape) * scale
+    parts = [summed(*[x[i : i + CHUNK] for x in flat]) for i in range(0, flat[0].shape[0], CHUNK)]
     return xp.concatenate(parts).reshape(scale.shape) * scale if parts else 0 * scale
 
 

@@ -18,10 +18,10 @@ __all__ = ["i0", "i1"]
 _NEAR, _TERMS = 8.0, 26
 
 
-def _series(xp: Any, a: Array, order: int) -> Any:
+def _series(xp: Any, a: Array, order: int, terms: int = _TERMS) -> Any:
     """2⁻ⁿ·Σ (a²/4)ᵏ/(k!(k + n)!), which is Iₙ(a)/aⁿ, for small a."""
     quarter, series = 0.25 * a * a, 0 * a
-    for k in range(_TERMS + 2 * order, -1, -1):
+    for k in range(terms + 2 * order, -1, -1):
         series = 1 + quarter * series / ((k + 1.0) * (k + 1 + order))
     return series / (2.0**order * math.factorial(order))
 

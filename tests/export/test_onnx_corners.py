@@ -9,6 +9,7 @@ import numpy as np
 import onnx_run
 import pytest
 from cases import CASES
+from test_onnx_ops import NAMED, named
 
 import lazygrad as lg
 
@@ -21,8 +22,12 @@ ROWS = [case for case in CASES if case.kind == "elementwise" and 0 < len(case.do
 FAR = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-11}
 NEAR = {"float16": 2e-7, "float32": 1e-30, "float64": 1e-30}  # of 0: three of the least numbers, or what becomes 0
 # Differences of functions of large numbers; the far tail of gelu in float32; and one in which a half overflows on the
-# way here, but not in a runtime that computes halves as float32.
+# way here, but not in a runtime that computes halves as float32. Of what hangs on the beta function SciPy has fewer
+# digits than the model where one operand is large (1e-11 at B(1, 60000), which is 1/60000); a complement of the
+# incomplete one is 1 less that, where it is small as well; and what is infinite follows no rule in binom and zeta.
 CANCELS = {"_digamma_less", "betaln", "logaddexp2", "_logistic_loss_slope", "nn.gelu", "_gelu_gate", "_cbrt_slope"}
+CANCELS |= {"zeta", "beta", "binom", "betaincc", "stdtr", "_beta_density", "_gammainc_curvature", "_betainc_mixed"}
+CANCELS |= {f"_betainc_{of}" for of in ("slope", "slope_b", "curvature", "curvature_b")}
 
 
 def values(dtype: str) -> Any:
@@ -43,10 +48,13 @@ def differing(case: Any, dtype: str) -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            model = onnx_run.model_of(step._source(arrays))
             expected = onnx_run.listed(step(*arrays))
-        except (lg.LazygradError, ValueError, TypeError):  # refused, or it takes no such dtype or number
+        except (lg.LazygradError, ValueError, TypeError):  # it takes no such dtype, or no such number
             return []
+        try:
+            model = onnx_run.model_of(step._source(arrays))
+        except lg.ExportError as reason:
+            return [] if named(str(reason)) in NAMED else [str(reason)]
         found = onnx_run.run_model(onnx_run.examined(model, "a step"), *arrays)
     wrong = []
     for a, b in zip(expected, found, strict=True):

@@ -91,8 +91,13 @@ def lu(writer: Writer, a: Value) -> tuple[Value, Value, Value]:
 class Linalg:
     """The functions of ``xp.linalg``."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, xp: Any) -> None:
+        self._xp = xp
+
+    @property
+    def _writer(self) -> Writer:
+        found: Writer = self._xp.writer  # of the body of a loop, while that is written
+        return found
 
     def __getattr__(self, name: str) -> Any:
         raise NotTraced(f"linalg.{name} has no form in ONNX")

@@ -13,6 +13,7 @@ from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.export.onnx.elements import ELEMENTS
 from lazygrad.export.onnx.lanes import by_lanes
 from lazygrad.export.onnx.matrices import Linalg, lu, solve_triangular
+from lazygrad.export.onnx.special import SPECIAL
 from lazygrad.export.onnx.whole import widened
 from lazygrad.export.onnx.writer import Value, Writer, code_of, graph_of
 from lazygrad.graph.casting import saturated, saturates
@@ -27,14 +28,16 @@ NATIVE = ("i4", "i8", "f4", "f8")
 class Namespace:
     """Functions under NumPy's names, which take values and numbers and give values."""
 
+    writes = True  # numbers there are none, but when what was written runs
+
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self.linalg = Linalg(writer)
+        self.linalg = Linalg(self)
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
         if name.startswith("__"):
             raise AttributeError(name)
-        write = ELEMENTS.get(name) or functools.partial(by_lanes, name)
+        write = ELEMENTS.get(name) or SPECIAL.get(name) or functools.partial(by_lanes, name)
         ufunc = getattr(np, name, None)
         if not isinstance(ufunc, np.ufunc):
             return lambda *operands: write(self, *[self.value(x) for x in self._alike(operands)])
@@ -256,6 +259,11 @@ class Namespace:
         """An array without elements."""
         made = self.writer.made("ConstantOfShape", self.writer.sizes(shape), shape=tuple(shape), dtype=np.float32)
         return self.astype(made, dtype)
+
+    def broadcast_arrays(self, *xs: Value) -> list[Value]:
+        """All in one shape."""
+        shape = broadcast([x.shape for x in xs])
+        return [self.broadcast_to(x, shape) for x in xs]
 
     def concatenate(self, xs: Any, axis: int) -> Value:
         """One after another."""
