@@ -168,7 +168,8 @@ class _Folding:
             return [*nodes]
         name, part = words[0], self.graph.origins[max(nodes)].part
         if kind == "line" and len(words) > 1:
-            return Branch(self._named(nodes, key), kind, part, tuple(sorted(nodes)))
+            inside: list[Branch | int] = [*sorted(nodes)]
+            return Branch(self._named(nodes, key), kind, part, tuple(self._turns(inside, part)))
         items = self._items(sorted(nodes), depth + 1, set())
         inner = items[0]
         if len(items) == 1 and isinstance(inner, Branch):
@@ -196,6 +197,22 @@ class _Folding:
             kept = [x for x in items if not self._is_given(x)]
             return self._short([Branch(f"{first} … {last}", "run", "forward", tuple(given)), *kept])
         return shortened(items, self._called, _size, lambda x: self._is_given(x) or _is_part(x), self._run)
+
+    def _turns(self, nodes: list[Branch | int], part: str) -> list[Branch | int]:
+        """The nodes of one line; of very many, as a loop of Python's writes, so few that one can take them in."""
+        if len(nodes) <= LOOSE:
+            return nodes
+
+        def op(item: Branch | int) -> str:
+            return item.name if isinstance(item, Branch) else self.graph.nodes[item].op.name.removeprefix("_")
+
+        def run(items: Sequence[Branch | int]) -> Branch:
+            first, last = (op(x) for x in (items[0], items[-1]))
+            first, last = first.partition(" … ")[0], last.rpartition(" … ")[2]
+            return Branch(f"{first} … {last}", "run", part, tuple(shortened(items, op, _size, _is_part, run)))
+
+        found = shortened(nodes, op, _size, _is_part, run)
+        return [*found[0].items] if len(found) == 1 and isinstance(found[0], Branch) else found
 
     def _is_given(self, item: Branch | int) -> bool:
         return not isinstance(item, Branch) and self.graph.nodes[item].of(placeholder)

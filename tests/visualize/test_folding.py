@@ -384,3 +384,25 @@ def test_arguments_stand_by_themselves_where_much_is_put_together(count: int, ow
         (box,) = boxes
         assert picture.content(box) == found
         assert " … " in picture.boxes[box].name
+
+
+def test_a_line_of_very_many_nodes_opens_with_few_parts() -> None:
+    """A loop of Python's writes the same nodes again and again: portions of its turns, each a box, in order."""
+    env = lg.VariableEnvironment(seed=0)
+
+    def step(ctx: Any, x: Any) -> Any:
+        for _ in range(700):
+            x = lg.sin(x) + 1
+        return x
+
+    picture = pictured(env.trace(step, np.ones(3)))
+    shown = [
+        len(picture.children(b)) + sum(not picture.nodes[i].hidden for i in picture.content(b))
+        for b in range(len(picture.boxes))
+    ]
+    assert max(shown) <= MOST
+    (line,) = picture.children(0)
+    assert picture.boxes[line].name == "x"
+    assert len(picture.children(line)) > 5
+    order = [node.box for node in picture.nodes if node.shape == "op"]
+    assert order == sorted(order)
