@@ -23,11 +23,11 @@ from lazygrad.graph.tensor import Tensor
 from lazygrad.nn.windows import _fold, _window_max, _window_sum, _windows
 from lazygrad.ops.comparison import greater, where
 from lazygrad.ops.editing import _convolve
-from lazygrad.ops.indexing import _gather, _scatter_add, _scatter_set
-from lazygrad.ops.movement import _concat, _pad, astype, broadcast_to, expand_dims, flip, moveaxis, reshape
+from lazygrad.ops.indexing import _scatter_add, _scatter_set
+from lazygrad.ops.movement import _concat, _pad, astype, expand_dims, flip, moveaxis, reshape
 from lazygrad.ops.reduction import _argmax, _argmin, max, sum
 from lazygrad.ops.solving import _pinv
-from lazygrad.ops.source import _arange, _full
+from lazygrad.ops.source import _full
 from lazygrad.ops.spectral import _svd
 from lazygrad.plan import Plan
 from lazygrad.rewrite.regions import has_regions, rewritten_bodies
@@ -117,34 +117,12 @@ def _by_singular_values(node: Node, a: Tensor, rtol: Tensor) -> Tensor:
     return (vt.mT * expand_dims(inverse, -2)) @ u.mT
 
 
-# Elements that are named by indices.
-
-
-def _by_rows(node: Node, x: Tensor, values: Tensor, *indices: Tensor) -> Tensor | None:
-    """Elements are written, or added to, as rows of one are: each is named by its number, as NumPy counts."""
-    pattern = node.params["pattern"]
-    if not values.size or not x.size:
-        return x
-    if len(indices) == 1 and x.ndim == indices[0].ndim == 1 and values.shape == indices[0].shape:
-        return None
-    if _names_rows(x, values, indices, pattern):
-        return None
-    numbers = reshape(_of(x, _arange, start=0, step=1, shape=(x.size,), dtype=np.dtype(np.int64)), x.shape)
-    numbers = _gather(numbers, *indices, pattern=pattern) if indices else numbers[pattern]
-    written = astype(broadcast_to(values, numbers.shape), x.dtype)
-    flat = (reshape(x, (x.size,)), reshape(written, (written.size,)), reshape(numbers, (written.size,)))
-    return reshape(cast(Any, node.op)(*flat, pattern=("array",)), x.shape)
-
-
-def _names_rows(x: Tensor, values: Tensor, indices: Any, pattern: Any) -> bool:
-    """Whether one array of indices names whole rows."""
-    whole = all(part == slice(None) for part in pattern[1:])
-    if len(indices) != 1 or indices[0].ndim != 1 or isinstance(pattern[0], slice) or not whole:
-        return False
-    return len(pattern) == x.ndim and values.shape == (*indices[0].shape, *x.shape[1:])
-
-
 # What is empty.
+
+
+def _unwritten(node: Node, x: Tensor, values: Tensor, *indices: Tensor) -> Tensor | None:
+    """Nothing that is written, or added, changes nothing."""
+    return None if values.size and x.size else x
 
 
 def _of_nothing(node: Node, *xs: Tensor) -> Tensor | None:
@@ -185,7 +163,7 @@ _RULES = [
     _rule(_slid, _convolve),
     _rule(_last_axis, _argmax, _argmin),
     _rule(_by_singular_values, _pinv),
-    _rule(_by_rows, _scatter_add, _scatter_set),
+    _rule(_unwritten, _scatter_add, _scatter_set),
     _rule(_without_empty, _concat),
     _rule(_of_nothing, Declared),
 ]

@@ -120,6 +120,11 @@ KERNELS: dict[str, tuple[Callable[..., Any], Any]] = {
     "places": (lambda ctx, x: (lg.argmax(x, axis=-1), lg.argmin(x, axis=-1)), whole((50, 7))),
     "segments": (lambda ctx, x: lg.at(lg.ones((3, 5)))[np.array([0, 2, -1, 0])].add(x), whole((4, 5))),
     "indices": (lambda ctx, x: x[np.array([[0, -1], [2, 0]]), 1:], whole((4, 5))),
+    "sorting": (
+        lambda ctx, x: (lg.argsort(x), lg.sort(x, axis=0), lg.searchsorted(lg.sort(x[0]), x)),
+        whole((150, 20)),
+    ),
+    "written": (lambda ctx, x: (x.at[1:, ::2].set(0.5), x.at[[0, 2, 0], [1, -1, 1]].add(x[0, :3])), whole((4, 5))),
     "casts": (lambda ctx, x: (lg.astype(x * 1.5, "int32"), lg.astype(x, "bool"), lg.astype(x, "float64")), whole(9)),
 }
 

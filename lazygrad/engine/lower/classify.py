@@ -34,6 +34,7 @@ from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
 from lazygrad.graph.spec import Mismatch, Shape, Spec, broadcast
+from lazygrad.ops.indexing import _gathered, _sliced
 from lazygrad.ops.source import _full, _literal, assign
 from lazygrad.plan import Plan
 
@@ -102,6 +103,8 @@ class Classified:
                 found += node.inputs
             elif way[i] is Way.SCATTER and self.nodes[node.inputs[0]].params.get("value"):
                 found.append(node.inputs[0])
+            elif way[i] is Way.PUT:
+                found += node.inputs[2:]
         return [j for j in found if way[j] is Way.NUMBER]
 
     def _way(self, i: int, node: Node) -> Way:
@@ -155,6 +158,8 @@ class Classified:
             return Way.ORDER
         if isinstance(what, Scattered) and what.adds and self._is_segments(node, what):
             return Way.SCATTER
+        if isinstance(what, Scattered) and not self.hosted and what.is_named(node) and _is_whole(node, specs):
+            return Way.PUT
         return Way.CALLBACK
 
     def _region(self, i: int, node: Node) -> Way:
@@ -370,6 +375,13 @@ def _holds(spec: Spec, identity: Any) -> bool:
             return bool(np.asarray(identity).astype(spec.dtype) == identity)
         except (TypeError, ValueError, OverflowError):
             return False
+
+
+def _is_whole(node: Node, specs: Sequence[Spec]) -> bool:
+    """Whether values that are put where indices name them are of the dtype and the shape of what lies there."""
+    (x, values, *indices), pattern = [spec.shape for spec in specs], node.params["pattern"]
+    there = _gathered(x, *indices, pattern=pattern) if indices else _sliced(x, pattern)
+    return specs[0].dtype == specs[1].dtype and there == values
 
 
 def _multiplied(a: Spec, b: Spec) -> Any:

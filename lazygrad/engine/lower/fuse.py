@@ -153,7 +153,7 @@ class _Fusion:
             way = ways.way[i]
             if way is Way.SEVERAL:
                 pass
-            elif way in (Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.CALLBACK, Way.REPEAT):
+            elif way in (Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.PUT, Way.CALLBACK, Way.REPEAT):
                 self._append(Entry(way, i))
             elif way is Way.RESULT:
                 self.place[i] = self.place[ways.nodes[i].inputs[0]]

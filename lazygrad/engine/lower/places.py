@@ -11,10 +11,9 @@ import numpy as np
 from lazygrad.engine.lower.classify import Classified
 from lazygrad.engine.lower.describe import joint_axes
 from lazygrad.engine.lower.index import Affine, View, contiguous
-from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Shape
 
-__all__ = ["Named", "all_named", "broadcast", "grid", "naming", "order"]
+__all__ = ["Named", "alone", "broadcast", "grid", "naming", "order"]
 
 
 class Named(NamedTuple):
@@ -57,14 +56,7 @@ def order(shape: Shape, axes: Sequence[int]) -> list[list[list[int]]]:
     return moved.reshape(count, -1, run).tolist()
 
 
-def all_named(node: Node, pattern: tuple[Any, ...]) -> bool:
-    """Whether all but slices and new axes of the pattern of a node that writes elements are operands, or numbers."""
-    if len(node.inputs) == 2:
-        return True
-    return sum([not (part is None or isinstance(part, slice)) for part in pattern]) == len(node.inputs) - 2
-
-
-def _alone(pattern: tuple[Any, ...]) -> list[tuple[Any, int | None]]:
+def alone(pattern: tuple[Any, ...]) -> list[tuple[Any, int | None]]:
     """The parts of a pattern without index arrays, each with its axis; a number names an element as a slice of one."""
     parts, axis = list[tuple[Any, int | None]](), 0
     for part in pattern:
@@ -88,7 +80,7 @@ def naming(
     if indices:
         joint, parts = joint_axes(pattern, max([ways.spec(j).ndim for j in indices]))
     else:
-        joint, parts = slice(0, 0), _alone(pattern)
+        joint, parts = slice(0, 0), alone(pattern)
     sizes = shape[joint.start : joint.stop]
     at = np.ravel_multi_index(tuple(index[joint]), sizes) if sizes else np.zeros(size, np.int64)
     places, named, axis = np.zeros(size, np.int64), list[Named](), 0

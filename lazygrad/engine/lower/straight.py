@@ -22,7 +22,7 @@ from lazygrad.define.counted import Counted
 from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.engine.lower import index as indexing
 from lazygrad.engine.lower.classify import Classified, Way
-from lazygrad.engine.lower.places import all_named, naming
+from lazygrad.engine.lower.places import naming
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.trace.reading import Folded, Gathered, Scattered
 from lazygrad.graph.graph import Node
@@ -237,7 +237,7 @@ def _elements(ways: Classified, i: int, node: Node, spec: Spec) -> tuple[How, An
         return How.PLACE, reading, 0, 0
     if way is Way.FOLD and isinstance(reading, Folded) and not reading.how.startswith("arg"):
         return How.FOLD, (reading.how, tuple(node.params["axis"])), ways.spec(node.inputs[0]).size, 1
-    if isinstance(reading, Scattered) and ways.spec(node.inputs[1]).size <= MANY and all_named(node, reading.pattern):
+    if isinstance(reading, Scattered) and reading.is_named(node) and ways.spec(node.inputs[1]).size <= MANY:
         named = naming(ways, i, reading.pattern, 1)
         return How.SCATTER, (reading.adds, *named), ways.spec(node.inputs[1]).size, 12
     if way is not Way.LAZY:

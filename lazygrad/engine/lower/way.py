@@ -20,6 +20,8 @@ class Way(enum.StrEnum):
     """A loop combines elements of its operand along axes."""
     SCATTER = "scatter"
     """A loop adds rows of an operand to the rows that indices name."""
+    PUT = "put"
+    """Elements are added, or written, where indices name them, by a kernel of its own."""
     COPIES = "copies"
     """Its operands are copied to where they go, and the rest is zero."""
     PRODUCT = "product"

@@ -27,7 +27,7 @@ DEAR = 10  # instructions; what costs as much is stored rather than computed twi
 BROADCAST = 4  # the same for what would be computed again along an axis
 DEEP = 60  # nodes; a chain of lazy ones is stored from time to time, as it is written by recursion
 LONG = 1000  # instructions; as much is stored, so that a kernel can be cut there
-_STORED = (Way.FOLD, Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.SMALL, Way.SCATTER, Way.COPIES, Way.RESULT)
+_STORED = (Way.FOLD, Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.PUT, Way.SMALL, Way.SCATTER, Way.COPIES, Way.RESULT)
 
 
 class Ways(Classified):
@@ -71,7 +71,7 @@ class Ways(Classified):
             if self.way[i] is Way.LAZY:
                 self.stored.add(i)
         for i, node in enumerate(self.nodes):
-            if self.way[i] is Way.SCATTER:
+            if self.way[i] in (Way.SCATTER, Way.PUT):
                 self._in_order(node.inputs[0])
             elif isinstance(self.reading.get(i), Searched) and self.way[i] is Way.ORDER:
                 self._in_order(node.inputs[1])
@@ -80,7 +80,7 @@ class Ways(Classified):
                 view = self.view(node.inputs[0])
                 if view is not None and min(view.steps) < 0:
                     self._need(node.inputs[0])
-            if self.way[i] in (Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.CALLBACK) and node.op is not item:
+            if self.way[i] in (Way.PRODUCT, Way.LAPACK, Way.ORDER, Way.PUT, Way.CALLBACK) and node.op is not item:
                 for j in node.inputs:
                     self._need_view(j)
             elif self.way[i] is Way.REPEAT:

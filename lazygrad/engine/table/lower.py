@@ -10,10 +10,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from lazygrad.define.kinds import item
-from lazygrad.engine.emit.lapack import Decomposition
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
-from lazygrad.engine.emit.sorting import Searching, Sorting
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
 from lazygrad.engine.emit.turns import written_loop
 from lazygrad.engine.lanes.target import Target, cpu
@@ -32,6 +30,7 @@ from lazygrad.engine.table.arguments import Moving, layout, taking
 from lazygrad.engine.table.decompositions import DecompositionCode, call_of, decomposed, results_of
 from lazygrad.engine.table.native import Bundle, Instruction, Native, NumpyCall, Results, Step, key_of
 from lazygrad.engine.table.orders import order_of, put_in_order
+from lazygrad.engine.table.putting import put, putting_of
 from lazygrad.engine.table.repeats import flushes, repeat
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, last_reads
@@ -307,9 +306,11 @@ class _Lowering:
             self.program.append(step)
             self.scratch.update(scratch)
         elif entry.kind is Way.LAPACK:
-            self._whole(number, entry.node, call_of(self.ways, entry.node))
+            self._whole(number, entry.node, call_of(self.ways, entry.node), decomposed)
         elif entry.kind is Way.ORDER:
-            self._whole(number, entry.node, order_of(self.ways, entry.node))
+            self._whole(number, entry.node, order_of(self.ways, entry.node), put_in_order)
+        elif entry.kind is Way.PUT:
+            self._whole(number, entry.node, putting_of(self.ways, entry.node), put)
         else:
             self.program.append(NumpyCall(entry.node, number))
 
@@ -368,13 +369,12 @@ class _Lowering:
         flush = product.dtype == np.float32 and any(flushes(self.ways, i) for i in self.ways.inside)
         self._append(made.kernel, [*operands, node, scratch], number, flush)
 
-    def _whole(self, number: int, node: int, form: Decomposition | Sorting | Searching) -> None:
+    def _whole(self, number: int, node: int, form: Any, write: Callable[[Any, Target], DecompositionCode]) -> None:
         """What has a kernel of its own, which works on whole arrays and in scratch memory."""
         made = self._kernels.get(form)
         if made is None:
-            write = decomposed if isinstance(form, Decomposition) else put_in_order
-            made = self._kernels[form] = write(form, self.target)  # type: ignore[arg-type]
-        operands = [self.ways.view(j) for j in self.ways.nodes[node].inputs]
+            made = self._kernels[form] = write(form, self.target)
+        operands = [view for j in self.ways.nodes[node].inputs if (view := self.ways.view(j)) is not None]
         results = [i for i in results_of(self.ways, node) if i is not None]
         scratch = ("scratch", node)
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)

@@ -47,7 +47,7 @@ def _called(native: Native, entry: Entry) -> tuple[str, str, int, int, int]:
         return f"product {m} × {k} × {n}", str(specs[0]), read, made, 2 * k * specs[0].size
     if entry.kind is Way.LAPACK:
         return f"LAPACK: {node.op.name}", str(specs[0]), read, made, 0
-    if entry.kind is Way.ORDER:
+    if entry.kind in (Way.ORDER, Way.PUT):
         return node.op.name, str(specs[0]), read, made, 0
     if entry.kind is Way.REPEAT:
         return _loop(native, node), "", read, made, _operations(native, entry.node)

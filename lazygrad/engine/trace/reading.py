@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from lazygrad.define.kinds import Declared
 from lazygrad.engine.trace.calls import Unseen, calls_of, play
 from lazygrad.engine.trace.tracing import NotTraced, Stand
+from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec
 
 __all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "Searched", "Sorted", "Windowed", "read"]
@@ -41,6 +42,11 @@ class Scattered(NamedTuple):
     values: int
     pattern: tuple[Any, ...]
     adds: bool
+
+    def is_named(self, node: Node) -> bool:
+        """Whether all but slices and new axes are index arrays of a node, or numbers if it has none."""
+        count = len(node.inputs) - 2
+        return not count or sum([not (part is None or isinstance(part, slice)) for part in self.pattern]) == count
 
 
 class Windowed(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from lazygrad.engine.emit.sorting.form import Sorting
 from lazygrad.engine.emit.sorting.keys import key_dtype, ordered
+from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import I8, I64, U32, Cell, Register
-from lazygrad.engine.lanes.writer import Writer
 
 __all__ = ["Digits"]
 
@@ -30,7 +30,7 @@ class Digits:
         room: bytes of scratch memory of a chunk.
     """
 
-    def __init__(self, w: Writer, form: Sorting, memory: Register) -> None:
+    def __init__(self, w: Arithmetic, form: Sorting, memory: Register) -> None:
         self.w, self.form = w, form
         self.kind = key_dtype(form.dtype)
         self.turns = self.kind.itemsize

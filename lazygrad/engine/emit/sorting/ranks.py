@@ -9,12 +9,12 @@ import numpy as np
 
 from lazygrad.engine.emit.sorting.form import Sorting
 from lazygrad.engine.emit.sorting.keys import key_dtype, ordered
+from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import I64, Cell, Register
-from lazygrad.engine.lanes.writer import Writer
 
 __all__ = ["Ranks"]
 
-UNROLLED = 4  # elements that a turn compares with; lanes are as many or more
+UNROLLED = 4  # elements that a turn compares with, if lanes are as many
 
 
 class Ranks:
@@ -25,7 +25,7 @@ class Ranks:
         form: the rows.
     """
 
-    def __init__(self, w: Writer, form: Sorting) -> None:
+    def __init__(self, w: Arithmetic, form: Sorting) -> None:
         self.w, self.form = w, form
         self.kind = key_dtype(form.dtype)
         self.count = np.dtype(f"i{self.kind.itemsize}")
@@ -79,9 +79,10 @@ class Ranks:
 
     def _compare(self, begin: Register | int, end: Register | int, own: Register, count: Cell, how: str) -> None:
         w = self.w
-        with w.loop(begin, end, UNROLLED) as j:
+        step = min(UNROLLED, w.width)
+        with w.loop(begin, end, step) as j:
             total = count.get()
-            for k in range(UNROLLED):
+            for k in range(step):
                 other = w.load(self.keys, j + k, self.kind, fixed=False)
                 total = total + w.binary(how, other, own).astype(self.count)
             count.set(total)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from lazygrad.engine.emit.sorting.form import Searching
 from lazygrad.engine.emit.sorting.keys import ordered
+from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import I64, Register
-from lazygrad.engine.lanes.writer import Writer
 
 __all__ = ["search"]
 
 
-def search(w: Writer, form: Searching, first: Register, last: Register) -> None:
+def search(w: Arithmetic, form: Searching, first: Register, last: Register) -> None:
     """Write the search for some of the numbers, the first of which is before the last."""
     edges, numbers, target = (w.argument(k) for k in range(3))
     wide = form.size >= w.width
@@ -24,7 +24,7 @@ def search(w: Writer, form: Searching, first: Register, last: Register) -> None:
         w.store(_place(w, form, edges, x), target, at, wide=wide)
 
 
-def _place(w: Writer, form: Searching, edges: Register, x: Register) -> Register:
+def _place(w: Arithmetic, form: Searching, edges: Register, x: Register) -> Register:
     """The place of each number: how many edges stand before it."""
 
     def passed(place: Register) -> Register:

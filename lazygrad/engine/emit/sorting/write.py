@@ -8,9 +8,9 @@ from lazygrad.engine.emit.sorting.digits import Digits
 from lazygrad.engine.emit.sorting.form import Searching, Sorting
 from lazygrad.engine.emit.sorting.ranks import Ranks
 from lazygrad.engine.emit.sorting.search import search
+from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import I64, Register
 from lazygrad.engine.lanes.target import Target
-from lazygrad.engine.lanes.writer import Writer
 
 __all__ = ["SortingKernel", "write"]
 
@@ -35,11 +35,11 @@ def write(form: Sorting | Searching, target: Target) -> SortingKernel:
     The arguments are the addresses of the operands, of the result, and of scratch memory that is aligned to 64 bytes.
     ``begin`` and ``end`` bound the chunks to compute, at least one.
     """
-    w = Writer(target.lanes)
+    w = target.writer()
     return _sorting(form, target, w) if isinstance(form, Sorting) else _searching(form, target, w)
 
 
-def _sorting(form: Sorting, target: Target, w: Writer) -> SortingKernel:
+def _sorting(form: Sorting, target: Target, w: Arithmetic) -> SortingKernel:
     short = form.n <= SHORT
     way = Ranks(w, form) if short else Digits(w, form, w.argument(2))
     room = 0 if isinstance(way, Ranks) else way.room
@@ -54,13 +54,13 @@ def _sorting(form: Sorting, target: Target, w: Writer) -> SortingKernel:
     return SortingKernel(w.body(), dict(w.definitions), chunks, chunks * room)
 
 
-def _searching(form: Searching, target: Target, w: Writer) -> SortingKernel:
+def _searching(form: Searching, target: Target, w: Arithmetic) -> SortingKernel:
     chunks = max(1, min(target.chunks, form.size * TURN * form.n.bit_length() // target.cycles))
     search(w, form, *_share(w, form.size, chunks))
     return SortingKernel(w.body(), dict(w.definitions), chunks, 0)
 
 
-def _share(w: Writer, count: int, chunks: int) -> tuple[Register, Register]:
+def _share(w: Arithmetic, count: int, chunks: int) -> tuple[Register, Register]:
     """The first and the end of what the chunks of a call are to do, of so many."""
     if chunks == 1:
         return w.constant(0, I64), w.constant(count, I64)
