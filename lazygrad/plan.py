@@ -221,16 +221,18 @@ class Plan:
         return [f"{laws.get(name) or name} ({times}×)" for name, times in self.graph.rewrites.items()]
 
     def explain(self) -> str:
-        """The plan in words: what the passes did, how many nodes of each op run, and the kernels they became."""
+        """The plan in words: how many nodes of each op run and what it is, what passes did, the kernels they became."""
         counts: dict[str, list[int]] = {}
+        about: dict[str, str] = {}
         for i, node in enumerate(self.graph.nodes):
             specs = [node.spec] if isinstance(node.spec, Spec) else node.spec
+            about[node.op.name] = (node.op.__doc__ or "").partition("\n")[0]
             row = counts.setdefault(node.op.name, [0, 0])
             row[0] += 1
             row[1] += 0 if self.static[i] or not node.inputs else sum(s.nbytes for s in specs)
         lines = [f"{len(self.graph.nodes)} nodes, {len(self.values)} values, {len(self.updates)} updates"]
         for name, (count, nbytes) in sorted(counts.items(), key=lambda row: -row[1][1]):
-            lines.append(f"{count:6}  {name:<20} {nbytes:>14,} bytes")
+            lines.append(f"{count:6}  {name:<20} {nbytes:>14,} bytes  {about[name]}".rstrip())
         if self.graph.rewrites:
             laws = _laws()
             lines.append("passes")
@@ -246,7 +248,11 @@ class Plan:
 
 def _laws() -> dict[str, str]:
     """The laws of rules and passes by their names, in one line each."""
-    return {rule.name: rule.law.partition("\n")[0] for rule in RULES} | {"merge": "Equal nodes are computed once."}
+    passes = {
+        "merge": "Equal nodes are computed once.",
+        "exchange": "What workers sum is put together, and begins to travel as soon as it is there.",
+    }
+    return {rule.name: rule.law.partition("\n")[0] for rule in RULES} | passes
 
 
 def _exchanges(graph: Graph) -> list[str]:

@@ -257,3 +257,27 @@ def test_a_step_in_mixed_precision_is_looked_into_before_it_has_run(env: lg.Vari
     assert "exp" == finding.op
     assert before == [v.path for v in env]
     env.run(lambda ctx, x: lg.mean(lg.square(layer(x))), ONES, precision="mixed", check="gradient")
+
+
+def test_what_native_code_alone_makes_infinite_is_found_there(env: lg.VariableEnvironment) -> None:
+    """A product whose sums overflow in the one order, and not in the other; nothing is changed by looking."""
+    pytest.importorskip("llvmlite", reason="native code needs llvmlite")
+    half = np.full(64, 1.8e19, "f4")
+    x, y = np.concatenate([half, half])[None], np.concatenate([half, -half])[:, None]
+
+    def step(ctx: Any, x: Any, y: Any) -> Any:
+        w = ctx.variable("w")
+        return lg.sum(x @ y), ctx.assign("w", w + 1.0)
+
+    if not np.isfinite(x @ y).all() or np.isfinite(env.compile(step, wait=True)(x, y)[0]):
+        pytest.skip("NumPy and native code sum these in one order here")
+    fast, before = env.compile(step, wait=True), env["w"]
+    assert fast.find("finite", x, y) is None  # it has not run
+    fast(x, y)
+    state = env._store.state
+    finding = fast.find("finite", x, y)
+    assert finding is not None
+    assert ("matmul", "the result", 1) == (finding.op, finding.reaches, finding.count)
+    assert "native code makes of it, and NumPy does not" in str(finding)
+    assert state == env._store.state
+    np.testing.assert_array_equal(before + 1.0, env["w"])

@@ -54,6 +54,22 @@ def test_explain_counts_nodes_and_bytes() -> None:
     assert "400 bytes" in text
 
 
+def test_explain_says_of_every_op_what_it_is() -> None:
+    """Also of those that only passes and derivatives write."""
+
+    def step(ctx: Any, x: Any) -> Any:
+        def body(c: Any, row: Any) -> Any:
+            return lg.tanh(c / row), None
+
+        loss = lg.sum(lg.scan(body, x[0], x)[0])
+        return loss, lg.grad(loss, x)
+
+    lines = planned(step, np.ones((3, 3), "f4")).explain().splitlines()
+    rows = [line.partition(" bytes  ") for line in lines[1 : lines.index("passes")]]
+    assert all(said for _, _, said in rows), rows
+    assert any(said.startswith("A body once for every slice") for _, _, said in rows)
+
+
 def test_every_pass_is_explained_in_a_sentence() -> None:
     """Beside its name stands the law by which it changed the graph."""
 

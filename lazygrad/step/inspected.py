@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lazygrad.plan import Plan
 from lazygrad.step.called import step_name, takes_nothing
-from lazygrad.step.looking import alone, checked_kind, drawing_of, found, profiled
+from lazygrad.step.looking import alone, checked_kind, drawing_of, found, found_natively, profiled
 from lazygrad.step.signatures import Signatures
 from lazygrad.step.traced import Traced
 from lazygrad.store.store import Store
@@ -33,6 +34,7 @@ class Inspected:
     _precision: str | None
     prepare: Callable[..., Plan]
     _known: Callable[[], Traced]
+    _entries: OrderedDict[Any, Traced]
     _last: Traced | None
     _sign: Callable[..., tuple[list[Any], Any]]
 
@@ -150,7 +152,8 @@ class Inspected:
         """Where a NaN, or an infinity, comes from: the first node that is one though its operands are not.
 
         The step is run once on NumPy, node by node, and nothing is changed. The variables are taken as they are; if
-        they are not finite any more, as they were before the last update. So after a call that gave a NaN this finds
+        they are not finite any more, as they were before the last update. Where NumPy finds nothing, the native code
+        that has run with such arguments is looked through. So after a call that gave a NaN this finds
         its cause, if the arguments are the same::
 
             loss, _ = step(x, y)
@@ -170,7 +173,22 @@ class Inspected:
             GraphError: several workers run the step together.
             TraceError, FeedError: as a call would.
         """
-        return found(self._env, self._step, args, kwargs, feeds, checked_kind(kind), precision=self._precision)
+        kind = checked_kind(kind)
+        finding = found(self._env, self._step, args, kwargs, feeds, kind, precision=self._precision)
+        return finding or self._found_natively(kind, args, kwargs, feeds)
+
+    def _found_natively(
+        self, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any], feeds: dict[str, Any] | None
+    ) -> Finding | None:
+        """What NumPy does not make bad, but the native code that has run with such arguments."""
+        store = self._store
+        with store.lock:
+            arrays, key = self._sign(args, kwargs, feeds)
+            entry = self._entries.get(key)
+            if entry is None or entry.version != store.version:
+                return None
+            runner, inputs = entry.runner, entry.inputs(arrays, feeds, store.backend)
+            return store.alone("a step is being looked through", lambda: found_natively(store, runner, inputs, kind))
 
     def _given(
         self, args: tuple[Any, ...], feeds: dict[str, Any] | None, kwargs: dict[str, Any]

@@ -6,7 +6,7 @@ All of it works on copies, and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -39,7 +39,17 @@ if TYPE_CHECKING:
     from lazygrad.profiling.profile import Profile
     from lazygrad.searching.finding import Finding
 
-__all__ = ["CheckedRunner", "alone", "checked_kind", "compare", "drawing_of", "found", "profiled", "said"]
+__all__ = [
+    "CheckedRunner",
+    "alone",
+    "checked_kind",
+    "compare",
+    "drawing_of",
+    "found",
+    "found_natively",
+    "profiled",
+    "said",
+]
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -194,6 +204,31 @@ def found(
         return None
 
     return _written(env, step, args, kwargs, feeds, write, look, precision)
+
+
+def found_natively(store: Store, runner: Runner, inputs: Sequence[Any], kind: str) -> Finding | None:
+    """What native code alone makes bad, if it is in place; both as :func:`found`, where NumPy finds nothing."""
+    from lazygrad.searching.computed import Computed
+
+    plan, tier = runner.plan, runner.native
+    if store.backend.name != "numpy" or tier is None or not tier.is_ready():
+        return None
+    from lazygrad.searching.natively import searched_natively
+
+    for words, parity, run in _states(store, plan):
+        arrays = {name: store.find(name).live(parity) for name in plan.variables}
+        if any(array is None for array in arrays.values()):
+            continue
+        live = {name: array.copy() for name, array in arrays.items()}
+        given = dict(zip(runner.input_nodes, inputs, strict=True)) | {
+            plan.variables[name]: x for name, x in live.items()
+        }
+        spare = {name: np.zeros_like(store.find(name).live(store.state.parity)) for name in plan.updates}
+        computed, loaded = Computed(plan, given, drawing_of(store, run)), cast(Any, tier.loaded)
+        finding = searched_natively(loaded, computed, inputs, live, spare, kind)
+        if finding is not None:
+            return finding.with_variables(words) if plan.variables else finding
+    return None
 
 
 def _states(store: Store, plan: Plan) -> list[tuple[str, int, int]]:

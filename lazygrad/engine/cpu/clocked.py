@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from lazygrad.engine.cpu import driver
 from lazygrad.engine.cpu.binding import Loaded
+from lazygrad.engine.lower.fuse import Entry
+from lazygrad.engine.lower.kernels import Kernel
 from lazygrad.engine.machine import Silent
 from lazygrad.engine.refused import Refused
 from lazygrad.engine.table.native import NumpyCall
@@ -94,6 +97,30 @@ class Clocked:
                 if failed:
                     raise Refused
         return taken
+
+    def watched(self, inputs: Sequence[Any], seen: Callable[[int, Any], None]) -> list[Any]:
+        """What one run returns; ``seen`` is told every node that lies in memory with its array, as soon as it is made.
+
+        Raises:
+            Refused: a kernel found that the step fails.
+        """
+        binding = self.binding
+        binding.done.clear()
+        arrays = binding.told(inputs)
+        for number, (entry, run, call) in enumerate(self._rows):
+            if call is not None:
+                call(arrays)
+            elif run is not None and run():
+                raise Refused
+            if entry < 0 or any(other == entry for other, _, _ in self._rows[number + 1 :]):
+                continue  # it is made in parts
+            made = self.native.entries[entry]
+            for i in (
+                sorted(made.stored) if isinstance(made, Kernel) else [made.node] if isinstance(made, Entry) else []
+            ):
+                with suppress(KeyError):  # some of several results are not kept
+                    seen(i, binding._array(i, arrays))
+        return [value(arrays) for value in binding.values]
 
     def whole(self, inputs: Sequence[Any]) -> int:
         """One run as the program makes it, without clocks between: its nanoseconds."""
