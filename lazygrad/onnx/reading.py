@@ -22,7 +22,6 @@ MOST = 2**31  # bytes of a file, which protobuf can read
 # What to do about ops that have no form here, by how their names begin; the first that fits is said.
 CURES = {
     "com.microsoft.": "Import the model as it was before onnxruntime optimized or quantised it.",
-    "ai.onnx.ml.ZipMap": "skl2onnx gives probabilities as a tensor by options={'zipmap': False}.",
     "": "Export the model with other ops, or without these nodes.",
 }
 

@@ -115,6 +115,8 @@ def _operand(form: table.Form, node: Node, place: int, value: Value) -> Value:
 
 def _settings(form: table.Form, node: Node) -> dict[str, Any]:
     """The settings that the function takes; one that it does not know must be as if it were left out."""
+    if form.every:
+        return node.settings
     for name, value in node.settings.items():
         if name not in form.settings and not _is_default(node, name, value):
             what = f"cannot import {node}: its setting {name!r} is {value!r:.60}, which has no form here"

@@ -18,9 +18,8 @@ NOT_HERE = {
     "of the bits of numbers": {"BitCast"},
     "of boxes, and of filters that bend": {"DeformConv", "RoiAlign"},
     "of filters for sound, which only the model's file knows": {"MelWeightMatrix"},
-    "of trees, labels and steps of training, in domains of their own": {
-        *("ArrayFeatureExtractor", "Binarizer", "LabelEncoder", "TreeEnsemble"),
-        *("Adagrad", "Adam", "Momentum"),
+    "of trees as they are written since version 5, and steps of training, in domains of their own": {
+        *("TreeEnsemble", "Adagrad", "Adam", "Momentum"),
     },
 }
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from lazygrad.onnx.described import Body, Node, Value
 
-__all__ = ["MICROSOFT", "At", "Fixed", "Form", "Kept", "Known", "Weight", "op", "ops"]
+__all__ = ["MICROSOFT", "TABLES", "At", "Fixed", "Form", "Kept", "Known", "Weight", "op", "ops"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +24,7 @@ Kept: TypeAlias = Any
 Weight: TypeAlias = Any
 
 MICROSOFT = "com.microsoft"  # of onnxruntime's own ops, of which the package has no schemas: defaults stand here
+TABLES = "ai.onnx.ml"  # of trees, linear models and encoders
 
 _ops: dict[tuple[str, str], Form] = {}
 
@@ -62,6 +63,7 @@ class Form(NamedTuple):
         weights: of those that are learned.
         settings: the names of those that it has.
         defaults: those that are not what ONNX says: of ops that it does not have.
+        every: whether it takes all settings of the node, also those that it does not name.
         grows: of known operands the number of elements of what it gives, where that may be far more than they have.
         draws: whether it gives other numbers at every run.
         mixed: whether it takes arrays as they are, in place of tensors.
@@ -76,6 +78,7 @@ class Form(NamedTuple):
     weights: frozenset[int]
     settings: frozenset[str]
     defaults: Mapping[str, Any]
+    every: bool
     grows: Callable[..., float] | None
     draws: bool
     mixed: bool
@@ -115,6 +118,7 @@ def op(
             marked("Weight"),
             frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty},
+            any(p.kind is p.VAR_KEYWORD for p in parameters),
             grows,
             draws,
             mixed,
