@@ -18,6 +18,7 @@ from typing import Any
 from lazygrad import settings
 from lazygrad.errors import SpecError, report
 from lazygrad.graph.registry import here, level
+from lazygrad.pickled import version
 
 __all__ = ["get_threads", "heard", "introduce", "set_threads"]
 
@@ -115,8 +116,8 @@ def _controller(base: Any) -> Any:
             """Let there be so many."""
             set_threads(max(1, min(int(num_threads), MOST)))
 
-        def get_version(self) -> str | None:
+        def get_version(self) -> str:
             """That of lazygrad."""
-            return getattr(sys.modules.get("lazygrad"), "__version__", None)
+            return version()
 
     return ThreadsController

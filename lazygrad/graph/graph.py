@@ -20,6 +20,7 @@ from lazygrad.errors import GraphError, Origin, SpecError, report
 from lazygrad.graph.registry import functions, here
 from lazygrad.graph.spec import Mismatch, Spec, fits
 from lazygrad.graph.tensor import Tensor
+from lazygrad.pickled import checked, stamped
 
 __all__ = ["Graph", "Node", "Op", "Specs", "current_graph", "freeze", "writing"]
 
@@ -285,7 +286,12 @@ class Graph:
             cure = "Copy or pickle what env.trace(step, ...) gives."
             raise GraphError(report("cannot copy a graph while it is being written", cure=cure))
         new = vars(Graph(self.dtype))
-        return {**vars(self), **{name: new[name] for name in PASSING}, "open": False}
+        return stamped({**vars(self), **{name: new[name] for name in PASSING}, "open": False})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(
+            checked(state, "a graph", "Pickle it with this version: env.trace(step, ...) makes it again.")
+        )
 
     def describe(self, index: int) -> str:
         """What messages call a node: a variable or placeholder by name, else the op and its line."""

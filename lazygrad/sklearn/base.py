@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -14,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
-from lazygrad.graph.registry import here
+from lazygrad.graph.registry import here, level
 from lazygrad.graph.tensor import Tensor
+from lazygrad.pickled import version
 from lazygrad.sklearn.given import check_settings, checked
 from lazygrad.sklearn.loop import train
 from lazygrad.sklearn.rows import Rows, Scale
@@ -29,6 +31,7 @@ T = TypeVar("T")
 
 NUMBERS_AT_ONCE = 1 << 19  # of rows made dense in predictions, so that memory does not grow with the data
 ROWS_AT_ONCE = 8192
+_VERSION = "_lazygrad_version"  # among what is pickled
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -157,6 +160,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             what = f"cannot keep {self.validation_fraction} of {rows} rows back for early stopping"
             cure = "Give more rows, a larger validation_fraction, or leave out classes that have a single row."
             raise DataError(report(what, at=here(), facts=[str(reason)], cure=cure)) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), _VERSION: version()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        of = state.get(_VERSION, "an unknown version")
+        if of != version():
+            what = f"a {type(self).__name__} of lazygrad {of} is unpickled by {version()}, and may predict otherwise"
+            warnings.warn(what, UserWarning, stacklevel=level())
+        super().__setstate__({key: value for key, value in state.items() if key != _VERSION})
 
     def _checked(self, X: Any) -> Any:
         """Rows to predict for, sparse ones as CSR."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from lazygrad.errors import GraphError, report
 from lazygrad.graph.registry import here
+from lazygrad.pickled import checked, stamped
 from lazygrad.store.store import Store
 
 __all__ = ["Copied"]
@@ -72,15 +73,18 @@ class Copied:
 
     def _contents(self) -> dict[str, Any]:
         others = {name: value for name, value in vars(self).items() if name not in self._own}  # of a subclass
-        return {
+        contents = {
             "backend": self.backend,
             "dtype": str(self.dtype),
             "chosen": self._seed_chosen,
             **self._store.contents(),
             "others": others,
         }
+        return stamped(contents)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        cure = "Save it to a file there, env.save(path): files are read for good, by lg.VariableEnvironment.load."
+        state = checked(state, "an environment", cure)
         self._begin(state["backend"], state["seed"], state["dtype"])
         self._store.fill(state)
         self._seed_chosen = state["chosen"]

@@ -7,7 +7,6 @@ replaced as a whole, and reading one runs no code. Nothing is changed before all
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from lazygrad.files.jsontext import MOST_DIGITS
 from lazygrad.files.replacing import generation
 from lazygrad.graph.registry import here
 from lazygrad.graph.spec import Spec
+from lazygrad.pickled import version
 from lazygrad.training.callbacks import Callback
 from lazygrad.training.fingerprint import Fingerprint
 from lazygrad.training.history import History
@@ -107,7 +107,7 @@ class Checkpoint:
         arrays["settings/chosen"] = told.chosen
         arrays |= {f"fingerprint/{key}": _coded(text) for key, text in told.texts.items()}
         arrays |= {f"fingerprint/{key}": numbers for key, numbers in told.steps.items()}
-        arrays["fingerprint/lazygrad"] = _coded(_version())
+        arrays["fingerprint/lazygrad"] = _coded(version())
         arrays |= {f"history/{name}": np.array(values, np.float64) for name, values in columns.items()}
         arrays |= {f"rates/{name}": np.array(values, np.float64) for name, values in history.rates.items()}
         arrays["seconds"] = np.array(history.seconds, np.float64)
@@ -207,9 +207,9 @@ class Checkpoint:
             found = theirs.get(key, np.zeros(0, np.uint32))
             if found.dtype == numbers.dtype and np.array_equal(found, numbers):
                 continue
-            if made_by != _version():
+            if made_by != version():
                 if not quiet:
-                    facts = [f"now:          lazygrad {_version()}", f"in the file:  lazygrad {made_by}"]
+                    facts = [f"now:          lazygrad {version()}", f"in the file:  lazygrad {made_by}"]
                     cure = "If it is the same, training goes on as it should."
                     what = f"cannot tell whether {shown} is of the same {key}"
                     warnings.warn(report(what, at=here(), facts=facts, cure=cure), RuntimeWarning, stacklevel=2)
@@ -318,10 +318,6 @@ def _undone(callbacks: Sequence[Callback]) -> Iterator[None]:
             vars(callback).clear()
             vars(callback).update(attributes)
         raise
-
-
-def _version() -> str:
-    return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 
 def _coded(text: str) -> Any:

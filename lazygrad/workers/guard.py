@@ -20,6 +20,7 @@ from lazygrad import errors
 from lazygrad.errors import GraphError, LazygradError, WorkerError, report
 from lazygrad.graph.graph import Graph
 from lazygrad.graph.registry import here
+from lazygrad.pickled import version
 from lazygrad.workers.among import Among
 from lazygrad.workers.communicator import Communicator
 
@@ -101,7 +102,7 @@ class Guard:
             WorkerError: something differs; names the first difference, by line and worker.
         """
         variables = {path: v.spec for path, v in store.variables.items()}
-        lines = [("lazygrad", _version()), ("numpy", np.__version__), ("python", platform.python_version())]
+        lines = [("lazygrad", version()), ("numpy", np.__version__), ("python", platform.python_version())]
         lines += [("backend", store.backend.name), ("seed", str(store.draws.seed))]
         lines += [("draws so far", str(store.state.runs))]
         lines += [(f"variable {path!r}", str(spec)) for path, spec in variables.items()]
@@ -200,7 +201,3 @@ def _digest_of(array: Any) -> str:
 
 def _bytes(size: int) -> str:
     return f"{size:,} bytes" if size < 1e5 else f"{size / 1e6:.1f} MB"
-
-
-def _version() -> str:
-    return str(sys.modules[__name__.partition(".")[0]].__version__)
