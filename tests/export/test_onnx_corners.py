@@ -109,6 +109,13 @@ def test_whole_numbers_in_reductions(reduction: Any, dtype: str) -> None:
     compared(lambda x: reduction(x, axis=1), np.array([[3, 1, 3, 0], [0, 0, 7, 7]], dtype))
 
 
+def test_uint64_is_ordered_beyond_the_whole_numbers_of_int64() -> None:
+    """Runtimes have no order of it: it is that of int64, from its least number on."""
+    x = np.array([[3, 2**63, 2**64 - 1, 0], [2**63 - 1, 2**63, 5, 5], [1, 0, 2, 2**63 + 1]], np.uint64)
+    compared(lambda x: [f(x, axis=1) for f in (lg.max, lg.min, lg.argmax, lg.argmin, lg.sort, lg.argsort)], x)
+    compared(lambda x: [x[:, :1] < x, x[:, 1:2] >= x, lg.maximum(x, x[:1]), lg.minimum(x, x[:1]), lg.clip(x, 4, 9)], x)
+
+
 def test_an_array_of_no_elements_has_sums_and_shapes() -> None:
     """Sums of nothing are 0, products 1; what is expanded to nothing is nothing."""
     x = np.zeros((0, 3), np.float32)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.export.onnx.elements import ELEMENTS
 from lazygrad.export.onnx.lanes import by_lanes
 from lazygrad.export.onnx.matrices import Linalg, lu, solve_triangular
@@ -22,6 +21,7 @@ from lazygrad.graph.spec import Axes, Spec, broadcast, normalize_axes, reduced_s
 __all__ = ["Namespace"]
 
 _TURN = (("turn", Spec((), np.dtype(np.int64))), ("condition", Spec((), np.dtype(np.bool_))))
+LEAST = np.iinfo(np.int64).min
 NATIVE = ("i4", "i8", "f4", "f8")
 
 
@@ -169,16 +169,16 @@ class Namespace:
         return self._extreme("ReduceMin", x, axis, keepdims)
 
     def _extreme(self, kind: str, x: Value, axis: Axes, keepdims: bool) -> Value:
-        wide = self.comparable(x)
-        y = self.astype(self.reduced(kind, wide, axis, keepdims), x.dtype)
+        found = self.reduced(kind, self.comparable(x), axis, keepdims)
+        y = self.astype(found - LEAST if x.dtype == np.uint64 else found, x.dtype)
         if x.dtype.kind != "f":
             return y
         return self.where(self.any(self.isnan(x), axis, keepdims), math.nan, y)
 
     def comparable(self, x: Value) -> Value:
         """A value in a dtype of the same order for which there are reductions."""
-        if x.dtype == np.uint64:
-            raise NotTraced("the order of uint64 has no form in ONNX")
+        if x.dtype == np.uint64:  # modulo 2⁶⁴
+            return self.astype(x, np.int64) + LEAST
         return self.astype(
             x, {"i2": "i4", "u2": "i4", "u4": "i8", "b1": "i4", "f2": "f4"}.get(x.dtype.str[1:], x.dtype)
         )

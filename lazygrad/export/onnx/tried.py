@@ -8,8 +8,8 @@ import numpy as np
 
 __all__ = ["differ"]
 
-WEIGHTS = 1 << 24  # bytes up to which models are tried,
-INPUTS = 1 << 16  # and elements of their inputs: the reference implementation takes its time
+WEIGHTS = 1 << 22  # bytes up to which models are tried,
+INPUTS = 1 << 14  # and elements of their inputs: the reference implementation takes its time
 FAR = 1e-3  # of the largest element: rounding in float16 is no difference
 
 
