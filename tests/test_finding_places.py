@@ -242,6 +242,19 @@ def test_a_batch_along_another_axis_is_found(
     assert said in str(finding)
 
 
+def test_a_row_that_makes_all_others_bad_is_named(env: lg.VariableEnvironment) -> None:
+    """By way of the mean of the batch; alone it would be none, as it would be its own mean."""
+    layer = lg.nn.BatchNorm(env, 3, name="norm")
+
+    def step(ctx: Any, x: Any) -> Any:
+        return lg.mean(layer(x, train=True)), ctx.updates()
+
+    x = np.random.default_rng(0).normal(size=(12, 3)).astype("f4")
+    x[7, 2] = 1e25
+    finding = found(env, step, x)
+    assert ("square", (7,), "the new value of variable 'norm/variance'") == (finding.op, finding.rows, finding.reaches)
+
+
 def test_a_step_in_mixed_precision_is_looked_into_before_it_has_run(env: lg.VariableEnvironment) -> None:
     """The scale of the loss is registered by the first run, not by a look."""
     layer, sgd = lg.nn.Linear(env, 3, 2, name="layer"), lg.optim.SGD(env, 0.1)

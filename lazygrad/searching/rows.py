@@ -94,16 +94,27 @@ class _Search:
 
     def found(self, kind: str, guess: Any, is_argument: bool) -> tuple[int, ...] | None:
         """The rows, in order; None if it is bad whatever the rows, or if none is to blame alone."""
-        everything = np.arange(self.batch.size)
-        others = np.setdiff1d(everything, guess)
-        if guess.size and (is_argument or self._makes_bad(kind, guess)):
-            if is_argument or not others.size or not self._makes_bad(kind, others):
-                return tuple(map(int, guess))
-        found = self._halved(kind, everything)
-        rest = np.setdiff1d(everything, found)
-        if not found or (rest.size and self._makes_bad(kind, rest)):
+        if is_argument:
+            return tuple(map(int, guess))
+        is_part = 0 < guess.size < self.batch.size
+        found = list(map(int, guess)) if is_part and self._is_fine(kind, guess) else self._halved(kind, self.every)
+        if not found or not self._is_fine(kind, found):
             return None
-        return tuple(map(int, found))
+        for row in list(found):  # one may be bad beside others alone, as a mean is taken of all
+            fewer = [one for one in found if one != row]
+            if fewer and self.tries <= TRIES and len(found) < self.batch.size and self._is_fine(kind, fewer):
+                found = fewer
+        return tuple(found)
+
+    @property
+    def every(self) -> Any:
+        """All rows."""
+        return np.arange(self.batch.size)
+
+    def _is_fine(self, kind: str, rows: Any) -> bool:
+        """Whether the root is not bad in a batch without these rows; if there are no others, too."""
+        others = np.setdiff1d(self.every, rows)
+        return not others.size or not self._makes_bad(kind, others)
 
     def _makes_bad(self, kind: str, rows: Any) -> bool:
         """Whether the root is bad in a batch of these rows alone, over and over."""
