@@ -236,9 +236,7 @@ class TensorBoard(Callback):
             if not os.access(self.folder, os.W_OK):
                 raise PermissionError(13, "it is read-only")
         except (OSError, ValueError) as reason:
-            cure = "Give a folder that you may write to."
-            what = f"cannot write to {os.fspath(self.folder)!r}: {getattr(reason, 'strerror', None) or reason}"
-            raise SaveError(report(what, at=here(), cure=cure)) from None
+            raise self._failure(reason) from None
 
     def after_batch(self, training: Training) -> None:
         """What the step returned, if that is wanted."""
@@ -261,14 +259,26 @@ class TensorBoard(Callback):
         """Write what there is of the training, and of the validation set; of several workers one does so."""
 
         def write() -> None:
-            self._add("train", step, own)
-            if others:
-                self._add("validation", step, others)
-            for writer in self._writers.values():
-                writer.flush()
+            gone = [which for which in self._writers if not (self.folder / which).is_dir()]
+            try:
+                if gone:  # the writer's own thread would fail
+                    raise FileNotFoundError(2, f"its folder {gone[0]!r} is not there any more")
+                self._add("train", step, own)
+                if others:
+                    self._add("validation", step, others)
+                for writer in self._writers.values():
+                    writer.flush()
+            except OSError as reason:
+                self._writers = {}
+                raise self._failure(reason) from None
 
         with training.env._store.lock:
             training.env._store.saved(f"write to {os.fspath(self.folder)!r}", write)
+
+    def _failure(self, reason: OSError | ValueError) -> SaveError:
+        cure = "Give a folder that you may write to."
+        what = f"cannot write to {os.fspath(self.folder)!r}: {getattr(reason, 'strerror', None) or reason}"
+        return SaveError(report(what, at=here(), cure=cure))
 
     def _add(self, which: str, step: int, values: Mapping[str, float]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,30 @@ def test_tensorboard_that_is_missing_or_has_no_folder_is_an_error(
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
     with pytest.raises(lg.BackendError, match=r"pip install 'lazygrad\[tensorboard\]'"):
         lg.TensorBoard(tmp_path)
+
+
+class Remover(lg.Callback):
+    """Removes a folder after the first epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def after_epoch(self, training: lg.Training) -> None:
+        """Do it."""
+        if training.epoch == 1:
+            shutil.rmtree(self.folder)
+
+
+@pytest.mark.parametrize("kind", ["CSVLog", "JSONLog", "TensorBoard"])
+def test_a_folder_that_vanishes_while_training_is_an_error(kind: str, tmp_path: Path) -> None:
+    """In words, of all three, and without a failure in a thread of the writer's."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    if kind == "TensorBoard":
+        pytest.importorskip("tensorboard", reason="it writes the files")
+    log = getattr(lg, kind)(folder if kind == "TensorBoard" else folder / "log")
+    with pytest.raises(lg.SaveError, match="cannot write"):
+        training([log, Remover(folder)])
 
 
 def test_the_history_plots_the_rate() -> None:
