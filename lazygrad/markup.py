@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Bar", "Branch", "Cell", "block", "escaped", "escaped_lines", "framed", "printable", "table", "tree"]
+__all__ = ["Bar", "Branch", "Cell", "block", "cut", "escaped", "escaped_lines", "framed", "printable", "table", "tree"]
 
 LINE = "1px solid rgba(128, 128, 128, 0.35)"  # seen on white and on black
 FILL = "rgba(59, 117, 175, 0.3)"
@@ -25,6 +25,11 @@ class Bar(NamedTuple):
 
 Cell: TypeAlias = "str | Bar"
 Branch: TypeAlias = "tuple[str, str, Sequence[Branch]]"
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or so much of it that it has ``most`` characters with an ellipsis behind it."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip(' ,')}…"
 
 
 def printable(text: str) -> str:
@@ -95,7 +100,7 @@ def framed(page: str, title: str, otherwise: str, height: int = 560) -> str:
 
 def _cell(kind: str, content: Cell, is_number: bool) -> str:
     text, look = content if isinstance(content, str) else content.text, ""
-    text = text if len(text) <= LONG else f"{text[: LONG - 1]}…"
+    text = cut(text, LONG)
     if isinstance(content, Bar):
         end = f"{100 * min(max(content.share, 0.0), 1.0):.1f}%"
         look = f"; min-width: 7em; background: linear-gradient(90deg, {FILL} {end}, transparent {end})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from lazygrad.markup import escaped
+from lazygrad.markup import cut, escaped
 
 __all__ = ["curves"]
 
@@ -50,7 +50,7 @@ def _panel(name: str, series: Mapping[str, Sequence[float]]) -> str:
         ink, dash = INKS[number % len(INKS)]
         style = f'stroke="{ink}" stroke-width="1.8"' + (f' stroke-dasharray="{dash}"' if dash else "")
         parts += [f'<path d="{d}" fill="none" {style}/>' for d in [_line(values, place)] if d]
-        said = label if len(label) <= LONG else f"{label[: LONG - 1]}…"
+        said = cut(label, LONG)
         wide = 26 + 6.2 * len(said)
         if number and at + wide > WIDE:
             at, line = LEFT + 4.0, line + 1

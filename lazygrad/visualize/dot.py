@@ -14,7 +14,7 @@ from lazygrad.graph.graph import Graph, Node
 from lazygrad.ops.source import assign, placeholder, variable
 from lazygrad.origin import Origin
 from lazygrad.visualize.names import assigned_names
-from lazygrad.visualize.style import LEGEND, PALE, PARTS, WEIGHT, arrow, begun, bold, escaped, label, pale
+from lazygrad.visualize.style import LEGEND, PALE, PARTS, WEIGHT, arrow, begun, bold, escaped, label, pale, row
 from lazygrad.visualize.words import body_inputs, last, operands_in_words, operands_of, settings_of, specs_of
 
 __all__ = ["unfolded"]
@@ -86,12 +86,14 @@ class _Picture:
         node, origin = self.graph.nodes[i], self.graph.origins[i]
         fill, line = PARTS[origin.part]
         name = node.params["name"] if node.op in (variable, placeholder, assign) else self.names.get(i)
-        rows = [escaped(self._call(node)), pale(specs_of(node))]
+        call = self._call(node)
+        rows = [row(call), pale(specs_of(node))]
         if name:
             rows.insert(0, bold(last(name) if node.op is variable else name))
+        whole = escaped(f"%{i} {call} {name}" if name else f"%{i} {call}")
         attributes = {
             "label": label(rows),
-            "tooltip": f"%{i} {escaped(node.op.name)}, {origin.part}: {self._place(origin)}",
+            "tooltip": f"{whole}, {origin.part}: {self._place(origin)}",
             "fillcolor": fill,
             "color": line,
         }
@@ -126,7 +128,7 @@ class _Picture:
                 entered.append(word)
                 box = 'labeljust=l style=rounded color="#b4bcc6" fontsize=11 margin=8'
                 count += 1
-                self.dot.body.append(f"\tsubgraph cluster_{count} {{\n\t\tlabel=<<I>{escaped(word)}</I>> {box}\n")
+                self.dot.body.append(f"\tsubgraph cluster_{count} {{\n\t\tlabel=<<I>{row(word)}</I>> {box}\n")
             for i in rooms[path]:
                 self._node(i)
         self.dot.body += ["\t}\n"] * len(entered)

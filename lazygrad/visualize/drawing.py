@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lazygrad.visualize.picture import Box, Picture
-from lazygrad.visualize.style import LEGEND, PALE, PARTS, WEIGHT, arrow, begun, bold, escaped, label, pale
+from lazygrad.visualize.style import LEGEND, PALE, PARTS, WEIGHT, arrow, begun, bold, escaped, label, pale, row
 from lazygrad.visualize.words import last
 
 __all__ = ["FEW", "drawn"]
@@ -116,7 +116,7 @@ class _Drawing:
         style = (
             f'labeljust=l style="rounded{",dashed" if box.kind == "loop" else ""}" color="{line}" fontsize=11 margin=8'
         )
-        rows = [f"<I>{escaped(box.name)}</I>", *([pale(box.note)] if box.note else [])]
+        rows = [f"<I>{row(box.name)}</I>", *([pale(box.note)] if box.note else [])]
         told = "".join(f'{row}<BR ALIGN="LEFT"/>' for row in rows)
         self.dot.body.append(f"\tsubgraph cluster_{k} {{\n\t\tlabel=<{told}> {style}\n")
         self._inside(k)
@@ -140,26 +140,28 @@ class _Drawing:
         return f"{words}, {100 * self.seconds[k] / self.total:.1f} % of the time" if self.total else words
 
     def _told(self, k: int) -> str:
-        """The ops in a box, for a tooltip."""
+        """The name of a box and the ops in it, for a tooltip."""
         inside = {k}
         for number, box in enumerate(self.picture.boxes):
             if box.parent in inside:
                 inside.add(number)
         ops = Counter(node.op for node in self.picture.nodes if node.box in inside and not node.hidden)
-        return ", ".join(f"{count} {op}" if count > 1 else op for op, count in ops.most_common(12))
+        told = ", ".join(f"{count} {op}" if count > 1 else op for op, count in ops.most_common(12))
+        return f"{self.picture.boxes[k].name}: {told}"
 
     def _node(self, i: int) -> None:
         node = self.picture.nodes[i]
         part = self.picture.boxes[node.box].part
         fill, line = PARTS[part]
-        rows = [escaped(f"{node.op}({node.text})" if node.text else node.op), pale(node.spec)]
+        rows = [row(f"{node.op}({node.text})" if node.text else node.op), pale(node.spec)]
         if node.name:
             rows.insert(0, bold(last(node.name) if node.shape == "variable" else node.name))
         looks = {"fillcolor": fill, "color": line, **SHAPES.get(node.shape, {})}
         if node.root:
             looks |= {"penwidth": "1.6", "peripheries": "2"}
         place = self.picture.places[node.place]
-        told = f"%{i} {node.op}, {part}: {place.text}  {place.where}, in {place.inside}"
+        name, call = f" {node.name}" if node.name else "", f"({node.text})" if node.text else ""
+        told = f"%{i} {node.op}{call}{name}, {part}: {place.text}  {place.where}, in {place.inside}"
         self.dot.node(f"n{i}", label=label(rows), tooltip=escaped(told), **looks)
 
     def _arrows(self) -> None:

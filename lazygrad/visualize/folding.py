@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lazygrad.graph.graph import Graph
+from lazygrad.markup import cut
 from lazygrad.ops.source import _constant, assign, placeholder, variable
 from lazygrad.visualize.groups import Groups
 from lazygrad.visualize.names import line_name, line_of
@@ -187,7 +188,7 @@ class _Folding:
         name = ", ".join(ops)
         if not origins[0].layer and line[2] != "<lambda>":  # of which several may stand on a line
             name = line_name(origins) or (name if len(ops) == 1 else origins[0].text) or name
-        return name if len(name) <= WIDE else name[: WIDE - 1].rstrip(" ,") + "…"
+        return cut(name, WIDE)
 
     def _short(self, items: Sequence[Branch | int]) -> list[Branch | int]:
         """So few that one can take them in: arguments by themselves, or, of many, in a box of their own."""

@@ -9,6 +9,7 @@ from typing import Any
 from lazygrad.define.kinds import item
 from lazygrad.graph.body import bodies
 from lazygrad.graph.graph import Graph, Node
+from lazygrad.markup import cut
 from lazygrad.ops.source import _constant, _literal, assign, placeholder, variable
 from lazygrad.origin import Origin
 from lazygrad.visualize.folding import Branch, folded
@@ -161,7 +162,7 @@ class _Reading:
         number = self._known.get(key)
         if number is None:
             number = self._known[key] = len(self.places)
-            self.places.append(Place(origin.statement_place, origin.function, _cut(origin.statement_text)))
+            self.places.append(Place(origin.statement_place, origin.function, cut(origin.statement_text, TEXT)))
         return number
 
     def _bodies(self, graph: Graph, i: int, node: Node, start: int, home: int) -> None:
@@ -195,10 +196,6 @@ class _Reading:
                     work[k] += whole * share / len(own)
                     work[loop] -= whole * share / len(own)
         return replace(kernel, nodes=tuple(work), work=tuple([max(0.0, share) for share in work.values()]))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
 
 
 def _forward_users(graph: Graph) -> list[list[int]]:

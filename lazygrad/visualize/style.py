@@ -7,7 +7,7 @@ from typing import Any
 
 from lazygrad import markup
 
-__all__ = ["INK", "LEGEND", "PALE", "PARTS", "WEIGHT", "arrow", "begun", "bold", "escaped", "label", "pale"]
+__all__ = ["INK", "LEGEND", "PALE", "PARTS", "WEIGHT", "arrow", "begun", "bold", "escaped", "label", "pale", "row"]
 
 # Fill, line: tints of Okabe and Ito's blue, orange and bluish green (jfly.uni-koeln.de/color, 2008), which
 # colour-blind people tell apart, made of different lightness, so that a grey print shows them too.
@@ -19,6 +19,7 @@ PARTS = {
 # How hard Graphviz tries to keep an edge short: the forward part stays together, and the rest lies around it.
 WEIGHT = {"forward": "8", "gradient": "3", "update": "1"}
 INK, PALE = "#1f2933", "#5b6672"
+LONG = 56  # characters of a row of a label
 FONT = "Helvetica,Arial,sans-serif"
 LEGEND = (
     "cylinder: variable", "pointed box: placeholder", "double border: result",
@@ -52,7 +53,12 @@ def arrow(place: int, count: int) -> dict[str, str]:
 
 def pale(text: str) -> str:
     """Text in small print."""
-    return f'<FONT POINT-SIZE="9" COLOR="{PALE}">{escaped(text)}</FONT>'
+    return f'<FONT POINT-SIZE="9" COLOR="{PALE}">{row(text)}</FONT>'
+
+
+def row(text: str) -> str:
+    """Text as a row of a label: what is long is cut, and a tooltip has all of it."""
+    return escaped(markup.cut(text, LONG))
 
 
 def escaped(text: str) -> str:
@@ -74,4 +80,4 @@ def label(rows: Sequence[str]) -> str:
 
 def bold(text: str) -> str:
     """A name, as it stands above what it is of."""
-    return f"<B>{escaped(text)}</B>"
+    return f"<B>{row(text)}</B>"

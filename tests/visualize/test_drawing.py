@@ -73,7 +73,7 @@ def test_folded_boxes_say_what_is_in_them() -> None:
     found = {title(line): line for line in drawn(traced(three_layers).to_dot()).values()}
     assert "float32[6, 20] → float32[6, 12]" in found["fc1"]
     assert "4 nodes" in found["fc1"]
-    assert 'tooltip="2 variable, matmul, add"' in found["fc1"]
+    assert 'tooltip="fc1: 2 variable, matmul, add"' in found["fc1"]
     assert [True, True, False, False] == ["peripheries=2" in found[x] for x in ("loss", "update", "fc1", "gradient")]
 
 
@@ -161,3 +161,18 @@ def test_a_setting_that_is_an_index_is_shown_as_it_is_written() -> None:
     env = lg.VariableEnvironment(seed=0)
     graph = env.trace(lambda ctx, x: x[:, 1, ::2], np.ones((4, 3, 6), "float32"))
     assert "slice(index=[:, 1, ::2])" in graph.to_dot()
+
+
+@pytest.mark.parametrize("fold", [True, 2, False])
+def test_long_names_are_cut_in_labels_and_whole_in_tooltips(fold: bool | int) -> None:
+    """A picture is not as wide as the longest name."""
+    env = lg.VariableEnvironment(seed=0)
+    long = "a_name_that_goes_on" * 12
+    layer = lg.nn.Linear(env, 2, 2, name=long)
+    env.name(f"w_{long}").set(np.ones((1,) * 24, "float32"))
+    graph = env.trace(lambda ctx, x: lg.sum(layer(x)) + ctx.variable(f"w_{long}"), np.ones((1, 2), "float32"))
+    text = graph.to_dot(fold=fold)
+    labels = re.findall(r"label=<(.*)> color=.* tooltip=", text)
+    rows = [row for one in labels for row in re.sub(r"<[^>]*>", "\n", one).split("\n")]
+    assert 50 < max(map(len, rows)) <= 60
+    assert any(long in told for told in re.findall(r'tooltip="([^"]*)"', text))
