@@ -55,7 +55,9 @@ def read(file: Path) -> Model:
         take_in(list(tensors(proto)), file.parent)
         _name_domains(proto, onnx)
         _check_ops(proto, onnx, str(file))
-        if not any(entry.domain in DOMAINS for entry in proto.opset_import):
+        roots = (proto.graph, *proto.functions)
+        plain = any(node.domain in DOMAINS for root in roots for graph in graphs(root) for node in graph.node)
+        if plain and not any(entry.domain in DOMAINS for entry in proto.opset_import):
             raise ValueError("it says no opset of the ops of ONNX")
         _check(proto, onnx)
         check_arrays(proto, onnx)
@@ -70,7 +72,7 @@ def read(file: Path) -> Model:
             raise
         cure = "Export the model again, or copy the file again."
         raise SaveError(report(f"cannot read {str(file)!r}", at=here(), facts=[_said(reason)], cure=cure)) from None
-    opset = next(version for domain, version in opsets.items() if domain in DOMAINS)
+    opset = next((opsets[domain] for domain in DOMAINS if domain in opsets), next(iter(opsets.values())))
     return Model(body, opset, " ".join([proto.producer_name, proto.producer_version]).strip(), str(file))
 
 
