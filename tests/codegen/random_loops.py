@@ -14,7 +14,7 @@ __all__ = ["bodies", "halved", "looping"]
 Step = Callable[..., Any]
 
 SHAPES = [(), (3,), (2, 3)]
-OPS = ["add", "subtract", "multiply", "maximum", "where", "matrix", "sum", "inner", "half"]
+OPS = ["add", "subtract", "multiply", "maximum", "where", "matrix", "sum", "inner", "half", "sort", "search", "put"]
 
 
 @st.composite
@@ -42,6 +42,12 @@ def applied(op: str, a: Any, b: Any, depth: int = 0) -> Any:
         return lg.sum(a, axis=-1, keepdims=True) if a.ndim else a + b
     if op == "half":
         return lg.floor(a * 0.5)
+    if op == "sort":
+        return lg.sort(a, axis=0) - b if a.ndim else a - b
+    if op == "search":
+        return lg.searchsorted(lg.sort(lg.flatten(a)), b).astype(a.dtype)
+    if op == "put":
+        return a.at[..., [0, -1]].add(lg.max(b)) if a.ndim else a + b
     if op == "inner":
         return lg.scan(lambda c, _: (small(c + b), None), a + b, length=3)[0] if depth == 0 else a - b
     return getattr(lg, op)(a, b)
