@@ -126,3 +126,13 @@ def test_determinants_of_singular_matrices_and_beside_nan() -> None:
     for given in (np.ones((6, 6)), odd, 1e60 * odd, 1e-60 * odd, np.zeros((6, 6))):
         assert onnx_run.apart(onnx_run.listed(step(given)), onnx_run.run(step, given)) == []
     assert all(np.isnan(one) for one in onnx_run.run(step, nan))
+
+
+def test_matrices_that_there_are_not_have_results_that_there_are_not() -> None:
+    """A batch of none, and matrices of no rows."""
+    step = lg.VariableEnvironment().compile(
+        lambda ctx, a: (la.inv(a), la.lu(a), la.qr(a), la.cholesky(a), la.eigh(a), la.svdvals(a), la.expm(a))
+    )
+    for shape in ((0, 6, 6), (0, 2, 2), (0, 0), (3, 0, 0)):
+        a = np.zeros(shape)
+        assert onnx_run.apart(onnx_run.listed(step(a)), onnx_run.run(step, a)) == []

@@ -161,7 +161,14 @@ def _swept(xp: Any, x: Any) -> Any:
     return xp.where(x > 0, xp.expm1(x), xp.sqrt(xp.abs(x))) + 0.5 * x
 
 
+@lg.define.opaque(shape=lambda x: x, vjp=None)
+def _with_settings(xp: Any, x: Any) -> Any:
+    """A function that has a form, and a setting that has none."""
+    return xp.add(x, xp.eye(x.shape[0], dtype=x.dtype)[0])
+
+
 REFUSED = {
+    "a setting": (lambda ctx, x: _with_settings(x), "cannot export _with_settings", "eye with dtype"),
     "draws": (lambda ctx, x: x + ctx.random.normal(x.shape), "cannot export normal", "random numbers"),
     "hook": (lambda ctx, x: lg.hook(x, print), "cannot export hook", "beside computing"),
     "own": (lambda ctx, x: _of_python(x), "cannot export _of_python", "no form there"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.engine.trace.tracing import NotTraced
 from lazygrad.export.onnx.elements import ELEMENTS
 from lazygrad.export.onnx.lanes import by_lanes
 from lazygrad.export.onnx.matrices import Linalg, lu, solve_triangular
@@ -39,10 +40,13 @@ class Namespace:
             raise AttributeError(name)
         write = ELEMENTS.get(name) or SPECIAL.get(name) or functools.partial(by_lanes, name)
         ufunc = getattr(np, name, None)
-        if not isinstance(ufunc, np.ufunc):
-            return lambda *operands: write(self, *[self.value(x) for x in self._alike(operands)])
 
-        def written(*operands: Any) -> Value:
+        def written(*operands: Any, **settings: Any) -> Value:
+            if settings:
+                raise NotTraced(f"{name} with {' and '.join(settings)} has no form in ONNX")
+            if not isinstance(ufunc, np.ufunc):
+                made: Value = write(self, *[self.value(x) for x in self._alike(operands)])
+                return made
             kinds = [o.dtype if hasattr(o, "dtype") else type(o) for o in operands]
             *wanted, _ = ufunc.resolve_dtypes((*kinds, None))
             found: Value = write(self, *[self.value(x, d) for x, d in zip(operands, wanted, strict=True)])

@@ -78,6 +78,10 @@ def _written(writer: Writer, node: Node, operands: list[Any]) -> Several:
     op = node.op
     if not isinstance(op, Declared) or op.random or not op.pure or node.of(_stream):
         raise Unwritten(_why(node))
+    specs = (node.spec,) if isinstance(node.spec, Spec) else node.spec
+    if not any(spec.size for spec in specs):  # whatever the op is
+        made = tuple([writer.xp.nothing(spec.shape, spec.dtype) for spec in specs])
+        return made[0] if isinstance(node.spec, Spec) else made
     written = len(writer.nodes)
     try:
         result = traced(op, writer.xp, operands, node.params)
