@@ -7,6 +7,8 @@ nodes need know that a size is open, and none can forget it.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.export.onnx.forms import Form, Point, Power, Whole, fitted, whole
+from lazygrad.export.onnx.reading import writer_of
+from lazygrad.export.onnx.writer import Value, Writer
 
 __all__ = ["Axis", "Fixed", "Unlike", "lighten", "opened"]
 
@@ -54,13 +58,16 @@ def opened(models: Sequence[Any], at: Sequence[Point], axes: Sequence[Axis]) -> 
     Raises:
         Fixed: the models differ in more than numbers, or a number has no form.
     """
-    one = _Opening(at, axes, models[0].graph)
-    one.compare([model.graph for model in models])
-    graph = models[0].graph
-    nodes = [*one.nodes, *graph.node]
+    from onnx import numpy_helper
+
+    graph, writer = models[0].graph, writer_of(models[0].opset_import[0].version, "size")
+    for name in sorted(set(_names(graph))):
+        writer.fresh(name)
+    _Opening(at, axes, writer).compare([model.graph for model in models])
+    nodes = [*writer.nodes, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    graph.initializer.extend(one.constants)
+    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in writer.constants.items())
     return models[0]
 
 
@@ -81,15 +88,12 @@ def _same(tensor: Any, first: Any) -> bool:
 
 
 class _Opening:
-    """The comparison, and the nodes that it has written."""
+    """The comparison, which writes nodes."""
 
-    def __init__(self, at: Sequence[Point], axes: Sequence[Axis], graph: Any) -> None:
-        self.at, self.axes = at, axes
+    def __init__(self, at: Sequence[Point], axes: Sequence[Axis], writer: Writer) -> None:
+        self.at, self.axes, self.writer = at, axes, writer
         self.names = [axis.name for axis in axes]
-        self.used = set(_names(graph))
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.known: dict[Any, str] = {}  # what has been computed, by what it is
+        self.known: dict[Any, Value] = {}  # what has been computed, by what it is
         self.readers: dict[str, str] = {}  # for every name the line of the first node that reads it
 
     def compare(self, graphs: Sequence[Any]) -> None:
@@ -167,93 +171,51 @@ class _Opening:
 
     def _write(self, name: str, forms: Sequence[Form], like: np.ndarray[Any, Any]) -> None:
         """Nodes that give the name to an array of these numbers, of the dtype and the shape of another one."""
-        from onnx import helper
-
-        if len(set(forms)) == 1:
+        xp = self.writer.xp
+        if len(set(forms)) > 1:
+            found = xp.concatenate([self._number(form, like.dtype) for form in forms], 0)
+        else:
             found = self._number(forms[0], like.dtype)
-            shape = self._constant(np.array(like.shape, np.int64))
-            if like.shape == (1,):
-                self._node("Identity", [found], name)
-            else:
-                self._node("Reshape" if like.size == 1 else "Expand", [found, shape], name)
-            return
-        parts = [self._number(form, like.dtype) for form in forms]
-        if like.ndim == 1:
-            self.nodes.append(helper.make_node("Concat", parts, [name], name=name, axis=0))
-            return
-        flat = self._fresh("sizes")
-        self.nodes.append(helper.make_node("Concat", parts, [flat], name=flat, axis=0))
-        self._node("Reshape", [flat, self._constant(np.array(like.shape, np.int64))], name)
+        found = xp.reshape(found, like.shape) if found.size == like.size else xp.broadcast_to(found, like.shape)
+        if any(found is number for number in self.known.values()):  # others may read it
+            self.writer.node("Identity", [found.name], [name])
+        else:
+            self.writer.nodes[-1].output[0] = name
 
-    def _number(self, form: Form, dtype: np.dtype[Any]) -> str:
+    def _number(self, form: Form, dtype: np.dtype[Any]) -> Value:
         """An array of one number; computed once."""
-        from onnx import helper
-
         key = form, dtype.str
         if key not in self.known:
             found = self._whole(form) if isinstance(form, Whole) else self._power(form)
-            own = np.dtype(np.int64 if isinstance(form, Whole) else np.float64)
-            if dtype != own:
-                to = helper.np_dtype_to_tensor_dtype(dtype)
-                found = self._node("Cast", [found], to=to)
-            self.known[key] = found
+            self.known[key] = found.astype(dtype)
         return self.known[key]
 
-    def _whole(self, form: Whole) -> str:
-        terms = []
-        for which, factor in form.terms:
-            factors = [self._size(axis) for axis in which]
-            if factor != 1 or not which:
-                factors.append(self._constant(np.array([factor], np.int64)))
-            terms.append(self._folded("Mul", factors))
-        return self._folded("Add", terms or [self._constant(np.zeros(1, np.int64))])
+    def _whole(self, form: Whole) -> Value:
+        terms = [self._product([self._size(i) for i in which], factor) for which, factor in form.terms]
+        return functools.reduce(operator.add, terms or [self._constant(0)])
 
-    def _power(self, form: Power) -> str:
+    def _power(self, form: Power) -> Value:
         factors = []
         for axis, power in enumerate(form.powers):
             if power:
                 size = self._number(Whole((((axis,), 1), *([((), -form.less)] if form.less else []))), _DOUBLE)
-                exponent = self._constant(np.array([power]))
-                factors.append(size if power == 1 else self._node("Pow", [size, exponent]))
-        if form.factor != 1 or not factors:
-            factors.append(self._constant(np.array([form.factor])))
-        return self._folded("Mul", factors)
+                factors.append(size if power == 1 else size ** self._constant(power))
+        return self._product(factors, form.factor)
 
-    def _size(self, axis: int) -> str:
+    def _size(self, axis: int) -> Value:
         """The length of an open axis."""
         if axis not in self.known:
             of = self.axes[axis]
-            self.known[axis] = self._node("Shape", [of.input], start=of.number, end=of.number + 1)
+            settings = {"start": of.number, "end": of.number + 1}
+            self.known[axis] = self.writer.made("Shape", of.input, shape=(1,), dtype=np.int64, **settings)
         return self.known[axis]
 
-    def _folded(self, op: str, operands: Sequence[str]) -> str:
-        found = operands[0]
-        for operand in operands[1:]:
-            found = self._node(op, [found, operand])
-        return found
+    def _product(self, factors: Sequence[Value], last: float) -> Value:
+        rest = [self._constant(last)] if last != 1 or not factors else []
+        return functools.reduce(operator.mul, [*factors, *rest])
 
-    def _node(self, op: str, operands: Sequence[str], name: str = "", **settings: Any) -> str:
-        from onnx import helper
-
-        name = name or self._fresh("size")
-        self.nodes.append(helper.make_node(op, list(operands), [name], name=name, **settings))
-        return name
-
-    def _constant(self, array: np.ndarray[Any, Any]) -> str:
-        from onnx import numpy_helper
-
-        key = array.dtype.str, array.shape, array.tobytes()
-        if key not in self.known:
-            self.known[key] = self._fresh("sizes")
-            self.constants.append(numpy_helper.from_array(array, self.known[key]))
-        return self.known[key]
-
-    def _fresh(self, name: str) -> str:
-        number = len(self.used)
-        while f"{name}_{number}" in self.used:
-            number += 1
-        self.used.add(f"{name}_{number}")
-        return f"{name}_{number}"
+    def _constant(self, number: float) -> Value:
+        return self.writer.array([number])
 
 
 _DOUBLE = np.dtype(np.float64)

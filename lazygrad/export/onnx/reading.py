@@ -26,9 +26,9 @@ __all__ = ["write_graph", "writer_of"]
 _RULED = (rules_arrays, rules_indexing, rules_matrices, rules_nn)  # their rules are known once they are imported
 
 
-def writer_of(opset: int) -> Writer:
-    """A writer of a new model."""
-    return Writer(opset, Namespace, write_graph)
+def writer_of(opset: int, word: str = "value") -> Writer:
+    """A writer of a new model; values that are written for no op are called ``word``."""
+    return Writer(opset, Namespace, write_graph, word=word)
 
 
 def write_graph(writer: Writer, graph: Graph, given: Mapping[int, Value]) -> list[Several]:

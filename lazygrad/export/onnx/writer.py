@@ -100,6 +100,7 @@ class Writer:
         namespace: makes the array namespace that writes into this graph.
         written: writes a graph of lazygrad's into it.
         outer: the writer of the graph around this one.
+        word: what values are called that are written for no op.
 
     Attributes:
         nodes: what has been written.
@@ -113,6 +114,7 @@ class Writer:
         namespace: Callable[[Writer], Functions],
         written: Callable[..., Any],
         outer: Writer | None = None,
+        word: str = "value",
     ) -> None:
         self.opset = opset
         self.written = written
@@ -120,7 +122,7 @@ class Writer:
         self.constants: dict[str, np.ndarray[Any, Any]] = {} if outer is None else outer.constants
         self._taken: dict[str, int] = {} if outer is None else outer._taken
         self._said: str = "" if outer is None else outer._said
-        self._word: str = "value" if outer is None else outer._word
+        self._word: str = word if outer is None else outer._word
         self._namespace = namespace
         self.xp: Functions = namespace(self)
 
