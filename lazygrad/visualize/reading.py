@@ -81,13 +81,13 @@ class _Reading:
         self._known: dict[Any, int] = {}  # numbers of places by code and line
 
     def read(
-        self, graph: Graph, roots: Sequence[int], given: Mapping[int, str], parent: int, within: str | None
+        self, graph: Graph, roots: Sequence[int], given: Mapping[int, tuple[str, str]], parent: int, within: str | None
     ) -> None:
         """Add the nodes of a graph, its boxes, and then those of the bodies in it.
 
         Args:
             graph, roots: what is added.
-            given: the inputs of a body, in words.
+            given: the inputs of a body, each in a word and with its name outside.
             parent: the box that it lies in.
             within: of a body, the layer that the loop is of.
         """
@@ -95,7 +95,7 @@ class _Reading:
         start = len(self.nodes)
         self._origins += graph.origins
         texts, hidden = operands_in_words(graph, roots)
-        names = assigned_names(graph) if is_whole else {}
+        names = {i: name for i, name in assigned_names(graph).items() if i not in given}
         tree = folded(graph, hidden, within)
         boxes: dict[int, int] = {}
         if is_whole:
@@ -122,8 +122,9 @@ class _Reading:
                     statistics=self.statistics.get(i) if is_whole else None,
                 )
             )
-        for i, word in given.items():
-            self.nodes[start + i] = replace(self.nodes[start + i], op=word, shape="argument", text="", settings="")
+        for i, (word, name) in given.items():
+            own = self.nodes[start + i]
+            self.nodes[start + i] = replace(own, op=word, name=name, shape="argument", text="", settings="")
         for i, node in enumerate(graph.nodes):
             self._bodies(graph, i, node, start, home[i])
 
@@ -168,13 +169,17 @@ class _Reading:
     def _bodies(self, graph: Graph, i: int, node: Node, start: int, home: int) -> None:
         """The bodies of a loop as boxes within that of its node."""
         found = list(bodies(node))
+        before = len(node.inputs) - max([len(body.inputs) for body in found], default=0)  # a choice, a number of turns
         for number, body in enumerate(found):
             box, first = len(self.boxes), len(self.nodes)
             name = node.op.name.removeprefix("_") + (f", {number + 1} of {len(found)}" if len(found) > 1 else "")
             outputs = tuple([first + j for j in dict.fromkeys(body.outputs)])
             part = graph.origins[i].part
             self.boxes.append(Box(name, home, part, "loop", "", start + i, outputs))
-            self.read(body.graph, body.outputs, body_inputs(node, body), box, graph.origins[i].layer)
+            words = body_inputs(node, body).items()
+            outside = [self.nodes[start + j].name for j in node.inputs[before:]]
+            given = {k: (word, "" if word == "carry" else name) for (k, word), name in zip(words, outside)}
+            self.read(body.graph, body.outputs, given, box, graph.origins[i].layer)
             inner = [k for k in range(first, len(self.nodes)) if self.nodes[k].shape == "op"]
             self._inside.setdefault(start + i, []).extend(inner)
 

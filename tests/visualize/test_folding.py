@@ -406,3 +406,28 @@ def test_a_line_of_very_many_nodes_opens_with_few_parts() -> None:
     assert len(picture.children(line)) > 5
     order = [node.box for node in picture.nodes if node.shape == "op"]
     assert order == sorted(order)
+
+
+def test_in_the_body_of_a_loop_things_have_the_names_of_the_program() -> None:
+    """What is captured has its name outside, in bodies within bodies too; what is computed that of its line."""
+    env = lg.VariableEnvironment(seed=0)
+    for name, size in (("a", 2), ("b", 3)):
+        env.name(name).set(np.ones(size, "float32"))
+
+    def step(ctx: Any, rows: Any) -> Any:
+        a, b = ctx.variable("a"), ctx.variable("b")
+
+        def turn(carry: Any, row: Any) -> Any:
+            scaled = lg.cond(lg.sum(row) > 0, lambda: lg.tanh(row * lg.sum(b)), lambda: row)
+            total = carry + lg.sum(scaled * a)
+            return total, total
+
+        last, every = lg.scan(turn, np.float32(0), rows)
+        return last, every
+
+    picture = pictured(env.trace(step, np.ones((4, 2), "float32")))
+    inner = [node for node in picture.nodes if picture.boxes[node.box].kind == "loop"]
+    names = {(node.op, node.name) for node in inner}
+    assert {("carry", ""), ("x", "rows"), ("captured", "a"), ("captured", "b"), ("add", "total")} <= names
+    assert {node.spec for node in inner if node.name == "b"} == {"float32[3]"}
+    assert {node.spec for node in inner if node.name == "a"} == {"float32[2]"}
