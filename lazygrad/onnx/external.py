@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 __all__ = ["take_in"]
 
 
-def take_in(tensors: list[Any], folder: Path) -> None:
+def take_in(tensors: list[Any], folder: Path, needed: Callable[[Any], int | None]) -> None:
     """Put the bytes of all tensors that lie in other files into the tensors; first all are looked at, then read.
+
+    Args:
+        tensors: all of the model.
+        folder: of the model.
+        needed: how many bytes a tensor has by its shape and type; None if it is of none that is read.
 
     Raises:
         ValueError: one lies outside of the folder, or is not there as a whole.
     """
     outside = [t for t in tensors if t.data_location == t.EXTERNAL]
-    places = [_place(t, folder) for t in outside]
+    places = [_place(t, folder, needed(t)) for t in outside]
     for tensor, (path, offset, length) in zip(outside, places, strict=True):
         with open(path, "rb") as file:
             file.seek(offset)
@@ -26,7 +32,7 @@ def take_in(tensors: list[Any], folder: Path) -> None:
         del tensor.external_data[:]
 
 
-def _place(tensor: Any, folder: Path) -> tuple[Path, int, int]:
+def _place(tensor: Any, folder: Path, needed: int | None) -> tuple[Path, int, int]:
     """The file of a tensor, where in it the bytes begin, and how many there are."""
     said = {entry.key: entry.value for entry in tensor.external_data}
     location, name = said.get("location", ""), tensor.name
@@ -36,6 +42,11 @@ def _place(tensor: Any, folder: Path) -> tuple[Path, int, int]:
     length = _number(said["length"], name) if "length" in said else size - offset
     if offset + length > size or length < 0:
         raise ValueError(f"array {name!r:.60} ends beyond the end of {location!r:.80}, which has {size} bytes")
+    if length != needed:  # a file may have a terabyte of nothing
+        shape = list(tensor.dims)
+        raise ValueError(
+            f"array {name!r:.60} has {length} bytes in {location!r:.80}, and {needed} by its shape {shape}"
+        )
     return path, offset, length
 
 

@@ -11,7 +11,18 @@ import numpy as np
 from lazygrad.errors import BackendError, report
 from lazygrad.graph.registry import here
 
-__all__ = ["DOMAINS", "array_of", "dtype_of", "graphs", "has_odd_text", "held", "kind_of", "package", "tensors"]
+__all__ = [
+    "DOMAINS",
+    "array_of",
+    "bytes_of",
+    "dtype_of",
+    "graphs",
+    "has_odd_text",
+    "held",
+    "kind_of",
+    "package",
+    "tensors",
+]
 
 DOMAINS = ("", "ai.onnx")  # both are of the ops of ONNX itself
 
@@ -70,6 +81,17 @@ def kind_of(kind: int, onnx: Any) -> str:
     return str({number: name for name, number in onnx.TensorProto.DataType.items()}.get(kind, kind))
 
 
+def _bits(kind: int, dtype: np.dtype[Any], onnx: Any) -> int:
+    """How many bits an element has in a file, of a type that is held in this one."""
+    return int(_SMALL.get(kind_of(kind, onnx), (None, 8 * dtype.itemsize))[1])
+
+
+def bytes_of(tensor: Any, onnx: Any) -> int | None:
+    """How many bytes a tensor has by its shape; None if it is of a type that is not read."""
+    dtype = held(tensor.data_type, onnx)
+    return None if dtype is None else -(-math.prod(tensor.dims) * _bits(tensor.data_type, dtype, onnx) // 8)
+
+
 def array_of(tensor: Any, onnx: Any) -> Any:
     """The array of a tensor, whose bytes are those that its shape says.
 
@@ -81,8 +103,7 @@ def array_of(tensor: Any, onnx: Any) -> Any:
         raise ValueError(f"array {name!r:.60} is of {kind_of(tensor.data_type, onnx)}, which is not here")
     if any(n < 0 for n in tensor.dims):
         raise ValueError(f"array {name!r:.60} has a negative size, {list(tensor.dims)}")
-    bits = _SMALL.get(kind_of(tensor.data_type, onnx), (None, 8 * dtype.itemsize))[1]
-    wanted, found = math.prod(tensor.dims), _count(tensor, bits, onnx)
+    wanted, found = math.prod(tensor.dims), _count(tensor, _bits(tensor.data_type, dtype, onnx), onnx)
     if wanted != found:
         raise ValueError(f"array {name!r:.60} has {found:g} elements, but its shape {list(tensor.dims)} has {wanted}")
     return np.array(onnx.numpy_helper.to_array(tensor)).astype(dtype, copy=False)

@@ -12,7 +12,7 @@ from lazygrad.onnx.checks import check_arrays, check_functions, check_opset
 from lazygrad.onnx.described import Input, Model
 from lazygrad.onnx.external import take_in
 from lazygrad.onnx.ops import table
-from lazygrad.onnx.package import DOMAINS, graphs, has_odd_text, package, tensors
+from lazygrad.onnx.package import DOMAINS, bytes_of, graphs, has_odd_text, package, tensors
 
 __all__ = ["MOST", "NEWEST", "OLDEST", "read"]
 
@@ -52,7 +52,7 @@ def read(file: Path) -> Model:
         proto = _parsed(file.read_bytes(), onnx)
         check_opset(proto, onnx, OLDEST, NEWEST)
         check_functions(proto)
-        take_in(list(tensors(proto)), file.parent)
+        take_in(list(tensors(proto)), file.parent, lambda tensor: bytes_of(tensor, onnx))
         _name_domains(proto, onnx)
         _check_ops(proto, onnx, str(file))
         roots = (proto.graph, *proto.functions)

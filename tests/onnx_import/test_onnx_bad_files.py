@@ -262,6 +262,14 @@ def test_arrays_in_files_that_do_not_hold_them_are_refused(tmp_path: Path) -> No
     refused(outside(tmp_path, "w.bin", length=str(10**17)), lg.SaveError, "ends beyond the end")
 
 
+def test_a_file_of_a_terabyte_beside_the_model_is_not_read(tmp_path: Path) -> None:
+    """Its bytes are counted by the shape first; such a file has holes in place of bytes."""
+    with open(tmp_path / "w.bin", "wb") as file:
+        file.truncate(2**40)
+    for more in ({}, {"length": str(2**40)}, {"length": str(2**39), "offset": "8"}):
+        refused(outside(tmp_path, "w.bin", **more), lg.SaveError, r"and 24 by its shape \[2, 3\]")
+
+
 def test_what_must_be_known_is_said(tmp_path: Path) -> None:
     """A shape that only the step computes; as an array beside the step it is known."""
     nodes = [

@@ -185,6 +185,12 @@ def test_an_input_of_another_shape_or_kind_is_refused(tmp_path: Path) -> None:
     assert np.float32 == ours(model, x=numbers(2, 4).astype(np.float64))[0].dtype
 
 
+def test_no_rows_give_no_rows(tmp_path: Path) -> None:
+    """Also where a row is flattened by a −1, which then is not to be found by counting."""
+    model = imported(convolutional(), tmp_path)
+    assert (0, 5) == ours(model, x=numbers(0, 1, 8, 8))[0].shape
+
+
 def test_a_model_says_what_it_is(tmp_path: Path) -> None:
     """Printed: inputs, outputs, variables, nodes, opset."""
     model = imported(mlp(), tmp_path)

@@ -75,8 +75,9 @@ def reshape(at: At, x: Any, shape: Known, *, allowzero: int | None) -> Any:
     sizes = [int(n) for n in shape]
     if not allowzero:
         sizes = [x.shape[i] if n == 0 else n for i, n in enumerate(sizes)]
-    if -1 in sizes and 0 in sizes:
-        sizes[sizes.index(-1)] = 0
+    if -1 in sizes and 0 in sizes:  # of no rows: what is left is that of one
+        rest, given = (math.prod(n for n in shape if n > 0) for shape in (x.shape, sizes))
+        sizes[sizes.index(-1)] = rest // given
     return lg.reshape(x, tuple(sizes))
 
 
