@@ -32,6 +32,17 @@ def test_floats_of_every_width_are_compared_in_float64(dtype: str) -> None:
     checked(formula, np.array([0.5, 1.0, 0.7], dtype), X.astype(dtype))
 
 
+def test_what_is_no_float_is_cast_to_one() -> None:
+    """A mask and labels, in a loop too: they are not left what they were."""
+
+    def formula(w: Any, x: Any) -> Any:
+        mask = (x > 0).astype("float32")
+        turns = lg.scan(lambda c, row: (c * ((row > 0).astype("float32") - 2.0), None), w, mask)
+        return lg.sum((1.0 - mask) * w) + lg.sum(turns[0] * lg.asarray([1, 2, 3]).astype("float32") ** -1)
+
+    checked(formula, np.array([0.5, 1.0, 0.7], "f4"))
+
+
 @pytest.mark.parametrize(
     "formula",
     [

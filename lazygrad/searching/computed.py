@@ -142,8 +142,10 @@ class Computed(Level):
         """What the kernel of a node gives for these operands."""
         node = self.plan.graph.nodes[i]
         op = node.op
-        if (self._machine is not Hosted and speaks(node)) or (self.wide and _is_rounding(node)):
+        if self._machine is not Hosted and speaks(node):
             return operands[0]
+        if self.wide and _is_rounding(node):
+            return operands[0].astype(np.float64)
         try:
             with np.errstate(all="ignore"):
                 if isinstance(op, Region):
@@ -232,7 +234,7 @@ def widened(x: Any) -> Any:
 
 
 def _is_rounding(node: Node) -> bool:
-    """Whether a node casts floats to floats, or rounds them to half of their bits."""
+    """Whether a node casts to floats, which may be short ones, or rounds them to half of their bits."""
     return node.of(_halved) or (node.of(_astype) and np.dtype(node.params["dtype"]).kind == "f")
 
 
@@ -240,7 +242,7 @@ class _Wide(Silent):
     """A machine that computes in float64."""
 
     def _kernel(self, plan: Plan, i: int, at: list[int]) -> Callable[..., Any]:
-        return (lambda x: x) if _is_rounding(plan.graph.nodes[i]) else super()._kernel(plan, i, at)
+        return (lambda x: x.astype(np.float64)) if _is_rounding(plan.graph.nodes[i]) else super()._kernel(plan, i, at)
 
 
 class _Reached(Exception):
