@@ -21,12 +21,13 @@ from lazygrad.ops.source import numeric
 from lazygrad.rewrite import prune
 from lazygrad.step.arranged import of_worker
 from lazygrad.step.called import check_step
+from lazygrad.step.comparing import compare
 from lazygrad.step.compiled import Compiled
 from lazygrad.step.context import Context
 from lazygrad.step.evaluator import check_feeds, missing_feed
 from lazygrad.step.guarded import Guarded
 from lazygrad.step.guides import Guides, planned
-from lazygrad.step.looking import CheckedRunner, compare, said
+from lazygrad.step.looking import CheckedRunner, said
 from lazygrad.step.scaling import checked_precision
 from lazygrad.store.copies import Copied
 from lazygrad.store.draws import Draws, checked_seed, fresh_seed

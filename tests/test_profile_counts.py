@@ -118,3 +118,17 @@ def test_steps_that_compute_next_to_nothing_have_tables(step: Any, monkeypatch: 
         found = lg.VariableEnvironment().compile(step).profile(X, runs=1)
         assert "one run" in str(found)
         assert all(row.seconds >= 0 for by in ("kernel", "layer", "line") for row in found.rows(by))
+
+
+@pytest.mark.parametrize("native", ["auto", "off"])
+def test_a_step_that_fails_says_how_and_where(native: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run of it does, whatever runs it."""
+    monkeypatch.setenv("LAZYGRAD_NATIVE", native)
+    env = lg.VariableEnvironment()
+    taken = env.compile(lambda ctx, x, i: x[i])
+    taken.profile(X, np.array([3]), runs=1)
+    with pytest.raises(IndexError, match="index 900 is out of bounds for axis 0 with size 128") as raised:
+        taken.profile(X, np.array([900]), runs=1)
+    assert "taken = env.compile(lambda ctx, x, i: x[i])" in raised.value.__notes__[0]
+    with pytest.raises(np.linalg.LinAlgError):
+        env.compile(lambda ctx, x: lg.linalg.cholesky(x)).profile(-np.eye(3), runs=1)

@@ -13,7 +13,7 @@ from lazygrad.backends.base import Backend
 from lazygrad.define.kinds import Declared
 from lazygrad.define.region import Region
 from lazygrad.engine.cpu.binding import Loaded
-from lazygrad.engine.machine import Silent, region_kernel
+from lazygrad.engine.machine import Silent, locate, region_kernel
 from lazygrad.engine.table.costs import Cost, alive, costs, is_moving, named, node_flops, works
 from lazygrad.ops.control import While
 from lazygrad.ops.passing import speaks
@@ -118,7 +118,11 @@ class _Nodes:
             node = plan.graph.nodes[i]
             operands = [arrays[j] for j in node.inputs]
             began = clock()
-            y = self._kernel(i, operands)
+            try:
+                y = self._kernel(i, operands)
+            except Exception as reason:
+                locate(reason, plan, i)
+                raise
             taken.append(clock() - began)
             arrays[i] = y
             sizes[i] = 0 if i in results or _is_part(y, operands) else _nbytes(y)

@@ -41,8 +41,9 @@ class Inspected:
     def profile(self, *args: Any, runs: int = 100, feeds: dict[str, Any] | None = None, **kwargs: Any) -> Profile:
         """Where the time and the memory of a call with these arguments go: by kernel, by layer, by line.
 
-        It waits for native code, runs that kernel by kernel on copies, and changes no variable. Where there is no
-        native code, it runs node by node. What shows a value or calls a hook is not called.
+        It waits for native code, runs that kernel by kernel on copies, and changes no variable; of a step that has not
+        run yet those are registered that its first run would register, such as the state of an optimizer. Where there
+        is no native code, it runs node by node. What shows a value or calls a hook is not called.
 
         Args:
             args, feeds, kwargs: what the step is called with.

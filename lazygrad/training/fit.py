@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from lazygrad.environment import VariableEnvironment
 from lazygrad.errors import DataError, report
 from lazygrad.graph.registry import here
-from lazygrad.step.looking import compare, said
+from lazygrad.step.comparing import compare
+from lazygrad.step.looking import said
 from lazygrad.training.alike import check_checkpoint, check_workers, is_there
 from lazygrad.training.callbacks import Callback, check_apart
 from lazygrad.training.checkpoint import Checkpoint
