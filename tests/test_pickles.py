@@ -238,6 +238,24 @@ def test_an_op_that_no_one_finds_cannot_be_pickled() -> None:
     assert "Declare it at the top of a module" in done.stdout
 
 
+def test_a_step_that_no_one_finds_cannot_be_pickled() -> None:
+    """A lambda, where nothing sends functions whole: said with the line; it can be copied all the same."""
+    code = (
+        "import copy, pickle, lazygrad as lg\n"
+        "step = lg.VariableEnvironment().compile(lambda ctx: ctx.constant(1.0) + 1)\n"
+        "print(copy.deepcopy(step)())\n"
+        "try:\n"
+        "    pickle.dumps(step)\n"
+        "except pickle.PicklingError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    copied, said = done.stdout.split("\n", 1)
+    assert "2.0" == copied
+    assert said.startswith("cannot pickle step <lambda>: no other process finds it by that name\n\n    <string>:2")
+    assert "Define it at the top of a module, or import cloudpickle" in said
+
+
 OWN = """
 import sys
 import numpy as np

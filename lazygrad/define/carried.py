@@ -19,7 +19,7 @@ from lazygrad.errors import report
 from lazygrad.graph.graph import Op
 from lazygrad.graph.guarded import declared_at, guarded
 
-__all__ = ["carried"]
+__all__ = ["carried", "is_by_name_alone"]
 
 CLOUD = ("cloudpickle", "joblib.externals.cloudpickle")
 OWN = ("kernel", "seen", "_resolved", "_tag")  # what an op works out for itself
@@ -34,6 +34,11 @@ class _Doing(threading.local):
 
 
 _doing = _Doing()
+
+
+def is_by_name_alone() -> bool:
+    """Whether nothing that has been imported sends functions whole, as cloudpickle and dill do."""
+    return not any(name in sys.modules for name in (*CLOUD, "dill"))
 
 
 def carried(op: Op) -> Any:

@@ -262,7 +262,10 @@ def check_fits(path: Any, document: Document, mine: Mapping[str, Spec], strict: 
         if name in mine and mine[name] != got:
             facts = [f"environment:  {mine[name]}", f"file:         {got}"]
             other = f"{what}: variable {name!r} is another"
-            raise SaveError(report(other, at=here(), facts=facts, cure="The file belongs to another model."))
+            cure = "The file belongs to another model."
+            if mine[name].shape == got.shape:
+                cure = f"To cast it, load the file: env[{name!r}] = lg.VariableEnvironment.load(path)[{name!r}]."
+            raise SaveError(report(other, at=here(), facts=facts, cure=cure))
         if strict and name not in mine and record.trainable:
             lacking = f"{what}: the environment has no variable {name!r}"
             raise SaveError(report(lacking, at=here(), facts=[nearest(name, mine)], cure=cure))

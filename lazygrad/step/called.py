@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import sys
 import weakref
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.define.carried import is_by_name_alone
 from lazygrad.errors import GraphError, Origin, report
 from lazygrad.graph.registry import here, unsigned
 from lazygrad.values.foreign import has_dlpack, on_device
@@ -71,10 +73,18 @@ def argument_names(step: Callable[..., Any], count: int) -> list[str]:
 
 
 def find_again(step: Any, kind: type) -> None:
-    """Let pickle find a step that was decorated, as its name is that of the ``kind`` it became: it is within that."""
+    """Let pickle find a step that was decorated, as its name is that of the ``kind`` it became: it is within that.
+
+    Raises:
+        PicklingError: it has no name by which another process would find it, and nothing here sends functions whole.
+    """
     if isinstance(step, FunctionType):
         found: Any = sys.modules.get(step.__module__)
         for part in step.__qualname__.split("."):
             found = getattr(found, part, None)
         if isinstance(found, kind) and vars(found)["__wrapped__"] is step:
             step.__qualname__ += ".__wrapped__"
+        elif found is not step and is_by_name_alone():
+            cure = "Define it at the top of a module, or import cloudpickle, by which joblib sends functions whole."
+            what = f"cannot pickle step {step.__qualname__}: no other process finds it by that name"
+            raise pickle.PicklingError(report(what, at=defined(step), cure=cure))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 from collections import OrderedDict
@@ -353,10 +354,16 @@ class Compiled(Exporting, Inspected):
     def __reduce__(self) -> Any:
         # A copy, or what is unpickled, is traced and compiled anew, for its own environment.
         find_again(self.__wrapped__, Compiled)  # type: ignore[attr-defined]
-        return _sent, (self._env, self._step, self._wait, self._precision, self._synchronous)
+        return _sent, self._parts()
 
     def __copy__(self) -> Compiled:
-        return type(self)(self._env, self._step, self._wait, self._precision, self._synchronous)
+        return type(self)(*self._parts())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        return _sent(*copy.deepcopy(self._parts(), memo))
+
+    def _parts(self) -> tuple[Any, ...]:
+        return self._env, self._step, self._wait, self._precision, self._synchronous
 
     def __repr__(self) -> str:
         return f"<Compiled {getattr(self._step, '__name__', 'step')}, {len(self._entries)} signatures>"
