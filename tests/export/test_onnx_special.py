@@ -50,6 +50,11 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[Domain, ...]]] = {
     "betainc": (lg.betainc, (WIDE, WIDE, UNIT)),
     "betaincc": (lg.betaincc, (WIDE, WIDE, UNIT)),
     "stdtr": (lg.stdtr, (logarithmic(-1, 3), uniform(-15, 15))),
+    "gammaincinv": (lg.gammaincinv, (logarithmic(-1, 3), logarithmic(-20, 0))),
+    "gammainccinv": (lg.gammainccinv, (logarithmic(-1, 3), UNIT)),
+    "betaincinv": (lg.betaincinv, (logarithmic(-1, 3), logarithmic(-1, 3), UNIT)),
+    "betainccinv": (lg.betainccinv, (logarithmic(-1, 3), logarithmic(-1, 3), UNIT)),
+    "stdtrit": (lg.stdtrit, (logarithmic(0, 3), UNIT)),
     "gammainc of large shapes": (
         lambda a, z: lg.gammainc(a, a + lg.sqrt(a) * z), (logarithmic(5, 9), uniform(-3, 3))),
 }  # fmt: skip

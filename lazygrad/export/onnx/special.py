@@ -18,6 +18,7 @@ from lazygrad.backends.incomplete import _beta_scaled, _gamma_scaled
 from lazygrad.define.kinds import Declared
 from lazygrad.engine.lanes.functions.gamma import NEAR_TWO
 from lazygrad.engine.trace.tracing import traced
+from lazygrad.export.onnx.inverses import inverse_beta, inverse_gamma, inverse_student
 from lazygrad.ops.bessel import _series
 from lazygrad.ops.entropies import _divergence
 from lazygrad.ops.special import _betaln, _hankel, _rest
@@ -378,6 +379,31 @@ def stdtr(xp: Any, df: Any, t: Any) -> Any:
     return xp.where(xp.isnan(t), t, y)
 
 
+def gammaincinv(xp: Any, a: Any, p: Any) -> Any:
+    """x with P(a, x) = p."""
+    return inverse_gamma(xp, _gamma_parts, xp.gamma_density, a, p, 1 - p)
+
+
+def gammainccinv(xp: Any, a: Any, q: Any) -> Any:
+    """x with Q(a, x) = q."""
+    return inverse_gamma(xp, _gamma_parts, xp.gamma_density, a, 1 - q, q)
+
+
+def betaincinv(xp: Any, a: Any, b: Any, p: Any) -> Any:
+    """x with I(a, b, x) = p."""
+    return inverse_beta(xp, _beta_parts, xp.beta_density, a, b, p, 1 - p)
+
+
+def betainccinv(xp: Any, a: Any, b: Any, q: Any) -> Any:
+    """x whose complement of I(a, b, x) is q."""
+    return inverse_beta(xp, _beta_parts, xp.beta_density, a, b, 1 - q, q)
+
+
+def stdtrit(xp: Any, df: Any, p: Any) -> Any:
+    """t with Student's distribution function p."""
+    return inverse_student(xp, _beta_parts, xp.beta_density, df, p)
+
+
 def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
     """Operands as float64 in one shape; the result in their dtype."""
 
@@ -399,6 +425,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     for function in (
         *(gamma, binom, zeta, ndtri, erfcinv),
         *(gammainc, gammaincc, betainc, betaincc, stdtr),
+        *(gammaincinv, gammainccinv, betaincinv, betainccinv, stdtrit),
     )
 }
 SPECIAL["polygamma"] = polygamma
