@@ -16,7 +16,7 @@ __all__ = ["LONG", "Statement", "statement_at"]
 
 LONG = 120  # characters of a statement of several lines as one
 NAME = 40  # characters of what a statement assigns to
-OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+OPENING, FOLLOWING = ("(", "[", "{"), (")", "]", "}", ",", ".", ":")  # beside which there is no space
 
 
 class Statement(NamedTuple):
@@ -26,12 +26,14 @@ class Statement(NamedTuple):
         first, last: its lines.
         name: what it assigns to, as it is written: ``loss``, ``mean, variance``; empty if it assigns nothing.
         pieces: what each of its lines says, without comments.
+        several: whether there are more on these lines: ``a = f(x); b = g(x)``, which then have no name.
     """
 
     first: int
     last: int
     name: str = ""
     pieces: tuple[str, ...] = ()
+    several: bool = False
 
     def text(self, line: int = 0) -> str:
         """All of it in one line; if that is long its beginning, and what stands at and around a line of it."""
@@ -103,9 +105,8 @@ def _mark(lines: _Lines, first: int, last: int | None, name: str = "") -> None:
     found = Statement(first, last or first, name)
     for line in range(first, found.last + 1):
         other = lines.get(line)
-        # Of several statements on one line none gives it its name.
         both = other is not None and (other.first, other.last) == (first, found.last)
-        lines[line] = found._replace(name="") if both else found
+        lines[line] = found._replace(name="", several=True) if both else found
 
 
 def _assigned(node: ast.stmt) -> str:
@@ -147,10 +148,11 @@ def _joined(pieces: Sequence[str], kept: set[int]) -> str:
     found = ""
     last = -1
     for k in sorted(kept):
-        if any(pieces[last + 1 : k]):
+        is_next = not any(pieces[last + 1 : k])
+        if not is_next:
             found += "…" if found.endswith(OPENING) else " …"
         if pieces[k]:
-            tight = not found or found.endswith(OPENING) or (pieces[k].startswith(CLOSING) and not found.endswith("…"))
+            tight = not found or found.endswith(OPENING) or (is_next and pieces[k].startswith(FOLLOWING))
             found += ("" if tight else " ") + pieces[k]
             last = k
     return found + (" …" if any(pieces[last + 1 :]) else "")

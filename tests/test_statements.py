@@ -87,6 +87,25 @@ def test_a_statement_has_all_of_its_lines(
     assert (first, last, name, text) == (*found[:3], found.text(line))
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('y = f("""a\n  b""",\n  x)\n', 'y = f("""a…, x)'),
+        ("y = (x\n  .exp()\n  .sum()\n)\n", "y = (x.exp().sum())"),
+        ("y = x[\n  1\n  :\n]\n", "y = x[1:]"),
+        ("y = {\n  # nothing\n\n}\n", "y = {}"),
+        ("y = [a\n  for a in x]\n", "y = [a for a in x]"),
+    ],
+)
+def test_lines_are_joined_as_one_would_write_them(tmp_path: Path, source: str, text: str) -> None:
+    """Without spaces in brackets and before what follows closely; of a text on several lines its beginning."""
+    file = tmp_path / "joined.py"
+    file.write_text(source, encoding="utf-8")
+    found = statement_at(str(file), 1)
+    assert found is not None
+    assert text == found.text()
+
+
 def test_in_a_lambda_its_lines_are_the_statement(program: tuple[str, Any]) -> None:
     """Several that stand in one call are told apart."""
     found = [statement_at(program[0], line, in_lambda=True) for line in (14, 16)]
@@ -128,6 +147,18 @@ def test_a_file_that_is_another_one_now_is_read_again(program: tuple[str, Any]) 
     found = statement_at(program[0], 3)
     assert found is not None
     assert found[:3] == (1, 3, "a")
+
+
+def test_of_several_statements_on_a_line_none_gives_it_its_name(tmp_path: Path) -> None:
+    """It is called by what it says."""
+    file = str(tmp_path / "several.py")
+    line = "first = lg.exp(x + 1); second = lg.log(first + 2)"
+    Path(file).write_text(f"def step(ctx, x):\n    {line}\n    return second\n", encoding="utf-8")
+    space: dict[str, Any] = {"lg": lg}
+    exec(compile(Path(file).read_text(encoding="utf-8"), file, "exec"), space)
+    picture = pictured(lg.VariableEnvironment().trace(space["step"], np.ones(3)))
+    (box,) = picture.children(0)
+    assert picture.boxes[box].name.startswith("first = lg.exp(x + 1); second")
 
 
 def test_a_step_folds_by_whole_statements(program: tuple[str, Any]) -> None:

@@ -37,6 +37,8 @@ def assigned_names(graph: Graph) -> dict[int, str]:
 def line_name(origins: Iterable[Origin]) -> str:
     """What the user's statement assigns, of which these are the origins; empty, if that is nothing or unknown."""
     every = list(origins)
+    if any(origin.statement.several for origin in every):
+        return ""
     found = dict.fromkeys(name for origin in every if (name := origin.assigned))
     if len(found) == 1:
         return next(iter(found))
