@@ -97,7 +97,7 @@ def test_a_new_value_is_computed_where_the_variable_takes_it_from() -> None:
 
 def test_what_is_called_back_stands_between_the_kernels() -> None:
     """In the order of the plan."""
-    native = lowered(plan_of(lambda ctx, x: lg.cumulative_sum(lg.exp(x), axis=0) * 2, X), 8)
+    native = lowered(plan_of(lambda ctx, x: lg.i0(lg.exp(x)) * 2, X), 8)
     assert [Instruction, NumpyCall, Instruction] == [type(step) for step in native.program]
 
 

@@ -283,10 +283,10 @@ def test_without_llvmlite_everything_works_on_numpy() -> None:
 
 def test_an_op_that_lacks_a_native_form_is_called_back(env: lg.VariableEnvironment) -> None:
     """Between native stretches; the plan says so."""
-    fast = env.compile(lambda ctx, x: lg.cumulative_sum(lg.exp(x), axis=0) * 2, wait=True)
-    np.testing.assert_allclose(np.cumsum(np.exp(X), axis=0) * 2, fast(X), rtol=1e-6)
+    fast = env.compile(lambda ctx, x: lg.i0(lg.tanh(x)) * 2, wait=True)
+    np.testing.assert_allclose(np.i0(np.tanh(X)) * 2, fast(X), rtol=1e-6)
     assert "1 calls back to NumPy" in fast.plan.explain()
-    assert "NumPy: cumulative_sum" in fast.plan.explain()
+    assert "NumPy: i0" in fast.plan.explain()
 
 
 @pytest.mark.parametrize("wait", [True, False])
@@ -346,11 +346,11 @@ def test_the_peak_is_known_before_the_first_run_and_is_that_of_the_arena(
 
 def test_the_plan_lists_its_kernels(env: lg.VariableEnvironment) -> None:
     """Each with what it goes over, bytes and operations; none before there is native code."""
-    fast = env.compile(lambda ctx, x: (lg.nn.softmax(x @ x.T), lg.sort(x), lg.cumulative_sum(x, axis=0)))
+    fast = env.compile(lambda ctx, x: (lg.nn.softmax(x @ x.T), lg.sort(x), lg.i0(x)))
     plan = fast.prepare(X)
     text = plan.explain()
     assert "product 2 × 3 × 2" in text
-    assert "NumPy: cumulative_sum" in text
+    assert "NumPy: i0" in text
     assert "  argsort  " in text
     assert "2 rows" in text
     assert f"an arena of {plan.peak_bytes:,} bytes" in text

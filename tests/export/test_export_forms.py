@@ -51,6 +51,22 @@ SAME: dict[str, tuple[Any, ...]] = {
         np.array([1, -1, 1]),
         floats(3, 6),
     ),
+    "elements that are written": (
+        lambda x, i, v, m: (
+            *(x.at[i].set(v), x.at[1:3].set(1.0), x.at[i, i].set(2.0), x.at[:, i].set(v[0, :3]), x.at[m].set(-0.0)),
+            *(x.at[i, ::2].set(v[:, :3]), x.at[..., 0].set(3.0), x.at[2, 3].set(5.0), x.at[i].multiply(v)),
+            *((x > 0).at[i].set(v > 0), *lg.grad(lg.sum(lg.square(x.at[i].set(v))), [x, v])),
+        ),
+        floats(6, 6),
+        np.array([1, -1, 1]),
+        floats(3, 6),
+        floats(6, 6) > 0,
+    ),
+    "running sums": (lambda x: (lg.cumulative_sum(x, axis=0), lg.unique(x.astype(int), size=4)), floats(9, 5)),
+    "a differential equation": (
+        lambda y: lg.odeint(lambda t, y: lg.stack([y[1], -y[0]]), y, np.linspace(0, 3, 7)),
+        floats(2, dtype="float64"),
+    ),
     "what is empty": (
         lambda x, y, i: (
             *(lg.sum(x, axis=0), lg.prod(x), lg.any(x > 0), lg.max(y[:0] @ y.T, axis=1), lg.ones((2, 0)) @ x),
@@ -118,8 +134,18 @@ def test_pseudo_inverses_are_those_of_singular_values() -> None:
         both(inverted, tall, low)
 
 
+def test_an_index_out_of_range_fails_as_it_does_in_a_step() -> None:
+    """The function returns 1, however elements are written."""
+    step = lg.VariableEnvironment(seed=0).compile(lambda ctx, x, i: (x.at[i].set(1), x.at[:, i].add(2)), wait=True)
+    x, i = floats(4, 5), np.array([3, 4])
+    made = called(step, x, np.array([0, -4]))
+    outputs = [np.empty_like(x), np.empty_like(x)]
+    workspace = np.empty(made.signature.workspace, np.uint8)
+    assert made.function(*[a.ctypes.data for a in (x, i, *outputs, workspace)]) == 1
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("lapack", "floor"), [(False, 543), (True, 558)])
+@pytest.mark.parametrize(("lapack", "floor"), [(False, 553), (True, 568)])
 def test_so_many_rows_of_the_table_are_exported(lapack: bool, floor: int) -> None:
     """None of which gives anything else than the compiled step."""
     found = tally(lapack)

@@ -27,6 +27,7 @@ from lazygrad.engine.trace.reading import (
     Scattered,
     Searched,
     Sorted,
+    Summed,
     Windowed,
     read,
 )
@@ -155,6 +156,8 @@ class Classified:
         if isinstance(what, Gathered):
             return Way.LAZY
         if isinstance(what, (Searched, Sorted)) and not self.hosted and max(s.size for s in specs) < 2**32:
+            return Way.ORDER
+        if isinstance(what, Summed) and not self.hosted and specs[0].dtype == node.spec.dtype != np.bool_:
             return Way.ORDER
         if isinstance(what, Scattered) and what.adds and self._is_segments(node, what):
             return Way.SCATTER

@@ -29,7 +29,7 @@ class Way(enum.StrEnum):
     LAPACK = "lapack"
     """A function of LAPACK is called for every matrix of a batch; it may have several results."""
     ORDER = "order"
-    """Rows are sorted, or places are looked for among edges, by a kernel of its own."""
+    """Rows are sorted or added up as they go, or places are looked for among edges, by a kernel of its own."""
     REPEAT = "repeat"
     """A region: its bodies have tables of their own, which are run as often as there are turns."""
     RESULT = "result"

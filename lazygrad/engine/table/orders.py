@@ -1,29 +1,29 @@
-"""A node that sorts, or searches among edges -> the text of its kernel, and what it works on."""
+"""A node that sorts, adds up as it goes, or searches among edges -> the text of its kernel, and what it works on."""
 
 from __future__ import annotations
 
 from typing import cast
 
 from lazygrad.engine.emit.rows import Written
-from lazygrad.engine.emit.sorting import Searching, Sorting, write
+from lazygrad.engine.emit.sorting import Running, Searching, Sorting, write
 from lazygrad.engine.emit.sorting.form import Along
 from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.table.decompositions import DecompositionCode
-from lazygrad.engine.trace.reading import Searched
+from lazygrad.engine.trace.reading import Searched, Summed
 
 __all__ = ["order_of", "put_in_order"]
 
 
-def put_in_order(form: Sorting | Searching, target: Target) -> DecompositionCode:
-    """The code of a sort or a search."""
+def put_in_order(form: Sorting | Running | Searching, target: Target) -> DecompositionCode:
+    """The code of a sort, of running sums or of a search."""
     found = write(form, target)
     return DecompositionCode(Written(found.text, found.definitions, [], found.chunks), found.scratch)
 
 
-def order_of(ways: Ways, node: int) -> Sorting | Searching:
-    """What is sorted or searched."""
+def order_of(ways: Ways, node: int) -> Sorting | Running | Searching:
+    """What is sorted, added up or searched."""
     it, what = ways.nodes[node], ways.reading[node]
     views = [cast(View, ways.view(j)) for j in it.inputs]
     dtype, other = (ways.spec(j).dtype for j in (it.inputs[0], it.inputs[-1]))
@@ -37,7 +37,11 @@ def order_of(ways: Ways, node: int) -> Sorting | Searching:
         for axis, (n, step, there) in enumerate(zip(view.shape, view.steps, to, strict=True))
         if axis != sorted_axis and n > 1
     ]
-    return Sorting(dtype, view.shape[sorted_axis], view.steps[sorted_axis], to[sorted_axis], _merged(batch))
+    along, beside = _merged(batch), 1
+    if isinstance(what, Summed) and along and along[-1].step == along[-1].to == 1:
+        along, beside = along[:-1], along[-1].size
+    found = Sorting(dtype, view.shape[sorted_axis], view.steps[sorted_axis], to[sorted_axis], along)
+    return Running(found, beside) if isinstance(what, Summed) else found
 
 
 def _merged(batch: list[Along]) -> tuple[Along, ...]:

@@ -17,7 +17,18 @@ from lazygrad.engine.trace.tracing import NotTraced, Stand
 from lazygrad.graph.graph import Node
 from lazygrad.graph.spec import Spec
 
-__all__ = ["Decomposed", "Folded", "Multiplied", "Scattered", "Gathered", "Searched", "Sorted", "Windowed", "read"]
+__all__ = [
+    "Decomposed",
+    "Folded",
+    "Multiplied",
+    "Scattered",
+    "Gathered",
+    "Searched",
+    "Sorted",
+    "Summed",
+    "Windowed",
+    "read",
+]
 
 
 class Folded(NamedTuple):
@@ -75,6 +86,12 @@ class Decomposed(NamedTuple):
 
 class Sorted(NamedTuple):
     """The places that sort operand 0 along an axis; equal elements keep their order."""
+
+    axis: int
+
+
+class Summed(NamedTuple):
+    """The sums of the elements of operand 0 up to and including each, along an axis."""
 
     axis: int
 
@@ -167,6 +184,10 @@ class _Reading:
         """Places that sort."""
         return Sorted(axis) if x.number == 0 and kind == "stable" else None
 
+    def cumsum(self, x: Whole, axis: int) -> Summed | None:
+        """Running sums."""
+        return Summed(axis) if x.number == 0 else None
+
     def searchsorted(self, edges: Whole, x: Whole, side: str) -> Searched | None:
         """Places among edges."""
         return Searched(side == "right") if (edges.number, x.number) == (0, 1) else None
@@ -176,7 +197,7 @@ class _Reading:
         return Scattered(values.number, pattern, False) if x.number == 0 else None
 
 
-_READ = (Decomposed, Folded, Multiplied, Scattered, Gathered, Searched, Sorted, Windowed)
+_READ = (Decomposed, Folded, Multiplied, Scattered, Gathered, Searched, Sorted, Summed, Windowed)
 
 
 def read(op: Declared, specs: Sequence[Spec], params: dict[str, Any], key: Any) -> Any:

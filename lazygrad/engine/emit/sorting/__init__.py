@@ -1,6 +1,6 @@
-"""Sorting rows, and searching among edges, in native code."""
+"""Sorting rows, adding them up as they go, and searching among edges, in native code."""
 
-from lazygrad.engine.emit.sorting.form import Searching, Sorting
+from lazygrad.engine.emit.sorting.form import Running, Searching, Sorting
 from lazygrad.engine.emit.sorting.write import SortingKernel, write
 
-__all__ = ["Searching", "Sorting", "SortingKernel", "write"]
+__all__ = ["Running", "Searching", "Sorting", "SortingKernel", "write"]

@@ -1,4 +1,4 @@
-"""What is sorted or searched, as data."""
+"""What is sorted, searched or added up as it goes, as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import I64, Register
 
-__all__ = ["Searching", "Sorting", "Along"]
+__all__ = ["Along", "Running", "Searching", "Sorting"]
 
 
 class Along(NamedTuple):
@@ -53,6 +53,13 @@ class Sorting(NamedTuple):
             row = row if rest == 1 else w.binary("rem", row, w.constant(rest, I64))
             here, there = here + index * along.step, there + index * along.to
         return here, there
+
+
+class Running(NamedTuple):
+    """Running sums of rows, each as if it were sorted; at each place of the batch so many rows lie side by side."""
+
+    rows: Sorting
+    beside: int
 
 
 class Searching(NamedTuple):

@@ -1,12 +1,13 @@
-"""The kernel of a sort or of a search: a loop over rows, or numbers, of which threads take shares."""
+"""The kernel of a sort, of running sums or of a search: a loop over rows, or numbers, of which threads take shares."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from lazygrad.engine.emit.sorting.digits import Digits
-from lazygrad.engine.emit.sorting.form import Searching, Sorting
+from lazygrad.engine.emit.sorting.form import Running, Searching, Sorting
 from lazygrad.engine.emit.sorting.ranks import Ranks
+from lazygrad.engine.emit.sorting.running import run
 from lazygrad.engine.emit.sorting.search import search
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import I64, Register
@@ -29,13 +30,15 @@ class SortingKernel(NamedTuple):
     scratch: int
 
 
-def write(form: Sorting | Searching, target: Target) -> SortingKernel:
-    """The kernel ``i64 kernel(ptr arguments, i64 begin, i64 end)`` of a sort or a search.
+def write(form: Sorting | Running | Searching, target: Target) -> SortingKernel:
+    """The kernel ``i64 kernel(ptr arguments, i64 begin, i64 end)`` of a sort, of running sums or of a search.
 
     The arguments are the addresses of the operands, of the result, and of scratch memory that is aligned to 64 bytes.
     ``begin`` and ``end`` bound the chunks to compute, at least one.
     """
     w = target.writer()
+    if isinstance(form, Running):
+        return _running(form, target, w)
     return _sorting(form, target, w) if isinstance(form, Sorting) else _searching(form, target, w)
 
 
@@ -52,6 +55,16 @@ def _sorting(form: Sorting, target: Target, w: Arithmetic) -> SortingKernel:
         here, there = form.starts(w, row)
         way.sort(w.at(w.argument(0), here, form.dtype), w.at(w.argument(1), there, I64))
     return SortingKernel(w.body(), dict(w.definitions), chunks, chunks * room)
+
+
+def _running(form: Running, target: Target, w: Arithmetic) -> SortingKernel:
+    rows = form.rows
+    chunks = max(1, min(rows.rows, target.chunks, rows.rows * rows.n * form.beside * TURN // target.cycles))
+    first, last = _share(w, rows.rows, chunks)
+    with w.loop(first, last) as row:
+        here, there = rows.starts(w, row)
+        run(w, form, w.at(w.argument(0), here, rows.dtype), w.at(w.argument(1), there, rows.dtype))
+    return SortingKernel(w.body(), dict(w.definitions), chunks, 0)
 
 
 def _searching(form: Searching, target: Target, w: Arithmetic) -> SortingKernel:
