@@ -52,6 +52,9 @@ def _written(node: Node, path: str) -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as reason:
         what = f"cannot import {node}: its settings and operands do not fit together"
         raise SpecError(report(what, at=here(), cure=" ".join(str(reason).split())[:300])) from reason
+    except MemoryError as reason:
+        what = f"cannot import {node}: what is worked out for it while the step is written is too large"
+        raise SpecError(report(what, at=here(), cure=" ".join(str(reason).split())[:300])) from reason
     finally:
         author.layer = before
 

@@ -181,7 +181,7 @@ def test_functions_that_write_out_too_much_are_refused(tmp_path: Path) -> None:
 
 
 def test_axes_that_are_too_long_are_not_made_while_the_step_is_written(tmp_path: Path) -> None:
-    """Neither by a resize, whose places are worked out then, nor by a one-hot."""
+    """Neither by a resize or a mirror, whose places are worked out then, nor by a one-hot."""
     scales = np.array([1, 1e9], np.float32)
     model = lg.import_onnx(
         saved(
@@ -191,6 +191,10 @@ def test_axes_that_are_too_long_are_not_made_while_the_step_is_written(tmp_path:
     )
     with pytest.raises(lg.ExportError, match="an axis of 2,000,000,000 is too long"):
         ours(model, x=numbers(1, 2))
+    node = helper.make_node("Pad", ["x", "p"], ["y"], mode="reflect")
+    model = lg.import_onnx(saved(model_of([node], {"x": [2]}, {"y": 1}, {"p": np.array([2**31, 0])}), tmp_path))
+    with pytest.raises(lg.ExportError, match="an axis of 2,147,483,648 is too long"):
+        ours(model, x=numbers(2))
     nodes = [helper.make_node("Cast", ["x"], ["i"], to=7), helper.make_node("OneHot", ["i", "d", "v"], ["y"])]
     weights = {"d": np.array(10**13), "v": np.array([0, 1], np.float32)}
     model = lg.import_onnx(saved(model_of(nodes, {"x": [2]}, {"y": 2}, weights), tmp_path))

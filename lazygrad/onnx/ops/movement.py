@@ -193,6 +193,7 @@ def pad(
     x = x[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pairs, x.shape, strict=True))]
     pairs = [(max(a, 0), max(b, 0)) for a, b in pairs]
     if mode != "constant":
+        at.check_length(max((a + b for a, b in pairs), default=0))
         return lg.pad(x, pairs, mode=MODES[mode])
     return lg.pad(x, pairs, constant_values=lg.reshape(fill, ()) if isinstance(fill, lg.Tensor) else fill)
 

@@ -8,11 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import lazygrad as lg
-from lazygrad.errors import ExportError, report
-from lazygrad.graph.registry import here
 from lazygrad.onnx.ops.table import At, Known, op
-
-LONGEST = 2**24  # of an axis that is made
 
 
 class _How(NamedTuple):
@@ -93,8 +89,7 @@ def _taps(how: _How, places: Any, size: int, scale: float) -> tuple[Any, Any]:
 def _along(at: At, x: Any, axis: int, how: _How, new: int, scale: float, roi: tuple[float, float]) -> Any:
     """The tensor with an axis of another size."""
     size = x.shape[axis]
-    if new > LONGEST:  # places are worked out while the step is written
-        raise ExportError(report(f"cannot import {at.node}: an axis of {new:,} is too long", at=here()))
+    at.check_length(new)
     places = _source(how, size, new, scale, roi)
     shape = (1,) * axis + (new,) + (1,) * (x.ndim - axis - 1)
     if how.mode == "nearest":

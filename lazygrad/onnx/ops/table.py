@@ -9,9 +9,13 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from lazygrad.errors import ExportError, report
+from lazygrad.graph.registry import here
 from lazygrad.onnx.described import Body, Node, Value
 
 __all__ = ["MICROSOFT", "TABLES", "At", "Fixed", "Form", "Kept", "Known", "Weight", "op", "ops"]
+
+LONGEST = 2**24  # of an axis of which something is worked out while a step is written
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +49,11 @@ class At(NamedTuple):
     def wants(self, output: int) -> bool:
         """Whether the output of that number has a name."""
         return output < len(self.node.outputs) and bool(self.node.outputs[output])
+
+    def check_length(self, axis: int) -> None:
+        """Raise ExportError for an axis that is too long to be worked out while the step is written."""
+        if axis > LONGEST:
+            raise ExportError(report(f"cannot import {self.node}: an axis of {axis:,} is too long", at=here()))
 
     def body(self, body: Body, *given: Value) -> tuple[Value, ...]:
         """What a loop or a branch gives."""
@@ -133,7 +142,7 @@ def op(
 @functools.cache
 def ops() -> Mapping[tuple[str, str], Form]:
     """All ops by domain and name; the files beside this one declare them."""
-    here = importlib.import_module(__package__)
-    for found in pkgutil.iter_modules(here.__path__):
+    room = importlib.import_module(__package__)
+    for found in pkgutil.iter_modules(room.__path__):
         importlib.import_module(f"{__package__}.{found.name}")
     return _ops

@@ -284,6 +284,7 @@ def average_pool(
 ) -> Any:
     """The mean of every window."""
     windows = _Windows(x, kernel_shape, strides, dilations, auto_pad, pads, ceil_mode)
+    at.check_length(max(windows.counts))
     total = windows.pooled(windows.padded(x, 0), lg.nn.sum_pool2d)
     return total / windows.held(bool(count_include_pad)).astype(x.dtype)
 
