@@ -33,7 +33,11 @@ _FLAGS = {
     "lzcnt": "abm",
     "avx512vnni": "avx512_vnni",
 }
-_LEVELS = {"x86-64-v2": "sse4_2", "x86-64-v3": "avx2", "x86-64-v4": "avx512f"}
+_LEVELS = {
+    "x86-64-v2": {"sse4_2", "popcnt"},
+    "x86-64-v3": {"avx2", "fma", "bmi2", "f16c"},
+    "x86-64-v4": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+}
 _ASKED = (
     "sse4.1",
     "sse4.2",
@@ -254,7 +258,7 @@ def _check_features(file: Path, spec: dict[str, Any], flags_of: Path = Path("/pr
     """Raise LoadError where this processor lacks what the code uses: it would end the process."""
     features = set(spec["features"].split(","))
     needed = {_FLAGS.get(name, name) for name in _ASKED if f"+{name}" in features}
-    needed |= {_LEVELS[spec["cpu"]]} if spec["cpu"] in _LEVELS else set()
+    needed |= _LEVELS.get(spec["cpu"], set())
     try:
         with open(flags_of, encoding="utf-8", errors="replace") as stream:
             flags = next((set(line.split(":", 1)[1].split()) for line in stream if line.startswith("flags")), None)

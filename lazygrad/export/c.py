@@ -60,7 +60,7 @@ def export(
         raise ExportError(report(f"cannot export {source.name} for {target!r}", at=here(), facts=facts)) from reason
     needs = " ".join([*(["-lm"] if not machine.is_web else []), *([lapack] if lapack else [])])
     files = {
-        ".h": header(code.signature, machine.triple, own_version() or "of no version", source.word, needs).encode(),
+        ".h": header(code.signature, machine.said, own_version() or "of no version", source.word, needs).encode(),
         ".o": made,
         ".ll": f'target triple = "{machine.triple}"\n'.encode() + code.module(),
         ".weights": code.weights,

@@ -38,6 +38,13 @@ class Machine(NamedTuple):
         return self.triple.startswith("wasm")
 
     @property
+    def said(self) -> str:
+        """What a header says that the code is for; another processor of the kind may lack what it uses."""
+        if self.name == "host" and self.cpu:
+            return f"{self.triple}, processors that can what {self.cpu!r} can"
+        return self.triple if self.cpu in ("", "generic") else f"{self.triple}, {self.cpu}"
+
+    @property
     def processor(self) -> str:
         """The kind of processor, such as ``x86_64``."""
         return self.triple.split("-")[0]

@@ -347,6 +347,14 @@ def test_a_step_that_numpy_runs_is_exported_too(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.glob("other*"))
 
 
+def test_the_header_says_what_processor_the_code_is_for(tmp_path: Path) -> None:
+    """That of this machine by its name, as another one may lack what is used."""
+    predict, x = network()
+    for target, said in (("host", f"processors that can what {llvm.machine().cpu!r} can"), ("x86-64-v3", "x86-64-v3")):
+        header = predict.export(tmp_path / "predict", x, target=target, shared=False)[0].read_text()
+        assert said in header.splitlines()[0]
+
+
 def test_names_in_c_are_names_and_no_two_are_the_same(tmp_path: Path) -> None:
     """Nested arguments and results, keywords, and names that C has not."""
     env = lg.VariableEnvironment(seed=0)

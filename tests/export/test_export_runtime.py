@@ -209,7 +209,8 @@ def test_code_for_a_processor_that_can_more_is_refused(tmp_path: Path) -> None:
     """It would end the process at its first instruction that is missing."""
     for spec, missing in (
         ({"cpu": "future", "features": "+avx,+avx2,-fma"}, "avx, avx2"),
-        ({"cpu": "x86-64-v4", "features": ""}, "avx512f"),
+        ({"cpu": "x86-64-v4", "features": ""}, "avx512bw, avx512dq, avx512f, avx512vl"),
+        ({"cpu": "x86-64-v3", "features": ""}, "avx2, bmi2, f16c, fma"),
     ):
         flags = tmp_path / "cpuinfo"
         flags.write_text("processor : 0\nflags : fpu sse4_1 sse4_2\n")
