@@ -41,8 +41,10 @@ __all__ = [
     "drawing_of",
     "found",
     "found_natively",
+    "given_of",
     "profiled",
     "said",
+    "written",
 ]
 
 T = TypeVar("T")
