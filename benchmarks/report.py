@@ -199,9 +199,9 @@ others certify, the regressions of NIST and the functions of Moré, Garbow and H
 DEVICE = """\
 Counted, not measured: no GPU was at hand. A step is so many *launches* of kernels, those that do not wait for each
 other as one, *products* by cuBLAS, and *calls back* to CuPy, each of which is some launches of CuPy's own. *MB moved*:
-what all of them read and write, each array once; *at least*: inputs, variables and results, once. Turns of loops that
-are not one kernel count each. `python -m benchmarks.device --keep` counts anew, and `compiled.plan.explain()` says it
-of any step."""
+what all of them read and write, each element once a kernel; *at least*: inputs, variables and results, once. Turns of
+loops that are not one kernel count each. `python -m benchmarks.device --keep` counts anew, and
+`compiled.plan.explain()` says it of any step."""
 
 TAIL = f"""\
 ## How it is measured

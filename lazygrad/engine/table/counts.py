@@ -21,7 +21,7 @@ class Counts(NamedTuple):
         launches: of kernels, several of which may be launched together.
         products: of matrices, for which a library is called.
         calls: back to the ops' own kernels, by op.
-        nbytes: that all of them read and write, each array once a kernel.
+        nbytes: that all of them read and write, each element once a kernel.
         operations: on single elements; two for each multiplication of a product.
     """
 
