@@ -1,6 +1,6 @@
 """lazygrad: a lazy computation-graph autodiff engine.
 
-Its names stand in :mod:`lazygrad.public`, which is imported when the first of them is used (decision 48). So
+Its names stand in :mod:`lazygrad.public`, which is imported when the first of them is used (decision 44). So
 ``import lazygrad.runtime`` needs NumPy alone, and takes milliseconds.
 """
 

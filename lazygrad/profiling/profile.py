@@ -238,7 +238,7 @@ def _layer(work: Portion) -> str:
 
 
 def _line(work: Portion) -> str:
-    return f"{work.origin.place}  {work.origin.text}"
+    return f"{work.origin.statement_place}  {work.origin.statement_text}"
 
 
 def _shared(kernels: Sequence[Kernel], key: Callable[[Portion], str], total: float) -> list[Row]:
