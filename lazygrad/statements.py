@@ -8,7 +8,10 @@ from __future__ import annotations
 import ast
 import io
 import linecache
+import os
+import threading
 import tokenize
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -57,11 +60,12 @@ def statement_at(filename: str, line: int, in_lambda: bool = False) -> Statement
     lines = linecache.getlines(filename)
     if not 0 < line <= len(lines):
         return None
-    known = _known.get(filename)
-    if known is None or (known[0] is not lines and known[0] != lines):
-        if len(_known) >= 64:
-            _known.clear()
-        known = _known[filename] = (lines, *_read("".join(lines)))
+    with _lock:
+        known = _known.get(filename)
+        if known is None or (known[0] is not lines and known[0] != lines):
+            if len(_known) >= 64:
+                _known.clear()
+            known = _known[filename] = (lines, *_read("".join(lines)))
     _, statements, lambdas = known
     found = (in_lambda and lambdas.get(line)) or statements.get(line)
     if not found or found.pieces:
@@ -74,17 +78,26 @@ def statement_at(filename: str, line: int, in_lambda: bool = False) -> Statement
 
 _Lines = dict[int, Statement]
 _known: dict[str, tuple[list[str], _Lines, _Lines]] = {}
+# One thread reads: Python 3.11 and 3.12 count together how deep the programs are that several read.
+_lock = threading.RLock()
+TRIES = 5  # for others that read a program in that moment
+
+
+def _unlock() -> None:
+    """A process begins with one thread, whatever the others of its parent were doing."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _read(source: str) -> tuple[_Lines, _Lines]:
     """For every line the innermost statement, and the innermost lambda, that it belongs to."""
     statements: _Lines = {}
     lambdas: _Lines = {}
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return statements, lambdas
-    for node in ast.walk(tree):  # what is around something comes before it
+    for node in _parsed(source):
         if isinstance(node, ast.Lambda):
             _mark(lambdas, node.lineno, node.end_lineno)
         elif isinstance(node, ast.stmt):
@@ -99,6 +112,20 @@ def _read(source: str) -> tuple[_Lines, _Lines]:
             else:
                 _mark(statements, node.lineno, node.end_lineno, _assigned(node))
     return statements, lambdas
+
+
+def _parsed(source: str) -> Iterator[ast.AST]:
+    """All of a program, what is around something before it; nothing, if it is none."""
+    for _ in range(TRIES):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of letters after a backslash: Python has said it
+                return ast.walk(ast.parse(source))
+        except SystemError:
+            continue
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            break
+    return iter(())
 
 
 def _mark(lines: _Lines, first: int, last: int | None, name: str = "") -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import gc
 import linecache
 import pickle
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,3 +198,40 @@ def test_a_pickled_origin_knows_its_statement(program: tuple[str, Any]) -> None:
         copy: Origin = pickle.loads(pickle.dumps(origin))
         assert (copy.statement_text, copy.text, copy.function) == (origin.statement_text, origin.text, origin.function)
         assert copy.statement == origin.statement
+
+
+def test_threads_read_programs_beside_each_other(tmp_path: Path) -> None:
+    """Python counts together how deep the programs are that threads read, and takes the sum for a fault of its own."""
+    lines = "".join(f"    ((({k}, ({k},)),),),\n" for k in range(100))
+    files = [tmp_path / f"program_{k}.py" for k in range(40)]
+    for file in files:
+        file.write_text(f"x = [\n{lines}]\n", encoding="utf-8")
+
+    def read(file: Path, deep: int) -> Any:
+        return read(file, deep - 1) if deep else statement_at(str(file), 5)
+
+    def interrupt(phase: str, info: Any) -> None:  # threads take turns while Python runs, as here amid the reading
+        sum(range(300))
+
+    before = gc.get_threshold(), sys.getswitchinterval()
+    gc.callbacks.append(interrupt)
+    gc.set_threshold(50)
+    sys.setswitchinterval(1e-6)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(read, files, [k % 7 for k in range(len(files))]))
+    finally:
+        gc.callbacks.remove(interrupt)
+        gc.set_threshold(*before[0])
+        sys.setswitchinterval(before[1])
+    assert [(1, 102, "x")] * len(files) == [one[:3] for one in found]
+
+
+def test_reading_a_program_warns_of_nothing(tmp_path: Path) -> None:
+    """What Python says of a program it says when it is compiled."""
+    file = tmp_path / "program.py"
+    file.write_text('path = "\\\\d"\n'.replace("\\\\", "\\"), encoding="utf-8")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = statement_at(str(file), 1)
+    assert ("path", []) == (found and found.name, said)
