@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lazygrad.engine.emit.whole import WholeKernel
 from lazygrad.engine.lanes.arithmetic import Arithmetic
 from lazygrad.engine.lanes.registers import BOOL, I64, Register
 from lazygrad.engine.lanes.target import Target
@@ -62,8 +63,8 @@ class Putting(NamedTuple):
         return self.places[-1] == 1 and (self.value is not None or self.steps[-1] == 1)
 
 
-def write(form: Putting, target: Target) -> tuple[str, dict[str, str]]:
-    """The kernel ``i64 kernel(ptr arguments, i64 begin, i64 end)``, and what it calls.
+def write(form: Putting, target: Target) -> WholeKernel:
+    """The kernel ``i64 kernel(ptr arguments, i64 begin, i64 end)``.
 
     Its arguments are those of the form, then the result. It returns 1 if an index is out of range.
     """
@@ -72,7 +73,7 @@ def write(form: Putting, target: Target) -> tuple[str, dict[str, str]]:
     text.begin()
     text.put()
     status = w.select(text.bad.get(), w.constant(1, I64), w.constant(0, I64))
-    return w.body(status), dict(w.definitions)
+    return WholeKernel(w.body(status), dict(w.definitions))
 
 
 class _PuttingText:

@@ -1,33 +1,18 @@
-"""A node of linear algebra -> the text of its kernel, which calls LAPACK, and what it works on."""
+"""A node of linear algebra -> what is computed of which matrices by calls of LAPACK."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
-from lazygrad.engine.emit.lapack import Decomposition, Matrix, write
-from lazygrad.engine.emit.rows import Written
-from lazygrad.engine.lanes.target import Target
+from lazygrad.engine.emit.lapack import Decomposition, Matrix
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.ways import Ways
 from lazygrad.engine.trace.reading import Decomposed
 from lazygrad.graph.spec import Shape, Spec
 
-__all__ = ["DecompositionCode", "call_of", "decomposed", "results_of"]
-
-
-class DecompositionCode(NamedTuple):
-    """The kernel of a decomposition, with the bytes of its scratch memory."""
-
-    kernel: Written
-    scratch: int
-
-
-def decomposed(call: Decomposition, target: Target) -> DecompositionCode:
-    """The code of a call."""
-    found = write(call, target)
-    return DecompositionCode(Written(found.text, found.definitions, [], found.chunks), found.scratch)
+__all__ = ["call_of", "results_of"]
 
 
 def results_of(ways: Ways, node: int) -> list[int | None]:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from lazygrad.define.kinds import item
+from lazygrad.engine.emit import lapack, putting, sorting
 from lazygrad.engine.emit.products import Product, turned, write
 from lazygrad.engine.emit.rows import Written, written
 from lazygrad.engine.emit.totals import Partial, total_of_chunks
 from lazygrad.engine.emit.turns import written_loop
+from lazygrad.engine.emit.whole import WholeKernel
 from lazygrad.engine.lanes.target import Target, cpu
 from lazygrad.engine.lanes.writer import Writer
 from lazygrad.engine.lower import describe
@@ -27,10 +29,10 @@ from lazygrad.engine.lower.ways import NATIVE, Way, Ways
 from lazygrad.engine.machine import BodyPlan
 from lazygrad.engine.memory import Buffer, lay_out
 from lazygrad.engine.table.arguments import Moving, layout, taking
-from lazygrad.engine.table.decompositions import DecompositionCode, call_of, decomposed, results_of
+from lazygrad.engine.table.decompositions import call_of, results_of
 from lazygrad.engine.table.native import Bundle, Instruction, Native, NumpyCall, Results, Step, key_of
-from lazygrad.engine.table.orders import order_of, put_in_order
-from lazygrad.engine.table.putting import put, putting_of
+from lazygrad.engine.table.orders import order_of
+from lazygrad.engine.table.putting import putting_of
 from lazygrad.engine.table.repeats import flushes, repeat
 from lazygrad.graph.spec import Spec
 from lazygrad.plan import Plan, last_reads
@@ -282,7 +284,7 @@ class _Lowering:
         self.ways, self.target, self.look = ways, target, look
         self._known: dict[Any, _Known] = {}
         self._products: dict[Product, _ProductCode] = {}
-        self._kernels: dict[Any, DecompositionCode] = {}
+        self._kernels: dict[Any, WholeKernel] = {}
         self._small: dict[Any, Written] = {}
         self.entries: list[Kernel | SmallLoop | Entry] = []
         self.program: list[Step] = []
@@ -306,11 +308,11 @@ class _Lowering:
             self.program.append(step)
             self.scratch.update(scratch)
         elif entry.kind is Way.LAPACK:
-            self._whole(number, entry.node, call_of(self.ways, entry.node), decomposed)
+            self._whole(number, entry.node, call_of(self.ways, entry.node), lapack.write)
         elif entry.kind is Way.ORDER:
-            self._whole(number, entry.node, order_of(self.ways, entry.node), put_in_order)
+            self._whole(number, entry.node, order_of(self.ways, entry.node), sorting.write)
         elif entry.kind is Way.PUT:
-            self._whole(number, entry.node, putting_of(self.ways, entry.node), put)
+            self._whole(number, entry.node, putting_of(self.ways, entry.node), putting.write)
         else:
             self.program.append(NumpyCall(entry.node, number))
 
@@ -369,7 +371,7 @@ class _Lowering:
         flush = product.dtype == np.float32 and any(flushes(self.ways, i) for i in self.ways.inside)
         self._append(made.kernel, [*operands, node, scratch], number, flush)
 
-    def _whole(self, number: int, node: int, form: Any, write: Callable[[Any, Target], DecompositionCode]) -> None:
+    def _whole(self, number: int, node: int, form: Any, write: Callable[[Any, Target], WholeKernel]) -> None:
         """What has a kernel of its own, which works on whole arrays and in scratch memory."""
         made = self._kernels.get(form)
         if made is None:
@@ -378,10 +380,15 @@ class _Lowering:
         results = [i for i in results_of(self.ways, node) if i is not None]
         scratch = ("scratch", node)
         self.scratch[scratch] = Buffer(Spec((made.scratch,), np.dtype(np.uint8)), number, number)
-        self._append(made.kernel, [*operands, *results, scratch], number)
+        self._append(made, [*operands, *results, scratch], number)
 
     def _append(
-        self, text: Written, arguments: list[Any], number: int, flush: bool = False, writes: Iterable[Any] = ()
+        self,
+        text: Written | WholeKernel,
+        arguments: list[Any],
+        number: int,
+        flush: bool = False,
+        writes: Iterable[Any] = (),
     ) -> None:
         name = "k" + hashlib.sha256(text.body.encode()).hexdigest()[:20]
         self.functions.setdefault(name, text.body)

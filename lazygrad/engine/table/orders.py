@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from lazygrad.engine.emit.rows import Written
-from lazygrad.engine.emit.sorting import Running, Searching, Sorting, write
+from lazygrad.engine.emit.sorting import Running, Searching, Sorting
 from lazygrad.engine.emit.sorting.form import Along
-from lazygrad.engine.lanes.target import Target
 from lazygrad.engine.lower.index import View
 from lazygrad.engine.lower.ways import Ways
-from lazygrad.engine.table.decompositions import DecompositionCode
 from lazygrad.engine.trace.reading import Searched, Summed
 
-__all__ = ["order_of", "put_in_order"]
-
-
-def put_in_order(form: Sorting | Running | Searching, target: Target) -> DecompositionCode:
-    """The code of a sort, of running sums or of a search."""
-    found = write(form, target)
-    return DecompositionCode(Written(found.text, found.definitions, [], found.chunks), found.scratch)
+__all__ = ["order_of"]
 
 
 def order_of(ways: Ways, node: int) -> Sorting | Running | Searching:

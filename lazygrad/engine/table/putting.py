@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from lazygrad.engine.emit.putting import ByIndex, Putting, write
-from lazygrad.engine.emit.rows import Written
-from lazygrad.engine.lanes.target import Target
+from lazygrad.engine.emit.putting import ByIndex, Putting
 from lazygrad.engine.lower.describe import joint_axes
 from lazygrad.engine.lower.index import View, contiguous
 from lazygrad.engine.lower.places import alone
 from lazygrad.engine.lower.ways import Way, Ways
-from lazygrad.engine.table.decompositions import DecompositionCode
 
-__all__ = ["put", "putting_of"]
-
-
-def put(form: Putting, target: Target) -> DecompositionCode:
-    """The code of elements that are put."""
-    text, definitions = write(form, target)
-    return DecompositionCode(Written(text, definitions, []), 0)
+__all__ = ["putting_of"]
 
 
 def putting_of(ways: Ways, node: int) -> Putting:
