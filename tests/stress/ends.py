@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+import lazygrad
 from tests.stress._processes import PATIENCE, begun
 
+OURS = str(Path(lazygrad.__file__).parent)
 QUICK = 0.5  # seconds more than without native code
 SLACK = 1.0  # beside other trials, on a machine that does something else
 
@@ -44,7 +46,9 @@ def trial(rng: np.random.Generator, folder: Path) -> str:
             assert found == status, (found, status, said)
         else:  # what comes of an interrupt in the end itself is Python's affair, but no crash
             assert found in (0, 1, -signal.SIGINT), (found, said)
-        assert not said or (word or "KeyboardInterrupt") in said, said
+        # In its end Python may lose an interrupt over another error of its own, as `logging.shutdown` does.
+        own = status is None and OURS not in said
+        assert not said or own or (word or "KeyboardInterrupt") in said, said
         assert "Fatal" not in said, said
         spent.append(seconds)
     assert spent[1] < spent[0] + QUICK + SLACK, (kind, spent)
