@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lazygrad.errors import Origin, report
+from lazygrad.graph.spec import Spec
 
-__all__ = ["KINDS", "Finding", "Rows", "bad", "is_bad", "ranged"]
+__all__ = ["KINDS", "Finding", "Rows", "bad", "elements", "is_bad", "ranged"]
 
 # What is looked for, by its name: which elements it is.
 KINDS: dict[str, Callable[[Any], Any]] = {
@@ -33,6 +34,13 @@ def bad(kind: str, x: Any) -> Any:
 def is_bad(kind: str, x: Any) -> bool:
     """Whether any element of an array, or of several, is what is looked for."""
     return any(is_bad(kind, one) for one in x) if isinstance(x, tuple) else bool(bad(kind, x).any())
+
+
+def elements(x: Any, mask: Any) -> dict[str, Any]:
+    """What a :class:`Finding` says of an array and its bad elements: ``spec``, ``count``, ``size`` and ``first``."""
+    first = tuple(map(int, np.argwhere(mask)[0]))
+    spec = str(Spec(x.shape, x.dtype))
+    return {"spec": spec, "count": int(mask.sum()), "size": x.size, "first": (first, x[first].item())}
 
 
 class Rows(NamedTuple):

@@ -16,11 +16,10 @@ import numpy as np
 
 from lazygrad.define.kinds import Elementwise, Movement, item
 from lazygrad.define.region import Region
-from lazygrad.graph.spec import Spec
 from lazygrad.ops.source import placeholder, variable
 from lazygrad.plan import layer_of
 from lazygrad.searching.computed import Computed, Level, Turn
-from lazygrad.searching.finding import Finding, bad, is_bad, ranged
+from lazygrad.searching.finding import Finding, bad, elements, is_bad, ranged
 from lazygrad.searching.rows import rows_of
 
 __all__ = ["search"]
@@ -220,17 +219,13 @@ def _finding(computed: Computed, kind: str, reaches: str, root: int, place: _Pla
     about = "" if op in origin.text or not node.inputs else (node.op.__doc__ or "").partition("\n")[0]
     if op == "literal":
         about = "a number of the program, or what follows from such numbers alone"
-    first = tuple(map(int, np.argwhere(mask)[0]))
     return Finding(
         kind=kind,
         op="constant" if op == "_constant" else op,
         name=str(node.params["name"]) if op in named.values() else "",
         origin=origin,
         means=about,
-        spec=str(Spec(x.shape, x.dtype)),
-        count=int(mask.sum()),
-        size=x.size,
-        first=(first, x[first].item()),
+        **elements(x, mask),
         operands=tuple([_operand(level, j) for j in _inputs(place)]),
         parts=rows_of(computed, kind, root, outermost.node, of_step),
         turns=level.turns,

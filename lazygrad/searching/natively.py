@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from lazygrad.engine.cpu.binding import Loaded
-from lazygrad.graph.spec import Spec
 from lazygrad.plan import layer_of
 from lazygrad.searching.computed import Computed
-from lazygrad.searching.finding import Finding, bad, is_bad, ranged
+from lazygrad.searching.finding import Finding, bad, elements, is_bad, ranged
 
 __all__ = ["searched_natively"]
 
@@ -48,13 +47,10 @@ def searched_natively(
         if not is_bad(kind, x):
             continue
         i, array = found[0] if found else (root, np.asarray(x))
-        mask = bad(kind, array)
-        first = tuple(map(int, np.argwhere(mask)[0]))
         node = plan.graph.nodes[i]
         operands = tuple([f"{plan.graph.describe(j)}:  {ranged(computed.arrays[j])}" for j in node.inputs])
         return Finding(
             kind=kind, op=node.op.name, name="", origin=layer_of(plan.graph, i), means=MEANS,
-            spec=str(Spec(array.shape, array.dtype)), count=int(mask.sum()), size=array.size,
-            first=(first, array[first].item()), operands=operands, parts=(), turns=(), reaches=reaches,
+            **elements(array, bad(kind, array)), operands=operands, parts=(), turns=(), reaches=reaches,
         )  # fmt: skip
     return None

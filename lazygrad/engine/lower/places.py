@@ -13,7 +13,7 @@ from lazygrad.engine.lower.describe import joint_axes
 from lazygrad.engine.lower.index import Affine, View, contiguous
 from lazygrad.graph.spec import Shape
 
-__all__ = ["Named", "alone", "broadcast", "grid", "naming", "order"]
+__all__ = ["Named", "broadcast", "grid", "naming", "order", "parts"]
 
 
 class Named(NamedTuple):
@@ -56,14 +56,21 @@ def order(shape: Shape, axes: Sequence[int]) -> list[list[list[int]]]:
     return moved.reshape(count, -1, run).tolist()
 
 
-def alone(pattern: tuple[Any, ...]) -> list[tuple[Any, int | None]]:
-    """The parts of a pattern without index arrays, each with its axis; a number names an element as a slice of one."""
-    parts, axis = list[tuple[Any, int | None]](), 0
+def parts(
+    ways: Classified, pattern: tuple[Any, ...], indices: Sequence[int]
+) -> tuple[slice, list[tuple[Any, int | None]]]:
+    """The parts of a pattern, each with the axis of the elements that it counts, and the axes of all index arrays.
+
+    Without such arrays a number names an element as a slice of one.
+    """
+    if indices:
+        return joint_axes(pattern, max([ways.spec(j).ndim for j in indices]))
+    found, axis = list[tuple[Any, int | None]](), 0
     for part in pattern:
         is_axis = part is None or isinstance(part, slice)
-        parts.append((part, axis) if is_axis else (slice(part, part + 1 or None), None))
+        found.append((part, axis) if is_axis else (slice(part, part + 1 or None), None))
         axis += is_axis
-    return parts
+    return slice(0, 0), found
 
 
 def naming(
@@ -77,14 +84,11 @@ def naming(
     source, shape = ways.spec(inputs[0]).shape, ways.spec(inputs[values] if values else i).shape
     indices = inputs[1 + values :]
     index, size = np.indices(shape).reshape(len(shape), math.prod(shape)), math.prod(shape)
-    if indices:
-        joint, parts = joint_axes(pattern, max([ways.spec(j).ndim for j in indices]))
-    else:
-        joint, parts = slice(0, 0), alone(pattern)
+    joint, named_parts = parts(ways, pattern, indices)
     sizes = shape[joint.start : joint.stop]
     at = np.ravel_multi_index(tuple(index[joint]), sizes) if sizes else np.zeros(size, np.int64)
     places, named, axis = np.zeros(size, np.int64), list[Named](), 0
-    for part, of in parts:
+    for part, of in named_parts:
         if part is None:
             continue
         n, step = source[axis], contiguous(source)[axis]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lazygrad.engine.emit.putting import ByIndex, Putting
-from lazygrad.engine.lower.describe import joint_axes
 from lazygrad.engine.lower.index import View, contiguous
-from lazygrad.engine.lower.places import alone
+from lazygrad.engine.lower.places import parts
 from lazygrad.engine.lower.ways import Way, Ways
 
 __all__ = ["putting_of"]
@@ -18,12 +17,9 @@ def putting_of(ways: Ways, node: int) -> Putting:
     what, (base, values, *indices) = ways.reading[node], ways.nodes[node].inputs
     source, shape = ways.spec(node), ways.spec(values).shape
     views = [ways.view(j) for j in indices]
-    if indices:
-        joint, parts = joint_axes(what.pattern, max([ways.spec(j).ndim for j in indices]))
-    else:
-        joint, parts = slice(0, 0), alone(what.pattern)
+    joint, pattern = parts(ways, what.pattern, indices)
     start, places, named, axis = 0, [0] * len(shape), list[ByIndex](), 0
-    for part, of in parts:
+    for part, of in pattern:
         if part is None:
             continue
         n, step = source.shape[axis], contiguous(source.shape)[axis]

@@ -13,7 +13,7 @@ import lazygrad as lg
 from lazygrad.errors import ExportError, report
 from lazygrad.graph.registry import here
 from lazygrad.onnx.ops.activations import softmax
-from lazygrad.onnx.ops.quantized import _shifted, dequantize, dynamic_quantize, quantize
+from lazygrad.onnx.ops.quantized import dequantize, dynamic_quantize, product, quantize
 from lazygrad.onnx.ops.recurrent import lstm
 from lazygrad.onnx.ops.table import MICROSOFT, At, Fixed, Known, op
 
@@ -102,7 +102,7 @@ def matmul_to_float(
     bias: Any = None,
 ) -> Any:
     """The product of what the bytes stand for."""
-    y = lg.astype(lg.matmul(_shifted(a, zero_a, -2), _shifted(b, zero_b, -1)), scale_a.dtype) * scale_a * scale_b
+    y = lg.astype(product(a, zero_a, b, zero_b), scale_a.dtype) * scale_a * scale_b
     return y if bias is None else y + bias
 
 

@@ -89,10 +89,15 @@ def _shifted(q: Any, zero: Any, axis: int) -> Any:
     return wide - (lg.reshape(zero, ()) if zero.size == 1 else zero)
 
 
+def product(a: Any, zero_a: Any, b: Any, zero_b: Any) -> Any:
+    """The product of what bytes stand for before they are scaled, in float64."""
+    return lg.matmul(_shifted(a, zero_a, -2), _shifted(b, zero_b, -1))
+
+
 @op("MatMulInteger")
 def matmul_integer(at: At, a: Any, b: Any, zero_a: Fixed = None, zero_b: Fixed = None) -> Any:
     """The product of what the bytes stand for, in whole numbers."""
-    return lg.astype(lg.matmul(_shifted(a, zero_a, -2), _shifted(b, zero_b, -1)), np.int32)
+    return lg.astype(product(a, zero_a, b, zero_b), np.int32)
 
 
 @op("QLinearMatMul")
@@ -108,7 +113,7 @@ def qlinear_matmul(
     zero: Fixed,
 ) -> Any:
     """The product of two tensors of bytes, in bytes."""
-    y = lg.matmul(_shifted(a, zero_a, -2), _shifted(b, zero_b, -1))
+    y = product(a, zero_a, b, zero_b)
     if scale_a.size > 1:
         scale_a = lg.reshape(scale_a, (-1, 1))
     y = y * lg.astype(scale_a, np.float64) * lg.astype(scale_b, np.float64) / lg.astype(scale, np.float64)
