@@ -207,6 +207,15 @@ def test_imports_are_measured() -> None:
     assert expected == [line[:15].strip() for line in done.stdout.splitlines()[:2]], done.stderr
 
 
+def test_sorting_is_measured() -> None:
+    """Beside NumPy, of what is small enough."""
+    done = run("benchmarks.sorting", "--seconds", "0.01", "--most", "64")
+    assert not done.returncode, done.stderr
+    assert [f"{name} of 64 int64" for name in ("argsort", "sort", "median")] == [
+        line[:36].strip() for line in done.stdout.splitlines() if " of 64 int64" in line
+    ]
+
+
 def test_every_question_of_the_numerics_page_has_an_answer_of_ours() -> None:
     """None is refused, and where NumPy has words for it too it answers."""
     for how, what, arrays, ours, numpy, _, _ in conventions.QUESTIONS:
